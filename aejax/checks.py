@@ -1,0 +1,29 @@
+"""Checks at the entrance of public functions: what was got, and what was wanted."""
+
+import jax.numpy as jnp
+from jax.core import Tracer
+
+
+def check_floating(**arrays: object) -> None:
+    """Raise TypeError unless every array, given by its name, is of a floating type."""
+    for name, array in arrays.items():
+        dtype = jnp.result_type(array)
+        if not jnp.issubdtype(dtype, jnp.floating):
+            raise TypeError(f"{name} must be a floating-point array, got dtype {dtype}")
+
+
+def check_same_shape(**arrays: object) -> None:
+    """Raise ValueError unless all arrays, given by their names, have one shape: nothing broadcasts in silence."""
+    shapes = {name: jnp.shape(array) for name, array in arrays.items()}
+    if len(set(shapes.values())) > 1:
+        got = ", ".join(f"{name} has {shape}" for name, shape in shapes.items())
+        raise ValueError(f"shapes must be equal: {got}")
+
+
+def check_in_range(name: str, value: object, low: float, high: float = float("inf")) -> None:
+    """Raise ValueError unless low <= value <= high; a traced value passes, since it has none yet."""
+    if isinstance(value, Tracer):
+        return
+    if not low <= value <= high:  # type: ignore[operator]
+        wanted = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
+        raise ValueError(f"{name} must be {wanted}, got {value}")

@@ -1,0 +1,52 @@
+"""The user's own arrays: .npy and .npz files, of any shape, never unpickled."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from aejax.datasets.dataset import Dataset, as_dataset
+from aejax.errors import UserError
+
+SUFFIXES = (".npy", ".npz")
+
+
+def load_arrays(path: Path, labels: Path | None = None) -> Dataset:
+    """Examples from a .npy file, or from the entries `x` and (optional) `labels` of a .npz file.
+
+    Args:
+      path: the examples, (N, ...); bytes (uint8) are divided by 255.
+      labels: a .npy file of N integers; for a .npz file it takes the place of its entry.
+
+    Raises:
+      UserError: a file that is missing, no such array file, or one that would have to be unpickled; an entry
+        that is missing; and all that `as_dataset` refuses.
+    """
+    content = _load(path)
+    if isinstance(content, dict):
+        if "x" not in content:
+            raise UserError(f"{path}: no entry 'x' with the examples; it holds {sorted(content)}")
+        x, own_labels = content["x"], content.get("labels")
+    else:
+        x, own_labels = content, None
+    if labels is not None:
+        own_labels = _load(labels)
+        if isinstance(own_labels, dict):
+            raise UserError(f"{labels}: labels are read from a .npy file")
+    return as_dataset(x, own_labels, name=str(path))
+
+
+def _load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
+    if path.suffix not in SUFFIXES:
+        raise UserError(f"{path}: arrays are read from .npy and .npz files")
+    try:
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return content
+        with content:
+            return {name: content[name] for name in content.files}
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file") from error
+    except (ValueError, OSError, EOFError, KeyError, MemoryError, SyntaxError, zipfile.BadZipFile) as error:
+        reason = "it holds pickled objects" if "allow_pickle" in str(error) else "it is damaged or no array file"
+        raise UserError(f"{path}: cannot be read as an array: {reason}") from error
