@@ -1,0 +1,40 @@
+"""Multilayer perceptrons of any widths and any shapes."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import flax.linen as nn
+from jaxtyping import Array, Float
+
+
+class MLP(nn.Module):
+    """Dense layers from ONE example of any shape to an array of `output_shape`.
+
+    An encoder of a 20x20 image to a code of 200 is `MLP(output_shape=(200,))`, its decoder
+    `MLP(output_shape=(20, 20))`; M -> 40 -> N is `MLP(hidden=(40,), output_shape=(N,))`.
+
+    Attributes:
+      output_shape: the shape of what it returns.
+      hidden: widths of the hidden layers, in order.
+      activation: after each hidden layer.
+      output_activation: after the last layer; none for logits, means and log-variances.
+
+    >>> import jax, jax.numpy as jnp
+    >>> decoder = MLP(hidden=(40,), output_shape=(20, 20))
+    >>> params = decoder.init(jax.random.key(0), jnp.ones(5))
+    >>> decoder.apply(params, jnp.ones(5)).shape
+    (20, 20)
+    """
+
+    output_shape: Sequence[int]
+    hidden: Sequence[int] = ()
+    activation: Callable[[Array], Array] = nn.relu
+    output_activation: Callable[[Array], Array] | None = None
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        x = x.reshape(-1)
+        for width in self.hidden:
+            x = self.activation(nn.Dense(width)(x))
+        x = nn.Dense(math.prod(self.output_shape))(x).reshape(tuple(self.output_shape))
+        return x if self.output_activation is None else self.output_activation(x)
