@@ -2,9 +2,10 @@
 
 import jax.numpy as jnp
 from jax.core import Tracer
+from jax.typing import ArrayLike
 
 
-def check_floating(**arrays: object) -> None:
+def check_floating(**arrays: ArrayLike) -> None:
     """Raise TypeError unless every array, given by its name, is of a floating type."""
     for name, array in arrays.items():
         dtype = jnp.result_type(array)
@@ -12,7 +13,7 @@ def check_floating(**arrays: object) -> None:
             raise TypeError(f"{name} must be a floating-point array, got dtype {dtype}")
 
 
-def check_same_shape(**arrays: object) -> None:
+def check_same_shape(**arrays: ArrayLike) -> None:
     """Raise ValueError unless all arrays, given by their names, have one shape: nothing broadcasts in silence."""
     shapes = {name: jnp.shape(array) for name, array in arrays.items()}
     if len(set(shapes.values())) > 1:
@@ -20,10 +21,10 @@ def check_same_shape(**arrays: object) -> None:
         raise ValueError(f"shapes must be equal: {got}")
 
 
-def check_in_range(name: str, value: object, low: float, high: float = float("inf")) -> None:
+def check_in_range(name: str, value: ArrayLike, low: float, high: float = float("inf")) -> None:
     """Raise ValueError unless low <= value <= high; a traced value passes, since it has none yet."""
     if isinstance(value, Tracer):
         return
-    if not low <= value <= high:  # type: ignore[operator]
+    if not low <= float(value) <= high:  # type: ignore[arg-type]
         wanted = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
         raise ValueError(f"{name} must be {wanted}, got {value}")

@@ -1,11 +1,15 @@
 """Corruptions of one example, keyed: `corrupt(key, x, *, knob)`, the shape and dtype of x kept."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key
 
 from aejax.checks import check_floating, check_in_range
+
+Corruption = Callable[[Array, Array], Array]  # (key, x) -> corrupted x, of one example
 
 
 def salt_and_pepper(

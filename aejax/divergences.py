@@ -1,8 +1,8 @@
 """Divergences between distributions in closed form, in nats, summed over the dimensions of one code."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
 from jax.typing import ArrayLike
+from jaxtyping import Array, Float
 
 from aejax.checks import check_floating, check_same_shape
 

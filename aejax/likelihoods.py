@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array
 
 from aejax.checks import check_floating, check_same_shape
@@ -26,6 +25,7 @@ def bernoulli() -> Likelihood:
 
     Gray values in [0, 1] are allowed as x, as is customary; the result is then no density of x.
 
+    >>> import jax.numpy as jnp
     >>> likelihood = bernoulli()
     >>> round(likelihood.log_prob(jnp.ones(2), jnp.zeros(2)).item(), 4), likelihood.mean(jnp.zeros(2)).tolist()
     (-1.3863, [0.5, 0.5])
@@ -47,6 +47,7 @@ def gaussian(*, variance: float = 1.0) -> Likelihood:
     Raises:
       ValueError: a variance that is not positive and finite.
 
+    >>> import jax.numpy as jnp
     >>> round(gaussian().log_prob(jnp.zeros(2), jnp.zeros(2)).item(), 4)  # -log(2π)
     -1.8379
     """

@@ -100,9 +100,7 @@ def _logistic_cross_entropy(x: Array, logits: Array) -> Array:
 
 
 @_logistic_cross_entropy.defjvp
-def _logistic_cross_entropy_jvp(
-    primals: tuple[Array, Array], tangents: tuple[Array, Array]
-) -> tuple[Array, Array]:
+def _logistic_cross_entropy_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
     # σ(l) - x is smooth where the terms of the value have kinks, so second derivatives are right at l = 0 too
     x, logits = primals
     x_tangent, logits_tangent = tangents

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array
 
 from aejax.divergences import gaussian_kl
@@ -20,6 +19,7 @@ class Prior(NamedTuple):
 def standard_normal() -> Prior:
     """N(0, I), with the analytic divergence.
 
+    >>> import jax.numpy as jnp
     >>> standard_normal().kl(jnp.ones(3), jnp.zeros(3)).item()
     1.5
     """

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import flax.linen as nn
-import jax
 from flax import nnx
 from jaxtyping import Array, PyTree
 
@@ -43,14 +42,14 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Network:
     Raises:
       ValueError: the module holds state besides its parameters (batch statistics, random streams).
 
-    >>> import jax.numpy as jnp
+    >>> import jax, jax.numpy as jnp
     >>> network = from_nnx(lambda rngs: nnx.Linear(4, 2, rngs=rngs))
     >>> params = network.init(jax.random.key(0), jnp.ones(4))
     >>> network.apply(params, jnp.ones(4)).shape
     (2,)
     """
     module = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
-    definition, _, rest = nnx.split(module, nnx.Param, ...)
+    definition, _, rest = nnx.split(module, nnx.Param, ...)  # type: ignore[misc]
     if others := sorted({type(variable).__name__ for _, variable in nnx.to_flat_state(rest)}):
         raise ValueError(
             f"{type(module).__name__} has state besides its parameters ({', '.join(others)}): use layers without state"

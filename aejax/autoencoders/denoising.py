@@ -1,0 +1,48 @@
+"""Denoising: the code is computed from a corrupted example, the loss from the clean one."""
+
+import jax
+from jaxtyping import Array, PyTree
+
+from aejax.autoencoders.record import (
+    Batch,
+    Metrics,
+    as_batch,
+    check_autoencoder,
+    example_keys,
+)
+from aejax.autoencoders.variational import AnyAutoencoder
+from aejax.corruption import Corruption
+
+
+def denoising(autoencoder: AnyAutoencoder, *, corrupt: Corruption) -> AnyAutoencoder:
+    """Minimizes E L(x, g(f(x̃))) with x̃ drawn anew from `corrupt(key, x)` at every step.
+
+    Args:
+      autoencoder: any; its loss sees the corrupted example as input and the clean one as target.
+      corrupt: (key, x) -> x̃ of ONE example, such as
+        `functools.partial(aejax.corruption.salt_and_pepper, amount=0.1)`.
+
+    Returns:
+      The autoencoder with that loss; `encode` and `decode` stay, the caller corrupts where he wants to.
+
+    Source: P. Vincent et al. (2008), Extracting and Composing Robust Features with Denoising Autoencoders, eq. 5.
+
+    >>> from functools import partial
+    >>> import jax.numpy as jnp
+    >>> from aejax.autoencoders import undercomplete
+    >>> from aejax.corruption import masking
+    >>> from aejax.networks import MLP
+    >>> plain = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(5,)))
+    >>> autoencoder = denoising(plain, corrupt=partial(masking, amount=0.25))
+    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
+    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    """
+    check_autoencoder(autoencoder, "denoising")
+
+    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
+        corruption_key, rest_key = jax.random.split(key)
+        batch = as_batch(batch)
+        corrupted = jax.vmap(corrupt)(example_keys(corruption_key, batch), batch.input)
+        return autoencoder.loss(params, rest_key, batch._replace(input=corrupted))
+
+    return autoencoder._replace(loss=loss)

@@ -1,0 +1,77 @@
+"""An autoencoder is a value: a record of pure functions; and the batch that its loss is a function of."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key, PyTree
+
+Metrics = dict[str, Array]  # every term of a loss by name, `loss` itself among them: means over the batch
+
+
+class Autoencoder(NamedTuple):
+    """Pure functions of explicit parameters; `encode` and `decode` take ONE example, `loss` a batch."""
+
+    init: Callable[[Array, Array], PyTree]  # (key, example) -> params
+    encode: Callable[[PyTree, Array], Array]  # (params, x) -> code
+    decode: Callable[[PyTree, Array], Array]  # (params, code) -> reconstruction, in data space
+    loss: Callable[[PyTree, Array, "Batch | Array"], tuple[Array, Metrics]]  # (params, key, batch)
+
+
+class Batch(NamedTuple):
+    """B examples as a loss sees them.
+
+    Randomness is keyed by `indices`, so an example meets the same noise on whichever device it lies; `weight` lets a
+    last, padded batch be averaged exactly.
+    """
+
+    x: Float[Array, "B ..."]  # what is to be reconstructed
+    input: Float[Array, "B ..."]  # what is encoded: x itself, or a corrupted x
+    indices: Int[Array, "B"]  # of each example in the global batch
+    weight: Float[Array, "B"]  # 1 for an example, 0 for padding
+
+
+def as_batch(x: "Batch | Array") -> Batch:
+    """A batch of plain examples: input and target are one, all count alike.
+
+    >>> as_batch(jnp.zeros((2, 3))).indices.tolist()
+    [0, 1]
+    """
+    if isinstance(x, Batch):
+        return x
+    examples = x.shape[0]
+    return Batch(x, x, jnp.arange(examples), jnp.ones(examples, x.dtype))
+
+
+def example_keys(key: Key[Array, ""], batch: Batch) -> Key[Array, "B"]:
+    """One key per example, by its index: the same whether the batch lies on one device or on many."""
+    return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, batch.indices)
+
+
+def mean_over_batch(terms: PyTree, batch: Batch) -> PyTree:
+    """The mean of each per-example term (B,) over the examples that count.
+
+    >>> padded = as_batch(jnp.zeros((3, 1)))._replace(weight=jnp.array([1.0, 1.0, 0.0]))
+    >>> mean_over_batch(jnp.array([1.0, 3.0, 100.0]), padded).item()
+    2.0
+    """
+    examples = jnp.maximum(jnp.sum(batch.weight), 1)  # a device may hold nothing but padding
+    return jax.tree.map(lambda term: jnp.sum(batch.weight * term) / examples, terms)
+
+
+def check_autoencoder(autoencoder: object, constructor: str) -> None:
+    """Raise TypeError where a wrapper is given something else than an autoencoder."""
+    if not callable(getattr(autoencoder, "loss", None)):
+        raise TypeError(
+            f"{constructor} wraps an autoencoder, such as undercomplete(encoder, decoder), got {autoencoder!r}"
+        )
+
+
+def check_network(network: object, role: str, constructor: str) -> None:
+    """Raise TypeError where an encoder or a decoder has no `init` and `apply`."""
+    if not (hasattr(network, "init") and hasattr(network, "apply")):
+        raise TypeError(
+            f"{constructor} takes networks with init and apply; the {role} is {network!r} "
+            "(a Flax NNX module fits through aejax.networks.from_nnx)"
+        )

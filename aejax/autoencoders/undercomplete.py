@@ -1,0 +1,72 @@
+"""The plain autoencoder, which learns because its code is smaller than its input."""
+
+from collections.abc import Callable
+
+import jax
+from jaxtyping import Array, PyTree
+
+from aejax.autoencoders.record import Autoencoder, Batch, Metrics, as_batch, check_network, mean_over_batch
+from aejax.losses import ReconstructionLoss, output_link, squared_error
+from aejax.networks.network import SupportsInitApply, initialize
+
+
+def undercomplete(
+    encoder: SupportsInitApply,
+    decoder: SupportsInitApply,
+    *,
+    loss: ReconstructionLoss = squared_error,
+    link: Callable[[Array], Array] | None = None,
+) -> Autoencoder:
+    """Minimizes E L(x, g(f(x))).
+
+    With linear networks and squared error, the decoder's columns span the subspace of the leading principal components.
+
+    Args:
+      encoder: f, from one example to its code.
+      decoder: g, from one code to what `loss` compares with the example.
+      loss: L(x, output of the decoder), of one example.
+      link: from the decoder's output to data space; by default the one that belongs to the loss.
+
+    Returns:
+      An autoencoder; its metrics are `loss` and `reconstruction`.
+
+    Source: P. Baldi, K. Hornik (1989), Neural Networks and Principal Component Analysis; Goodfellow et al. (2016),
+    Deep Learning, section 14.1.
+
+    >>> import jax.numpy as jnp
+    >>> from aejax.networks import MLP
+    >>> autoencoder = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(5,)))
+    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
+    >>> autoencoder.encode(params, jnp.ones(5)).shape
+    (2,)
+    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> sorted(metrics)
+    ['loss', 'reconstruction']
+    """
+    check_network(encoder, "encoder", "undercomplete")
+    check_network(decoder, "decoder", "undercomplete")
+    to_data_space = output_link(loss) if link is None else link
+
+    def init(key: Array, example: Array) -> PyTree:
+        encoder_key, decoder_key = jax.random.split(key)
+        encoder_params = initialize(encoder, encoder_key, example)
+        code = encoder.apply(encoder_params, example)
+        return {"encoder": encoder_params, "decoder": initialize(decoder, decoder_key, code)}
+
+    def encode(params: PyTree, x: Array) -> Array:
+        return encoder.apply(params["encoder"], x)
+
+    def decode(params: PyTree, code: Array) -> Array:
+        return to_data_space(decoder.apply(params["decoder"], code))
+
+    def batch_loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
+        del key  # nothing is random
+        batch = as_batch(batch)
+
+        def error(x: Array, observed: Array) -> Array:
+            return loss(x, decoder.apply(params["decoder"], encode(params, observed)))
+
+        reconstruction = mean_over_batch(jax.vmap(error)(batch.x, batch.input), batch)
+        return reconstruction, {"loss": reconstruction, "reconstruction": reconstruction}
+
+    return Autoencoder(init, encode, decode, batch_loss)

@@ -1,0 +1,23 @@
+"""Training: a state, a step under `pmap`, and a loop that is an iterator of reports."""
+
+from aejax.training.evaluate import make_evaluate as make_evaluate
+from aejax.training.loop import NonFiniteLossError as NonFiniteLossError
+from aejax.training.loop import Report as Report
+from aejax.training.loop import Snapshot as Snapshot
+from aejax.training.loop import start as start
+from aejax.training.loop import train as train
+from aejax.training.state import TrainState as TrainState
+from aejax.training.step import make_train_steps as make_train_steps
+from aejax.training.step import train_step as train_step
+
+__all__ = [
+    "NonFiniteLossError",
+    "Report",
+    "Snapshot",
+    "TrainState",
+    "make_evaluate",
+    "make_train_steps",
+    "start",
+    "train",
+    "train_step",
+]

@@ -1,0 +1,56 @@
+"""The mean of every loss term over a whole split, the last partial batch exact."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, Int, PyTree
+
+from aejax.autoencoders import Autoencoder, Batch, VariationalAutoencoder
+from aejax.autoencoders.record import Metrics
+from aejax.training.devices import AXIS
+
+Evaluate = Callable[[PyTree, Array, Array | np.ndarray], dict[str, float]]
+
+
+def make_evaluate(
+    autoencoder: Autoencoder | VariationalAutoencoder, *, batch_size: int, devices: Sequence[jax.Device]
+) -> Evaluate:
+    """Compile `(params, key, x) -> means` over all N examples of x.
+
+    Sums and counts are taken apart, and the sums of the batches added in float64, so that the batch size does not
+    change the result. Noise is keyed by the key and an example's position in x: the same at every call.
+    """
+
+    def batch_sums(
+        params: PyTree,
+        key: Array,
+        data: Float[Array, "N ..."],
+        positions: Int[Array, "S share"],
+        weights: Float[Array, "S share"],
+    ) -> Metrics:
+        def step(carry: None, batch: tuple[Array, Array]) -> tuple[None, Metrics]:
+            position, weight = batch
+            x = data[position]
+            metrics = autoencoder.loss(params, key, Batch(x, x, position, weight))[1]
+            sums = jax.tree.map(lambda mean: mean * jnp.sum(weight), metrics)
+            return carry, lax.psum(sums, AXIS)
+
+        return lax.scan(step, None, (positions, weights))[1]
+
+    mapped = jax.pmap(batch_sums, AXIS, in_axes=(None, None, None, 0, 0), out_axes=None, devices=devices)
+
+    def evaluate(params: PyTree, key: Array, x: Array | np.ndarray) -> dict[str, float]:
+        examples = x.shape[0]
+        share = -(-min(batch_size, examples) // len(devices))
+        batches = -(-examples // (share * len(devices)))
+        shape = (batches, len(devices), share)
+        order = np.arange(batches * len(devices) * share)
+        weights = (order < examples).astype(x.dtype).reshape(shape).swapaxes(0, 1)
+        positions = np.where(order < examples, order, 0).astype(np.int32).reshape(shape).swapaxes(0, 1)
+        sums = jax.device_get(mapped(params, key, x, positions, weights))
+        return {name: float(np.sum(values, dtype=np.float64) / examples) for name, values in sums.items()}
+
+    return evaluate

@@ -1,0 +1,38 @@
+"""What a training step maps to itself."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Int, Key, PyTree
+
+from aejax.autoencoders import Autoencoder, VariationalAutoencoder
+
+
+class TrainState(NamedTuple):
+    """Parameters, optimizer, step and key: one pytree, and with the data all that the next step depends on."""
+
+    params: PyTree
+    opt_state: optax.OptState
+    step: Int[Array, ""]  # steps taken so far
+    key: Key[Array, ""]  # the root of the run's noise and order; never advanced, folded with the step
+
+
+def create_state(
+    autoencoder: Autoencoder | VariationalAutoencoder,
+    optimizer: optax.GradientTransformation,
+    key: Key[Array, ""],
+    example: Array,
+) -> TrainState:
+    """The state before the first step.
+
+    Args:
+      autoencoder: whose parameters are drawn.
+      optimizer: whose state is made for them.
+      key: of the whole run: initialization, noise and order of the examples follow from it.
+      example: ONE example, for its shape and dtype.
+    """
+    init_key, run_key = jax.random.split(key)
+    params = jax.jit(autoencoder.init)(init_key, example)
+    return TrainState(params, optimizer.init(params), jnp.zeros((), jnp.int32), run_key)

@@ -1,0 +1,71 @@
+"""One optimization step on one device's share of a batch, and many of them compiled under `pmap`."""
+
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from aejax.autoencoders import Autoencoder, Batch, VariationalAutoencoder
+from aejax.autoencoders.record import Metrics
+from aejax.training.devices import AXIS
+from aejax.training.state import TrainState
+
+TrainSteps = Callable[[TrainState, Array | np.ndarray, np.ndarray], tuple[TrainState, Metrics]]
+
+
+def train_step(
+    autoencoder: Autoencoder | VariationalAutoencoder,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    x: Float[Array, "b ..."],
+) -> tuple[TrainState, Metrics]:
+    """One step on this device's share of the global batch; call it under a map over the axis `AXIS`.
+
+    Gradients and metrics are averaged over the axis. Noise is keyed by the run's key, the step, and the position of
+    an example in the global batch, so it does not depend on the number of devices.
+
+    Args:
+      autoencoder: whose loss is minimized.
+      optimizer: an Optax gradient transformation.
+      state: equal on every device.
+      x: b examples: the global batch is the devices' shares in order.
+
+    Returns:
+      The next state and the loss terms, both equal on every device.
+    """
+    share = x.shape[0]
+    indices = lax.axis_index(AXIS) * share + jnp.arange(share)
+    batch = Batch(x, x, indices, jnp.ones(share, x.dtype))
+    noise_key = jax.random.fold_in(state.key, state.step)
+    gradient, metrics = jax.grad(autoencoder.loss, has_aux=True)(state.params, noise_key, batch)
+    gradient, metrics = lax.pmean((gradient, metrics), AXIS)
+    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    return TrainState(params, opt_state, state.step + 1, state.key), metrics
+
+
+def make_train_steps(
+    autoencoder: Autoencoder | VariationalAutoencoder,
+    optimizer: optax.GradientTransformation,
+    devices: Sequence[jax.Device],
+) -> TrainSteps:
+    """Compile S steps in one call: `(state, data, positions) -> (state, metrics)`.
+
+    The function takes a state and the whole data set on every device, and positions (devices, S, share) of the
+    examples of each step's batch; it returns each metric as (S,). The state given is used up: its buffers become
+    those of the state returned.
+    """
+
+    def steps(
+        state: TrainState, data: Float[Array, "N ..."], positions: Int[Array, "S share"]
+    ) -> tuple[TrainState, Metrics]:
+        def step(state: TrainState, position: Int[Array, "share"]) -> tuple[TrainState, Metrics]:
+            return train_step(autoencoder, optimizer, state, data[position])
+
+        return lax.scan(step, state, positions)
+
+    return jax.pmap(steps, AXIS, in_axes=(None, None, 0), out_axes=(None, None), devices=devices, donate_argnums=0)
