@@ -1,4 +1,4 @@
-"""What defines an experiment: frozen dataclasses, their checks, and their JSON. Imports no JAX, so `--help` is quick."""
+"""What defines an experiment: frozen dataclasses, their checks, their JSON. No JAX, so `--help` is quick."""
 
 import dataclasses
 import functools

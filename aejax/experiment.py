@@ -8,7 +8,7 @@ import numpy as np
 import optax
 
 from aejax import autoencoders, corruption, losses
-from aejax.autoencoders import Autoencoder, VariationalAutoencoder
+from aejax.autoencoders import Autoencoder
 from aejax.configuration import Data, Experiment, Model
 from aejax.datasets.arrays import SUFFIXES, load_arrays
 from aejax.datasets.dataset import Splits, split
@@ -33,10 +33,8 @@ def load_splits(data: Data) -> Splits:
             validation_fraction=data.validation_fraction,
             seed=data.split_seed,
         )
-    if is_file:
-        dataset = load_arrays(path, None if data.labels is None else Path(data.labels))
-    else:
-        dataset = load_digits()
+    labels = None if data.labels is None else Path(data.labels)
+    dataset = load_arrays(path, labels) if is_file else load_digits()
     if data.validation_fraction + data.test_fraction >= 1:
         raise UserError(
             "validation_fraction and test_fraction leave nothing to train on: "
@@ -46,10 +44,9 @@ def load_splits(data: Data) -> Splits:
     return Splits(*split(dataset, fractions=fractions, seed=data.split_seed))
 
 
-def build_autoencoder(model: Model, shape: tuple[int, ...]) -> Autoencoder | VariationalAutoencoder:
+def build_autoencoder(model: Model, shape: tuple[int, ...]) -> Autoencoder:
     """The autoencoder that a configuration names, for examples of this shape."""
     encoder, decoder = _build_networks(model, shape)
-    autoencoder: Autoencoder | VariationalAutoencoder
     if model.family == "variational":
         likelihood = bernoulli() if model.likelihood == "bernoulli" else gaussian(variance=model.likelihood_variance)
         autoencoder = autoencoders.variational(encoder, decoder, beta=model.beta, likelihood=likelihood)

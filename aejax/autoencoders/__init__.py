@@ -6,13 +6,11 @@ from aejax.autoencoders.record import Autoencoder as Autoencoder
 from aejax.autoencoders.record import Batch as Batch
 from aejax.autoencoders.record import as_batch as as_batch
 from aejax.autoencoders.undercomplete import undercomplete as undercomplete
-from aejax.autoencoders.variational import VariationalAutoencoder as VariationalAutoencoder
 from aejax.autoencoders.variational import variational as variational
 
 __all__ = [
     "Autoencoder",
     "Batch",
-    "VariationalAutoencoder",
     "as_batch",
     "contractive",
     "denoising",

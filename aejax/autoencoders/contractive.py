@@ -4,18 +4,18 @@ import jax
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.record import (
+    Autoencoder,
     Batch,
     Metrics,
     as_batch,
     check_autoencoder,
     mean_over_batch,
 )
-from aejax.autoencoders.variational import AnyAutoencoder
 from aejax.checks import check_in_range
 from aejax.jacobian import contractive_penalty
 
 
-def contractive(autoencoder: AnyAutoencoder, *, weight: float, method: str = "jacfwd") -> AnyAutoencoder:
+def contractive(autoencoder: Autoencoder, *, weight: float, method: str = "jacfwd") -> Autoencoder:
     """Adds λ E ‖∂f(x)/∂x‖_F², the exact Jacobian of the encoder at what it is given, to an autoencoder's loss.
 
     Args:

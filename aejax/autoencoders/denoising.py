@@ -4,17 +4,17 @@ import jax
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.record import (
+    Autoencoder,
     Batch,
     Metrics,
     as_batch,
     check_autoencoder,
     example_keys,
 )
-from aejax.autoencoders.variational import AnyAutoencoder
 from aejax.corruption import Corruption
 
 
-def denoising(autoencoder: AnyAutoencoder, *, corrupt: Corruption) -> AnyAutoencoder:
+def denoising(autoencoder: Autoencoder, *, corrupt: Corruption) -> Autoencoder:
     """Minimizes E L(x, g(f(x̃))) with x̃ drawn anew from `corrupt(key, x)` at every step.
 
     Args:

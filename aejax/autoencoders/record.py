@@ -7,16 +7,26 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from aejax.likelihoods import Likelihood
+from aejax.priors import Prior
+
 Metrics = dict[str, Array]  # every term of a loss by name, `loss` itself among them: means over the batch
 
 
 class Autoencoder(NamedTuple):
-    """Pure functions of explicit parameters; `encode` and `decode` take ONE example, `loss` a batch."""
+    """Pure functions of explicit parameters; `encode` and `decode` take ONE example, `loss` a batch.
+
+    The distributions are those of a variational autoencoder, whose `encode` is its posterior's mean and whose `decode`
+    is its likelihood's mean; the others have none.
+    """
 
     init: Callable[[Array, Array], PyTree]  # (key, example) -> params
     encode: Callable[[PyTree, Array], Array]  # (params, x) -> code
     decode: Callable[[PyTree, Array], Array]  # (params, code) -> reconstruction, in data space
     loss: Callable[[PyTree, Array, "Batch | Array"], tuple[Array, Metrics]]  # (params, key, batch)
+    posterior: Callable[[PyTree, Array], tuple[Array, Array]] | None = None  # (params, x) -> (mean, log_variance)
+    prior: Prior | None = None
+    likelihood: Likelihood | None = None
 
 
 class Batch(NamedTuple):

@@ -1,8 +1,5 @@
 """The variational autoencoder with a diagonal Gaussian posterior."""
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeVar
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
@@ -23,21 +20,6 @@ from aejax.priors import Prior, standard_normal
 from aejax.sampling import reparameterize
 
 
-class VariationalAutoencoder(NamedTuple):
-    """An `Autoencoder` with its distributions: `encode` is the posterior's mean, `decode` the likelihood's."""
-
-    init: Callable[[Array, Array], PyTree]  # (key, example) -> params
-    encode: Callable[[PyTree, Array], Array]  # (params, x) -> posterior mean
-    decode: Callable[[PyTree, Array], Array]  # (params, code) -> E[x | code]
-    loss: Callable[[PyTree, Array, Batch | Array], tuple[Array, Metrics]]  # (params, key, batch)
-    posterior: Callable[[PyTree, Array], tuple[Array, Array]]  # (params, x) -> (mean, log_variance)
-    prior: Prior
-    likelihood: Likelihood
-
-
-AnyAutoencoder = TypeVar("AnyAutoencoder", Autoencoder, VariationalAutoencoder)  # what a wrapper keeps the type of
-
-
 def variational(
     encoder: SupportsInitApply,
     decoder: SupportsInitApply,
@@ -45,7 +27,7 @@ def variational(
     beta: float = 1.0,
     likelihood: Likelihood | None = None,
     prior: Prior | None = None,
-) -> VariationalAutoencoder:
+) -> Autoencoder:
     """Minimizes E[-log p(x | z)] + β KL(q(z | x) ‖ p(z)), z ~ q(z | x) = N(μ(x), diag σ²(x)), by one sample of z.
 
     Args:
@@ -119,4 +101,4 @@ def variational(
         metrics = mean_over_batch(jax.vmap(terms)(example_keys(key, batch), batch.x, batch.input), batch)
         return metrics["loss"], metrics
 
-    return VariationalAutoencoder(init, encode, decode, loss, posterior, prior, likelihood)
+    return Autoencoder(init, encode, decode, loss, posterior, prior, likelihood)

@@ -11,8 +11,11 @@ from jaxtyping import Array, PyTree
 class SupportsInitApply(Protocol):
     """A network of ONE example: a Flax Linen module, a `Network`, or any other pair of these functions."""
 
-    init: Callable[..., Any]  # (key, x) -> params
-    apply: Callable[..., Any]  # (params, x) -> output
+    @property
+    def init(self) -> Callable[..., Any]: ...  # (key, x) -> params
+
+    @property
+    def apply(self) -> Callable[..., Any]: ...  # (params, x) -> output
 
 
 class Network(NamedTuple):

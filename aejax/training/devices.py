@@ -7,7 +7,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, PyTree
 
-from aejax.autoencoders import Autoencoder, VariationalAutoencoder
+from aejax.autoencoders import Autoencoder
 from aejax.errors import UserError
 
 AXIS = "devices"  # the name over which losses, metrics and gradients are averaged
@@ -39,9 +39,7 @@ def check_batch_size(batch_size: int, examples: int, devices: int) -> None:
         raise UserError(f"batch_size must be divisible by the {devices} devices: {nearest}, got {batch_size}")
 
 
-def choose_steps_per_call(
-    autoencoder: Autoencoder | VariationalAutoencoder, params: PyTree, example: Array, device: jax.Device
-) -> int:
+def choose_steps_per_call(autoencoder: Autoencoder, params: PyTree, example: Array, device: jax.Device) -> int:
     """How many steps one compiled call scans over: many, or 1 for convolutions on CPU.
 
     A scan saves the dispatch of every step. But XLA compiles the gradient of a convolution inside a loop on CPU to

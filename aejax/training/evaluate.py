@@ -8,16 +8,14 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, PyTree
 
-from aejax.autoencoders import Autoencoder, Batch, VariationalAutoencoder
+from aejax.autoencoders import Autoencoder, Batch
 from aejax.autoencoders.record import Metrics
 from aejax.training.devices import AXIS
 
 Evaluate = Callable[[PyTree, Array, Array | np.ndarray], dict[str, float]]
 
 
-def make_evaluate(
-    autoencoder: Autoencoder | VariationalAutoencoder, *, batch_size: int, devices: Sequence[jax.Device]
-) -> Evaluate:
+def make_evaluate(autoencoder: Autoencoder, *, batch_size: int, devices: Sequence[jax.Device]) -> Evaluate:
     """Compile `(params, key, x) -> means` over all N examples of x.
 
     Sums and counts are taken apart, and the sums of the batches added in float64, so that the batch size does not

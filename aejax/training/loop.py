@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Key, PyTree
 
-from aejax.autoencoders import Autoencoder, VariationalAutoencoder
+from aejax.autoencoders import Autoencoder
 from aejax.errors import UserError
 from aejax.training.devices import check_batch_size, choose_steps_per_call, replicate
 from aejax.training.early_stopping import EarlyStopping, is_over, observe
@@ -45,7 +45,7 @@ class Report(NamedTuple):
 
 
 def start(
-    autoencoder: Autoencoder | VariationalAutoencoder,
+    autoencoder: Autoencoder,
     optimizer: optax.GradientTransformation,
     key: Key[Array, ""],
     example: Array,
@@ -56,7 +56,7 @@ def start(
 
 
 def train(
-    autoencoder: Autoencoder | VariationalAutoencoder,
+    autoencoder: Autoencoder,
     optimizer: optax.GradientTransformation,
     snapshot: Snapshot,
     train_x: np.ndarray,

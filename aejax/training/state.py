@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int, Key, PyTree
 
-from aejax.autoencoders import Autoencoder, VariationalAutoencoder
+from aejax.autoencoders import Autoencoder
 
 
 class TrainState(NamedTuple):
@@ -20,7 +20,7 @@ class TrainState(NamedTuple):
 
 
 def create_state(
-    autoencoder: Autoencoder | VariationalAutoencoder,
+    autoencoder: Autoencoder,
     optimizer: optax.GradientTransformation,
     key: Key[Array, ""],
     example: Array,

@@ -9,7 +9,7 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from aejax.autoencoders import Autoencoder, Batch, VariationalAutoencoder
+from aejax.autoencoders import Autoencoder, Batch
 from aejax.autoencoders.record import Metrics
 from aejax.training.devices import AXIS
 from aejax.training.state import TrainState
@@ -18,7 +18,7 @@ TrainSteps = Callable[[TrainState, Array | np.ndarray, np.ndarray], tuple[TrainS
 
 
 def train_step(
-    autoencoder: Autoencoder | VariationalAutoencoder,
+    autoencoder: Autoencoder,
     optimizer: optax.GradientTransformation,
     state: TrainState,
     x: Float[Array, "b ..."],
@@ -49,7 +49,7 @@ def train_step(
 
 
 def make_train_steps(
-    autoencoder: Autoencoder | VariationalAutoencoder,
+    autoencoder: Autoencoder,
     optimizer: optax.GradientTransformation,
     devices: Sequence[jax.Device],
 ) -> TrainSteps:
