@@ -23,26 +23,22 @@ def load_arrays(path: Path, labels: Path | None = None) -> Dataset:
         that is missing; and all that `as_dataset` refuses.
     """
     content = _load(path)
-    if isinstance(content, dict):
-        if "x" not in content:
-            raise UserError(f"{path}: no entry 'x' with the examples; it holds {sorted(content)}")
-        x, own_labels = content["x"], content.get("labels")
-    else:
-        x, own_labels = content, None
+    if "x" not in content:
+        raise UserError(f"{path}: no entry 'x' with the examples; it holds {sorted(content)}")
     if labels is not None:
-        own_labels = _load(labels)
-        if isinstance(own_labels, dict):
+        if labels.suffix != ".npy":
             raise UserError(f"{labels}: labels are read from a .npy file")
-    return as_dataset(x, own_labels, name=str(path))
+        content["labels"] = _load(labels)["x"]
+    return as_dataset(content["x"], content.get("labels"), name=str(path))
 
 
-def _load(path: Path) -> np.ndarray | dict[str, np.ndarray]:
+def _load(path: Path) -> dict[str, np.ndarray]:
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: arrays are read from .npy and .npz files")
     try:
         content = np.load(path, allow_pickle=False)
         if isinstance(content, np.ndarray):
-            return content
+            return {"x": content}
         with content:
             return {name: content[name] for name in content.files}
     except FileNotFoundError as error:

@@ -1,0 +1,161 @@
+"""One function per figure; each returns a Matplotlib figure and touches neither files nor global state."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+_TRAIN, _VALIDATION, _QUIET = "#4c72b0", "#dd8452", "0.35"
+
+
+def training_curves(records: Sequence[dict[str, Any]], *, units: str = "") -> Figure:
+    """Every loss term over the epochs, of training and validation, one panel a term; the best epoch is marked.
+
+    Args:
+      records: each with `epoch` and means named train/TERM and validation/TERM.
+      units: of the terms, for the axis.
+    """
+    records = [record for record in records if "validation/loss" in record]
+    terms = [name.removeprefix("validation/") for name in records[0] if name.startswith("validation/")]
+    if all(record.get("validation/elbo") == -record["validation/loss"] for record in records):
+        terms.remove("elbo")  # the loss upside down
+    terms.sort(key=lambda term: (term != "loss", term))
+    figure = Figure(figsize=(4.2 * len(terms), 3.4), layout="constrained")
+    epochs = [record["epoch"] for record in records]
+    best = min(records, key=lambda record: record["validation/loss"])
+    for axes, term in zip(np.atleast_1d(figure.subplots(1, len(terms))), terms, strict=True):
+        for split, color in (("train", _TRAIN), ("validation", _VALIDATION)):
+            values = [record.get(f"{split}/{term}", math.nan) for record in records]
+            axes.plot(epochs, values, color=color, label=split, linewidth=1.4)
+        axes.plot(
+            best["epoch"],
+            best[f"validation/{term}"],
+            "o",
+            color=_VALIDATION,
+            markeredgecolor="white",
+            label=f"best epoch ({best['epoch']:g})",
+        )
+        axes.set_title(term.replace("_", " "), loc="left", fontsize=11)
+        axes.set_xlabel("epoch")
+        axes.set_ylim(
+            _limits_without_start([[record[f"{s}/{term}"] for record in records] for s in ("train", "validation")])
+        )
+        _clean(axes)
+    figure.axes[0].set_ylabel(units)
+    figure.axes[0].legend(frameon=False)
+    return figure
+
+
+def _limits_without_start(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Limits that hold every value after the first tenth, whose fall would flatten the rest."""
+    values = np.concatenate([np.asarray(curve)[len(curve) // 10 :] for curve in curves])
+    low, high = float(values.min()), float(values.max())
+    margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+    return low - margin, high + margin
+
+
+def reconstructions(rows: dict[str, np.ndarray]) -> Figure:
+    """Rows of examples above each other, for comparison column by column.
+
+    Args:
+      rows: title of a row -> (n, ...) examples, such as original, corrupted and reconstruction; images are drawn as
+        images, vectors as curves.
+    """
+    first = next(iter(rows.values()))
+    height = 1.0 if is_image(first.shape[1:]) else 1.3
+    figure = Figure(figsize=(1.0 + 1.0 * len(first), 0.25 + height * len(rows)), layout="constrained")
+    low, high = float(first.min()), float(first.max())
+    grid = figure.subplots(len(rows), len(first), squeeze=False)
+    for line, (title, examples) in zip(grid, rows.items(), strict=True):
+        for axes, example in zip(line, examples, strict=True):
+            _draw(axes, example, low, high)
+        line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=11)
+    return figure
+
+
+def samples(examples: np.ndarray, *, limits: tuple[float, float], title: str) -> Figure:
+    """Examples (n, ...) in a square grid, on the scale of the data, whose least and greatest value are `limits`."""
+    side = math.ceil(math.sqrt(len(examples)))
+    lines = math.ceil(len(examples) / side)
+    figure = Figure(figsize=(0.75 * side, 0.75 * lines + 0.4), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    for axes, example in zip(figure.subplots(lines, side, squeeze=False).flat, examples, strict=False):
+        _draw(axes, example, *limits)
+    return figure
+
+
+def latent_space(codes: np.ndarray, labels: np.ndarray | None = None) -> Figure:
+    """Codes in the plane, colored by class: as they are if they have two dimensions, else their principal components.
+
+    Args:
+      codes: (N, ...) codes, flattened.
+      labels: (N,) integers; up to 20 classes get a color each and a legend, more of them a color scale.
+    """
+    codes = codes.reshape(len(codes), -1)
+    names = [f"code {k + 1}" for k in range(codes.shape[1])]
+    if codes.shape[1] > 2:
+        from sklearn.decomposition import PCA
+
+        analysis = PCA(2)
+        codes = analysis.fit_transform(codes)
+        names = [
+            f"principal component {k + 1} ({part:.0%} of the codes' variance)"
+            for k, part in enumerate(analysis.explained_variance_ratio_)
+        ]
+    if codes.shape[1] == 1:
+        codes, names = np.column_stack([codes[:, 0], np.zeros(len(codes))]), [*names, ""]
+    figure = Figure(figsize=(6.4, 5.2), layout="constrained")
+    axes = figure.add_subplot()
+    x, y = codes.T
+    size = 60_000 / (5000 + 2 * len(codes))
+    classes = np.unique(labels) if labels is not None else np.empty(0)
+    if 0 < len(classes) <= 20:
+        palette = colormaps["tab10" if len(classes) <= 10 else "tab20"].colors  # type: ignore[attr-defined]
+        colors = [palette[k] for k in np.searchsorted(classes, np.asarray(labels))]
+        axes.scatter(x, y, c=colors, s=size, linewidths=0, alpha=0.8)
+        for label, color in zip(classes, palette, strict=False):
+            axes.scatter([], [], color=color, label=str(label))
+        axes.legend(title="class", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    else:
+        points = axes.scatter(x, y, c=_TRAIN if labels is None else labels, s=size, linewidths=0, alpha=0.8)
+        if labels is not None:
+            figure.colorbar(points, label="label")
+    axes.set_xlabel(names[0])
+    axes.set_ylabel(names[1])
+    _clean(axes)
+    return figure
+
+
+def is_image(shape: tuple[int, ...]) -> bool:
+    """Whether an example of this shape can be drawn as an image: (H, W), or (H, W, C) in gray or color.
+
+    >>> is_image((8, 8, 1)), is_image((28, 28)), is_image((140,)), is_image((8, 8, 5))
+    (True, True, False, False)
+    """
+    return len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3))
+
+
+def _draw(axes: Axes, example: np.ndarray, low: float, high: float) -> None:
+    if is_image(example.shape):
+        image = example[..., 0] if example.shape[2:] == (1,) else example
+        image = np.clip((image - low) / ((high - low) or 1.0), 0, 1)
+        axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    else:
+        axes.plot(example.ravel(), color=_TRAIN, linewidth=1)
+        margin = 0.1 * (high - low)
+        axes.set_ylim(low - margin, high + margin)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _clean(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(_QUIET)
+    axes.tick_params(colors=_QUIET)
+    axes.grid(alpha=0.25, linewidth=0.6)

@@ -1,0 +1,58 @@
+"""Download an image data set of TensorFlow Datasets, once, so that train.py can read it by its name."""
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from aejax import command_line
+
+DESCRIPTION = """Download an image data set of TensorFlow Datasets, once, so that train.py can read it by its name.
+
+  prepare_data.py fashion_mnist                         download it and write it to the default folder
+  prepare_data.py mnist --manual-dir ~/Downloads        take the four original .gz files from there instead
+  prepare_data.py cifar10 --data-dir /data/tfds         write another set to another folder
+
+mnist, fashion_mnist and kmnist need nothing more; the other sets need TensorFlow (pip install 'aejax[tfds]').
+All names: https://www.tensorflow.org/datasets/catalog/overview"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to prepare, from where and to where."""
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """The data set: fashion_mnist, mnist, cifar10, ...; emnist/letters where it has several configurations."""
+    data_dir: Path | None = None
+    """The folder to write to; if not given, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    manual_dir: Path | None = None
+    """A folder to take the original archives from, with their checksums verified; if not given, $AEJAX_DATA_DIR/NAME
+    where that is a folder, and to download them otherwise."""
+
+
+def main() -> None:
+    """Parse, prepare, and say what comes next."""
+    options = command_line.parse(Options, sys.argv[1:], program="prepare_data.py", description=DESCRIPTION)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # else TensorFlow tells about its instruction sets
+
+    from aejax.datasets.prepare import prepare_tfds
+    from aejax.datasets.tfds import count_examples
+
+    folder = prepare_tfds(
+        options.name,
+        data_dir=options.data_dir,
+        manual_dir=options.manual_dir,
+        progress=sys.stderr.isatty(),
+    )
+    sizes = ", ".join(f"{size:,} {part}" for part, size in count_examples(folder).items())
+    where = f" --data-dir {shlex.quote(str(options.data_dir))}" if options.data_dir else ""
+    print(f"{options.name}: {sizes} examples in {folder}")
+    print(f"train on it: python scripts/train.py mnist-vae --dataset {options.name}{where}")
+
+
+if __name__ == "__main__":
+    command_line.run(main)
