@@ -1,11 +1,19 @@
 """What all tests share: 8 simulated devices, strict shapes and dtypes, few but fixed random examples."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
 os.environ["MPLBACKEND"] = "Agg"
+# what one test or one script of it has compiled, the next one loads
+os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp()
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import jax
 import jaxtyping
@@ -13,9 +21,20 @@ import pytest
 from hypothesis import settings
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_numpy_dtype_promotion", "strict")
+# the modules whose signatures state shapes; imported after this line, by tests and doctests alike
+CHECKED = ("losses", "divergences", "sampling", "corruption", "likelihoods", "priors", "jacobian")
+CHECKED += ("networks.conv", "autoencoders.record", "autoencoders.contractive", "autoencoders.denoising")
+jaxtyping.install_import_hook([f"aejax.{module}" for module in CHECKED], "beartype.beartype")
+
 settings.register_profile("fixed", max_examples=20, deadline=None, derandomize=True, database=None)
 settings.load_profile("fixed")
+
+
+@pytest.fixture(autouse=True)
+def dtype_promotion() -> Iterator[None]:
+    """No silent mixture of dtypes in our own code."""
+    with jax.numpy_dtype_promotion("strict"):
+        yield
 
 
 @pytest.fixture

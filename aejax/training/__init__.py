@@ -7,6 +7,7 @@ from aejax.training.loop import Snapshot as Snapshot
 from aejax.training.loop import start as start
 from aejax.training.loop import train as train
 from aejax.training.state import TrainState as TrainState
+from aejax.training.state import create_state as create_state
 from aejax.training.step import make_train_steps as make_train_steps
 from aejax.training.step import train_step as train_step
 
@@ -15,6 +16,7 @@ __all__ = [
     "Report",
     "Snapshot",
     "TrainState",
+    "create_state",
     "make_evaluate",
     "make_train_steps",
     "start",

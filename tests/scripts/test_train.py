@@ -1,0 +1,234 @@
+"""The main job as a user runs it: its folder, its resumption, its refusals."""
+
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aejax import command_line
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
+EPOCHS = 80
+SMALL = ("--hidden", "16", "--code-size", "3", "--checkpoint-every", "1", "--epochs", str(EPOCHS), "--patience", "None")
+ENVIRONMENT = os.environ | {"XLA_FLAGS": ""}  # one device, as on a user's machine
+
+
+def run(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+
+def final_checkpoint(run_dir: Path) -> Path:
+    return max((path for path in (run_dir / "checkpoints").iterdir() if path.name.isdigit()), key=lambda p: int(p.name))
+
+
+def parameters(run_dir: Path) -> dict[str, np.ndarray]:
+    """Every array of the newest checkpoint, as the files hold them."""
+    import jax
+    import orbax.checkpoint as ocp
+
+    with ocp.StandardCheckpointer() as checkpointer:
+        tree = checkpointer.restore(final_checkpoint(run_dir) / "arrays")
+    return {jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A whole run, with what it printed."""
+    folder = tmp_path_factory.mktemp("main")
+    result = run(*SMALL, "--run-dir", "run", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return folder / "run", result.stdout
+
+
+def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str]) -> None:
+    folder, output = finished
+    config = json.loads((folder / "config.json").read_text())
+    assert config["training"]["epochs"] == EPOCHS
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [record["epoch"] for record in records[:-1]] == list(range(1, EPOCHS + 1))
+    terms = {"loss", "reconstruction", "kl", "elbo"}
+    assert set(records[0]) == {"step", "epoch"} | {f"{s}/{t}" for s in ("train", "validation") for t in terms}
+    assert {f"test/{term}" for term in terms} < set(records[-1])
+    assert records[-1]["test/loss"] < records[0]["validation/loss"]
+    assert {path.name for path in folder.iterdir()} == {
+        "config.json",
+        "metrics.jsonl",
+        "events",
+        "checkpoints",
+        "figures",
+    }
+    for name in ("training_curves", "reconstructions", "samples", "latent_space"):
+        with Image.open(folder / "figures" / f"{name}.png") as figure:
+            assert min(figure.size) > 200
+            assert len(figure.getcolors(1 << 24)) > 10
+    assert "test" in output
+    assert "images/s" in output
+    assert "\x1b" not in output  # plain lines where there is no terminal
+
+
+@pytest.mark.parametrize("interruption", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_ends_as_if_it_had_not_been(
+    finished: tuple[Path, str], tmp_path: Path, interruption: signal.Signals
+) -> None:
+    """Killed in mid-run (SIGKILL), or stopped by Ctrl-C: the resumed run has the same bits, records included."""
+    whole, stopped = finished[0], tmp_path / "stopped"
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), *SMALL, "--run-dir", str(stopped)],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    metrics = stopped / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and metrics.read_text().count("\n") >= 20):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(interruption)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == (-signal.SIGKILL if interruption == signal.SIGKILL else 130)
+    if interruption == signal.SIGINT:
+        assert f"--resume {stopped}" in output
+    assert int(final_checkpoint(stopped).name) < int(final_checkpoint(whole).name)
+
+    resumed = run("--resume", stopped, cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    expected, got = parameters(whole), parameters(stopped)
+    assert expected.keys() == got.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(got[name], array, err_msg=name)
+    assert metrics.read_text() == (whole / "metrics.jsonl").read_text()
+
+
+def test_a_torn_checkpoint_gives_way_to_the_one_before(finished: tuple[Path, str], tmp_path: Path) -> None:
+    shutil.copytree(finished[0], tmp_path / "run")
+    torn = max(
+        (p for p in final_checkpoint(tmp_path / "run").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size
+    )
+    torn.write_bytes(torn.read_bytes()[:-5])
+    result = run("--resume", "run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "is torn" in result.stdout
+    assert "going on from the one before it" in result.stdout
+    np.testing.assert_equal(parameters(tmp_path / "run"), parameters(finished[0]))
+
+
+# --- refusals: one line that names the culprit, exit code 2, nothing written -------------------------------------
+
+
+@pytest.fixture
+def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Runs the script in this process and returns its one line of complaint."""
+    specification = importlib.util.spec_from_file_location("train", SCRIPT)
+    assert specification is not None
+    assert specification.loader is not None
+    script = importlib.util.module_from_spec(specification)
+    monkeypatch.setitem(sys.modules, "train", script)
+    specification.loader.exec_module(script)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            command_line.run(script.main)
+        assert stop.value.code == 2
+        assert sorted(tmp_path.rglob("*")) == before
+        complaint = capsys.readouterr().err
+        assert complaint.startswith("train.py: error: ")
+        assert complaint.count("\n") == 1
+        return complaint
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit"),
+    [
+        (["no-such-preset"], "no-such-preset"),
+        (["--no-such-flag", "1"], "--no-such-flag"),
+        (["--epochs", "none"], "--epochs"),
+        (["--epochs", "0"], "epochs: input should be greater than 0, got 0"),
+        (["--beta", "-1"], "beta"),
+        (["--learning-rate", "inf"], "learning_rate"),
+        (["--corruption", "masking", "--corruption-level", "2"], "corruption_level"),
+        (["digits-ae", "--beta", "2"], "beta: belongs to the family variational"),
+        (["--code-size", "None"], "code_size"),
+        (["--batch-size", "5000"], "batch_size must be at most the 1258 training examples, got 5000"),
+        (["--batch-size", "12"], "8 or 16, got 12"),
+        (["--devices", "100"], "devices"),
+        (["--dataset", "no_such_set"], "no_such_set"),
+        (["--dataset", "missing.npy"], "missing.npy: no such file"),
+        (["--labels", "labels.npy"], "labels"),
+        (["--resume", "missing"], "missing: is no run folder"),
+        (["--resume", "."], ".: is no run folder"),
+        (["--resume", "a", "--run-dir", "b"], "--run-dir and --resume"),
+    ],
+)
+def test_mistakes_on_the_command_line(refused, arguments: list[str], culprit: str) -> None:
+    assert culprit in refused(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("array", "culprit"),
+    [
+        (np.full((20, 4), np.nan), "20 of 20 examples hold NaN"),
+        (np.array([[1.0, np.inf]] * 20), "infinity"),
+        (np.array([[object()]] * 20), "pickled objects"),
+        (np.zeros((0, 4)), "no examples"),
+        (np.zeros(20), r"(20,)"),
+        (np.array([["text"]] * 20), "numbers"),
+        (np.linspace(-1, 2, 80).reshape(20, 4), "bernoulli wants values in [0, 1]"),
+        (np.zeros((2, 4)), "2 examples are too few"),
+    ],
+)
+def test_mistakes_in_arrays(refused, tmp_path: Path, array: np.ndarray, culprit: str) -> None:
+    np.save(tmp_path / "mine.npy", array)
+    complaint = refused("--dataset", "mine.npy", "--batch-size", "8")
+    assert culprit in complaint
+
+
+def test_labels_of_another_length(refused, tmp_path: Path) -> None:
+    np.save(tmp_path / "mine.npy", np.zeros((20, 4)))
+    np.save(tmp_path / "labels.npy", np.zeros(19, int))
+    assert "19 labels do not fit 20 examples" in refused("--dataset", "mine.npy", "--labels", "labels.npy")
+
+
+def test_a_run_folder_that_exists(refused, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    assert "mine: exists already" in refused("--run-dir", "mine")
+
+
+def test_resuming_with_other_values(refused, finished: tuple[Path, str]) -> None:
+    assert "seed was 0 and is now 3" in refused("--resume", str(finished[0]), "--seed", "3")
+
+
+def test_a_config_that_does_not_match_its_checkpoints(refused, finished: tuple[Path, str]) -> None:
+    config = finished[0] / "config.json"
+    original = config.read_text()
+    config.write_text(original.replace('"seed": 0', '"seed": 5'))
+    try:
+        assert "does not match the checkpoints: seed was 0 and is now 5" in refused("--resume", str(finished[0]))
+    finally:
+        config.write_text(original)
+
+
+def test_training_that_diverges_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    arguments = ("digits-ae", *SMALL, "--loss", "squared_error", "--learning-rate", "1e30", "--run-dir", "run")
+    result = run(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    assert "reconstruction is" in result.stderr
+    assert "step" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert all(np.isfinite(array).all() for array in parameters(tmp_path / "run").values())

@@ -1,0 +1,73 @@
+"""Figures show the numbers that they are given."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgba
+
+from aejax import plots
+
+RNG = np.random.default_rng(0)
+
+
+def records(epochs: int = 30) -> list[dict[str, float]]:
+    return [
+        {"epoch": e, "train/loss": 10 / e, "validation/loss": abs(e - 20.0), "train/kl": 1.0, "validation/kl": 2.0}
+        for e in range(1, epochs + 1)
+    ]
+
+
+def test_training_curves_hold_both_splits_and_the_best_epoch() -> None:
+    figure = plots.training_curves(records(), units="nats")
+    loss, kl = figure.axes
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "kl"]
+    train, validation, best = loss.lines
+    np.testing.assert_array_equal(train.get_ydata(), [10 / e for e in range(1, 31)])
+    np.testing.assert_array_equal(validation.get_ydata(), [abs(e - 20.0) for e in range(1, 31)])
+    assert (best.get_xdata()[0], best.get_ydata()[0]) == (20, 0.0)
+    assert loss.get_ylabel() == "nats"
+    low, high = kl.get_ylim()
+    assert low < 1.0 < 2.0 < high
+
+
+def test_training_curves_leave_out_the_loss_upside_down() -> None:
+    mirrored = [{**r, "train/elbo": -r["train/loss"], "validation/elbo": -r["validation/loss"]} for r in records()]
+    assert len(plots.training_curves(mirrored).axes) == 2
+
+
+def test_training_curves_of_one_evaluation() -> None:
+    plots.training_curves(records(1)).canvas.draw()
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (8, 8, 3), (140,), (4, 4, 7)])
+def test_reconstructions_are_drawn_in_rows(shape: tuple[int, ...]) -> None:
+    rows = {"original": RNG.uniform(size=(3, *shape)), "reconstruction": RNG.uniform(size=(3, *shape))}
+    figure = plots.reconstructions(rows)
+    figure.canvas.draw()
+    assert [axes.get_ylabel() for axes in figure.axes] == ["original", "", "", "reconstruction", "", ""]
+
+
+def test_samples_keep_the_scale_of_the_data() -> None:
+    figure = plots.samples(np.full((3, 2, 2), 0.25), limits=(0.0, 0.5), title="samples")
+    np.testing.assert_allclose(figure.axes[0].images[0].get_array(), 0.5)
+
+
+@pytest.mark.parametrize("code_shape", [(1,), (2,), (5,), (2, 2, 3)])
+@pytest.mark.parametrize("classes", [0, 3, 15, 40])
+def test_latent_space_shows_every_code(code_shape: tuple[int, ...], classes: int) -> None:
+    codes = RNG.normal(size=(60, *code_shape))
+    labels = np.arange(60) % classes if classes else None
+    figure = plots.latent_space(codes, labels)
+    figure.canvas.draw()
+    points = figure.axes[0].collections[0].get_offsets()
+    assert len(points) == 60
+    if code_shape == (2,):
+        np.testing.assert_allclose(points, codes)
+
+
+def test_latent_space_gives_each_class_its_color() -> None:
+    labels = np.array([7, 3, 7, 5])
+    axes = plots.latent_space(RNG.normal(size=(4, 2)), labels).axes[0]
+    points, *legend = axes.collections
+    colors = {entry.get_label(): tuple(entry.get_facecolor()[0][:3]) for entry in legend}
+    assert list(colors) == ["3", "5", "7"]
+    assert [to_rgba(color)[:3] for color in points.get_facecolor()] == [colors[str(label)] for label in labels]

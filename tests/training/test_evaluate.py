@@ -1,0 +1,41 @@
+"""Evaluation is the exact mean over a split, however it is divided."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aejax.autoencoders import as_batch, variational
+from aejax.networks import MLP
+from aejax.training import make_evaluate
+from aejax.training.devices import replicate
+
+AUTOENCODER = variational(MLP(output_shape=(4,)), MLP(output_shape=(5,)))
+X = np.random.default_rng(0).uniform(size=(37, 5)).astype(np.float32)
+KEY = jax.random.key(1)
+PARAMS = AUTOENCODER.init(jax.random.key(0), jnp.asarray(X[0]))
+
+
+@pytest.mark.parametrize(("devices", "batch_size"), [(1, 37), (1, 10), (1, 100), (3, 12), (8, 16), (8, 8)])
+def test_the_last_partial_batch_counts_exactly(devices: int, batch_size: int) -> None:
+    """37 examples, drawn with the noise of their position, against the mean of one batch of all."""
+    chosen = jax.local_devices()[:devices]
+    evaluate = make_evaluate(AUTOENCODER, batch_size=batch_size, devices=chosen)
+    means = evaluate(replicate(PARAMS, chosen), KEY, replicate(X, chosen))
+    _, expected = AUTOENCODER.loss(PARAMS, KEY, as_batch(jnp.asarray(X)))
+    assert means.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(means[name], value, rtol=1e-6)
+
+
+def test_every_example_weighs_the_same() -> None:
+    """Examples of known error: the mean is theirs, not that of batch means."""
+    constant = AUTOENCODER._replace(
+        loss=lambda params, key, batch: (
+            loss := jnp.sum(batch.weight * batch.x[:, 0]) / jnp.maximum(jnp.sum(batch.weight), 1),
+            {"loss": loss},
+        )
+    )
+    x = np.arange(5, dtype=np.float32)[:, None]
+    evaluate = make_evaluate(constant, batch_size=4, devices=jax.local_devices()[:2])
+    assert evaluate(PARAMS, KEY, x) == {"loss": 2.0}
