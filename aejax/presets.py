@@ -9,7 +9,8 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
         "variational autoencoder on 8x8 handwritten digits; under a minute on two cores",
         Experiment(
             model=Model(family="variational", hidden=(256,), code_size=10),
-            training=Training(batch_size=64, epochs=300, patience=30, checkpoint_every=20),
+            optimization=Optimization(learning_rate=3e-3, schedule="cosine"),
+            training=Training(batch_size=64, epochs=300, patience=50, checkpoint_every=20),
         ),
     ),
     "digits-ae": (

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from aejax.datasets.tfds import check_images, check_prepared, find_builder, first_line
+from aejax.datasets.tfds import check_images, check_prepared, find_builder, first_line, missing_package
 from aejax.errors import UserError
 
 IDX_SETS = ("mnist", "fashion_mnist", "kmnist")  # prepared without TensorFlow
@@ -46,7 +46,7 @@ def prepare_tfds(
 
     builder = find_builder(name, data_dir)
     check_images(builder)
-    if Path(builder.data_dir).exists():
+    if os.path.exists(builder.data_dir):
         check_prepared(builder)
         return Path(builder.data_dir)
     archives = _archives(builder, manual_dir)
@@ -70,7 +70,7 @@ def prepare_tfds(
             f"{name} cannot be downloaded: {first_line(error)}; --manual-dir takes the original archives from a folder"
         ) from error
     except ImportError as error:
-        raise UserError(f"preparing {name} needs the package {error.name}") from error
+        raise UserError(f"preparing {name} needs the package {missing_package(error)}") from error
     except OSError as error:
         raise UserError(f"{name} cannot be prepared in {root}: {first_line(error)}") from error
     return Path(builder.data_dir)

@@ -2,6 +2,7 @@
 
 import difflib
 import io
+import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,7 @@ from aejax.datasets.dataset import Splits, as_dataset, split
 from aejax.errors import UserError
 
 TEST_FRACTION = 0.1  # of a train split that comes without a test split
-_NAME = r"[A-Za-z]\w*(/[\w+.-]+)?"  # a namespace before it would ask another host
+_NAME = r"[a-z][a-z0-9_]*(/[\w+.-]+)?"  # a namespace before it would ask another host
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _BATCH = 1024  # records in one read
 
@@ -57,6 +58,7 @@ def find_builder(name: str, data_dir: Path | None) -> Any:
       UserError: an unknown name or configuration, or a prepared set whose description is damaged.
     """
     import tensorflow_datasets as tfds  # takes a third of a second to import
+    from google.protobuf.json_format import ParseError
 
     if not re.fullmatch(_NAME, name):
         raise UserError(f"{name!r} is no name of a data set; names look like fashion_mnist or emnist/letters")
@@ -67,27 +69,29 @@ def find_builder(name: str, data_dir: Path | None) -> Any:
         known = tfds.list_builders(with_community_datasets=False)
         raise UserError(f"TensorFlow Datasets has no {base!r}{_close_to(base, known)}") from error
     except ImportError as error:
-        raise UserError(f"{name}: TensorFlow Datasets needs the package {error.name} for it") from error
-    except Exception as error:  # what TFDS cannot parse ends in errors of no common type
+        raise UserError(f"{name} needs the package {missing_package(error)}") from error
+    except OSError as error:
+        raise UserError(f"{name} cannot be read: {first_line(error)}") from error
+    except (ValueError, AssertionError, ParseError) as error:
         if config and config not in (configs := tfds.builder_cls(base).builder_configs):
             raise UserError(f"{base} has no configuration {config!r}{_close_to(config, configs)}") from error
         root = Path(data_dir or tfds.core.constants.DATA_DIR)
-        raise _damaged(root / base, first_line(error), _command(name, root)) from error
+        raise _damaged(root / base, first_line(error), _remedy(name, root)) from error
 
 
 def check_prepared(builder: Any) -> None:
     """Raise UserError, with the command that helps, unless the set is there, whole and as array_record."""
-    folder, command = Path(builder.data_dir), _command(_full_name(builder), builder.data_dir_root)
-    if not folder.is_dir():
-        raise UserError(f"{builder.name} is not prepared, there is no {folder}; prepare it: {command}")
+    folder, remedy = Path(builder.data_dir), _remedy(_full_name(builder), builder.data_dir_root)
+    if not os.path.isdir(folder):  # where Path.is_dir raises, the folder is not there either
+        raise UserError(f"{builder.name} is not prepared, there is no {folder}; prepare it with {remedy}")
     if not (folder / "dataset_info.json").is_file():
-        raise _damaged(folder, "dataset_info.json is missing", command)
+        raise _damaged(folder, "dataset_info.json is missing", remedy)
     formats = sorted(file_format.value for file_format in builder.info.available_file_formats())
     if "array_record" not in formats:
         elsewhere = Path(builder.data_dir_root) / "array_record"
         raise UserError(
             f"{folder} holds {' and '.join(formats)} files, and only array_record is read without TensorFlow; "
-            f"prepare it once more, in another folder: {_command(_full_name(builder), elsewhere)}"
+            f"write it to another folder with {_remedy(_full_name(builder), elsewhere)}"
         )
 
 
@@ -98,8 +102,14 @@ def check_images(builder: Any) -> None:
     features = builder.info.features
     image = dict(features).get("image") if isinstance(features, tfds.features.FeaturesDict) else None
     if not isinstance(image, tfds.features.Image) or image.np_dtype != np.uint8:
-        found = ", ".join(features) if isinstance(features, tfds.features.FeaturesDict) else features
+        found = ", ".join(features) if isinstance(features, tfds.features.FeaturesDict) else type(features).__name__
         raise UserError(f"{builder.name} has no 8-bit images by the name of 'image'; its features: {found}")
+
+
+def missing_package(error: ImportError) -> str:
+    """The package that TFDS did not find; it raises some such errors once more without their name."""
+    cause = error.__cause__
+    return error.name or (cause.name if isinstance(cause, ImportError) else None) or first_line(error)
 
 
 def count_examples(folder: Path) -> dict[str, int]:
@@ -148,8 +158,8 @@ def _examples(builder: Any, part: str) -> Iterator[tuple[np.ndarray, list[int]]]
                 image = _decode(example["image"].bytes_list.value[0], mode)
                 yield image, [example["label"].int64_list.value[0]] if labeled else []
     except (OSError, RuntimeError, ValueError, IndexError, SyntaxError, DecodeError) as error:
-        command = _command(_full_name(builder), builder.data_dir_root)
-        raise _damaged(builder.data_dir, f"{part}: {first_line(error)}", command) from error
+        remedy = _remedy(_full_name(builder), builder.data_dir_root)
+        raise _damaged(builder.data_dir, f"{part}: {first_line(error)}", remedy) from error
 
 
 def _decode(encoded: bytes, mode: str) -> np.ndarray:
@@ -158,11 +168,15 @@ def _decode(encoded: bytes, mode: str) -> np.ndarray:
     return pixels if pixels.ndim == 3 else pixels[..., None]
 
 
-def _damaged(folder: Path, reason: str, command: str) -> UserError:
-    return UserError(f"{folder} is damaged: {reason}; delete this folder and prepare it again: {command}")
+def _damaged(folder: Path, reason: str, remedy: str) -> UserError:
+    return UserError(f"{folder} is damaged: {reason}; delete this folder and write it again with {remedy}")
 
 
-def _command(name: str, data_dir: Path) -> str:
+def _remedy(name: str, data_dir: Path) -> str:
+    import tensorflow_datasets as tfds
+
+    if name.partition("/")[0] not in tfds.list_builders(with_community_datasets=False):
+        return "the program that wrote it"
     return f"python scripts/prepare_data.py {name} --data-dir {shlex.quote(str(data_dir))}"
 
 
