@@ -43,7 +43,7 @@ def choose_steps_per_call(autoencoder: Autoencoder, params: PyTree, example: Arr
     """How many steps one compiled call scans over: many, or 1 for convolutions on CPU.
 
     A scan saves the dispatch of every step. But XLA compiles the gradient of a convolution inside a loop on CPU to
-    code that is about 10 times slower than outside, so there every step is a call of its own. One call never holds
+    code that is 10 to 20 times slower than outside, so there every step is a call of its own. One call never holds
     more than `MOST_STEPS_PER_CALL` steps, lest progress and interruption wait.
     """
     if device.platform == "cpu" and "conv_general_dilated" in str(

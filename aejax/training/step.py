@@ -66,6 +66,9 @@ def make_train_steps(
         def step(state: TrainState, position: Int[Array, "share"]) -> tuple[TrainState, Metrics]:
             return train_step(autoencoder, optimizer, state, data[position])
 
+        if len(positions) == 1:  # no loop at all: XLA on CPU keeps even a loop of one step
+            state, metrics = step(state, positions[0])
+            return state, jax.tree.map(lambda value: value[None], metrics)
         return lax.scan(step, state, positions)
 
     return jax.pmap(steps, AXIS, in_axes=(None, None, 0), out_axes=(None, None), devices=devices, donate_argnums=0)
