@@ -28,3 +28,9 @@ def check_in_range(name: str, value: ArrayLike, low: float, high: float = float(
     if not low <= float(value) <= high:  # type: ignore[arg-type]
         wanted = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
         raise ValueError(f"{name} must be {wanted}, got {value}")
+
+
+def check_positive(name: str, value: ArrayLike) -> None:
+    """Raise ValueError unless 0 < value < infinity; a traced value passes, since it has none yet."""
+    if not isinstance(value, Tracer) and not 0 < float(value) < float("inf"):  # type: ignore[arg-type]
+        raise ValueError(f"{name} must be positive and finite, got {value}")

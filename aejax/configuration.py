@@ -145,20 +145,23 @@ def to_json(experiment: Experiment) -> str:
 def from_json(text: str | bytes, *, name: str) -> Experiment:
     """The experiment in a JSON document, checked field by field; UserError names `name` and the field that is wrong."""
     try:
-        experiment = _adapter().validate_json(text)
-    except ValidationError as error:
-        raise UserError(f"{name}: {_first_fault(error)}") from error
-    _check_family(experiment.model)
-    return experiment
+        return _parse(text)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
 
 
 def check(experiment: Experiment) -> None:
     """Raise UserError, naming the knob, where a value is out of its range or does not go with the family."""
+    _parse(to_json(experiment))
+
+
+def _parse(text: str | bytes) -> Experiment:
     try:
-        _adapter().validate_json(to_json(experiment))
+        experiment = _adapter().validate_json(text)
     except ValidationError as error:
         raise UserError(_first_fault(error)) from error
     _check_family(experiment.model)
+    return experiment
 
 
 def differences(one: Experiment, other: Experiment) -> dict[str, tuple[Any, Any]]:

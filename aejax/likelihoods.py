@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 from jaxtyping import Array
 
-from aejax.checks import check_floating, check_same_shape
+from aejax.checks import check_floating, check_positive, check_same_shape
 from aejax.losses import binary_cross_entropy, squared_error
 
 
@@ -51,8 +51,7 @@ def gaussian(*, variance: float = 1.0) -> Likelihood:
     >>> round(gaussian().log_prob(jnp.zeros(2), jnp.zeros(2)).item(), 4)  # -log(2π)
     -1.8379
     """
-    if not 0 < variance < math.inf:
-        raise ValueError(f"variance must be positive and finite, got {variance}")
+    check_positive("variance", variance)
 
     def log_prob(x: Array, mean: Array) -> Array:
         check_floating(x=x, mean=mean)

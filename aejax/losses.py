@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
-from aejax.checks import check_floating, check_same_shape
+from aejax.checks import check_floating, check_positive, check_same_shape
 
 ReconstructionLoss = Callable[[Array, Array], Array]
 
@@ -83,6 +84,114 @@ def binary_cross_entropy(x: Float[Array, "..."], logits: Float[Array, "..."]) ->
     """
     _check(x, logits=logits)
     return jnp.sum(_logistic_cross_entropy(x, logits))
+
+
+def huber(x: Float[Array, "..."], reconstruction: Float[Array, "..."], *, delta: float = 1.0) -> Float[Array, ""]:
+    """Huber's loss Σᵢ h(xᵢ - x̂ᵢ) with h(e) = ½ e² for |e| ≤ δ, and δ (|e| - ½ δ) beyond: errors far off weigh less.
+
+    Args:
+      x: one example, any shape.
+      reconstruction: x̂, of the same shape.
+      delta: δ > 0, in x's unit.
+
+    Returns:
+      The sum over all features, in the square of x's unit.
+
+    Raises:
+      ValueError: the shapes differ, or delta is not positive.
+      TypeError: an input is not of a floating type.
+
+    Source: P. J. Huber (1964), Robust Estimation of a Location Parameter, section 1.
+
+    >>> huber(jnp.array([0.0, 0.0]), jnp.array([0.5, 3.0])).item()
+    2.625
+    """
+    _check(x, reconstruction=reconstruction)
+    check_positive("delta", delta)
+    error = jnp.abs(x - reconstruction)
+    clipped = jnp.minimum(error, delta)
+    return jnp.sum(clipped * (error - 0.5 * clipped))
+
+
+def categorical_cross_entropy(x: Array, logits: Float[Array, "... classes"]) -> Float[Array, ""]:
+    """Cross-entropy -Σᵢ Σ꜀ xᵢ꜀ log softmax(logitsᵢ)꜀ of classes, in nats.
+
+    Args:
+      x: one example: probabilities of the classes, one-hot or not, of the shape of the logits; or integers in
+        [0, classes), of that shape without its last axis.
+      logits: unnormalized log-probabilities along the last axis.
+
+    Returns:
+      The sum over all features, in nats; NaN where an integer is no class.
+
+    Raises:
+      ValueError: the shapes do not fit.
+      TypeError: the logits are not of a floating type.
+
+    Source: C. M. Bishop (2006), Pattern Recognition and Machine Learning, eq. 4.108.
+
+    >>> round(categorical_cross_entropy(jnp.array([2]), jnp.zeros((1, 4))).item(), 4)  # log 4
+    1.3863
+    """
+    check_floating(logits=logits)
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        if x.shape != logits.shape[:-1]:
+            raise ValueError(f"integer classes must have shape {logits.shape[:-1]}, as the logits, got {x.shape}")
+        classes = jnp.where(x < 0, logits.shape[-1], x)  # a negative index would count from the end
+        log_probabilities = jax.nn.log_softmax(logits)
+        return -jnp.sum(jnp.take_along_axis(log_probabilities, classes[..., None], axis=-1, mode="fill"))
+    _check(x, logits=logits)
+    # 0 log 0 is 0, also where a logit is so low that its log-probability is infinite
+    return -jnp.sum(jnp.where(x == 0, 0, x * jax.nn.log_softmax(logits)))
+
+
+def structural_dissimilarity(
+    x: Float[Array, "H W *C"], reconstruction: Float[Array, "H W *C"], *, data_range: float = 1.0, window: int = 7
+) -> Float[Array, ""]:
+    """1 - SSIM: one minus the mean structural similarity of two images, over all windows inside them and all channels.
+
+    In each window, SSIM = (2 μₓμᵧ + c₁)(2 σₓᵧ + c₂) / ((μₓ² + μᵧ² + c₁)(σₓ² + σᵧ² + c₂)) with uniform weights and
+    unbiased variances, c₁ = (0.01 R)², c₂ = (0.03 R)².
+
+    Args:
+      x: one image (H, W) or (H, W, C).
+      reconstruction: of the same shape.
+      data_range: R > 0, the distance between the least and the greatest value that a pixel may take.
+      window: side of the square windows; odd, at least 3, at most H and W.
+
+    Returns:
+      A number in [0, 2]; 0 for equal images. Unlike the other losses it is a mean, not a sum over features.
+
+    Raises:
+      ValueError: the shapes differ or are no images, or a window that is even, too small or too large.
+      TypeError: an input is not of a floating type.
+
+    Source: Z. Wang et al. (2004), Image Quality Assessment: From Error Visibility to Structural Similarity, eq. 13.
+
+    >>> image = jnp.arange(64.0).reshape(8, 8) / 64
+    >>> round(structural_dissimilarity(image, image).item(), 6)
+    0.0
+    """
+    _check(x, reconstruction=reconstruction)
+    check_positive("data_range", data_range)
+    if x.ndim not in (2, 3):
+        raise ValueError(f"an image has shape (H, W) or (H, W, C), got {x.shape}")
+    if window % 2 == 0 or not 3 <= window <= min(x.shape[:2]):
+        raise ValueError(f"window must be odd, from 3 to the image's {min(x.shape[:2])} pixels, got {window}")
+    size = (window, window, *(1,) * (x.ndim - 2))
+
+    def window_means(image: Array) -> Array:
+        return lax.reduce_window(image, jnp.zeros((), image.dtype), lax.add, size, (1,) * x.ndim, "VALID") / window**2
+
+    x_mean, y_mean = window_means(x), window_means(reconstruction)
+    unbiased = window**2 / (window**2 - 1)
+    x_variance = unbiased * (window_means(x * x) - x_mean**2)
+    y_variance = unbiased * (window_means(reconstruction * reconstruction) - y_mean**2)
+    covariance = unbiased * (window_means(x * reconstruction) - x_mean * y_mean)
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    luminance = (2 * x_mean * y_mean + c1) / (x_mean**2 + y_mean**2 + c1)
+    structure = (2 * covariance + c2) / (x_variance + y_variance + c2)
+    return 1 - jnp.mean(luminance * structure)
 
 
 def output_link(loss: ReconstructionLoss) -> Callable[[Array], Array]:

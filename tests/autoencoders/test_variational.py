@@ -1,0 +1,130 @@
+"""The variational autoencoder: its terms by hand, and its bound against an exactly known marginal likelihood."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from aejax.autoencoders import Batch, as_batch, variational
+from aejax.divergences import gaussian_kl
+from aejax.likelihoods import gaussian
+from aejax.networks import Network
+from aejax.priors import Prior
+
+KEY = jax.random.key(0)
+RNG = np.random.default_rng(0)
+X = RNG.uniform(size=(6, 5)).astype(np.float32)
+W, V = (RNG.standard_normal(shape).astype(np.float32) for shape in ((4, 5), (5, 2)))
+PARAMS = {"encoder": jnp.array(W), "decoder": jnp.array(V)}
+POINTS = Network(  # mean from the first rows of W, log-variance so low that the sample is the mean
+    lambda key, x: jnp.array(W), lambda weights, x: jnp.concatenate([jnp.dot(weights[:2], x), jnp.full(2, -200.0)])
+)
+
+
+def test_encode_is_the_posterior_mean_and_decode_the_likelihood_mean(linear):
+    autoencoder = variational(linear(5, 4), linear(2, 5))
+    mean, log_variance = autoencoder.posterior(PARAMS, jnp.array(X[0]))
+    np.testing.assert_allclose(mean, W[:2] @ X[0], rtol=1e-5)
+    np.testing.assert_allclose(log_variance, W[2:] @ X[0], rtol=1e-5)
+    np.testing.assert_array_equal(autoencoder.encode(PARAMS, jnp.array(X[0])), mean)
+    np.testing.assert_allclose(autoencoder.decode(PARAMS, mean), special.expit(V @ W[:2] @ X[0]), rtol=1e-5)
+
+
+def test_reconstruction_is_the_negative_log_likelihood_of_x_from_the_code_of_the_input(linear):
+    observed = X + 1
+    batch = as_batch(jnp.array(X))._replace(input=jnp.array(observed))
+    logits = observed @ W[:2].T @ V.T
+    _, metrics = variational(POINTS, linear(2, 5)).loss(PARAMS, KEY, batch)
+    expected = (np.log1p(np.exp(logits)) - X * logits).sum(axis=1).mean()
+    np.testing.assert_allclose(metrics["reconstruction"], expected, rtol=1e-5)
+    _, metrics = variational(POINTS, linear(2, 5), likelihood=gaussian(variance=0.25)).loss(PARAMS, KEY, batch)
+    expected = -stats.norm.logpdf(X, logits, 0.5).sum(axis=1).mean()
+    np.testing.assert_allclose(metrics["reconstruction"], expected, rtol=1e-5)
+
+
+def test_kl_is_the_mean_divergence_of_the_posteriors_from_the_prior(linear):
+    _, metrics = variational(linear(5, 4), linear(2, 5)).loss(PARAMS, KEY, jnp.array(X))
+    mean, log_variance = np.split(X @ W.T, 2, axis=1)
+    expected = 0.5 * (np.exp(log_variance) + mean**2 - 1 - log_variance).sum(axis=1).mean()
+    np.testing.assert_allclose(metrics["kl"], expected, rtol=1e-5)
+    shifted = Prior(jax.random.normal, lambda mean, log_variance: jnp.sum(jnp.square(mean - 1)))
+    _, metrics = variational(linear(5, 4), linear(2, 5), prior=shifted).loss(PARAMS, KEY, jnp.array(X))
+    np.testing.assert_allclose(metrics["kl"], ((mean - 1) ** 2).sum(axis=1).mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0, 4.0])
+def test_beta_enters_the_loss_only(beta, linear):
+    loss, metrics = variational(linear(5, 4), linear(2, 5), beta=beta).loss(PARAMS, KEY, jnp.array(X))
+    _, plain = variational(linear(5, 4), linear(2, 5)).loss(PARAMS, KEY, jnp.array(X))
+    for term in ("reconstruction", "kl", "elbo"):
+        assert metrics[term] == plain[term]
+    np.testing.assert_allclose(metrics["elbo"], -(metrics["reconstruction"] + metrics["kl"]), rtol=1e-6)
+    np.testing.assert_allclose(loss, metrics["reconstruction"] + beta * metrics["kl"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5], ids=["exact posterior", "another posterior"])
+def test_bound_on_a_linear_gaussian_model_is_log_p_less_the_divergence_from_the_exact_posterior(shift):
+    # z ~ N(0, I), x | z ~ N(U z, s² I) with orthogonal columns of U: the posterior has a diagonal covariance
+    variance, scale, samples = 0.3, np.array([1.5, 0.7]), 4000
+    loadings = np.linalg.qr(RNG.standard_normal((4, 2)))[0] * scale
+    x = loadings @ np.array([1.0, -2.0]) + 0.3
+    posterior_variance = 1 / (1 + scale**2 / variance)
+    exact = posterior_variance * (loadings.T @ x) / variance, np.log(posterior_variance)
+    mean, log_variance = (jnp.array(moment + shift, jnp.float32) for moment in exact)
+
+    encoder = Network(lambda key, x: {}, lambda params, x: jnp.concatenate([mean, log_variance]))
+    decoder = Network(lambda key, z: {}, lambda params, z: jnp.dot(jnp.array(loadings, jnp.float32), z))
+    autoencoder = variational(encoder, decoder, likelihood=gaussian(variance=variance))
+    params, observed = {"encoder": {}, "decoder": {}}, jnp.array(x, jnp.float32)[None]
+
+    def bound(index):
+        return autoencoder.loss(params, KEY, Batch(observed, observed, index[None], jnp.ones(1)))[1]["elbo"]
+
+    bounds = np.asarray(jax.jit(jax.vmap(bound))(jnp.arange(samples)), np.float64)
+    standard_error = bounds.std() / math.sqrt(samples)
+    log_p = stats.multivariate_normal.logpdf(x, np.zeros(4), loadings @ loadings.T + variance * np.eye(4))
+    gap = 0.5 * np.sum(np.exp(shift) - 1 - shift + shift**2 / posterior_variance)
+    assert standard_error < 0.05
+    assert abs(bounds.mean() - (log_p - gap)) < 5 * standard_error
+
+
+def test_code_is_sampled_once_for_each_example(identity):
+    # x = 0, mean 0, variance 1: the negative log-likelihood averages D/2 for the noise and D/2 log 2π
+    encoder = Network(lambda key, x: {}, lambda params, x: jnp.concatenate([x, jnp.zeros_like(x)]))
+    autoencoder = variational(encoder, identity, likelihood=gaussian())
+    examples, features = 2000, 4
+    _, metrics = autoencoder.loss({"encoder": {}, "decoder": {}}, KEY, jnp.zeros((examples, features)))
+    noise = 2 * (metrics["reconstruction"] - 0.5 * features * math.log(2 * math.pi))
+    assert abs(noise - features) < 5 * math.sqrt(2 * features / examples)
+
+
+def test_images_keep_their_shape_and_halves_lie_on_the_last_axis():
+    encoder = Network(lambda key, x: {}, lambda params, x: jnp.concatenate([x, x - 1], axis=-1))
+    decoder = Network(lambda key, code: {}, lambda params, code: code)
+    autoencoder = variational(encoder, decoder)
+    image = jnp.ones((3, 2, 1))
+    mean, log_variance = autoencoder.posterior(autoencoder.init(KEY, image), image)
+    np.testing.assert_array_equal(mean, image)
+    np.testing.assert_array_equal(log_variance, image - 1)
+
+
+def test_default_prior_is_standard_normal(linear):
+    autoencoder = variational(linear(5, 4), linear(2, 5))
+    moments = jnp.array([0.3, -1.0]), jnp.array([0.5, 0.0])
+    assert autoencoder.prior.kl(*moments) == gaussian_kl(*moments)
+    assert autoencoder.prior.sample(KEY, (2,)).shape == (2,)
+
+
+def test_refuses_an_encoder_without_two_halves(linear):
+    autoencoder = variational(linear(5, 3), linear(1, 5))
+    with pytest.raises(ValueError, match=r"2K values along the last axis, got \(3,\)"):
+        autoencoder.init(KEY, jnp.array(X[0]))
+
+
+@pytest.mark.parametrize("beta", [-1.0, math.nan])
+def test_refuses_a_negative_beta(beta, linear):
+    with pytest.raises(ValueError, match="beta must be at least 0"):
+        variational(linear(5, 4), linear(2, 5), beta=beta)

@@ -1,0 +1,238 @@
+"""Configurations: JSON there and back, every mistake named, and no other exception whatever the document."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aejax.configuration import (
+    Data,
+    Experiment,
+    Model,
+    Optimization,
+    Training,
+    check,
+    differences,
+    from_json,
+    to_json,
+)
+from aejax.errors import UserError
+from aejax.presets import PRESETS
+
+KNOBS = [(group.name, knob.name) for group in dataclasses.fields(Experiment) for knob in dataclasses.fields(group.type)]
+OTHER = Experiment(  # every knob that the family allows has another value than its default
+    data=Data("mine.npz", "labels.npy", "/data", 0.2, 0.3, 1),
+    model=Model(
+        "undercomplete",
+        "conv",
+        (8, 4),
+        None,
+        "tanh",
+        "absolute_error",
+        corruption="masking",
+        corruption_level=0.2,
+        contractive_weight=0.1,
+    ),
+    optimization=Optimization(1e-2, "cosine", 10, 1.0, 0.1),
+    training=Training(32, 5, 2, None, 0.01, 3, 7),
+)
+
+
+@pytest.mark.parametrize("experiment", [Experiment(), OTHER, *(preset for _, preset in PRESETS.values())])
+def test_json_there_and_back(experiment):
+    document = to_json(experiment)
+    assert from_json(document, name="config.json") == experiment
+    assert from_json(document.encode(), name="config.json") == experiment
+    check(experiment)
+
+
+def test_a_document_need_not_say_everything():
+    assert from_json("{}", name="config.json") == Experiment()
+    partial = from_json('{"training": {"seed": 3}, "model": {"hidden": [5, 6], "beta": 2}}', name="config.json")
+    assert partial == Experiment(training=Training(seed=3), model=Model(hidden=(5, 6), beta=2.0))
+
+
+@pytest.mark.parametrize(
+    ("group", "knob", "value"),
+    [
+        # out of range
+        ("data", "validation_fraction", 0.0),
+        ("data", "validation_fraction", 1.0),
+        ("data", "test_fraction", -0.1),
+        ("data", "split_seed", -1),
+        ("model", "hidden", [8, 0]),
+        ("model", "code_size", 0),
+        ("model", "likelihood_variance", 0.0),
+        ("model", "beta", -0.1),
+        ("model", "corruption_level", -0.1),
+        ("model", "contractive_weight", -0.1),
+        ("optimization", "learning_rate", 0.0),
+        ("optimization", "warmup_steps", -1),
+        ("optimization", "clip_norm", 0.0),
+        ("optimization", "weight_decay", -1.0),
+        ("training", "batch_size", 0),
+        ("training", "epochs", 0),
+        ("training", "evaluate_every", 0),
+        ("training", "patience", 0),
+        ("training", "min_delta", -1.0),
+        ("training", "checkpoint_every", 0),
+        ("training", "seed", -1),
+        # not finite
+        ("model", "beta", math.nan),
+        ("model", "contractive_weight", math.inf),
+        ("optimization", "learning_rate", math.inf),
+        # no such choice
+        ("model", "family", "vae"),
+        ("model", "network", "MLP"),
+        ("model", "activation", "swish"),
+        ("model", "loss", "mse"),
+        ("model", "likelihood", "poisson"),
+        ("model", "corruption", "blur"),
+        ("optimization", "schedule", "linear"),
+        # of another type: nothing is converted in silence
+        ("data", "dataset", 3),
+        ("data", "dataset", None),
+        ("data", "labels", ["labels.npy"]),
+        ("model", "beta", "1.0"),
+        ("model", "beta", True),
+        ("model", "hidden", 8),
+        ("model", "hidden", "8"),
+        ("model", "code_size", 2.5),
+        ("training", "epochs", 3.0),
+        ("training", "epochs", "3"),
+        ("training", "epochs", True),
+        ("training", "seed", None),
+        # no such knob
+        ("model", "latent_size", 3),
+        ("training", "learning_rate", 1e-3),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_document_and_knob(group, knob, value):
+    with pytest.raises(UserError, match=rf"^config\.json: {group}\.{knob}") as error:
+        from_json(json.dumps({group: {knob: value}}), name="config.json")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("", "invalid JSON"),
+        ("{", "invalid JSON"),
+        ('{"model": }', "invalid JSON"),
+        (b"\xff\xfe{}", "invalid JSON"),
+        ("[]", "input should be an object"),
+        ("null", "input should be an object"),
+        ('{"model": null}', "model: input should be an object"),
+        ('{"optimizer": {}}', "optimizer: unexpected keyword argument"),
+        ("[" * 10_000, "invalid JSON"),
+    ],
+)
+def test_what_is_no_configuration_is_refused(document, message):
+    with pytest.raises(UserError, match=rf"^config\.json: {message}"):
+        from_json(document, name="config.json")
+
+
+MISMATCHES = [
+    (
+        Model(family="undercomplete", beta=2.0),
+        "beta: belongs to the family variational, and the family is undercomplete",
+    ),
+    (Model(family="undercomplete", likelihood="gaussian"), "likelihood: belongs to the family variational"),
+    (Model(family="undercomplete", likelihood_variance=2.0), "likelihood_variance: belongs to the family variational"),
+    (Model(family="variational", loss="absolute_error"), "loss: belongs to the family undercomplete"),
+    (Model(network="mlp", code_size=None), "code_size: an mlp needs one"),
+    (Model(network="conv", hidden=()), "hidden: a conv network needs at least one block"),
+    (Model(corruption="masking", corruption_level=1.5), "corruption_level: a fraction is between 0 and 1, got 1.5"),
+    (Model(corruption="salt_and_pepper", corruption_level=1.5), "corruption_level: a fraction"),
+]
+
+
+@pytest.mark.parametrize(("model", "message"), MISMATCHES)
+def test_knobs_that_do_not_go_together_are_named(model, message):
+    with pytest.raises(UserError, match=f"^{message}"):
+        check(Experiment(model=model))
+
+
+@pytest.mark.parametrize(("model", "message"), MISMATCHES)
+def test_knobs_that_do_not_go_together_are_named_with_their_document(model, message):
+    with pytest.raises(UserError, match=rf"^config\.json: .*{message}"):
+        from_json(to_json(Experiment(model=model)), name="config.json")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Model(corruption="gaussian_noise", corruption_level=1.5),
+        Model(corruption_level=1.5),
+        Model(hidden=()),
+        Model(network="conv", hidden=(4,), code_size=None),
+    ],
+)
+def test_what_goes_together_passes(model):
+    check(Experiment(model=model))
+
+
+@pytest.mark.parametrize(
+    ("experiment", "message"),
+    [
+        (Experiment(training=Training(batch_size=-1)), "training.batch_size: input should be greater than 0, got -1"),
+        (Experiment(model=Model(beta=math.nan)), "model.beta: input should be a finite number, got nan"),
+        (Experiment(model=Model(family="vae")), "model.family: input should be 'undercomplete' or 'variational'"),
+    ],
+)
+def test_values_given_in_python_are_checked_as_well(experiment, message):
+    with pytest.raises(UserError, match=f"^{message}"):
+        check(experiment)
+
+
+def test_differences_name_the_knobs_and_both_values():
+    assert differences(OTHER, OTHER) == {}
+    found = differences(Experiment(), OTHER)
+    same = {"likelihood", "likelihood_variance", "beta"}
+    assert set(found) == {knob for _, knob in KNOBS} - same
+    assert found["epochs"] == (300, 5)
+    assert found["hidden"] == ((200,), (8, 4))
+
+
+def test_no_two_groups_share_the_name_of_a_knob():
+    names = [knob for _, knob in KNOBS]
+    assert len(names) == len(set(names))
+
+
+def test_an_experiment_is_hashable_and_frozen():
+    assert hash(Experiment()) == hash(from_json("{}", name="config.json"))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Experiment().training.seed = 1
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+groups = st.sampled_from([group.name for group in dataclasses.fields(Experiment)])
+
+
+def assert_read_or_refused(document):
+    """The experiment in a document passes every check and survives its own JSON, or a UserError says why not."""
+    try:
+        experiment = from_json(document, name="config.json")
+    except UserError:
+        return
+    check(experiment)
+    assert from_json(to_json(experiment), name="config.json") == experiment
+
+
+@pytest.mark.parametrize(("group", "knob"), KNOBS)
+@given(value=values)
+def test_any_value_of_any_knob_is_read_or_refused(group, knob, value):
+    assert_read_or_refused(json.dumps({group: {knob: value}}))
+
+
+@given(document=st.text() | st.binary() | values.map(json.dumps) | st.dictionaries(groups, values).map(json.dumps))
+def test_any_document_is_read_or_refused(document):
+    assert_read_or_refused(document)
