@@ -23,6 +23,7 @@ _MODULES = (
     "presets",
     "priors",
     "sampling",
+    "schedules",
     "training",
 )
 

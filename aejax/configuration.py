@@ -20,6 +20,7 @@ from pydantic import (
 from aejax.errors import UserError
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # beyond them JAX's keys repeat
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -40,7 +41,7 @@ class Data:
     """Part of the examples held out for early stopping."""
     test_fraction: Fraction = 0.2
     """Part held out for the final evaluation; a TFDS set with a test split of its own keeps that."""
-    split_seed: NonNegativeInt = 0
+    split_seed: Seed = 0
     """Seed of the division, apart from the training seed: runs with other seeds are tested on the same examples."""
 
 
@@ -112,7 +113,7 @@ class Training:
     """What the validation loss must fall by to count as an improvement."""
     checkpoint_every: PositiveInt = 1
     """Epochs between checkpoints."""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Of initialization, noise and order."""
 
 
@@ -181,7 +182,7 @@ def differences(one: Experiment, other: Experiment) -> dict[str, tuple[Any, Any]
 
 def _first_fault(error: ValidationError) -> str:
     fault = error.errors()[0]
-    knob = ".".join(str(part) for part in fault["loc"])
+    knob = ".".join(str(part) for part in fault["loc"]).encode("unicode_escape").decode()
     message = fault["msg"][0].lower() + fault["msg"][1:]
     got = f", got {fault['input']!r}" if isinstance(fault["input"], str | int | float | None) else ""
     return f"{knob}: {message}{got}" if knob else message

@@ -43,8 +43,8 @@ def salt_and_pepper(
     """
     check_floating(x=x)
     check_in_range("amount", amount, 0.0, 1.0)
-    uniform = jax.random.uniform(key, x.shape, x.dtype)
-    replaced = jnp.where(uniform < 0.5 * jnp.asarray(amount, x.dtype), low, high).astype(x.dtype)
+    uniform = _uniform(key, x)
+    replaced = jnp.where(uniform < 0.5 * jnp.asarray(amount, uniform.dtype), low, high).astype(x.dtype)
     return jnp.where(uniform < amount, replaced, x)
 
 
@@ -97,4 +97,9 @@ def masking(key: Key[Array, ""], x: Float[Array, "..."], *, amount: ArrayLike) -
     """
     check_floating(x=x)
     check_in_range("amount", amount, 0.0, 1.0)
-    return jnp.where(jax.random.uniform(key, x.shape, x.dtype) < amount, jnp.zeros_like(x), x)
+    return jnp.where(_uniform(key, x) < amount, jnp.zeros_like(x), x)
+
+
+def _uniform(key: Array, x: Array) -> Array:
+    """Uniform numbers of at least single precision: half precision has too few to hit a small fraction."""
+    return jax.random.uniform(key, x.shape, jnp.promote_types(x.dtype, jnp.float32))

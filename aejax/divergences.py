@@ -7,7 +7,7 @@ from jax.scipy.special import entr, xlog1py, xlogy
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from aejax.checks import check_floating, check_same_shape
+from aejax.checks import check_floating, check_in_range, check_same_shape
 
 
 def gaussian_kl(
@@ -129,6 +129,7 @@ def bernoulli_kl(rho: ArrayLike, rho_hat: Float[Array, "..."]) -> Float[Array, "
       The sum over all entries, in nats; finite, at least 0, and 0 where ρ̂ = ρ.
 
     Raises:
+      ValueError: rho outside [0, 1], or an array of another shape than rho_hat.
       TypeError: rho_hat is not of a floating type.
 
     Source: A. Ng (2011), Sparse Autoencoder, CS294A lecture notes, section 3.
@@ -137,6 +138,10 @@ def bernoulli_kl(rho: ArrayLike, rho_hat: Float[Array, "..."]) -> Float[Array, "
     0.5108
     """
     check_floating(rho_hat=rho_hat)
+    if jnp.ndim(rho):
+        check_same_shape(rho=rho, rho_hat=rho_hat)
+    else:
+        check_in_range("rho", rho, 0.0, 1.0)
     epsilon = jnp.finfo(rho_hat.dtype).eps
     rho = jnp.asarray(rho, rho_hat.dtype)
     rho_hat = jnp.clip(rho_hat, epsilon, 1 - epsilon)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
@@ -141,8 +142,10 @@ def categorical_cross_entropy(x: Array, logits: Float[Array, "... classes"]) -> 
         log_probabilities = jax.nn.log_softmax(logits)
         return -jnp.sum(jnp.take_along_axis(log_probabilities, classes[..., None], axis=-1, mode="fill"))
     _check(x, logits=logits)
-    # 0 log 0 is 0, also where a logit is so low that its log-probability is infinite
-    return -jnp.sum(jnp.where(x == 0, 0, x * jax.nn.log_softmax(logits)))
+    log_probabilities = jax.nn.log_softmax(logits)
+    # 0 log 0 is 0, where a logit is so low that its log-probability is infinite
+    never = (x == 0) & jnp.isneginf(log_probabilities)
+    return -jnp.sum(x * jnp.where(never, 0, log_probabilities))
 
 
 def structural_dissimilarity(
@@ -181,7 +184,8 @@ def structural_dissimilarity(
     size = (window, window, *(1,) * (x.ndim - 2))
 
     def window_means(image: Array) -> Array:
-        return lax.reduce_window(image, jnp.zeros((), image.dtype), lax.add, size, (1,) * x.ndim, "VALID") / window**2
+        # a NumPy zero: one that is traced makes the sum a general reduction, which has no gradient
+        return lax.reduce_window(image, np.zeros((), image.dtype), lax.add, size, (1,) * x.ndim, "VALID") / window**2
 
     x_mean, y_mean = window_means(x), window_means(reconstruction)
     unbiased = window**2 / (window**2 - 1)

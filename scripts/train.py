@@ -239,7 +239,8 @@ def _conclude(
         "reconstructions": plots.reconstructions(rows),
         "latent_space": plots.latent_space(codes, test.labels),
     }
-    if (prior := autoencoder.prior) is not None:
+    if autoencoder.prior is not None:
+        prior = autoencoder.prior(params)
         drawn = jax.vmap(lambda key: autoencoder.decode(params, prior.sample(key, codes.shape[1:])))
         figures["samples"] = plots.samples(
             jax.device_get(drawn(jax.random.split(sample_key, 64))),

@@ -50,7 +50,7 @@ def test_gaussian_noise_has_that_standard_deviation_and_is_not_clipped():
     noise = np.asarray(gaussian_noise(jax.random.key(0), x, standard_deviation=0.3), np.float64) - 1
     assert abs(noise.mean()) < 5 * 0.3 / np.sqrt(N)
     assert abs(noise.var() - 0.09) < 5 * 0.09 * np.sqrt(2 / N)
-    assert stats.kstest(noise, "norm", (0, 0.3)).pvalue > 1e-6
+    assert stats.kstest(noise / 0.3, "norm").pvalue > 1e-6
 
 
 @by_amount
@@ -115,3 +115,14 @@ def test_a_knob_may_be_traced(corrupt, knob):
     key, x = jax.random.key(0), jnp.full(16, 0.5)
     traced = jax.jit(lambda level: corrupt(key, x, **{knob: level}))(0.5)
     np.testing.assert_allclose(traced, corrupt(key, x, **{knob: 0.5}), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("corrupt", [salt_and_pepper, masking])
+def test_small_fractions_are_hit_in_half_precision(corrupt, dtype):
+    """Within 5 standard deviations of the count."""
+    entries, amount = 200_000, 0.001
+    corrupted = corrupt(jax.random.key(0), jnp.full(entries, 0.5, dtype), amount=amount)
+    assert corrupted.dtype == dtype
+    count = int(jnp.sum(corrupted != 0.5))
+    assert abs(count - entries * amount) < 5 * np.sqrt(entries * amount * (1 - amount))

@@ -1,4 +1,4 @@
-"""The Gaussian divergence: by hand, by quadrature, its derivatives, its extremes."""
+"""Divergences: by hand, by quadrature, its derivatives, its extremes."""
 
 import math
 
@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from jax.test_util import check_grads
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 
-from aejax.divergences import gaussian_kl
+from aejax.divergences import bernoulli_kl, categorical_kl, full_gaussian_kl, gaussian_kl
 
 vectors = arrays(np.float32, 4, elements=st.floats(-8, 8, width=32))
 
@@ -123,3 +123,133 @@ def test_vmap_equals_a_loop():
     mean, log_variance = np.random.default_rng(0).standard_normal((2, 5, 4)).astype(np.float32)
     one_by_one = [gaussian_kl(*map(jnp.array, pair)) for pair in zip(mean, log_variance, strict=True)]
     np.testing.assert_allclose(jax.vmap(gaussian_kl)(mean, log_variance), jnp.stack(one_by_one), rtol=1e-6)
+
+
+def covariance(seed, size):
+    """A symmetric positive definite matrix."""
+    root = np.random.default_rng(seed).standard_normal((size, size))
+    return jnp.array(root @ root.T + 0.5 * np.eye(size))
+
+
+def test_full_gaussian_kl_equals_numpy_and_the_diagonal_form(float64):
+    mean, prior_mean = jnp.array([0.5, -1.0, 2.0]), jnp.array([0.0, 0.3, 1.0])
+    sigma, prior_sigma = covariance(0, 3), covariance(1, 3)
+    inverse, difference = np.linalg.inv(prior_sigma), np.asarray(prior_mean - mean)
+    log_ratio = np.linalg.slogdet(prior_sigma)[1] - np.linalg.slogdet(sigma)[1]
+    expected = 0.5 * (np.trace(inverse @ sigma) - 3 + log_ratio + difference @ inverse @ difference)
+    kl = full_gaussian_kl(mean, sigma, prior_mean=prior_mean, prior_covariance=prior_sigma)
+    np.testing.assert_allclose(kl, expected, rtol=1e-12)
+    by_default = full_gaussian_kl(mean, sigma, prior_mean=jnp.zeros(3), prior_covariance=jnp.eye(3))
+    np.testing.assert_allclose(full_gaussian_kl(mean, sigma), by_default, rtol=1e-14)
+    variance, prior_variance = jnp.array([0.1, 1.0, 5.0]), jnp.array([2.0, 0.7, 1.0])
+    full = full_gaussian_kl(mean, jnp.diag(variance), prior_mean=prior_mean, prior_covariance=jnp.diag(prior_variance))
+    prior = {"prior_mean": prior_mean, "prior_log_variance": jnp.log(prior_variance)}
+    np.testing.assert_allclose(full, gaussian_kl(mean, jnp.log(variance), **prior), rtol=1e-12)
+
+
+def test_full_gaussian_kl_is_a_mean_log_ratio_of_densities():
+    """The average over samples of log p(z)/q(z) lies within 5 standard errors."""
+    sigma, mean = np.asarray(covariance(2, 2), float), np.array([1.0, -0.5])
+    posterior, prior = stats.multivariate_normal(mean, sigma), stats.multivariate_normal(np.zeros(2), np.eye(2))
+    z = posterior.rvs(20_000, random_state=0)
+    ratios = posterior.logpdf(z) - prior.logpdf(z)
+    kl = full_gaussian_kl(jnp.array(mean, jnp.float32), jnp.array(sigma, jnp.float32))
+    assert abs(ratios.mean() - kl) < 5 * ratios.std() / math.sqrt(20_000)
+
+
+def test_full_gaussian_kl_is_zero_at_equality_and_nan_for_no_covariance():
+    sigma = covariance(0, 3)
+    at_equality = full_gaussian_kl(jnp.ones(3), sigma, prior_mean=jnp.ones(3), prior_covariance=sigma)
+    np.testing.assert_allclose(at_equality, 0, atol=1e-6)
+    assert np.isnan(full_gaussian_kl(jnp.zeros(2), jnp.array([[1.0, 2.0], [2.0, 1.0]])))
+
+
+def test_categorical_kl_by_hand_and_by_scipy(float64):
+    half, nine = jnp.log(jnp.array([0.5, 0.5])), jnp.log(jnp.array([0.9, 0.1]))
+    np.testing.assert_allclose(categorical_kl(half, nine), math.log(5 / 3), rtol=1e-12)
+    logits, prior_logits = 3 * np.random.default_rng(0).standard_normal((2, 4, 3, 5))
+    p, q = special.softmax(logits, axis=-1), special.softmax(prior_logits, axis=-1)
+    kl = categorical_kl(jnp.array(logits), jnp.array(prior_logits))
+    np.testing.assert_allclose(kl, special.rel_entr(p, q).sum(), rtol=1e-12)
+    np.testing.assert_allclose(categorical_kl(jnp.array(logits) + 7, jnp.array(prior_logits) - 3), kl, rtol=1e-12)
+
+
+def test_categorical_kl_is_finite_at_extreme_logits():
+    logits, uniform = jnp.array([1e4, -1e4]), jnp.zeros(2)
+    for arguments, expected in (((logits, uniform), math.log(2)), ((uniform, logits), 1e4 - math.log(2))):
+        value, gradient = jax.value_and_grad(categorical_kl, argnums=(0, 1))(*arguments)
+        np.testing.assert_allclose(value, expected, rtol=1e-6)
+        assert np.isfinite(gradient).all()
+
+
+def test_bernoulli_kl_by_hand_and_by_scipy(float64):
+    np.testing.assert_allclose(bernoulli_kl(0.5, jnp.array([0.9])), math.log(5 / 3), rtol=1e-12)
+    rho_hat = np.random.default_rng(0).uniform(0.01, 0.99, (3, 4))
+    for rho in (0.05, 0.0, 1.0, np.random.default_rng(1).uniform(size=(3, 4))):
+        expected = special.rel_entr(rho, rho_hat) + special.rel_entr(1 - rho, 1 - rho_hat)
+        np.testing.assert_allclose(bernoulli_kl(rho, jnp.array(rho_hat)), expected.sum(), rtol=1e-12)
+
+
+def test_bernoulli_kl_is_the_categorical_one_of_two_classes():
+    rho, rho_hat = jnp.array([0.05, 0.5, 0.9]), jnp.array([0.5, 0.2, 0.9])
+    p, q = (jnp.log(jnp.stack([rate, 1 - rate], axis=-1)) for rate in (rho, rho_hat))
+    np.testing.assert_allclose(bernoulli_kl(rho, rho_hat), categorical_kl(p, q), rtol=1e-5)
+
+
+@pytest.mark.parametrize("rho_hat", [0.0, 1.0])
+def test_bernoulli_kl_of_units_that_are_always_off_or_on_is_finite(rho_hat):
+    value, gradient = jax.value_and_grad(bernoulli_kl, argnums=1)(0.05, jnp.full(3, rho_hat))
+    assert 0 < value < 3 * 17
+    assert np.isfinite(gradient).all()
+
+
+def test_derivatives_of_the_discrete_divergences_equal_finite_differences(float64, without_type_checks):
+    logits, prior_logits = jnp.array([0.0, 1.0, -2.0]), jnp.array([0.5, -1.0, 0.0])
+    rho, rho_hat = jnp.array([0.1, 0.5, 0.7]), jnp.array([0.3, 0.5, 0.2])
+    for divergence, arguments in ((categorical_kl, (logits, prior_logits)), (bernoulli_kl, (rho, rho_hat))):
+        check_grads(jax.jit(divergence), arguments, order=2, modes=("fwd", "rev"), rtol=1e-4, atol=1e-4)
+
+
+def test_derivatives_of_full_gaussian_kl_equal_finite_differences(float64, without_type_checks):
+    @jax.jit
+    def kl(mean, sigma, prior_mean, prior_sigma):
+        return full_gaussian_kl(mean, sigma, prior_mean=prior_mean, prior_covariance=prior_sigma)
+
+    mean = jnp.array([0.5, -1.0])
+    arguments = (mean, covariance(0, 2), mean + 1, covariance(1, 2))
+    check_grads(kl, arguments, order=1, modes=("fwd", "rev"), rtol=1e-5, atol=1e-5)
+
+
+@given(one=vectors, other=vectors)
+def test_the_other_divergences_are_never_negative_and_zero_at_equality(one, other):
+    one, other = jnp.array(one), jnp.array(other)
+    rates = jax.nn.sigmoid(one), jax.nn.sigmoid(other)
+    for divergence, pair in ((jax.jit(categorical_kl), (one, other)), (jax.jit(bernoulli_kl), rates)):
+        assert divergence(*pair) >= -1e-5
+        np.testing.assert_allclose(divergence(pair[0], pair[0]), 0, atol=1e-5)
+
+
+def test_the_other_divergences_refuse_shapes_and_integers(without_type_checks):
+    with pytest.raises(ValueError, match="shapes must be equal"):
+        categorical_kl(jnp.zeros((2, 3)), jnp.zeros((2, 1)))
+    with pytest.raises(ValueError, match="prior_mean has"):
+        full_gaussian_kl(jnp.zeros(2), jnp.eye(2), prior_mean=jnp.zeros((2, 1)))
+    with pytest.raises(ValueError, match=r"covariance has \(3, 3\)"):
+        full_gaussian_kl(jnp.zeros(2), jnp.eye(3))
+    with pytest.raises(TypeError, match="covariance must be a floating-point array"):
+        full_gaussian_kl(jnp.zeros(2), jnp.eye(2, dtype=int))
+    with pytest.raises(TypeError, match="prior_logits must be a floating-point array"):
+        categorical_kl(jnp.zeros(2), jnp.zeros(2, int))
+    with pytest.raises(TypeError, match="rho_hat must be a floating-point array"):
+        bernoulli_kl(0.1, jnp.zeros(2, int))
+
+
+def test_bernoulli_kl_refuses_shapes_that_differ():
+    with pytest.raises(ValueError, match="shapes must be equal"):
+        bernoulli_kl(jnp.full((3, 1), 0.5), jnp.full((1, 3), 0.5))
+
+
+@pytest.mark.parametrize("rho", [-0.1, 1.1])
+def test_bernoulli_kl_refuses_a_rho_that_is_no_probability(rho):
+    with pytest.raises(ValueError, match="rho must be between 0 and 1"):
+        bernoulli_kl(rho, jnp.array([0.5]))

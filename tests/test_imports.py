@@ -13,7 +13,7 @@ import aejax
 ROOT = Path(aejax.__file__).parent
 ROOMS = (  # from the ground up; those of one line do not import each other
     ("errors", "checks"),
-    ("configuration", "command_line", "losses", "divergences", "sampling", "corruption"),
+    ("configuration", "command_line", "losses", "divergences", "sampling", "corruption", "schedules"),
     ("presets", "likelihoods", "priors"),
     ("jacobian",),
     ("networks",),

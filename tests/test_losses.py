@@ -1,6 +1,7 @@
 """Reconstruction losses: by hand, against SciPy, their derivatives, their extremes."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +13,17 @@ from hypothesis.extra.numpy import arrays
 from jax.test_util import check_grads
 from scipy import special, stats
 
-from aejax.losses import absolute_error, binary_cross_entropy, output_link, squared_error
+from aejax.losses import (
+    absolute_error,
+    binary_cross_entropy,
+    categorical_cross_entropy,
+    huber,
+    output_link,
+    squared_error,
+    structural_dissimilarity,
+)
 
-LOSSES = (squared_error, absolute_error, binary_cross_entropy)
+LOSSES = (squared_error, absolute_error, binary_cross_entropy, huber)
 every_loss = pytest.mark.parametrize("loss", LOSSES)
 vectors = arrays(np.float32, 5, elements=st.floats(-50, 50, width=32))
 probabilities = arrays(np.float32, 5, elements=st.floats(0, 1, width=32))
@@ -25,6 +34,10 @@ probabilities = arrays(np.float32, 5, elements=st.floats(0, 1, width=32))
     [
         (squared_error, [0.0, 1.0], [2.0, 1.5], 4.25),
         (absolute_error, [0.0, 1.0], [2.0, 1.5], 2.5),
+        (huber, [0.0, 0.0], [0.5, -3.0], 0.5**2 / 2 + 1 * (3 - 1 / 2)),
+        (partial(huber, delta=2.0), [0.0, 0.0], [0.5, -3.0], 0.5**2 / 2 + 2 * (3 - 2 / 2)),
+        (categorical_cross_entropy, [0.0, 1.0], [0.0, math.log(3)], math.log(4 / 3)),
+        (categorical_cross_entropy, [0.5, 0.5], [0.0, math.log(3)], math.log(4) - math.log(3) / 2),
         (binary_cross_entropy, [1.0, 0.0], [0.0, math.log(3)], 3 * math.log(2)),  # p = 1/2 and 3/4
         (binary_cross_entropy, [0.25], [-math.log(3)], 2 * math.log(2) - 0.75 * math.log(3)),  # p = x: its entropy
     ],
@@ -37,6 +50,8 @@ def test_number_by_hand(loss, x, output, expected):
     ("loss", "oracle"),
     [
         (squared_error, lambda x, output: np.linalg.norm((x - output).ravel()) ** 2),
+        (huber, lambda x, output: np.sum(special.huber(1.0, x - output))),
+        (partial(huber, delta=0.3), lambda x, output: np.sum(special.huber(0.3, x - output))),
         (absolute_error, lambda x, output: -np.sum(stats.laplace.logpdf(x, output) + math.log(2))),
         (
             binary_cross_entropy,
@@ -131,7 +146,7 @@ def test_same_with_and_without_jit_and_never_negative(loss, x, output):
     assert value >= 0
 
 
-@pytest.mark.parametrize("loss", [squared_error, absolute_error])
+@pytest.mark.parametrize("loss", [squared_error, absolute_error, huber])
 @given(x=vectors)
 def test_errors_are_zero_at_equality(loss, x):
     assert loss(jnp.array(x), jnp.array(x)) == 0
@@ -154,5 +169,131 @@ def test_vmap_equals_a_loop(loss):
 def test_output_link_is_logistic_for_logits_and_the_identity_elsewhere():
     output = jnp.array([-2.0, 0.0, 3.0])
     np.testing.assert_allclose(output_link(binary_cross_entropy)(output), special.expit(output), rtol=1e-6)
-    for loss in (squared_error, absolute_error, lambda x, output: jnp.sum(x * output)):
+    for loss in (squared_error, absolute_error, huber, lambda x, output: jnp.sum(x * output)):
         np.testing.assert_array_equal(output_link(loss)(output), output)
+
+
+def test_huber_has_a_bounded_slope_and_the_curvature_of_half_the_square():
+    error = jnp.array([0.0, 0.5, -0.5, 3.0, -1e4])
+    slope = jax.vmap(jax.grad(lambda error: huber(jnp.zeros(()), error, delta=2.0)))(error)
+    np.testing.assert_allclose(slope, [0, 0.5, -0.5, 2, -2], rtol=1e-6)
+    assert jax.hessian(lambda error: huber(jnp.zeros(()), error))(0.0) == 1
+
+
+@pytest.mark.parametrize("delta", [0.0, -1.0, math.inf, math.nan])
+def test_huber_refuses_a_delta_that_is_not_positive(delta):
+    with pytest.raises(ValueError, match="delta must be positive and finite"):
+        huber(jnp.zeros(2), jnp.zeros(2), delta=delta)
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 2, 4)])
+def test_categorical_cross_entropy_equals_scipy_for_probabilities_and_for_classes(shape, float64):
+    rng = np.random.default_rng(0)
+    logits, classes = 3 * rng.standard_normal(shape), rng.integers(0, 4, shape[:-1])
+    probabilities = rng.dirichlet(np.ones(4), shape[:-1])
+    log_p = special.log_softmax(logits, axis=-1)
+    soft = categorical_cross_entropy(jnp.array(probabilities), jnp.array(logits))
+    np.testing.assert_allclose(soft, -np.sum(probabilities * log_p), rtol=1e-12)
+    expected = -np.take_along_axis(log_p, classes[..., None], axis=-1).sum()
+    for x in (classes, np.eye(4)[classes]):  # as integers, and one-hot
+        np.testing.assert_allclose(categorical_cross_entropy(jnp.array(x), jnp.array(logits)), expected, rtol=1e-12)
+
+
+def test_categorical_cross_entropy_of_two_classes_is_the_binary_one():
+    p, logits = jnp.array([0.0, 0.3, 1.0]), jnp.array([-2.0, 0.0, 40.0])
+    two = jnp.stack([1 - p, p], axis=-1), jnp.stack([jnp.zeros(3), logits], axis=-1)
+    np.testing.assert_allclose(categorical_cross_entropy(*two), binary_cross_entropy(p, logits), rtol=1e-6)
+
+
+def test_derivatives_of_categorical_cross_entropy_equal_finite_differences(float64, without_type_checks):
+    logits = jnp.array([[-2.0, 0.0, 0.5], [4.0, -1.0, 4.0]])
+    for x in (jnp.array([[0.2, 0.3, 0.5], [0.1, 0.0, 0.9]]), jnp.array([2, 0])):
+        loss = jax.jit(partial(categorical_cross_entropy, x))
+        check_grads(loss, (logits,), order=2, modes=("fwd", "rev"), rtol=1e-5, atol=1e-5)
+
+
+def test_categorical_cross_entropy_has_the_log_probabilities_as_gradient_by_x():
+    logits = jnp.array([0.0, 1.0, -2.0])
+    gradient = jax.grad(categorical_cross_entropy)(jnp.array([0.0, 0.0, 1.0]), logits)
+    np.testing.assert_allclose(gradient, -jax.nn.log_softmax(logits), rtol=1e-6)
+
+
+def test_categorical_cross_entropy_is_finite_at_extreme_logits():
+    logits = jnp.array([1e4, -1e4, 0.0])
+    for x, expected in ((jnp.array(0), 0), (jnp.array(1), 2e4), (jnp.array([0.0, 0.5, 0.5]), 1.5e4)):
+        value, gradient = jax.value_and_grad(categorical_cross_entropy, argnums=1)(x, logits)
+        np.testing.assert_allclose(value, expected)
+        target = x if x.ndim else jax.nn.one_hot(x, 3)
+        np.testing.assert_allclose(gradient, jnp.array([1.0, 0.0, 0.0]) - target)
+    with_impossible = categorical_cross_entropy(jnp.array([1.0, 0.0]), jnp.array([0.0, -jnp.inf]))
+    assert with_impossible == 0
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_categorical_cross_entropy_of_what_is_no_class_is_nan(label):
+    assert np.isnan(categorical_cross_entropy(jnp.array([0, label]), jnp.zeros((2, 3))))
+
+
+def test_categorical_cross_entropy_refuses_shapes_that_do_not_fit(without_type_checks):
+    for x in (jnp.zeros((2, 3), int), jnp.zeros(3, int)):
+        with pytest.raises(ValueError, match=r"integer classes must have shape \(2,\)"):
+            categorical_cross_entropy(x, jnp.zeros((2, 3)))
+    with pytest.raises(ValueError, match="shapes must be equal"):
+        categorical_cross_entropy(jnp.zeros((2, 1)), jnp.zeros((2, 3)))
+    with pytest.raises(TypeError, match="logits must be a floating-point array"):
+        categorical_cross_entropy(jnp.zeros(2, int), jnp.zeros((2, 3), int))
+
+
+def dissimilarity(x, y, *, data_range, window):
+    """The same by the definition: window by window, with the moments of NumPy."""
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    similarities = []
+    for channel in range(x.shape[2]):
+        for row in range(x.shape[0] - window + 1):
+            for column in range(x.shape[1] - window + 1):
+                a, b = (z[row : row + window, column : column + window, channel].ravel() for z in (x, y))
+                (a_variance, covariance), (_, b_variance) = np.cov(a, b)
+                luminance = (2 * a.mean() * b.mean() + c1) / (a.mean() ** 2 + b.mean() ** 2 + c1)
+                similarities.append(luminance * (2 * covariance + c2) / (a_variance + b_variance + c2))
+    return 1 - np.mean(similarities)
+
+
+@pytest.mark.parametrize(("window", "data_range"), [(3, 1.0), (7, 255.0)])
+def test_structural_dissimilarity_equals_the_definition_in_numpy(window, data_range, float64):
+    x, y = data_range * np.random.default_rng(0).uniform(size=(2, 8, 9, 2))
+    knobs = {"window": window, "data_range": data_range}
+    result = structural_dissimilarity(jnp.array(x), jnp.array(y), **knobs)
+    np.testing.assert_allclose(result, dissimilarity(x, y, **knobs), rtol=1e-11)
+    without_channel = structural_dissimilarity(jnp.array(x[..., 0]), jnp.array(y[..., 0]), **knobs)
+    np.testing.assert_allclose(without_channel, dissimilarity(x[..., :1], y[..., :1], **knobs), rtol=1e-11)
+
+
+def test_structural_dissimilarity_is_zero_for_equal_images_and_finite_for_flat_ones():
+    image = jax.random.uniform(jax.random.key(0), (8, 8))
+    assert structural_dissimilarity(image, image) == 0
+    value, gradient = jax.value_and_grad(structural_dissimilarity, argnums=1)(jnp.zeros((8, 8)), jnp.ones((8, 8)))
+    np.testing.assert_allclose(value, 1 - 0.0001 / 1.0001, rtol=1e-4)  # luminance c1 / (1 + c1), structure 1
+    assert np.isfinite(gradient).all()
+
+
+def test_derivatives_of_structural_dissimilarity_equal_finite_differences(float64, without_type_checks):
+    x, y = map(jnp.array, np.random.default_rng(0).uniform(size=(2, 4, 3)))
+    loss = jax.jit(partial(structural_dissimilarity, window=3))
+    check_grads(loss, (x, y), order=1, modes=("fwd", "rev"), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("window", [1, 4, 9])
+def test_structural_dissimilarity_refuses_windows_that_do_not_fit(window):
+    with pytest.raises(ValueError, match="window must be odd, from 3 to the image's 8 pixels"):
+        structural_dissimilarity(jnp.zeros((8, 10)), jnp.zeros((8, 10)), window=window)
+
+
+def test_structural_dissimilarity_refuses_what_are_no_two_images(without_type_checks):
+    with pytest.raises(ValueError, match="an image has shape"):
+        structural_dissimilarity(jnp.zeros(64), jnp.zeros(64))
+    with pytest.raises(ValueError, match="shapes must be equal"):
+        structural_dissimilarity(jnp.zeros((8, 8)), jnp.zeros((8, 8, 1)))
+    with pytest.raises(ValueError, match="data_range must be positive"):
+        structural_dissimilarity(jnp.zeros((8, 8)), jnp.zeros((8, 8)), data_range=0.0)
+    with pytest.raises(TypeError, match="x must be a floating-point array"):
+        structural_dissimilarity(jnp.zeros((8, 8), int), jnp.zeros((8, 8)))

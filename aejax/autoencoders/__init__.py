@@ -2,9 +2,13 @@
 
 from aejax.autoencoders.contractive import contractive as contractive
 from aejax.autoencoders.denoising import denoising as denoising
+from aejax.autoencoders.importance_weighted import importance_weighted as importance_weighted
 from aejax.autoencoders.record import Autoencoder as Autoencoder
 from aejax.autoencoders.record import Batch as Batch
 from aejax.autoencoders.record import as_batch as as_batch
+from aejax.autoencoders.sparse import k_sparse as k_sparse
+from aejax.autoencoders.sparse import sparse as sparse
+from aejax.autoencoders.sparse import sparse_kl as sparse_kl
 from aejax.autoencoders.undercomplete import undercomplete as undercomplete
 from aejax.autoencoders.variational import variational as variational
 
@@ -14,6 +18,10 @@ __all__ = [
     "as_batch",
     "contractive",
     "denoising",
+    "importance_weighted",
+    "k_sparse",
+    "sparse",
+    "sparse_kl",
     "undercomplete",
     "variational",
 ]

@@ -10,6 +10,8 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from aejax.likelihoods import Likelihood
 from aejax.priors import Prior
 
+AFTER_ALL_STEPS = 2**31 - 1  # where no step is given, and in evaluation, schedules are at their end
+
 Metrics = dict[str, Array]  # every term of a loss by name, `loss` itself among them: means over the batch
 
 
@@ -25,8 +27,9 @@ class Autoencoder(NamedTuple):
     decode: Callable[[PyTree, Array], Array]  # (params, code) -> reconstruction, in data space
     loss: Callable[[PyTree, Array, "Batch | Array"], tuple[Array, Metrics]]  # (params, key, batch)
     posterior: Callable[[PyTree, Array], tuple[Array, Array]] | None = None  # (params, x) -> (mean, log_variance)
-    prior: Prior | None = None
+    prior: Callable[[PyTree], Prior] | None = None  # params -> the prior that they define
     likelihood: Likelihood | None = None
+    decode_parameters: Callable[[PyTree, Array], Array] | None = None  # (params, code) -> what the likelihood takes
 
 
 class Batch(NamedTuple):
@@ -40,6 +43,7 @@ class Batch(NamedTuple):
     input: Float[Array, "B ..."]  # what is encoded: x itself, or a corrupted x
     indices: Int[Array, "B"]  # of each example in the global batch
     weight: Float[Array, "B"]  # 1 for an example, 0 for padding
+    step: Int[Array, ""] | int = AFTER_ALL_STEPS  # of the run, for weights that follow a schedule
 
 
 def as_batch(x: "Batch | Array") -> Batch:
@@ -70,6 +74,14 @@ def mean_over_batch(terms: PyTree, batch: Batch) -> PyTree:
     return jax.tree.map(lambda term: jnp.sum(batch.weight * term) / examples, terms)
 
 
+def global_mean_over_batch(terms: Float[Array, "B ..."], batch: Batch, axis_name: str | None) -> Float[Array, "..."]:
+    """The mean over the examples that count, of this device and of all others on the mapped axis of that name."""
+    total, examples = jnp.tensordot(batch.weight, terms, 1), jnp.sum(batch.weight)
+    if axis_name is not None:
+        total, examples = jax.lax.psum((total, examples), axis_name)
+    return total / jnp.maximum(examples, 1)
+
+
 def check_autoencoder(autoencoder: object, constructor: str) -> None:
     """Raise TypeError where a wrapper is given something else than an autoencoder."""
     if not callable(getattr(autoencoder, "loss", None)):
@@ -80,6 +92,8 @@ def check_autoencoder(autoencoder: object, constructor: str) -> None:
 
 def check_network(network: object, role: str, constructor: str) -> None:
     """Raise TypeError where an encoder or a decoder has no `init` and `apply`."""
+    if isinstance(network, type):
+        raise TypeError(f"{constructor} takes networks; the {role} is the class {network.__name__}: call it")
     if not (hasattr(network, "init") and hasattr(network, "apply")):
         raise TypeError(
             f"{constructor} takes networks with init and apply; the {role} is {network!r} "

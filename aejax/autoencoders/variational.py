@@ -11,41 +11,51 @@ from aejax.autoencoders.record import (
     as_batch,
     check_network,
     example_keys,
+    global_mean_over_batch,
     mean_over_batch,
 )
 from aejax.checks import check_in_range
 from aejax.likelihoods import Likelihood, bernoulli
 from aejax.networks.network import SupportsInitApply, initialize
-from aejax.priors import Prior, standard_normal
-from aejax.sampling import reparameterize
+from aejax.priors import LearnedPrior, Prior, standard_normal
+from aejax.sampling import gaussian_log_prob, reparameterize
+from aejax.schedules import Schedule
 
 
 def variational(
     encoder: SupportsInitApply,
     decoder: SupportsInitApply,
     *,
-    beta: float = 1.0,
+    beta: float | Schedule = 1.0,
     likelihood: Likelihood | None = None,
-    prior: Prior | None = None,
+    prior: Prior | LearnedPrior | None = None,
+    free_bits: float = 0.0,
+    axis_name: str | None = None,
 ) -> Autoencoder:
     """Minimizes E[-log p(x | z)] + β KL(q(z | x) ‖ p(z)), z ~ q(z | x) = N(μ(x), diag σ²(x)), by one sample of z.
 
     Args:
       encoder: from one example to an array whose last axis holds μ in its first half and log σ² in its second.
       decoder: from one code to the parameters of the likelihood.
-      beta: β >= 0; 1 makes the loss the negative evidence lower bound.
+      beta: β >= 0, or a schedule of it (`aejax.schedules`); 1 makes the loss the negative evidence lower bound.
       likelihood: p(x | z); Bernoulli by default.
-      prior: p(z); standard normal by default.
+      prior: p(z), fixed or learned; standard normal by default. Where its divergence has no closed form, the code that
+        is sampled for the reconstruction estimates it.
+      free_bits: nats per dimension of the code below which the divergence of that dimension, in the mean over the
+        global batch, is not pressed further.
+      axis_name: the mapped axis over which the global batch is spread; needed for free bits on several devices.
 
     Returns:
       An autoencoder; its metrics, in nats, are `loss`, `reconstruction` (-log p(x | z)), `kl`, and `elbo`, the bound
       on log p(x) whatever beta is.
 
     Raises:
-      ValueError: a negative beta, or an encoder whose output has no two halves.
+      ValueError: a negative beta or free_bits, free bits with a prior whose divergence has no closed form, or an
+        encoder whose output has no two halves.
 
     Source: D. P. Kingma, M. Welling (2014), Auto-Encoding Variational Bayes, eq. 10; β: I. Higgins et al. (2017),
-    beta-VAE, eq. 4.
+    beta-VAE, eq. 4; free bits: D. P. Kingma et al. (2016), Improving Variational Inference with Inverse Autoregressive
+    Flow, eq. 15.
 
     >>> from aejax.networks import MLP
     >>> autoencoder = variational(MLP(output_shape=(2 * 3,)), MLP(output_shape=(5,)))
@@ -59,14 +69,22 @@ def variational(
     """
     check_network(encoder, "encoder", "variational")
     check_network(decoder, "decoder", "variational")
-    check_in_range("beta", beta, 0.0)
+    if not callable(beta):
+        check_in_range("beta", beta, 0.0)
+    check_in_range("free_bits", free_bits, 0.0)
     likelihood = bernoulli() if likelihood is None else likelihood
     prior = standard_normal() if prior is None else prior
+    if free_bits and not (isinstance(prior, Prior) and prior.kl is not None):
+        raise ValueError("free_bits need a prior whose divergence has a closed form, such as standard_normal()")
 
     def init(key: Array, example: Array) -> PyTree:
-        encoder_key, decoder_key = jax.random.split(key)
+        encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
         params = {"encoder": initialize(encoder, encoder_key, example)}
-        return {**params, "decoder": initialize(decoder, decoder_key, encode(params, example))}
+        code = encode(params, example)
+        params["decoder"] = initialize(decoder, decoder_key, code)
+        if isinstance(prior, LearnedPrior):
+            params["prior"] = prior.init(prior_key, example, code)
+        return params
 
     def posterior(params: PyTree, x: Array) -> tuple[Array, Array]:
         output = encoder.apply(params["encoder"], x)
@@ -77,28 +95,41 @@ def variational(
         mean, log_variance = jnp.split(output, 2, axis=-1)
         return mean, log_variance
 
+    def prior_of(params: PyTree) -> Prior:
+        if isinstance(prior, Prior):
+            return prior
+        return prior.distribution(params["prior"], lambda x: posterior(params, x))
+
     def encode(params: PyTree, x: Array) -> Array:
         return posterior(params, x)[0]
 
+    def decode_parameters(params: PyTree, code: Array) -> Array:
+        return decoder.apply(params["decoder"], code)
+
     def decode(params: PyTree, code: Array) -> Array:
-        return likelihood.mean(decoder.apply(params["decoder"], code))
+        return likelihood.mean(decode_parameters(params, code))
 
     def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
         batch = as_batch(batch)
+        kl_weight = beta(batch.step) if callable(beta) else beta
+        p = prior_of(params)
 
-        def terms(key: Array, x: Array, observed: Array) -> Metrics:
+        def terms(key: Array, x: Array, observed: Array) -> tuple[Array, Array, Array]:
             mean, log_variance = posterior(params, observed)
             code = reparameterize(key, mean, log_variance)
-            reconstruction = -likelihood.log_prob(x, decoder.apply(params["decoder"], code))
-            kl = prior.kl(mean, log_variance)
-            return {
-                "loss": reconstruction + beta * kl,
-                "reconstruction": reconstruction,
-                "kl": kl,
-                "elbo": -(reconstruction + kl),
-            }
+            reconstruction = -likelihood.log_prob(x, decode_parameters(params, code))
+            if p.kl is None:
+                kl = gaussian_log_prob(code, mean, log_variance) - p.log_prob(code)
+                return reconstruction, kl, jnp.zeros(0)
+            by_dimension = jax.vmap(p.kl)(mean.reshape(-1), log_variance.reshape(-1)) if free_bits else jnp.zeros(0)
+            return reconstruction, p.kl(mean, log_variance), by_dimension
 
-        metrics = mean_over_batch(jax.vmap(terms)(example_keys(key, batch), batch.x, batch.input), batch)
-        return metrics["loss"], metrics
+        *means, by_dimension = jax.vmap(terms)(example_keys(key, batch), batch.x, batch.input)
+        reconstruction, kl = mean_over_batch(means, batch)
+        pressed = kl
+        if free_bits:
+            pressed = jnp.sum(jnp.maximum(global_mean_over_batch(by_dimension, batch, axis_name), free_bits))
+        total = reconstruction + kl_weight * pressed
+        return total, {"loss": total, "reconstruction": reconstruction, "kl": kl, "elbo": -(reconstruction + kl)}
 
-    return Autoencoder(init, encode, decode, loss, posterior, prior, likelihood)
+    return Autoencoder(init, encode, decode, loss, posterior, prior_of, likelihood, decode_parameters)

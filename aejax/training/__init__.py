@@ -1,5 +1,6 @@
 """Training: a state, a step under `pmap`, and a loop that is an iterator of reports."""
 
+from aejax.training.devices import AXIS as AXIS
 from aejax.training.evaluate import make_evaluate as make_evaluate
 from aejax.training.loop import NonFiniteLossError as NonFiniteLossError
 from aejax.training.loop import Report as Report
@@ -12,6 +13,7 @@ from aejax.training.step import make_train_steps as make_train_steps
 from aejax.training.step import train_step as train_step
 
 __all__ = [
+    "AXIS",
     "NonFiniteLossError",
     "Report",
     "Snapshot",

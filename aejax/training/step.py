@@ -39,7 +39,7 @@ def train_step(
     """
     share = x.shape[0]
     indices = lax.axis_index(AXIS) * share + jnp.arange(share)
-    batch = Batch(x, x, indices, jnp.ones(share, x.dtype))
+    batch = Batch(x, x, indices, jnp.ones(share, x.dtype), state.step)
     noise_key = jax.random.fold_in(state.key, state.step)
     gradient, metrics = jax.grad(autoencoder.loss, has_aux=True)(state.params, noise_key, batch)
     gradient, metrics = lax.pmean((gradient, metrics), AXIS)

@@ -50,7 +50,7 @@ def test_kl_is_the_mean_divergence_of_the_posteriors_from_the_prior(linear):
     mean, log_variance = np.split(X @ W.T, 2, axis=1)
     expected = 0.5 * (np.exp(log_variance) + mean**2 - 1 - log_variance).sum(axis=1).mean()
     np.testing.assert_allclose(metrics["kl"], expected, rtol=1e-5)
-    shifted = Prior(jax.random.normal, lambda mean, log_variance: jnp.sum(jnp.square(mean - 1)))
+    shifted = Prior(jax.random.normal, lambda code: code, lambda mean, log_variance: jnp.sum(jnp.square(mean - 1)))
     _, metrics = variational(linear(5, 4), linear(2, 5), prior=shifted).loss(PARAMS, KEY, jnp.array(X))
     np.testing.assert_allclose(metrics["kl"], ((mean - 1) ** 2).sum(axis=1).mean(), rtol=1e-5)
 
@@ -114,8 +114,8 @@ def test_images_keep_their_shape_and_halves_lie_on_the_last_axis():
 def test_default_prior_is_standard_normal(linear):
     autoencoder = variational(linear(5, 4), linear(2, 5))
     moments = jnp.array([0.3, -1.0]), jnp.array([0.5, 0.0])
-    assert autoencoder.prior.kl(*moments) == gaussian_kl(*moments)
-    assert autoencoder.prior.sample(KEY, (2,)).shape == (2,)
+    assert autoencoder.prior({}).kl(*moments) == gaussian_kl(*moments)
+    assert autoencoder.prior({}).sample(KEY, (2,)).shape == (2,)
 
 
 def test_refuses_an_encoder_without_two_halves(linear):

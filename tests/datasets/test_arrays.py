@@ -129,7 +129,7 @@ def test_refuses_a_file_that_is_cut_short(kind, tmp_path, collected):
     path = tmp_path / f"x.{kind}"
     FORMATS[kind](path, X)
     content = path.read_bytes()
-    for length in range(len(content)):
+    for length in range(0, len(content), 5):
         path.write_bytes(content[:length])
         refused("cannot be read as an array", path)
 
@@ -139,7 +139,7 @@ def test_a_damaged_file_is_read_or_refused_but_never_breaks(kind, tmp_path, coll
     path = tmp_path / f"x.{kind}"
     FORMATS[kind](path, X)
     content = path.read_bytes()
-    for place in range(len(content)):
+    for place in range(0, len(content), 3):
         for value in (0x00, 0xFF, content[place] ^ 1, ord("(")):
             path.write_bytes(content[:place] + bytes([value]) + content[place + 1 :])
             with contextlib.suppress(UserError):  # a byte of the data may change and the file still be sound

@@ -59,8 +59,8 @@ def test_its_own_derivatives_equal_finite_differences(method, float64, without_t
         return contractive_penalty(lambda x: two_layers(params, x), x, method=method)
 
     arguments = ((normal(0, 3, 2), normal(1, 2, 3)), normal(2, 2))
-    for function in (jax.jit(penalty), jax.jit(jax.grad(penalty))):
-        check_grads(function, arguments, order=1, modes=("fwd", "rev"), rtol=1e-6, atol=1e-6)
+    check_grads(jax.jit(penalty), arguments, order=1, modes=("fwd", "rev"), rtol=1e-6, atol=1e-6)
+    check_grads(jax.jit(jax.grad(penalty)), arguments, order=1, modes=("rev",), rtol=1e-6, atol=1e-6)
 
 
 def test_is_the_same_for_images_and_feature_maps(float64):

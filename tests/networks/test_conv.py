@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
@@ -44,6 +44,7 @@ def pool(x):
     return np.array(windows)
 
 
+@settings(max_examples=12)
 @given(shape=shapes, features=st.lists(st.integers(1, 4), min_size=1, max_size=3))
 def test_an_image_of_any_size_comes_back_in_its_size(shape, features):
     code_shape = output_shape(ConvEncoder(features=tuple(features)), shape)
@@ -91,7 +92,7 @@ def test_vmap_equals_a_loop(random_params):
     np.testing.assert_allclose(jax.vmap(apply, in_axes=(None, 0))(params, x), loop, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(4, 6, 3), (5, 4, 1), (4, 5, 2), (7, 7, 2), (1, 1, 1), (1, 4, 1)])
+@pytest.mark.parametrize("shape", [(4, 6, 3), (5, 4, 1), (7, 7, 2), (1, 4, 1)])
 def test_max_pool_equals_flax_in_value_and_gradient(shape):
     def value_and_pullback(pool, x):
         value, pullback = jax.vjp(pool, x)

@@ -1,0 +1,93 @@
+"""The importance weighted bound, tighter than the evidence lower bound the more samples it takes."""
+
+import math
+
+import jax
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Key, PyTree
+
+from aejax.autoencoders.record import (
+    Autoencoder,
+    Batch,
+    Metrics,
+    as_batch,
+    check_autoencoder,
+    example_keys,
+    mean_over_batch,
+)
+from aejax.sampling import gaussian_log_prob, reparameterize
+
+
+def importance_weighted(autoencoder: Autoencoder, *, samples: int) -> Autoencoder:
+    """Minimizes -E log (1/k) Σᵢ p(x, zᵢ)/q(zᵢ | x), z₁, ..., zₖ ~ q(z | x), in place of a variational loss.
+
+    Args:
+      autoencoder: a variational one; its beta plays no part.
+      samples: k >= 1; with 1 the bound is the evidence lower bound, of which one sample of the divergence is taken
+        where `variational` takes its closed form.
+
+    Returns:
+      The autoencoder with that loss; its metrics, in nats, are `loss` and `elbo`, here the bound with k samples.
+
+    Raises:
+      ValueError: samples below 1.
+      TypeError: an autoencoder that is not variational.
+
+    Source: Y. Burda, R. Grosse, R. Salakhutdinov (2016), Importance Weighted Autoencoders, eq. 8.
+
+    >>> from aejax.autoencoders import variational
+    >>> from aejax.networks import MLP
+    >>> vae = variational(MLP(output_shape=(2 * 3,)), MLP(output_shape=(5,)))
+    >>> autoencoder = importance_weighted(vae, samples=10)
+    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
+    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> sorted(metrics)
+    ['elbo', 'loss']
+    """
+    check_autoencoder(autoencoder, "importance_weighted")
+    if autoencoder.posterior is None:
+        raise TypeError("importance_weighted wraps a variational autoencoder: the one given has no posterior")
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, got {samples}")
+
+    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
+        batch = as_batch(batch)
+
+        def bound(key: Array, x: Array, observed: Array) -> Array:
+            log_weights = log_importance_weights(autoencoder, params, key, x, observed, samples=samples)
+            return logsumexp(log_weights) - math.log(samples)
+
+        mean = mean_over_batch(jax.vmap(bound)(example_keys(key, batch), batch.x, batch.input), batch)
+        return -mean, {"loss": -mean, "elbo": mean}
+
+    return autoencoder._replace(loss=loss)
+
+
+def log_importance_weights(
+    autoencoder: Autoencoder, params: PyTree, key: Key[Array, ""], x: Array, observed: Array, *, samples: int
+) -> Array:
+    """Log p(x, zᵢ)/q(zᵢ | x) of samples zᵢ of the posterior: (samples,), in nats.
+
+    Args:
+      autoencoder: a variational one.
+      params: its parameters.
+      key: a key, not used elsewhere.
+      x: ONE example, as the likelihood judges it.
+      observed: what is encoded: x itself, or a corrupted x.
+      samples: how many.
+    """
+    posterior, likelihood = autoencoder.posterior, autoencoder.likelihood
+    decode_parameters, prior_of = autoencoder.decode_parameters, autoencoder.prior
+    assert posterior is not None
+    assert likelihood is not None
+    assert decode_parameters is not None
+    assert prior_of is not None
+    mean, log_variance = posterior(params, observed)
+    prior = prior_of(params)
+
+    def log_weight(key: Array) -> Array:
+        code = reparameterize(key, mean, log_variance)
+        log_joint = likelihood.log_prob(x, decode_parameters(params, code)) + prior.log_prob(code)
+        return log_joint - gaussian_log_prob(code, mean, log_variance)
+
+    return jax.vmap(log_weight)(jax.random.split(key, samples))

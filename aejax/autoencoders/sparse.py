@@ -1,0 +1,156 @@
+"""Sparsity: few units of a code are active, so that a code may be longer than its example."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from aejax.autoencoders.record import (
+    Autoencoder,
+    Batch,
+    Metrics,
+    as_batch,
+    check_autoencoder,
+    global_mean_over_batch,
+    mean_over_batch,
+)
+from aejax.autoencoders.undercomplete import undercomplete
+from aejax.checks import check_in_range
+from aejax.divergences import bernoulli_kl
+from aejax.losses import ReconstructionLoss, squared_error
+from aejax.networks.network import Network, SupportsInitApply
+
+
+def sparse(autoencoder: Autoencoder, *, weight: float) -> Autoencoder:
+    """Adds λ E Σₖ |fₖ(x)|, the absolute values of the code, to an autoencoder's loss.
+
+    Args:
+      autoencoder: any; of a variational one the posterior's mean is meant.
+      weight: λ >= 0, times a sum over the code.
+
+    Returns:
+      The autoencoder with that loss, and the metrics `l1_penalty`, not yet weighted, and `active_fraction`, the part
+      of the code's entries that are not 0, besides its own.
+
+    Raises:
+      ValueError: a negative weight.
+
+    Source: I. Goodfellow, Y. Bengio, A. Courville (2016), Deep Learning, section 14.2.1.
+
+    >>> from aejax.networks import MLP
+    >>> encoder = MLP(output_shape=(20,), output_activation=jax.nn.relu)
+    >>> autoencoder = sparse(undercomplete(encoder, MLP(output_shape=(5,))), weight=0.1)
+    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
+    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> sorted(metrics)
+    ['active_fraction', 'l1_penalty', 'loss', 'reconstruction']
+    """
+    check_autoencoder(autoencoder, "sparse")
+    check_in_range("weight", weight, 0.0)
+
+    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
+        batch = as_batch(batch)
+
+        def terms(x: Array) -> Metrics:
+            code = autoencoder.encode(params, x)
+            return {
+                "l1_penalty": jnp.sum(jnp.abs(code)),
+                "active_fraction": jnp.mean(code != 0, dtype=code.dtype),
+            }
+
+        base, metrics = autoencoder.loss(params, key, batch)
+        added = mean_over_batch(jax.vmap(terms)(batch.input), batch)
+        total = base + weight * added["l1_penalty"]
+        return total, {**metrics, **added, "loss": total}
+
+    return autoencoder._replace(loss=loss)
+
+
+def sparse_kl(autoencoder: Autoencoder, *, weight: float, rho: float, axis_name: str | None = None) -> Autoencoder:
+    """Adds λ Σₖ KL(ρ ‖ ρ̂ₖ), ρ̂ₖ = E fₖ(x) the mean activation of a unit over the batch, to an autoencoder's loss.
+
+    Coupled through the batch: never `vmap` its loss over examples. The mean is over the global batch.
+
+    Args:
+      autoencoder: any whose code lies in [0, 1], such as that of an encoder with a sigmoid at its end.
+      weight: λ >= 0, times a sum over the units.
+      rho: ρ in (0, 1), the target activation.
+      axis_name: the mapped axis over which the global batch is spread, `aejax.training.AXIS` in `train`; None where
+        the loss is given the whole batch.
+
+    Returns:
+      The autoencoder with that loss, and the metrics `sparsity_kl`, not yet weighted, and `mean_activation` besides
+      its own.
+
+    Raises:
+      ValueError: a negative weight, or rho outside (0, 1).
+
+    Source: A. Ng (2011), Sparse Autoencoder, CS294A lecture notes, section 3.
+
+    >>> from aejax.networks import MLP
+    >>> encoder = MLP(output_shape=(20,), output_activation=jax.nn.sigmoid)
+    >>> autoencoder = sparse_kl(undercomplete(encoder, MLP(output_shape=(5,))), weight=0.1, rho=0.05)
+    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
+    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> sorted(metrics)
+    ['loss', 'mean_activation', 'reconstruction', 'sparsity_kl']
+    """
+    check_autoencoder(autoencoder, "sparse_kl")
+    check_in_range("weight", weight, 0.0)
+    if not 0 < rho < 1:
+        raise ValueError(f"rho must lie between 0 and 1, got {rho}")
+
+    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
+        batch = as_batch(batch)
+        codes = jax.vmap(lambda x: autoencoder.encode(params, x))(batch.input)
+        mean_activation = global_mean_over_batch(codes, batch, axis_name)
+        penalty = bernoulli_kl(rho, mean_activation)
+        base, metrics = autoencoder.loss(params, key, batch)
+        total = base + weight * penalty
+        added = {"sparsity_kl": penalty, "mean_activation": jnp.mean(mean_activation)}
+        return total, {**metrics, **added, "loss": total}
+
+    return autoencoder._replace(loss=loss)
+
+
+def k_sparse(
+    encoder: SupportsInitApply, decoder: SupportsInitApply, *, k: int, loss: ReconstructionLoss = squared_error
+) -> Autoencoder:
+    """An autoencoder whose code keeps its k largest entries and sets the others to 0.
+
+    Args:
+      encoder: from one example to its code; linear in the paper.
+      decoder: from one code to what `loss` compares with the example.
+      k: how many entries are kept, from 1 to the length of the code.
+      loss: as for `undercomplete`.
+
+    Raises:
+      ValueError: k below 1, or above the length of the code (when that is known, at `init`).
+
+    Source: A. Makhzani, B. Frey (2014), k-Sparse Autoencoders, algorithm 1.
+
+    >>> from aejax.networks import MLP
+    >>> autoencoder = k_sparse(MLP(output_shape=(20,)), MLP(output_shape=(5,)), k=3)
+    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
+    >>> jnp.count_nonzero(autoencoder.encode(params, jnp.ones(5))).item()
+    3
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+
+    def apply(params: PyTree, x: Array) -> Array:
+        return keep_largest(encoder.apply(params, x), k)
+
+    return undercomplete(Network(encoder.init, apply), decoder, loss=loss)
+
+
+def keep_largest(code: Array, k: int) -> Array:
+    """The k largest entries of a code, the others 0; of equal entries the first are kept.
+
+    >>> keep_largest(jnp.array([1.0, 3.0, 2.0, 3.0]), 2)
+    Array([0., 3., 0., 3.], dtype=float32)
+    """
+    if k > code.size:
+        raise ValueError(f"k must be at most the {code.size} entries of the code, got {k}")
+    flat = code.reshape(-1)
+    _, kept = jax.lax.top_k(flat, k)
+    return jnp.zeros_like(flat).at[kept].set(flat[kept]).reshape(code.shape)

@@ -1,0 +1,10 @@
+"""Sources of data, one a module: embedded digits, the user's arrays, prepared TFDS image sets."""
+
+from aejax.datasets.arrays import load_arrays as load_arrays
+from aejax.datasets.dataset import Dataset as Dataset
+from aejax.datasets.dataset import Splits as Splits
+from aejax.datasets.dataset import split as split
+from aejax.datasets.digits import load_digits as load_digits
+from aejax.datasets.tfds import load_tfds as load_tfds
+
+__all__ = ["Dataset", "Splits", "load_arrays", "load_digits", "load_tfds", "split"]
