@@ -102,4 +102,4 @@ def masking(key: Key[Array, ""], x: Float[Array, "..."], *, amount: ArrayLike) -
 
 def _uniform(key: Array, x: Array) -> Array:
     """Uniform numbers of at least single precision: half precision has too few to hit a small fraction."""
-    return jax.random.uniform(key, x.shape, jnp.promote_types(x.dtype, jnp.float32))
+    return jax.random.uniform(key, x.shape, max(x.dtype, jnp.dtype(jnp.float32), key=lambda dtype: dtype.itemsize))
