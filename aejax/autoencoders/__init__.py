@@ -3,6 +3,8 @@
 from aejax.autoencoders.contractive import contractive as contractive
 from aejax.autoencoders.denoising import denoising as denoising
 from aejax.autoencoders.importance_weighted import importance_weighted as importance_weighted
+from aejax.autoencoders.information import mmd_regularized as mmd_regularized
+from aejax.autoencoders.information import total_correlation_penalized as total_correlation_penalized
 from aejax.autoencoders.record import Autoencoder as Autoencoder
 from aejax.autoencoders.record import Batch as Batch
 from aejax.autoencoders.record import as_batch as as_batch
@@ -20,8 +22,10 @@ __all__ = [
     "denoising",
     "importance_weighted",
     "k_sparse",
+    "mmd_regularized",
     "sparse",
     "sparse_kl",
+    "total_correlation_penalized",
     "undercomplete",
     "variational",
 ]

@@ -35,6 +35,7 @@ def importance_weighted(autoencoder: Autoencoder, *, samples: int) -> Autoencode
 
     Source: Y. Burda, R. Grosse, R. Salakhutdinov (2016), Importance Weighted Autoencoders, eq. 8.
 
+    >>> import jax.numpy as jnp
     >>> from aejax.autoencoders import variational
     >>> from aejax.networks import MLP
     >>> vae = variational(MLP(output_shape=(2 * 3,)), MLP(output_shape=(5,)))

@@ -82,6 +82,11 @@ def global_mean_over_batch(terms: Float[Array, "B ..."], batch: Batch, axis_name
     return total / jnp.maximum(examples, 1)
 
 
+def gather_batch(tree: PyTree, axis_name: str | None) -> PyTree:
+    """Arrays (B, ...) of the global batch: this device's and those of all others on the mapped axis of that name."""
+    return tree if axis_name is None else jax.lax.all_gather(tree, axis_name, tiled=True)
+
+
 def check_autoencoder(autoencoder: object, constructor: str) -> None:
     """Raise TypeError where a wrapper is given something else than an autoencoder."""
     if not callable(getattr(autoencoder, "loss", None)):

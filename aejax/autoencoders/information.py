@@ -1,0 +1,218 @@
+"""Regularizers of the aggregated posterior: maximum mean discrepancy and total correlation."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, PyTree
+
+from aejax.autoencoders.record import (
+    Autoencoder,
+    Batch,
+    Metrics,
+    as_batch,
+    check_autoencoder,
+    example_keys,
+    gather_batch,
+)
+from aejax.checks import check_in_range, check_positive
+from aejax.sampling import reparameterize
+
+
+def mmd_regularized(
+    autoencoder: Autoencoder, *, weight: float, bandwidth: float | None = None, axis_name: str | None = None
+) -> Autoencoder:
+    """Adds λ MMD²(q(z), N(0, I)), the distance of the codes of a batch from samples of the prior, to the loss.
+
+    Coupled through the batch: never `vmap` its loss over examples. The codes are those of the global batch: samples of
+    the posterior of a variational autoencoder (InfoVAE), else the codes themselves (WAE).
+
+    Args:
+      autoencoder: any whose code is a vector.
+      weight: λ >= 0.
+      bandwidth: as for `maximum_mean_discrepancy`; the square root of twice the code's length by default.
+      axis_name: the mapped axis over which the global batch is spread; None where the loss is given the whole batch.
+
+    Returns:
+      The autoencoder with that loss, and the metric `mmd`, not yet weighted, besides its own.
+
+    Raises:
+      ValueError: a negative weight.
+
+    Source: S. Zhao et al. (2019), InfoVAE, section 3.2; I. Tolstikhin et al. (2018), Wasserstein Auto-Encoders,
+    algorithm 2.
+
+    >>> from aejax.autoencoders import undercomplete
+    >>> from aejax.networks import MLP
+    >>> autoencoder = mmd_regularized(undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(5,))), weight=10.0)
+    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
+    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> sorted(metrics)
+    ['loss', 'mmd', 'reconstruction']
+    """
+    check_autoencoder(autoencoder, "mmd_regularized")
+    check_in_range("weight", weight, 0.0)
+
+    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
+        batch = as_batch(batch)
+        code_key, prior_key, base_key = jax.random.split(key, 3)
+
+        def draw(code_key: Array, prior_key: Array, x: Array) -> tuple[Array, Array]:
+            code = autoencoder.encode(params, x)
+            if autoencoder.posterior is not None:
+                code = reparameterize(code_key, *autoencoder.posterior(params, x))
+            return code, jax.random.normal(prior_key, code.shape, code.dtype)
+
+        pairs = jax.vmap(draw)(example_keys(code_key, batch), example_keys(prior_key, batch), batch.input)
+        codes, samples = gather_batch(pairs, axis_name)
+        examples = gather_batch(batch.weight, axis_name)
+        discrepancy = maximum_mean_discrepancy(codes, samples, weights=examples, bandwidth=bandwidth)
+        base, metrics = autoencoder.loss(params, base_key, batch)
+        total = base + weight * discrepancy
+        return total, {**metrics, "loss": total, "mmd": discrepancy}
+
+    return autoencoder._replace(loss=loss)
+
+
+def maximum_mean_discrepancy(
+    codes: Float[Array, "B K"],
+    samples: Float[Array, "B K"],
+    *,
+    weights: Float[Array, "B"] | None = None,
+    bandwidth: float | None = None,
+) -> Float[Array, ""]:
+    """MMD² = E k(z, z') + E k(s, s') - 2 E k(z, s) of two sets of points, k(a, b) = exp(-‖a - b‖² / 2 h²).
+
+    Coupled through the batch: never `vmap` it over examples. The estimate takes all pairs, a point with itself too, so
+    it is at least 0, and finite for one point.
+
+    Args:
+      codes: B points.
+      samples: as many points of the distribution to be compared with.
+      weights: 1 for a pair of points that counts, 0 for padding.
+      bandwidth: h > 0; the square root of 2 K by default, about the distance of two standard normal points.
+
+    Returns:
+      A number in [0, 2]; 0 if the two sets are equal.
+
+    Source: A. Gretton et al. (2012), A Kernel Two-Sample Test, eq. 5.
+
+    >>> points = jnp.array([[0.0], [1.0]])
+    >>> maximum_mean_discrepancy(points, points).item()
+    0.0
+    """
+    if bandwidth is None:
+        bandwidth = math.sqrt(2 * codes.shape[-1])
+    check_positive("bandwidth", bandwidth)
+    weights = jnp.ones(len(codes), codes.dtype) if weights is None else weights
+    shares = weights / jnp.maximum(jnp.sum(weights), 1)
+
+    def mean_kernel(first: Array, second: Array) -> Array:
+        squared = jnp.sum(jnp.square(first[:, None] - second[None]), axis=-1)
+        return shares @ jnp.exp(-squared / (2 * bandwidth**2)) @ shares
+
+    return mean_kernel(codes, codes) + mean_kernel(samples, samples) - 2 * mean_kernel(codes, samples)
+
+
+def total_correlation_penalized(
+    autoencoder: Autoencoder, *, weight: float, examples: int, axis_name: str | None = None
+) -> Autoencoder:
+    """Adds λ TC(z), the total correlation KL(q(z) ‖ Πₖ q(zₖ)) of the aggregated posterior, to a variational loss.
+
+    Coupled through the batch: never `vmap` its loss over examples. With λ = β - 1 over the evidence lower bound this is
+    β-TCVAE.
+
+    Args:
+      autoencoder: a variational one.
+      weight: λ >= 0.
+      examples: N, of the whole training set.
+      axis_name: the mapped axis over which the global batch is spread; None where the loss is given the whole batch.
+
+    Returns:
+      The autoencoder with that loss, and the metric `total_correlation` in nats, not yet weighted, besides its own.
+
+    Raises:
+      ValueError: a negative weight, or fewer than one example.
+      TypeError: an autoencoder that is not variational.
+
+    Source: R. T. Q. Chen et al. (2018), Isolating Sources of Disentanglement in VAEs, eq. 4 and appendix C.2.
+
+    >>> from aejax.autoencoders import variational
+    >>> from aejax.networks import MLP
+    >>> vae = variational(MLP(output_shape=(2 * 3,)), MLP(output_shape=(5,)))
+    >>> autoencoder = total_correlation_penalized(vae, weight=5.0, examples=1000)
+    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
+    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> sorted(metrics)
+    ['elbo', 'kl', 'loss', 'reconstruction', 'total_correlation']
+    """
+    check_autoencoder(autoencoder, "total_correlation_penalized")
+    check_in_range("weight", weight, 0.0)
+    check_in_range("examples", examples, 1)
+    if autoencoder.posterior is None:
+        raise TypeError("total_correlation_penalized wraps a variational autoencoder: the one given has no posterior")
+    posterior = autoencoder.posterior
+
+    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
+        batch = as_batch(batch)
+        code_key, base_key = jax.random.split(key)
+        mean, log_variance = jax.vmap(lambda x: posterior(params, x))(batch.input)
+        codes = jax.vmap(reparameterize)(example_keys(code_key, batch), mean, log_variance)
+        codes, mean, log_variance, counted = gather_batch((codes, mean, log_variance, batch.weight), axis_name)
+        correlation = total_correlation(codes, mean, log_variance, examples=examples, weights=counted)
+        base, metrics = autoencoder.loss(params, base_key, batch)
+        total = base + weight * correlation
+        return total, {**metrics, "loss": total, "total_correlation": correlation}
+
+    return autoencoder._replace(loss=loss)
+
+
+def total_correlation(
+    codes: Float[Array, "B K"],
+    mean: Float[Array, "B K"],
+    log_variance: Float[Array, "B K"],
+    *,
+    examples: int,
+    weights: Float[Array, "B"] | None = None,
+) -> Float[Array, ""]:
+    """E [log q(z) - Σₖ log q(zₖ)] of the aggregated posterior q(z) = (1/N) Σₙ N(z; μₙ, diag σₙ²), from a batch of it.
+
+    Coupled through the batch: never `vmap` it over examples. q(z) is estimated by stratified sampling: the posterior
+    that a code was drawn from weighs 1/N, and the others of the batch share the rest, so it is right in expectation
+    for any batch. Finite for a batch of one, where it is 0.
+
+    Args:
+      codes: one sample of each posterior.
+      mean: μ of the B posteriors.
+      log_variance: log σ² of them.
+      examples: N, of the whole training set, at least the batch.
+      weights: 1 for an example that counts, 0 for padding.
+
+    Returns:
+      A number in nats; 0 in expectation where the dimensions of z are independent.
+
+    Source: R. T. Q. Chen et al. (2018), Isolating Sources of Disentanglement in VAEs, appendix C.2. In the authors'
+    code the weight 1/N lands in the first column instead of on the diagonal; here it is on the diagonal, and the rest
+    is shared evenly, which has the expectation of theirs and less variance.
+
+    >>> total_correlation(jnp.ones((1, 3)), jnp.zeros((1, 3)), jnp.zeros((1, 3)), examples=100).item()
+    0.0
+    """
+    batch = len(codes)
+    weights = jnp.ones(batch, codes.dtype) if weights is None else weights
+    counted = jnp.sum(weights)
+    own = jnp.eye(batch, dtype=codes.dtype)
+    others = (1 - own) * weights[None]
+    # where a batch is all of the data, or only one example, every posterior in it weighs the same
+    population = jnp.maximum(jnp.asarray(examples, codes.dtype), counted)
+    share_of_others = (population - 1) / population / jnp.maximum(counted - 1, 1)
+    log_shares = jnp.log(own / population + others * share_of_others)
+    scaled = jnp.square(codes[:, None] - mean[None]) * jnp.exp(-log_variance)[None]
+    log_densities = -0.5 * (scaled + log_variance[None] + math.log(2 * math.pi))  # (code, posterior, dimension)
+    log_joint = logsumexp(log_shares + jnp.sum(log_densities, axis=-1), axis=1)
+    log_marginals = logsumexp(log_shares[..., None] + log_densities, axis=1)
+    # a batch of one estimates q(z) by a single density, whose weight must not be counted once per dimension
+    excess = logsumexp(log_shares, axis=1) * (codes.shape[-1] - 1)
+    per_code = log_joint - jnp.sum(log_marginals, axis=-1) + excess
+    return jnp.sum(weights * per_code) / jnp.maximum(counted, 1)
