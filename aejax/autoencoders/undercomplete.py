@@ -45,7 +45,6 @@ def undercomplete(
     """
     check_network(encoder, "encoder", "undercomplete")
     check_network(decoder, "decoder", "undercomplete")
-    to_data_space = output_link(loss) if link is None else link
 
     def init(key: Array, example: Array) -> PyTree:
         encoder_key, decoder_key = jax.random.split(key)
@@ -56,15 +55,40 @@ def undercomplete(
     def encode(params: PyTree, x: Array) -> Array:
         return encoder.apply(params["encoder"], x)
 
+    def decode_output(params: PyTree, code: Array) -> Array:
+        return decoder.apply(params["decoder"], code)
+
+    return from_functions(init, encode, decode_output, loss=loss, link=link)
+
+
+def from_functions(
+    init: Callable[[Array, Array], PyTree],
+    encode: Callable[[PyTree, Array], Array],
+    decode_output: Callable[[PyTree, Array], Array],
+    *,
+    loss: ReconstructionLoss,
+    link: Callable[[Array], Array] | None,
+) -> Autoencoder:
+    """The autoencoder that minimizes E L(x, g(f(x))), from f (`encode`) and g (`decode_output`) of shared parameters.
+
+    Args:
+      init: (key, example) -> params.
+      encode: (params, x) -> code, of one example.
+      decode_output: (params, code) -> what `loss` compares with the example.
+      loss: as for `undercomplete`.
+      link: as for `undercomplete`.
+    """
+    to_data_space = output_link(loss) if link is None else link
+
     def decode(params: PyTree, code: Array) -> Array:
-        return to_data_space(decoder.apply(params["decoder"], code))
+        return to_data_space(decode_output(params, code))
 
     def batch_loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
         del key  # nothing is random
         batch = as_batch(batch)
 
         def error(x: Array, observed: Array) -> Array:
-            return loss(x, decoder.apply(params["decoder"], encode(params, observed)))
+            return loss(x, decode_output(params, encode(params, observed)))
 
         reconstruction = mean_over_batch(jax.vmap(error)(batch.x, batch.input), batch)
         return reconstruction, {"loss": reconstruction, "reconstruction": reconstruction}

@@ -1,0 +1,75 @@
+"""Tied weights: the decoder uses the encoder's weights, transposed."""
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from aejax.autoencoders.record import Autoencoder
+from aejax.autoencoders.undercomplete import from_functions
+from aejax.losses import ReconstructionLoss, binary_cross_entropy
+
+
+def tied(
+    shape: Sequence[int],
+    widths: Sequence[int],
+    *,
+    activation: Callable[[Array], Array] = jax.nn.sigmoid,
+    loss: ReconstructionLoss = binary_cross_entropy,
+    link: Callable[[Array], Array] | None = None,
+) -> Autoencoder:
+    """Minimizes E L(x, g(f(x))) with hₗ = s(hₗ₋₁ Wₗ + bₗ) on the way in and s(hₗ Wₗᵀ + cₗ) on the way out.
+
+    The last layer has no activation: what it returns is for the loss, logits for cross-entropy.
+
+    Args:
+      shape: of an example, which is flattened.
+      widths: of the layers; the last is the length of the code. The paper on contraction has one, of 1000.
+      activation: s, after every layer but the last of the decoder.
+      loss: L(x, output of the decoder).
+      link: from the decoder's output to data space; by default the one that belongs to the loss.
+
+    Returns:
+      An autoencoder; its params are `weights`, each (inputs, units), `encoder_biases` and `decoder_biases`.
+
+    Raises:
+      ValueError: no widths, or one that is not positive.
+
+    Source: S. Rifai et al. (2011), Contractive Auto-Encoders, section 2; P. Vincent et al. (2010), Stacked Denoising
+    Autoencoders, section 2.2.
+
+    >>> autoencoder = tied((8, 8), (20,))
+    >>> params = autoencoder.init(jax.random.key(0), jnp.ones((8, 8)))
+    >>> autoencoder.decode(params, autoencoder.encode(params, jnp.ones((8, 8)))).shape
+    (8, 8)
+    """
+    if not widths or min(widths) < 1:
+        raise ValueError(f"widths must be at least one positive number, got {tuple(widths)}")
+    sizes = (math.prod(shape), *widths)
+
+    def init(key: Array, example: Array) -> PyTree:
+        keys = jax.random.split(key, len(widths))
+        initializer = jax.nn.initializers.glorot_uniform()
+        return {
+            "weights": [initializer(k, size, example.dtype) for k, size in zip(keys, pairwise(sizes), strict=True)],
+            "encoder_biases": [jnp.zeros(size, example.dtype) for size in sizes[1:]],
+            "decoder_biases": [jnp.zeros(size, example.dtype) for size in sizes[:-1]],
+        }
+
+    def encode(params: PyTree, x: Array) -> Array:
+        hidden = x.reshape(-1)
+        for weights, bias in zip(params["weights"], params["encoder_biases"], strict=True):
+            hidden = activation(hidden @ weights + bias)
+        return hidden
+
+    def decode_output(params: PyTree, code: Array) -> Array:
+        (first, first_bias), *rest = zip(params["weights"], params["decoder_biases"], strict=True)
+        hidden = code
+        for weights, bias in reversed(rest):
+            hidden = activation(weights @ hidden + bias)
+        return (first @ hidden + first_bias).reshape(tuple(shape))
+
+    return from_functions(init, encode, decode_output, loss=loss, link=link)
