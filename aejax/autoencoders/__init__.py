@@ -7,6 +7,7 @@ from aejax.autoencoders.information import mmd_regularized as mmd_regularized
 from aejax.autoencoders.information import total_correlation_penalized as total_correlation_penalized
 from aejax.autoencoders.record import Autoencoder as Autoencoder
 from aejax.autoencoders.record import Batch as Batch
+from aejax.autoencoders.record import Examples as Examples
 from aejax.autoencoders.record import as_batch as as_batch
 from aejax.autoencoders.sparse import k_sparse as k_sparse
 from aejax.autoencoders.sparse import sparse as sparse
@@ -18,6 +19,7 @@ from aejax.autoencoders.variational import variational as variational
 __all__ = [
     "Autoencoder",
     "Batch",
+    "Examples",
     "as_batch",
     "contractive",
     "denoising",

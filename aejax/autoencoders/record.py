@@ -32,6 +32,13 @@ class Autoencoder(NamedTuple):
     decode_parameters: Callable[[PyTree, Array], Array] | None = None  # (params, code) -> what the likelihood takes
 
 
+class Examples(NamedTuple):
+    """N examples to learn from, and what is seen of them where that is something else: pairs of clean and noisy."""
+
+    x: Float[Array, "N ..."]  # what is to be reconstructed
+    input: Float[Array, "N ..."] | None = None  # what is encoded; x itself if not given
+
+
 class Batch(NamedTuple):
     """B examples as a loss sees them.
 
@@ -46,16 +53,21 @@ class Batch(NamedTuple):
     step: Int[Array, ""] | int = AFTER_ALL_STEPS  # of the run, for weights that follow a schedule
 
 
-def as_batch(x: "Batch | Array") -> Batch:
-    """A batch of plain examples: input and target are one, all count alike.
+def as_batch(examples: "Batch | Examples | Array") -> Batch:
+    """A batch of these examples, which all count alike and have their position as index.
 
     >>> as_batch(jnp.zeros((2, 3))).indices.tolist()
     [0, 1]
     """
-    if isinstance(x, Batch):
-        return x
-    examples = x.shape[0]
-    return Batch(x, x, jnp.arange(examples), jnp.ones(examples, x.dtype))
+    if isinstance(examples, Batch):
+        return examples
+    x, observed = as_examples(examples)
+    return Batch(x, x if observed is None else observed, jnp.arange(len(x)), jnp.ones(len(x), x.dtype))
+
+
+def as_examples(x: Examples | Array) -> Examples:
+    """Examples that are seen as they are, unless it is said otherwise."""
+    return x if isinstance(x, Examples) else Examples(x)
 
 
 def example_keys(key: Key[Array, ""], batch: Batch) -> Key[Array, "B"]:

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Key, PyTree
 
-from aejax.autoencoders import Autoencoder
+from aejax.autoencoders import Autoencoder, Examples
 from aejax.errors import UserError
 from aejax.training.devices import check_batch_size, choose_steps_per_call, replicate
 from aejax.training.early_stopping import EarlyStopping, is_over, observe
@@ -59,8 +59,8 @@ def train(
     autoencoder: Autoencoder,
     optimizer: optax.GradientTransformation,
     snapshot: Snapshot,
-    train_x: np.ndarray,
-    validation_x: np.ndarray,
+    train_x: Examples | Array | np.ndarray,
+    validation_x: Examples | Array | np.ndarray,
     *,
     batch_size: int,
     epochs: int,
@@ -80,8 +80,8 @@ def train(
       autoencoder: whose loss is minimized.
       optimizer: an Optax gradient transformation.
       snapshot: from `start`, or of an earlier report. Its state is used up.
-      train_x: (N, ...) examples, held on every device.
-      validation_x: (M, ...) examples.
+      train_x: (N, ...) examples, held on every device; as `Examples` where pairs of clean and noisy ones are at hand.
+      validation_x: (M, ...) examples, likewise.
       batch_size: of the global batch; a multiple of the number of devices.
       epochs: how many in all, those before the snapshot counted in.
       evaluate_every: epochs between evaluations; the last epoch is always evaluated.
@@ -95,10 +95,11 @@ def train(
       NonFiniteLossError: a term of the loss is NaN or infinite.
     """
     devices = jax.local_devices() if devices is None else list(devices)
-    check_batch_size(batch_size, len(train_x), len(devices))
-    steps_per_epoch = len(train_x) // batch_size
+    first_leaf = jax.tree.leaves(train_x)[0]
+    check_batch_size(batch_size, len(first_leaf), len(devices))
+    steps_per_epoch = len(first_leaf) // batch_size
     if steps_per_call is None:
-        steps_per_call = choose_steps_per_call(autoencoder, snapshot.state.params, train_x[0], devices[0])
+        steps_per_call = choose_steps_per_call(autoencoder, snapshot.state.params, first_leaf[0], devices[0])
     train_steps = make_train_steps(autoencoder, optimizer, devices)
     evaluate = make_evaluate(autoencoder, batch_size=batch_size, devices=devices)
     snapshot = snapshot._replace(state=replicate(snapshot.state, devices))
@@ -113,7 +114,7 @@ def train(
     while not is_finished(snapshot.stopping):
         epoch, offset = divmod(step, steps_per_epoch)
         if epoch != order_epoch:
-            order, order_epoch = _epoch_order(order_key, epoch, len(train_x)), epoch
+            order, order_epoch = _epoch_order(order_key, epoch, len(first_leaf)), epoch
         calls_left = -(-(steps_per_epoch - offset) // steps_per_call)
         steps = -(-(steps_per_epoch - offset) // calls_left)
         positions = order[offset * batch_size : (offset + steps) * batch_size]

@@ -3,25 +3,24 @@
 from collections.abc import Callable, Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Int
 
-from aejax.autoencoders import Autoencoder, Batch
+from aejax.autoencoders import Autoencoder, Examples, as_batch
 from aejax.autoencoders.record import Metrics
 from aejax.training.devices import AXIS
 from aejax.training.state import TrainState
 
-TrainSteps = Callable[[TrainState, Array | np.ndarray, np.ndarray], tuple[TrainState, Metrics]]
+TrainSteps = Callable[[TrainState, Examples | Array | np.ndarray, np.ndarray], tuple[TrainState, Metrics]]
 
 
 def train_step(
     autoencoder: Autoencoder,
     optimizer: optax.GradientTransformation,
     state: TrainState,
-    x: Float[Array, "b ..."],
+    examples: Examples | Array,
 ) -> tuple[TrainState, Metrics]:
     """One step on this device's share of the global batch; call it under a map over the axis `AXIS`.
 
@@ -32,14 +31,14 @@ def train_step(
       autoencoder: whose loss is minimized.
       optimizer: an Optax gradient transformation.
       state: equal on every device.
-      x: b examples: the global batch is the devices' shares in order.
+      examples: this device's share; the global batch is the shares of all devices in order.
 
     Returns:
       The next state and the loss terms, both equal on every device.
     """
-    share = x.shape[0]
-    indices = lax.axis_index(AXIS) * share + jnp.arange(share)
-    batch = Batch(x, x, indices, jnp.ones(share, x.dtype), state.step)
+    batch = as_batch(examples)
+    first = lax.axis_index(AXIS) * len(batch.x)
+    batch = batch._replace(indices=first + batch.indices, step=state.step)
     noise_key = jax.random.fold_in(state.key, state.step)
     gradient, metrics = jax.grad(autoencoder.loss, has_aux=True)(state.params, noise_key, batch)
     gradient, metrics = lax.pmean((gradient, metrics), AXIS)
@@ -61,10 +60,10 @@ def make_train_steps(
     """
 
     def steps(
-        state: TrainState, data: Float[Array, "N ..."], positions: Int[Array, "S share"]
+        state: TrainState, data: Examples | Array, positions: Int[Array, "S share"]
     ) -> tuple[TrainState, Metrics]:
         def step(state: TrainState, position: Int[Array, "share"]) -> tuple[TrainState, Metrics]:
-            return train_step(autoencoder, optimizer, state, data[position])
+            return train_step(autoencoder, optimizer, state, jax.tree.map(lambda part: part[position], data))
 
         if len(positions) == 1:  # no loop at all: XLA on CPU keeps even a loop of one step
             state, metrics = step(state, positions[0])
