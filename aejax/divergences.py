@@ -1,6 +1,8 @@
 """Divergences between distributions in closed form, in nats, of one example."""
 
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jax.nn import log_softmax
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import entr, xlog1py, xlogy
@@ -75,6 +77,8 @@ def full_gaussian_kl(
     >>> full_gaussian_kl(jnp.array([1.0, 0.0]), jnp.eye(2)).item()
     0.5
     """
+    if jnp.ndim(mean) != 1:
+        raise ValueError(f"mean must be one vector, got shape {jnp.shape(mean)}")
     identity = jnp.eye(mean.size, dtype=mean.dtype)
     prior_mean = jnp.zeros_like(mean) if prior_mean is None else prior_mean
     prior_covariance = identity if prior_covariance is None else prior_covariance
@@ -114,7 +118,8 @@ def categorical_kl(logits: Float[Array, "... classes"], prior_logits: Float[Arra
     check_same_shape(logits=logits, prior_logits=prior_logits)
     log_p, log_q = log_softmax(logits), log_softmax(prior_logits)
     p = jnp.exp(log_p)
-    return jnp.sum(jnp.where(p == 0, 0, p * (log_p - log_q)))
+    # 0 log 0 is 0; chosen before the product, whose derivative would else be 0 times infinity
+    return jnp.sum(p * jnp.where(p == 0, 0, log_p - log_q))
 
 
 def bernoulli_kl(rho: ArrayLike, rho_hat: Float[Array, "..."]) -> Float[Array, ""]:
@@ -123,7 +128,7 @@ def bernoulli_kl(rho: ArrayLike, rho_hat: Float[Array, "..."]) -> Float[Array, "
     Args:
       rho: ρ in [0, 1], one number or of the shape of rho_hat.
       rho_hat: ρ̂ in [0, 1], such as the mean activations of the units of a code. Where the divergence would be
-        infinite, at 0 and 1, it is that of the nearest number whose logarithm the dtype resolves.
+        infinite, at 0 and 1, it is that of the nearest number whose logarithm the dtype resolves, and its slope 0.
 
     Returns:
       The sum over all entries, in nats; finite, at least 0, and 0 where ρ̂ = ρ.
@@ -140,8 +145,9 @@ def bernoulli_kl(rho: ArrayLike, rho_hat: Float[Array, "..."]) -> Float[Array, "
     check_floating(rho_hat=rho_hat)
     if jnp.ndim(rho):
         check_same_shape(rho=rho, rho_hat=rho_hat)
-    else:
-        check_in_range("rho", rho, 0.0, 1.0)
+    if not isinstance(rho, Tracer):
+        check_in_range("rho", np.min(rho, initial=0.0), 0.0, 1.0)
+        check_in_range("rho", np.max(rho, initial=1.0), 0.0, 1.0)
     epsilon = jnp.finfo(rho_hat.dtype).eps
     rho = jnp.asarray(rho, rho_hat.dtype)
     rho_hat = jnp.clip(rho_hat, epsilon, 1 - epsilon)

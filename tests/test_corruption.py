@@ -1,14 +1,17 @@
 """Corruptions: how much they replace and by what, with 5 standard errors; what they keep; what they refuse."""
 
+import math
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import stats
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage, stats
 
-from aejax.corruption import gaussian_noise, masking, salt_and_pepper
+from aejax.corruption import gaussian_blur, gaussian_noise, masking, salt_and_pepper
 
 N = 40_000
 by_amount = pytest.mark.parametrize("corrupt", [salt_and_pepper, masking])
@@ -126,3 +129,67 @@ def test_small_fractions_are_hit_in_half_precision(corrupt, dtype):
     assert corrupted.dtype == dtype
     count = int(jnp.sum(corrupted != 0.5))
     assert abs(count - entries * amount) < 5 * np.sqrt(entries * amount * (1 - amount))
+
+
+def blur(x, standard_deviation):
+    return gaussian_blur(jax.random.key(0), jnp.array(x), standard_deviation=standard_deviation)
+
+
+@given(
+    shape=st.tuples(st.integers(1, 9), st.integers(1, 9)) | st.tuples(*(st.integers(1, 5),) * 2, st.integers(1, 3)),
+    standard_deviation=st.sampled_from([0, 0.1, 0.125, 0.5, 1, 2.3, 10.0]),  # most reach beyond the image, some thrice
+)
+def test_gaussian_blur_equals_scipy_per_channel(shape, standard_deviation):
+    x = np.random.default_rng(0).uniform(-1, 1, shape)
+    with jax.enable_x64(True):
+        for dtype, atol in ((np.float32, 1e-6), (np.float64, 1e-12)):
+            blurred = blur(x.astype(dtype), standard_deviation)
+            assert blurred.dtype == dtype
+            sigma = (standard_deviation, standard_deviation, 0)[: x.ndim]
+            expected = ndimage.gaussian_filter(x.astype(dtype), sigma, mode="reflect", truncate=4.0)
+            np.testing.assert_allclose(blurred, expected, rtol=0, atol=atol)
+
+
+def test_gaussian_blur_of_one_pixel_is_the_filter_and_of_a_flat_image_the_image():
+    column = np.exp(-0.5 * np.arange(-4, 5) ** 2)
+    column /= column.sum()
+    dot = np.zeros((9, 9), np.float32)
+    dot[4, 4] = 1
+    np.testing.assert_allclose(blur(dot, 1.0), np.outer(column, column), atol=1e-7)
+    np.testing.assert_allclose(blur(np.full((4, 3, 2), 0.7, np.float32), 5.0), 0.7, rtol=1e-6)
+
+
+def test_gaussian_blur_is_its_own_transpose_and_keeps_the_mean():
+    """A mirrored edge loses no light, and what a pixel gives another one it gets from it."""
+    x, y = jax.random.uniform(jax.random.key(0), (2, 6, 5))
+    np.testing.assert_allclose(blur(x, 1.5).mean(), x.mean(), rtol=1e-5)
+    gradient = jax.grad(lambda x: jnp.sum(y * blur(x, 1.5)))(x)
+    np.testing.assert_allclose(gradient, blur(y, 1.5), rtol=1e-5)
+
+
+@pytest.mark.parametrize("standard_deviation", [0, 0.0, 1e-200, 0.1])
+def test_gaussian_blur_of_no_reach_changes_nothing(standard_deviation):
+    x = jax.random.uniform(jax.random.key(0), (4, 5, 3))
+    np.testing.assert_array_equal(blur(x, standard_deviation), x)
+
+
+def test_gaussian_blur_is_the_same_for_any_key_under_jit_and_vmap_and_keeps_the_dtype():
+    keys, x = jax.random.split(jax.random.key(0), 3), jax.random.uniform(jax.random.key(1), (3, 5, 4))
+    corrupt = partial(gaussian_blur, standard_deviation=0.8)
+    loop = jnp.stack([blur(one, 0.8) for one in x])
+    np.testing.assert_allclose(jax.jit(jax.vmap(corrupt))(keys, x), loop, rtol=1e-5)
+    for dtype in (jnp.bfloat16, jnp.float16):
+        assert corrupt(keys[0], x[0].astype(dtype)).dtype == dtype
+
+
+def test_gaussian_blur_refuses_what_it_cannot_blur(without_type_checks):
+    for standard_deviation in (-0.1, math.nan, math.inf):
+        with pytest.raises(ValueError, match="standard_deviation must be at least 0 and finite"):
+            blur(jnp.ones((3, 3)), standard_deviation)
+    for shape in ((), (3,), (1, 2, 3, 4)):
+        with pytest.raises(ValueError, match="an image has shape"):
+            blur(jnp.ones(shape), 1.0)
+    with pytest.raises(TypeError, match="x must be a floating-point array"):
+        blur(jnp.ones((3, 3), int), 1.0)
+    with pytest.raises(TypeError, match="standard_deviation must be a Python number"):
+        jax.jit(lambda level: blur(jnp.ones((3, 3)), level))(1.0)

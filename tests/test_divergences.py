@@ -217,7 +217,7 @@ def test_derivatives_of_full_gaussian_kl_equal_finite_differences(float64, witho
 
     mean = jnp.array([0.5, -1.0])
     arguments = (mean, covariance(0, 2), mean + 1, covariance(1, 2))
-    check_grads(kl, arguments, order=1, modes=("fwd", "rev"), rtol=1e-5, atol=1e-5)
+    check_grads(kl, arguments, order=2, modes=("fwd", "rev"), rtol=1e-5, atol=1e-5)
 
 
 @given(one=vectors, other=vectors)
@@ -253,3 +253,56 @@ def test_bernoulli_kl_refuses_shapes_that_differ():
 def test_bernoulli_kl_refuses_a_rho_that_is_no_probability(rho):
     with pytest.raises(ValueError, match="rho must be between 0 and 1"):
         bernoulli_kl(rho, jnp.array([0.5]))
+
+
+@pytest.mark.parametrize("rho", [np.array([0.5, 1.1]), jnp.array([-0.1, 0.5]), math.nan])
+def test_bernoulli_kl_refuses_each_rho_that_is_no_probability(rho):
+    with pytest.raises(ValueError, match="rho must be between 0 and 1"):
+        bernoulli_kl(rho, jnp.array([0.5, 0.5]))
+
+
+def test_bernoulli_kl_takes_a_traced_rho():
+    traced = jax.jit(lambda rho: bernoulli_kl(rho, jnp.array([0.9])))(0.5)
+    np.testing.assert_allclose(traced, math.log(5 / 3), rtol=1e-6)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.05, 1.0])
+@pytest.mark.parametrize("rho_hat", [0.0, 1e-30, 1.0])
+def test_bernoulli_kl_is_finite_for_every_pair_of_extremes(rho, rho_hat):
+    for function in (bernoulli_kl, jax.jit(bernoulli_kl)):
+        value, gradient = jax.value_and_grad(function, argnums=(0, 1))(rho, jnp.full(3, rho_hat))
+        assert -1e-6 <= value <= 3 * 17
+        assert abs(value) < 1e-5 or abs(rho - rho_hat) > 1e-9
+        assert np.isfinite(gradient[1]).all()
+
+
+def test_categorical_kl_of_impossible_classes():
+    """Impossible under both, a class counts nothing; a prior that excludes what may be is infinitely far off."""
+    logits, other = jnp.array([0.0, 1.0, -jnp.inf]), jnp.array([1.0, 0.0, -jnp.inf])
+    value, gradient = jax.value_and_grad(categorical_kl, argnums=(0, 1))(logits, other)
+    p, q = special.softmax(np.asarray(logits)), special.softmax(np.asarray(other))
+    np.testing.assert_allclose(value, stats.entropy(p, q), rtol=1e-5)
+    assert all(np.isfinite(part).all() for part in gradient)
+    np.testing.assert_allclose(value, -np.sum(p[:2] * np.log(q[:2] / p[:2])), rtol=1e-5)
+    assert categorical_kl(jnp.zeros(3), other) == jnp.inf
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e8])
+def test_full_gaussian_kl_is_finite_for_narrow_and_for_wide_distributions(scale):
+    mean, sigma = jnp.array([1e4, -1e4]), scale * jnp.array([[2.0, 1.0], [1.0, 2.0]])
+    value, gradient = jax.value_and_grad(full_gaussian_kl, argnums=(0, 1))(mean, sigma)
+    expected = 0.5 * (4 * scale - 2 - math.log(3) - 2 * math.log(scale) + 2e8)
+    np.testing.assert_allclose(value, expected, rtol=1e-5)
+    np.testing.assert_allclose(gradient[0], mean, rtol=1e-5)
+    assert np.isfinite(gradient[1]).all()
+
+
+@given(seeds=st.tuples(st.integers(0, 1000), st.integers(0, 1000)))
+def test_full_gaussian_kl_is_never_negative(seeds):
+    (one, other), mean = (covariance(seed, 3) for seed in seeds), jnp.ones(3)
+    assert jax.jit(full_gaussian_kl)(mean, one, prior_mean=mean, prior_covariance=other) >= -1e-4
+
+
+def test_full_gaussian_kl_takes_one_vector(without_type_checks):
+    with pytest.raises(ValueError, match=r"mean must be one vector, got shape \(2, 1\)"):
+        full_gaussian_kl(jnp.zeros((2, 1)), jnp.eye(2))

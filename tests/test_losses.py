@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from jax.test_util import check_grads
 from scipy import special, stats
+from skimage.metrics import structural_similarity
 
 from aejax.losses import (
     absolute_error,
@@ -268,6 +269,26 @@ def test_structural_dissimilarity_equals_the_definition_in_numpy(window, data_ra
     np.testing.assert_allclose(without_channel, dissimilarity(x[..., :1], y[..., :1], **knobs), rtol=1e-11)
 
 
+@pytest.mark.parametrize(("window", "data_range"), [(3, 1.0), (7, 1.0), (11, 255.0)])
+@pytest.mark.parametrize("shape", [(11, 16), (14, 12, 3)])
+def test_structural_dissimilarity_equals_scikit_image(shape, window, data_range, float64):
+    rng = np.random.default_rng(0)
+    x = data_range * rng.uniform(size=shape)
+    y = np.clip(x + 0.2 * data_range * rng.standard_normal(shape), 0, data_range)
+    axis = 2 if len(shape) == 3 else None
+    similarity = structural_similarity(x, y, win_size=window, data_range=data_range, channel_axis=axis)
+    result = structural_dissimilarity(jnp.array(x), jnp.array(y), data_range=data_range, window=window)
+    np.testing.assert_allclose(result, 1 - similarity, rtol=0, atol=1e-10)
+
+
+def test_structural_dissimilarity_of_one_window_by_hand():
+    """All 0 but for a 9 in the middle, and the negative of that: means ±1, unbiased variances 9 and covariance -9."""
+    x = jnp.zeros((3, 3)).at[1, 1].set(9.0)
+    c1, c2 = 0.01**2, 0.03**2
+    expected = 1 - (c1 - 2) / (c1 + 2) * (c2 - 18) / (c2 + 18)
+    np.testing.assert_allclose(structural_dissimilarity(x, -x, window=3), expected, atol=1e-6)
+
+
 def test_structural_dissimilarity_is_zero_for_equal_images_and_finite_for_flat_ones():
     image = jax.random.uniform(jax.random.key(0), (8, 8))
     assert structural_dissimilarity(image, image) == 0
@@ -279,7 +300,7 @@ def test_structural_dissimilarity_is_zero_for_equal_images_and_finite_for_flat_o
 def test_derivatives_of_structural_dissimilarity_equal_finite_differences(float64, without_type_checks):
     x, y = map(jnp.array, np.random.default_rng(0).uniform(size=(2, 4, 3)))
     loss = jax.jit(partial(structural_dissimilarity, window=3))
-    check_grads(loss, (x, y), order=1, modes=("fwd", "rev"), rtol=1e-5, atol=1e-5)
+    check_grads(loss, (x, y), order=2, modes=("fwd", "rev"), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("window", [1, 4, 9])
@@ -297,3 +318,29 @@ def test_structural_dissimilarity_refuses_what_are_no_two_images(without_type_ch
         structural_dissimilarity(jnp.zeros((8, 8)), jnp.zeros((8, 8)), data_range=0.0)
     with pytest.raises(TypeError, match="x must be a floating-point array"):
         structural_dissimilarity(jnp.zeros((8, 8), int), jnp.zeros((8, 8)))
+
+
+@pytest.mark.parametrize("scale", [1e-8, 1e4, 1e8])
+def test_structural_dissimilarity_and_its_gradient_are_finite_at_extremes(scale):
+    x, y = scale * jax.random.uniform(jax.random.key(0), (2, 8, 8))
+    value, gradient = jax.jit(jax.value_and_grad(structural_dissimilarity, argnums=1))(x, y)
+    assert 0 <= value <= 2
+    assert np.isfinite(gradient).all()
+
+
+def test_huber_is_finite_at_extremes_and_at_equality():
+    x, reconstruction = jnp.array([1e37, -1e37, 0.0, 5.0]), jnp.array([-1e37, 1e37, 0.0, 5.0])
+    value, gradient = jax.value_and_grad(huber, argnums=1)(x, reconstruction)
+    np.testing.assert_allclose(value, 4e37, rtol=1e-6)
+    np.testing.assert_array_equal(gradient, [-1, 1, 0, 0])
+
+
+@given(
+    x=arrays(np.float32, (3, 4), elements=st.floats(0, 1, width=32)),
+    logits=arrays(np.float32, (3, 4), elements=st.floats(-50, 50, width=32)),
+)
+def test_categorical_cross_entropy_is_never_negative_and_the_same_under_jit(x, logits):
+    x, logits = jnp.array(x), jnp.array(logits)
+    value = categorical_cross_entropy(x, logits)
+    assert value >= 0
+    np.testing.assert_allclose(jax.jit(categorical_cross_entropy)(x, logits), value, rtol=1e-5, atol=1e-6)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import special
 
-from aejax.autoencoders import as_batch, contractive, denoising, undercomplete, variational
+from aejax.autoencoders import Batch, as_batch, contractive, denoising, undercomplete, variational
 from aejax.networks import Network
 
 KEY = jax.random.key(0)
@@ -71,9 +71,89 @@ def test_gradient_of_the_penalty_reaches_the_encoder_alone(linear):
 def test_refuses_a_negative_weight(weight, identity):
     with pytest.raises(ValueError, match="weight must be at least 0"):
         contractive(undercomplete(identity, identity), weight=weight)
+    with pytest.raises(ValueError, match="higher_order_weight must be at least 0"):
+        contractive(undercomplete(identity, identity), weight=0.0, higher_order_weight=weight)
+
+
+def test_refuses_higher_order_knobs_out_of_range(identity):
+    for standard_deviation in (0.0, -0.1):
+        with pytest.raises(ValueError, match="higher_order_standard_deviation must be positive"):
+            contractive(
+                undercomplete(identity, identity), weight=0.0, higher_order_standard_deviation=standard_deviation
+            )
+    with pytest.raises(ValueError, match="higher_order_samples must be at least 1"):
+        contractive(undercomplete(identity, identity), weight=0.0, higher_order_samples=0)
 
 
 def test_refuses_an_unknown_method(identity):
     autoencoder = undercomplete(identity, identity)
     with pytest.raises(ValueError, match="method must be one of jacfwd, jacrev"):
         contractive(autoencoder, weight=1.0, method="jacsym").loss({"encoder": {}, "decoder": {}}, KEY, jnp.array(X))
+
+
+QUADRATIC = Network(lambda key, x: jnp.array(W), lambda weights, x: jnp.square(jnp.dot(weights, x)))
+
+
+def test_adds_the_weighted_higher_order_penalty_and_reports_it_unweighted(linear):
+    """hₖ = (wₖ·x)² has the Hessian 2 wₖ wₖᵀ: E ‖J(x) - J(x + ε)‖² = σ² M, M = Σₖ 4 ‖wₖ‖⁴, at any x."""
+    base, samples, sigma = undercomplete(QUADRATIC, linear(2, 5)), 4000, 0.5
+    knobs = {"higher_order_standard_deviation": sigma, "higher_order_samples": samples}
+    without, before = contractive(base, weight=0.1, **knobs).loss(PARAMS, KEY, jnp.array(X))
+    loss, metrics = contractive(base, weight=0.1, higher_order_weight=2.0, **knobs).loss(PARAMS, KEY, jnp.array(X))
+    assert set(metrics) == {*before, "higher_order_penalty"}
+    hessian = 2 * np.einsum("ki,kj->kij", W, W)
+    m = np.einsum("kij,kil->jl", hessian, hessian)
+    error = sigma**2 * np.sqrt(2 * np.trace(m @ m) / (samples * len(X)))
+    assert abs(metrics["higher_order_penalty"] - sigma**2 * np.trace(m)) < 5 * error
+    np.testing.assert_allclose(loss, without + 2 * metrics["higher_order_penalty"], rtol=1e-5)
+    assert metrics["loss"] == loss
+    np.testing.assert_allclose(metrics["contractive_penalty"], before["contractive_penalty"], rtol=1e-6)
+
+
+def noisy(identity):
+    """An autoencoder whose loss is a number drawn from its key."""
+
+    def loss(params, key, batch):
+        drawn = jax.random.normal(key)
+        return drawn, {"loss": drawn, "drawn": drawn}
+
+    return undercomplete(identity, identity)._replace(loss=loss)
+
+
+def test_noise_of_what_is_wrapped_is_unchanged_without_a_higher_order_weight(identity):
+    params, expected = {"encoder": {}, "decoder": {}}, jax.random.normal(KEY)
+    _, off = contractive(noisy(identity), weight=1.0, higher_order_samples=2).loss(params, KEY, jnp.array(X))
+    _, on = contractive(noisy(identity), weight=1.0, higher_order_weight=1.0).loss(params, KEY, jnp.array(X))
+    assert off["drawn"] == expected
+    assert on["drawn"] != expected  # no key is used twice
+
+
+def test_higher_order_noise_is_keyed_by_the_index_of_the_example(linear):
+    """Two halves of a batch, as two devices see them, meet the noise that the whole batch meets."""
+    autoencoder = contractive(undercomplete(LOGISTIC, linear(2, 5)), weight=0.0, higher_order_weight=1.0)
+    batch = as_batch(jnp.array(X))
+
+    def penalty(batch):
+        return autoencoder.loss(PARAMS, KEY, batch)[1]["higher_order_penalty"]
+
+    def part(examples):
+        return Batch(*(field[examples] for field in batch[:4]))
+
+    halves = penalty(part(slice(3))) + penalty(part(slice(3, 6)))
+    np.testing.assert_allclose(halves / 2, penalty(batch), rtol=1e-5)
+    shifted = penalty(batch._replace(indices=batch.indices + 6))
+    assert abs(shifted - penalty(batch)) > 1e-3 * penalty(batch)
+    padded = penalty(batch._replace(weight=jnp.array([1.0, 0.0, 0.0, 0.0, 0.0, 0.0])))
+    np.testing.assert_allclose(padded, penalty(part(slice(1))), rtol=1e-5)
+
+
+def test_gradient_of_the_higher_order_penalty_reaches_the_encoder(linear):
+    base = undercomplete(LOGISTIC, linear(2, 5))
+
+    def gradient(weight):
+        autoencoder = contractive(base, weight=0.0, higher_order_weight=weight, method="jacrev")
+        return jax.grad(lambda params: autoencoder.loss(params, KEY, jnp.array(X))[0])(PARAMS)
+
+    difference = jax.tree.map(jnp.subtract, gradient(1.0), gradient(0.0))
+    assert np.abs(difference["encoder"]).max() > 1e-4
+    np.testing.assert_allclose(difference["decoder"], 0, atol=1e-5)

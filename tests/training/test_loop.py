@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 
 from aejax.autoencoders import Autoencoder, Examples, undercomplete, variational
@@ -55,6 +56,19 @@ def test_linear_autoencoder_reaches_pca() -> None:
     flat = TEST.reshape(len(TEST), -1)
     residual = flat - pca.inverse_transform(pca.transform(flat))
     assert error.item() == pytest.approx(np.square(residual).sum(axis=1).mean(), rel=0.01)
+
+
+def test_linear_autoencoder_spans_the_principal_subspace() -> None:
+    """The decoder's columns span the 4 leading components; a gap of variance follows them, so that it is well defined."""
+    code_size, epochs, batch_size = 4, 400, 256
+    linear = undercomplete(MLP(output_shape=(code_size,)), MLP(output_shape=TRAIN.shape[1:]))
+    optimizer = optax.adam(optax.cosine_decay_schedule(1e-2, epochs * (len(TRAIN) // batch_size)))
+    options = {"batch_size": batch_size, "epochs": epochs, "evaluate_every": epochs}
+    for report in train(linear, optimizer, begin(linear, optimizer), TRAIN, VALIDATION, **options):
+        params = report.snapshot.best_params
+    columns = np.asarray(params["decoder"]["params"]["Dense_0"]["kernel"]).T
+    components = PCA(code_size).fit(TRAIN.reshape(len(TRAIN), -1)).components_.T
+    assert np.degrees(subspace_angles(columns, components).max()) < 1.0
 
 
 def test_evaluations_hold_every_term_of_both_splits() -> None:
