@@ -1,12 +1,13 @@
-"""The reparameterization trick: what is drawn, and what its gradient is."""
+"""Gaussian samples by the reparameterization trick, what their gradient is, and their density."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.test_util import check_grads
 from scipy import stats
 
-from aejax.sampling import reparameterize
+from aejax.sampling import gaussian_log_prob, reparameterize
 
 N = 20_000
 
@@ -75,3 +76,30 @@ def test_refuses_shapes_that_differ():
 def test_refuses_integers(without_type_checks):
     with pytest.raises(TypeError, match="mean must be a floating-point array"):
         reparameterize(jax.random.key(0), jnp.zeros(3, jnp.int32), jnp.zeros(3))
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3, 1)])
+def test_log_prob_equals_scipy(shape, float64):
+    code, mean, log_variance = np.random.default_rng(0).standard_normal((3, *shape))
+    expected = stats.norm.logpdf(code, mean, np.exp(0.5 * log_variance)).sum()
+    log_prob = gaussian_log_prob(jnp.array(code), jnp.array(mean), jnp.array(log_variance))
+    np.testing.assert_allclose(log_prob, expected, rtol=1e-13)
+    jitted = jax.jit(gaussian_log_prob)(jnp.array(code), jnp.array(mean), jnp.array(log_variance))
+    np.testing.assert_allclose(jitted, expected, rtol=1e-13)
+
+
+def test_derivatives_of_log_prob_equal_finite_differences(float64, without_type_checks):
+    arguments = jnp.array([0.5, -1.0]), jnp.array([0.0, 2.0]), jnp.array([-1.0, 0.7])
+    check_grads(jax.jit(gaussian_log_prob), arguments, order=2, modes=("fwd", "rev"), rtol=1e-5, atol=1e-5)
+
+
+def test_log_prob_refuses_shapes_that_differ():
+    with pytest.raises(ValueError, match=r"mean has \(3, 1\)"):
+        gaussian_log_prob(jnp.zeros(3), jnp.zeros((3, 1)), jnp.zeros(3))
+    with pytest.raises(ValueError, match=r"log_variance has \(\)"):
+        gaussian_log_prob(jnp.zeros(3), jnp.zeros(3), jnp.zeros(()))
+
+
+def test_log_prob_refuses_integers(without_type_checks):
+    with pytest.raises(TypeError, match="code must be a floating-point array"):
+        gaussian_log_prob(jnp.zeros(3, jnp.int32), jnp.zeros(3), jnp.zeros(3))

@@ -12,7 +12,8 @@ from aejax.autoencoders import Batch, as_batch, variational
 from aejax.divergences import gaussian_kl
 from aejax.likelihoods import gaussian
 from aejax.networks import Network
-from aejax.priors import Prior
+from aejax.priors import Prior, gaussian_mixture, mixture_prior, vamp_prior
+from aejax.schedules import linear_warm_up
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
@@ -128,3 +129,95 @@ def test_refuses_an_encoder_without_two_halves(linear):
 def test_refuses_a_negative_beta(beta, linear):
     with pytest.raises(ValueError, match="beta must be at least 0"):
         variational(linear(5, 4), linear(2, 5), beta=beta)
+
+
+@pytest.mark.parametrize(("step", "beta"), [(0, 0.0), (5, 1.0), (20, 4.0), (1000, 4.0)])
+def test_beta_follows_the_step_of_the_batch(step, beta, linear):
+    autoencoder = variational(linear(5, 4), linear(2, 5), beta=linear_warm_up(20, end=4.0))
+    batch = as_batch(jnp.array(X))._replace(step=jnp.int32(step))
+    loss, metrics = jax.jit(autoencoder.loss)(PARAMS, KEY, batch)
+    np.testing.assert_allclose(loss, metrics["reconstruction"] + beta * metrics["kl"], rtol=1e-6)
+    np.testing.assert_allclose(metrics["elbo"], -(metrics["reconstruction"] + metrics["kl"]), rtol=1e-6)
+
+
+def test_beta_is_at_its_end_where_no_step_is_given(linear):
+    scheduled = variational(linear(5, 4), linear(2, 5), beta=linear_warm_up(20, end=4.0))
+    constant = variational(linear(5, 4), linear(2, 5), beta=4.0)
+    for batch in (jnp.array(X), as_batch(jnp.array(X))):
+        assert scheduled.loss(PARAMS, KEY, batch) == constant.loss(PARAMS, KEY, batch)
+
+
+def kl_by_dimension(weights):
+    """Batch means, of each of the two dimensions, for a linear encoder."""
+    mean, log_variance = np.split(X @ weights.T, 2, axis=1)
+    return 0.5 * (np.exp(log_variance) + mean**2 - 1 - log_variance).mean(axis=0)
+
+
+def test_free_bits_hold_each_dimension_at_its_bound(linear):
+    low, high = sorted(kl_by_dimension(W))
+    for bound in (low / 2, (low + high) / 2, 2 * high):
+        loss, metrics = variational(linear(5, 4), linear(2, 5), beta=3.0, free_bits=bound).loss(
+            PARAMS, KEY, jnp.array(X)
+        )
+        pressed = np.maximum(kl_by_dimension(W), bound).sum()
+        np.testing.assert_allclose(metrics["kl"], low + high, rtol=1e-5)
+        np.testing.assert_allclose(loss, metrics["reconstruction"] + 3 * pressed, rtol=1e-5)
+
+
+def test_free_bits_press_no_dimension_below_its_bound(linear):
+    by_dimension = kl_by_dimension(W)
+    free = int(np.argmin(by_dimension))
+
+    def pressure(free_bits):
+        """The gradient of the loss less that of the reconstruction, by rows of the encoder."""
+        autoencoder = variational(linear(5, 4), linear(2, 5), free_bits=free_bits)
+
+        def kl_term(params):
+            loss, metrics = autoencoder.loss(params, KEY, jnp.array(X))
+            return loss - metrics["reconstruction"]
+
+        return np.asarray(jax.grad(kl_term)(PARAMS)["encoder"]).reshape(2, 2, 5)
+
+    bounded, plain = pressure(by_dimension.mean().item()), pressure(0.0)
+    np.testing.assert_allclose(bounded[:, free], 0, atol=1e-5)
+    np.testing.assert_allclose(bounded[:, 1 - free], plain[:, 1 - free], rtol=1e-4, atol=1e-5)
+    assert np.all(np.abs(plain[:, free]).max(axis=-1) > 1e-2)
+
+
+@pytest.mark.parametrize("prior", [mixture_prior(10), vamp_prior(jnp.array(X[:3]))], ids=["mixture", "vamp"])
+def test_learned_priors_are_parameters_and_learn(prior, linear):
+    autoencoder = variational(linear(5, 4), linear(2, 5), prior=prior)
+    params = autoencoder.init(KEY, jnp.array(X[0]))
+    assert set(params) == {"encoder", "decoder", "prior"}
+    gradient, metrics = jax.jit(jax.grad(autoencoder.loss, has_aux=True))(params, KEY, jnp.array(X))
+    assert set(metrics) == {"loss", "reconstruction", "kl", "elbo"}
+    assert all(np.all(np.isfinite(leaf)) and np.any(leaf != 0) for leaf in jax.tree.leaves(gradient))
+    assert np.isfinite(autoencoder.prior(params).log_prob(jnp.zeros(2)))
+
+
+def test_estimated_divergence_agrees_with_the_analytic_one(linear):
+    """A mixture of one standard normal: the same divergence from samples, within 5 standard errors."""
+    one = gaussian_mixture(jnp.zeros(1), jnp.zeros((1, 2)), jnp.zeros((1, 2)))
+    repeats, x = 4000, jnp.array(X[:1])
+
+    def kl(autoencoder, index):
+        batch = Batch(x, x, index[None], jnp.ones(1))
+        return autoencoder.loss(PARAMS, KEY, batch)[1]["kl"]
+
+    estimated = variational(linear(5, 4), linear(2, 5), prior=one)
+    kls = np.asarray(jax.jit(jax.vmap(lambda index: kl(estimated, index)))(jnp.arange(repeats)), np.float64)
+    standard_error = kls.std() / math.sqrt(repeats)
+    assert 0 < standard_error < 0.05
+    assert abs(kls.mean() - kl(variational(linear(5, 4), linear(2, 5)), jnp.int32(0))) < 5 * standard_error
+
+
+def test_refuses_free_bits_without_a_closed_form(linear):
+    for prior in (mixture_prior(3), gaussian_mixture(jnp.zeros(1), jnp.zeros((1, 2)), jnp.zeros((1, 2)))):
+        with pytest.raises(ValueError, match="free_bits need a prior whose divergence has a closed form"):
+            variational(linear(5, 4), linear(2, 5), prior=prior, free_bits=0.1)
+
+
+@pytest.mark.parametrize("free_bits", [-1.0, math.nan])
+def test_refuses_negative_free_bits(free_bits, linear):
+    with pytest.raises(ValueError, match="free_bits must be at least 0"):
+        variational(linear(5, 4), linear(2, 5), free_bits=free_bits)

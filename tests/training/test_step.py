@@ -8,10 +8,21 @@ import numpy as np
 import optax
 import pytest
 
-from aejax.autoencoders import Autoencoder, contractive, denoising, undercomplete, variational
+from aejax.autoencoders import (
+    Autoencoder,
+    contractive,
+    denoising,
+    importance_weighted,
+    k_sparse,
+    sparse,
+    sparse_kl,
+    undercomplete,
+    variational,
+)
 from aejax.corruption import gaussian_noise, salt_and_pepper
 from aejax.networks import MLP, ConvDecoder, ConvEncoder
-from aejax.training import create_state, make_train_steps
+from aejax.priors import mixture_prior
+from aejax.training import AXIS, create_state, make_train_steps
 from aejax.training.devices import replicate
 
 SHAPE = (6, 5, 1)
@@ -20,6 +31,15 @@ STEPS, BATCH = 20, 16
 
 def mlps(code_size: int) -> tuple[MLP, MLP]:
     return MLP(output_shape=(code_size,), hidden=(12,)), MLP(output_shape=SHAPE, hidden=(12,))
+
+
+def by_kl(axis_name: str | None) -> Autoencoder:
+    encoder, decoder = MLP(output_shape=(40,), output_activation=jax.nn.sigmoid), MLP(output_shape=SHAPE)
+    return sparse_kl(undercomplete(encoder, decoder), weight=1.0, rho=0.05, axis_name=axis_name)
+
+
+def with_free_bits(axis_name: str | None) -> Autoencoder:
+    return variational(*mlps(6), free_bits=0.05, axis_name=axis_name)
 
 
 FAMILIES = {
@@ -31,6 +51,12 @@ FAMILIES = {
     "denoising contractive variational": lambda: denoising(
         contractive(variational(*mlps(6)), weight=0.1), corrupt=partial(gaussian_noise, standard_deviation=0.3)
     ),
+    "sparse": lambda: sparse(undercomplete(*mlps(40)), weight=0.1),
+    "sparse by KL": lambda: by_kl(AXIS),
+    "k-sparse": lambda: k_sparse(*mlps(40), k=5),
+    "free bits": lambda: with_free_bits(AXIS),
+    "importance weighted": lambda: importance_weighted(variational(*mlps(6)), samples=5),
+    "mixture prior": lambda: variational(*mlps(6), prior=mixture_prior(10)),
 }
 
 
@@ -52,6 +78,14 @@ def train_on(devices: int, autoencoder: Autoencoder, steps_per_call: int = STEPS
 def test_eight_devices_learn_what_one_learns(family: str) -> None:
     """The noise is keyed by an example's place in the global batch, and means are taken over all devices."""
     chex.assert_trees_all_close(train_on(8, FAMILIES[family]()), train_on(1, FAMILIES[family]()), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("coupled", [by_kl, with_free_bits])
+def test_a_mean_within_each_device_is_another_loss(coupled) -> None:
+    """Penalties of a mean activation or divergence are not means of penalties: hence the axis."""
+    of_all, of_each = train_on(1, coupled(None)), train_on(8, coupled(None))
+    difference = jax.tree.map(lambda one, other: np.abs(one - other).max(), of_all, of_each)
+    assert max(jax.tree.leaves(difference[0])) > 1e-3
 
 
 def test_steps_may_be_divided_into_calls_at_will() -> None:
