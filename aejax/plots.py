@@ -21,8 +21,7 @@ def training_curves(records: Sequence[dict[str, Any]], *, units: str = "") -> Fi
     """
     records = [record for record in records if "validation/loss" in record]
     terms = [name.removeprefix("validation/") for name in records[0] if name.startswith("validation/")]
-    if all(record.get("validation/elbo") == -record["validation/loss"] for record in records):
-        terms.remove("elbo")  # the loss upside down
+    terms = [term for term in terms if term == "loss" or not _mirrors_the_loss(records, term)]
     terms.sort(key=lambda term: (term != "loss", term))
     figure = Figure(figsize=(4.2 * len(terms), 3.4), layout="constrained")
     epochs = [record["epoch"] for record in records]
@@ -48,6 +47,11 @@ def training_curves(records: Sequence[dict[str, Any]], *, units: str = "") -> Fi
     figure.axes[0].set_ylabel(units)
     figure.axes[0].legend(frameon=False)
     return figure
+
+
+def _mirrors_the_loss(records: Sequence[dict[str, Any]], term: str) -> bool:
+    """Whether a term is the loss itself, or the loss upside down, as the evidence lower bound often is."""
+    return all(abs(record[f"validation/{term}"]) == abs(record["validation/loss"]) for record in records)
 
 
 def _limits_without_start(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
@@ -111,7 +115,7 @@ def latent_space(codes: np.ndarray, labels: np.ndarray | None = None) -> Figure:
     figure = Figure(figsize=(6.4, 5.2), layout="constrained")
     axes = figure.add_subplot()
     x, y = codes.T
-    size = 60_000 / (5000 + 2 * len(codes))
+    size = 60_000 / (2000 + 2 * len(codes))
     classes = np.unique(labels) if labels is not None else np.empty(0)
     if 0 < len(classes) <= 20:
         palette = colormaps["tab10" if len(classes) <= 10 else "tab20"].colors  # type: ignore[attr-defined]

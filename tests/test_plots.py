@@ -29,8 +29,11 @@ def test_training_curves_hold_both_splits_and_the_best_epoch() -> None:
     assert low < 1.0 < 2.0 < high
 
 
-def test_training_curves_leave_out_the_loss_upside_down() -> None:
-    mirrored = [{**r, "train/elbo": -r["train/loss"], "validation/elbo": -r["validation/loss"]} for r in records()]
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_training_curves_leave_out_what_mirrors_the_loss(sign: int) -> None:
+    mirrored = [
+        {**r, "train/elbo": sign * r["train/loss"], "validation/elbo": sign * r["validation/loss"]} for r in records()
+    ]
     assert len(plots.training_curves(mirrored).axes) == 2
 
 
