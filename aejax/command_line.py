@@ -12,6 +12,7 @@ import tyro
 from aejax.errors import UserError
 
 Options = TypeVar("Options")
+INTERRUPTED = 130  # the exit code of a process ended by Ctrl-C
 
 
 def parse(
@@ -40,9 +41,12 @@ def parse(
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script's main function; a UserError becomes a line on stderr and exit code 2."""
+    """Run a script's main function; a UserError becomes a line on stderr and exit code 2, Ctrl-C exit code 130."""
     try:
         main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except UserError as error:
         program = sys.argv[0].rsplit("/", 1)[-1]
         print(f"{program}: error: {error}", file=sys.stderr)

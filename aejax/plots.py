@@ -101,7 +101,7 @@ def latent_space(codes: np.ndarray, labels: np.ndarray | None = None) -> Figure:
     """
     codes = codes.reshape(len(codes), -1)
     names = [f"code {k + 1}" for k in range(codes.shape[1])]
-    if codes.shape[1] > 2:
+    if codes.shape[1] > 2 and np.ptp(codes, axis=0).any():  # equal codes, or a single one, have no components
         from sklearn.decomposition import PCA
 
         analysis = PCA(2)
@@ -110,6 +110,7 @@ def latent_space(codes: np.ndarray, labels: np.ndarray | None = None) -> Figure:
             f"principal component {k + 1} ({part:.0%} of the codes' variance)"
             for k, part in enumerate(analysis.explained_variance_ratio_)
         ]
+    codes, names = codes[:, :2], names[:2]
     if codes.shape[1] == 1:
         codes, names = np.column_stack([codes[:, 0], np.zeros(len(codes))]), [*names, ""]
     figure = Figure(figsize=(6.4, 5.2), layout="constrained")

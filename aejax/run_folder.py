@@ -67,7 +67,9 @@ class RunFolder:
             for record in self.records()
             if record["step"] <= step and not any(name.startswith("test/") for name in record)
         ]
-        self._metrics.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        partial = self._metrics.with_suffix(".partial")
+        partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
+        partial.replace(self._metrics)
         self._events = SummaryWriter(str(self.path / "events"), purge_step=step + 1)
 
     def write(self, record: Record) -> None:

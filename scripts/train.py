@@ -26,8 +26,6 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
     from aejax.run_folder import RunFolder
     from aejax.training import Snapshot
 
-_INTERRUPTED = 130  # the exit code of a process ended by Ctrl-C
-
 DESCRIPTION = f"""Train an autoencoder on real data and write what it learned into a run folder.
 
   train.py                              train the preset {DEFAULT}
@@ -121,9 +119,9 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
         )
 
     options = parse(PRESETS[preset or DEFAULT][1])
-    check(options.experiment)
     folder = options.resume
     if folder is None:
+        check(options.experiment)
         return options, preset or DEFAULT
     from aejax.run_folder import check_unchanged, read_experiment
 
@@ -132,8 +130,9 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
     saved = read_experiment(folder)
     if preset is None:
         options = dataclasses.replace(options, experiment=parse(saved).experiment)
+    check(options.experiment)
     check_unchanged(saved, options.experiment, folder)
-    return options, folder.name
+    return options, folder.resolve().name
 
 
 def _train(
@@ -147,7 +146,7 @@ def _train(
 ) -> "Snapshot":
     """Train to the end, with records and checkpoints on the way; Ctrl-C saves a checkpoint and exits."""
     from aejax.progress import TrainingProgress
-    from aejax.training import train
+    from aejax.training import check_parameters, train
 
     training = run.experiment.training
     steps_per_epoch = len(splits.train.x) // training.batch_size
@@ -173,12 +172,14 @@ def _train(
                 run.write({"step": report.step, "epoch": report.epoch, **report.evaluation})
             due = report.step % (training.checkpoint_every * steps_per_epoch) == 0
             if due or report.finished or interrupted:
+                check_parameters(snapshot.state)
                 run.checkpoints.save(snapshot, run.experiment)
             if interrupted and not report.finished:
                 break
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if interrupted:
         console.print(f"interrupted at step {int(snapshot.state.step)}; continue with: train.py --resume {run.path}")
-        sys.exit(_INTERRUPTED)
+        sys.exit(command_line.INTERRUPTED)
     return snapshot
 
 
@@ -187,6 +188,7 @@ def _watch_for_interrupt() -> list[int]:
     received: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
+        print("interrupted: a checkpoint follows; press Ctrl-C once more to stop without it", file=sys.stderr)
         received.append(number)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -210,11 +212,11 @@ def _conclude(
     from aejax.evaluation import encode_all, reconstruct_all
     from aejax.experiment import build_corruption
     from aejax.progress import summary_table
-    from aejax.training import make_evaluate
+    from aejax.training import make_evaluate, run_keys
     from aejax.training.devices import replicate
 
-    key = jax.random.key(run.experiment.training.seed)
-    evaluation_key, corruption_key, sample_key = jax.random.split(jax.random.fold_in(key, 1), 3)
+    _, evaluation_key = run_keys(snapshot.state)
+    corruption_key, sample_key = jax.random.split(jax.random.fold_in(evaluation_key, 0))
     evaluate = make_evaluate(autoencoder, batch_size=run.experiment.training.batch_size, devices=devices)
     params = replicate(snapshot.best_params, devices)
     means = {
@@ -222,6 +224,7 @@ def _conclude(
         for name, part in zip(splits._fields, splits, strict=True)
     }
     step, epoch = int(snapshot.state.step), snapshot.stopping.best_epoch
+    steps_per_epoch = len(splits.train.x) // run.experiment.training.batch_size
     run.write({"step": step, "epoch": epoch, **{f"test/{term}": value for term, value in means["test"].items()}})
 
     params, test = snapshot.best_params, splits.test
@@ -249,7 +252,7 @@ def _conclude(
         )
     for name, figure in figures.items():
         figure.savefig(run.figures / f"{name}.png", dpi=150)
-    console.print(summary_table(f"best epoch {epoch} of {run.records()[-2]['epoch']:g}; means per example", means))
+    console.print(summary_table(f"best epoch {epoch} of {step // steps_per_epoch}; means per example", means))
 
 
 if __name__ == "__main__":

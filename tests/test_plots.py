@@ -74,3 +74,8 @@ def test_latent_space_gives_each_class_its_color() -> None:
     colors = {entry.get_label(): tuple(entry.get_facecolor()[0][:3]) for entry in legend}
     assert list(colors) == ["3", "5", "7"]
     assert [to_rgba(color)[:3] for color in points.get_facecolor()] == [colors[str(label)] for label in labels]
+
+
+@pytest.mark.parametrize("codes", [np.ones((1, 5)), np.ones((4, 5))])
+def test_latent_space_of_codes_without_variance(codes: np.ndarray) -> None:
+    plots.latent_space(codes).canvas.draw()

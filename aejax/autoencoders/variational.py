@@ -129,7 +129,7 @@ def variational(
         pressed = kl
         if free_bits:
             pressed = jnp.sum(jnp.maximum(global_mean_over_batch(by_dimension, batch, axis_name), free_bits))
-        total = reconstruction + kl_weight * pressed
+        total = reconstruction + jnp.asarray(kl_weight, pressed.dtype) * pressed
         return total, {"loss": total, "reconstruction": reconstruction, "kl": kl, "elbo": -(reconstruction + kl)}
 
     return Autoencoder(init, encode, decode, loss, posterior, prior_of, likelihood, decode_parameters)

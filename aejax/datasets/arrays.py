@@ -41,5 +41,5 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except Exception as error:  # a damaged file ends in errors of zipfile, zlib, tokenize, NumPy: of no common type
-        reason = "it holds pickled objects" if "allow_pickle" in str(error) else "it is damaged or no array file"
+        reason = "it holds pickled objects" if "Object arrays" in str(error) else "it is damaged or no array file"
         raise UserError(f"{path}: cannot be read as an array: {reason}") from error

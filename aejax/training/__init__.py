@@ -5,10 +5,12 @@ from aejax.training.evaluate import make_evaluate as make_evaluate
 from aejax.training.loop import NonFiniteLossError as NonFiniteLossError
 from aejax.training.loop import Report as Report
 from aejax.training.loop import Snapshot as Snapshot
+from aejax.training.loop import check_parameters as check_parameters
 from aejax.training.loop import start as start
 from aejax.training.loop import train as train
 from aejax.training.state import TrainState as TrainState
 from aejax.training.state import create_state as create_state
+from aejax.training.state import run_keys as run_keys
 from aejax.training.step import make_train_steps as make_train_steps
 from aejax.training.step import train_step as train_step
 
@@ -18,9 +20,11 @@ __all__ = [
     "Report",
     "Snapshot",
     "TrainState",
+    "check_parameters",
     "create_state",
     "make_evaluate",
     "make_train_steps",
+    "run_keys",
     "start",
     "train",
     "train_step",

@@ -14,7 +14,7 @@ from aejax.errors import UserError
 from aejax.training.devices import check_batch_size, choose_steps_per_call, replicate
 from aejax.training.early_stopping import EarlyStopping, is_over, observe
 from aejax.training.evaluate import make_evaluate
-from aejax.training.state import TrainState, create_state
+from aejax.training.state import TrainState, create_state, run_keys
 from aejax.training.step import make_train_steps
 
 
@@ -104,7 +104,7 @@ def train(
     evaluate = make_evaluate(autoencoder, batch_size=batch_size, devices=devices)
     snapshot = snapshot._replace(state=replicate(snapshot.state, devices))
     train_x, validation_x = replicate((train_x, validation_x), devices)
-    order_key, evaluation_key = jax.random.split(snapshot.state.key)
+    order_key, evaluation_key = run_keys(snapshot.state)
     step = int(snapshot.state.step)
 
     def is_finished(stopping: EarlyStopping) -> bool:
@@ -141,6 +141,15 @@ def train(
             float(np.mean(metrics["loss"], dtype=np.float64)),
             evaluation,
             is_finished(snapshot.stopping),
+        )
+
+
+def check_parameters(state: TrainState) -> None:
+    """Raise NonFiniteLossError where a finite loss has had a gradient that is not, and the parameters are spoiled."""
+    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.params)):
+        raise NonFiniteLossError(
+            f"training stopped at step {int(state.step)}, whose parameters are not finite; "
+            "a lower learning rate or gradient clipping may help"
         )
 
 

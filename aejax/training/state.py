@@ -19,6 +19,12 @@ class TrainState(NamedTuple):
     key: Key[Array, ""]  # the root of the run's noise and order; never advanced, folded with the step
 
 
+def run_keys(state: TrainState) -> tuple[Array, Array]:
+    """The key of the order of the examples, and that of the noise in evaluation, which is the same every time."""
+    order_key, evaluation_key = jax.random.split(state.key)
+    return order_key, evaluation_key
+
+
 def create_state(
     autoencoder: Autoencoder,
     optimizer: optax.GradientTransformation,

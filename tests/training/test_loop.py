@@ -14,7 +14,7 @@ from aejax.datasets.digits import load_digits
 from aejax.errors import UserError
 from aejax.evaluation import reconstruct_all
 from aejax.networks import MLP
-from aejax.training import NonFiniteLossError, Report, Snapshot, start, train
+from aejax.training import NonFiniteLossError, Report, Snapshot, check_parameters, start, train
 
 DIGITS = split(load_digits(), fractions=(0.1, 0.2), seed=0)
 TRAIN, VALIDATION, TEST = (part.x for part in DIGITS)
@@ -190,3 +190,11 @@ def test_pairs_of_clean_and_noisy_examples_are_learned_from() -> None:
         params = report.snapshot.best_params
     turned = reconstruct_all(linear, params, TEST[:, ::-1])
     assert np.square(turned - TEST).sum() < 0.2 * np.square(TEST - TEST.mean(axis=0)).sum()
+
+
+def test_spoiled_parameters_are_named_with_their_step() -> None:
+    state = begin(small()).state
+    check_parameters(state)
+    spoiled = state._replace(step=state.step + 7, params=jax.tree.map(lambda leaf: leaf * jnp.nan, state.params))
+    with pytest.raises(NonFiniteLossError, match="step 7, whose parameters are not finite"):
+        check_parameters(spoiled)
