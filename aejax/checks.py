@@ -1,5 +1,7 @@
 """Checks at the entrance of public functions: what was got, and what was wanted."""
 
+import numbers
+
 import jax.numpy as jnp
 from jax.core import Tracer
 from jax.typing import ArrayLike
@@ -34,3 +36,11 @@ def check_positive(name: str, value: ArrayLike) -> None:
     """Raise ValueError unless 0 < value < infinity; a traced value passes, since it has none yet."""
     if not isinstance(value, Tracer) and not 0 < float(value) < float("inf"):  # type: ignore[arg-type]
         raise ValueError(f"{name} must be positive and finite, got {value}")
+
+
+def check_samples(name: str, samples: int) -> None:
+    """Raise TypeError unless a number of something is an integer, ValueError unless it is at least 1."""
+    if not isinstance(samples, numbers.Integral) or isinstance(samples, bool):
+        raise TypeError(f"{name} must be an integer, got {samples!r}")
+    if samples < 1:
+        raise ValueError(f"{name} must be at least 1, got {samples}")

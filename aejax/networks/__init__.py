@@ -2,8 +2,10 @@
 
 from aejax.networks.conv import ConvDecoder as ConvDecoder
 from aejax.networks.conv import ConvEncoder as ConvEncoder
+from aejax.networks.global_variance import with_global_log_variance as with_global_log_variance
 from aejax.networks.mlp import MLP as MLP
 from aejax.networks.network import Network as Network
+from aejax.networks.network import followed_by as followed_by
 from aejax.networks.network import from_nnx as from_nnx
 
-__all__ = ["MLP", "ConvDecoder", "ConvEncoder", "Network", "from_nnx"]
+__all__ = ["MLP", "ConvDecoder", "ConvEncoder", "Network", "followed_by", "from_nnx", "with_global_log_variance"]

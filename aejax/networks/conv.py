@@ -13,6 +13,8 @@ _KERNEL = (3, 3)
 class ConvEncoder(nn.Module):
     """Blocks of 3x3 convolution, activation and 2x2 max-pooling on ONE image (H, W) or (H, W, C) of any size.
 
+    A condition, an array of any shape, enters as constant channels of the image.
+
     Attributes:
       features: channels of the blocks, in order; each halves height and width, rounding up.
       code_size: the length of the code; None returns the last block's feature map (h, w, features[-1]).
@@ -30,9 +32,9 @@ class ConvEncoder(nn.Module):
     activation: Callable[[Array], Array] = nn.relu
 
     @nn.compact
-    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def __call__(self, x: Float[Array, "..."], condition: Array | None = None) -> Float[Array, "..."]:
         _check_image_shape(x.shape)
-        x = x if x.ndim == 3 else x[..., None]
+        x = with_channels(x if x.ndim == 3 else x[..., None], condition)
         for channels in self.features:
             x = max_pool(self.activation(nn.Conv(channels, _KERNEL)(x)))
         return x if self.code_size is None else nn.Dense(self.code_size)(x.reshape(-1))
@@ -42,7 +44,8 @@ class ConvDecoder(nn.Module):
     """Blocks of 3x3 convolution, activation and 2x2 upsampling, then a convolution to exactly `shape`.
 
     The mirror of `ConvEncoder` with the features in reverse order: every level has the size that it has there, so
-    odd sizes return as they were. A code that is a vector is first mapped to the smallest level by a dense layer.
+    odd sizes return as they were. A code that is a vector is first mapped to the smallest level by a dense layer. A
+    condition, an array of any shape, is appended to a vector, and enters a feature map as constant channels.
 
     Attributes:
       shape: (H, W) or (H, W, C) of the image to return.
@@ -61,19 +64,21 @@ class ConvDecoder(nn.Module):
     activation: Callable[[Array], Array] = nn.relu
 
     @nn.compact
-    def __call__(self, code: Float[Array, "..."]) -> Float[Array, "..."]:
+    def __call__(self, code: Float[Array, "..."], condition: Array | None = None) -> Float[Array, "..."]:
         shape = tuple(self.shape)
         _check_image_shape(shape)
         sizes = [shape[:2]]
         for _ in self.features:
             sizes.append((math.ceil(sizes[-1][0] / 2), math.ceil(sizes[-1][1] / 2)))
         *larger_sizes, smallest = sizes
-        x = code
         if code.ndim == 1:
-            x = nn.Dense(math.prod(smallest) * self.features[0])(code)
+            inputs = code if condition is None else jnp.concatenate([code, condition.reshape(-1)])
+            x = nn.Dense(math.prod(smallest) * self.features[0])(inputs)
             x = self.activation(x).reshape(*smallest, self.features[0])
         elif code.shape[:2] != smallest:
             raise ValueError(f"a code for {shape} must have height and width {smallest}, got {code.shape}")
+        else:
+            x = with_channels(code, condition)
         for channels, (height, width) in zip(self.features, reversed(larger_sizes), strict=True):
             x = upsample(self.activation(nn.Conv(channels, _KERNEL)(x)))[:height, :width]
         return nn.Conv(math.prod(shape[2:]), _KERNEL)(x).reshape(shape)
@@ -106,6 +111,18 @@ def upsample(x: Float[Array, "h w C"]) -> Float[Array, "H W C"]:
     height, width, channels = x.shape
     blocks = jnp.broadcast_to(x[:, None, :, None], (height, 2, width, 2, channels))
     return blocks.reshape(2 * height, 2 * width, channels)
+
+
+def with_channels(x: Float[Array, "H W C"], condition: Array | None) -> Float[Array, "H W D"]:
+    """An image with the numbers of a condition as constant channels behind its own.
+
+    >>> with_channels(jnp.zeros((2, 3, 1)), jnp.array([5.0, 6.0]))[0, 0].tolist()
+    [0.0, 5.0, 6.0]
+    """
+    if condition is None:
+        return x
+    channels = jnp.broadcast_to(condition.reshape(1, 1, -1), (*x.shape[:2], condition.size))
+    return jnp.concatenate([x, channels], axis=-1)
 
 
 def _check_image_shape(shape: tuple[int, ...]) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 import flax.linen as nn
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
@@ -11,7 +12,8 @@ class MLP(nn.Module):
     """Dense layers from ONE example of any shape to an array of `output_shape`.
 
     An encoder of a 20x20 image to a code of 200 is `MLP(output_shape=(200,))`, its decoder
-    `MLP(output_shape=(20, 20))`; M -> 40 -> N is `MLP(hidden=(40,), output_shape=(N,))`.
+    `MLP(output_shape=(20, 20))`; M -> 40 -> N is `MLP(hidden=(40,), output_shape=(N,))`. A condition, an array of any
+    shape, is appended to the input.
 
     Attributes:
       output_shape: the shape of what it returns.
@@ -32,8 +34,10 @@ class MLP(nn.Module):
     output_activation: Callable[[Array], Array] | None = None
 
     @nn.compact
-    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+    def __call__(self, x: Float[Array, "..."], condition: Array | None = None) -> Float[Array, "..."]:
         x = x.reshape(-1)
+        if condition is not None:
+            x = jnp.concatenate([x, condition.reshape(-1)])
         for width in self.hidden:
             x = self.activation(nn.Dense(width)(x))
         x = nn.Dense(math.prod(self.output_shape))(x).reshape(tuple(self.output_shape))

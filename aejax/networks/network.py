@@ -9,31 +9,50 @@ from jaxtyping import Array, PyTree
 
 
 class SupportsInitApply(Protocol):
-    """A network of ONE example: a Flax Linen module, a `Network`, or any other pair of these functions."""
+    """A network of ONE example: a Flax Linen module, a `Network`, or any other pair of these functions.
+
+    One that is part of a conditional autoencoder takes the condition as one more argument.
+    """
 
     @property
-    def init(self) -> Callable[..., Any]: ...  # (key, x) -> params
+    def init(self) -> Callable[..., Any]: ...  # (key, x) or (key, x, condition) -> params
 
     @property
-    def apply(self) -> Callable[..., Any]: ...  # (params, x) -> output
+    def apply(self) -> Callable[..., Any]: ...  # (params, x) or (params, x, condition) -> output
 
 
 class Network(NamedTuple):
     """A network of ONE example as two pure functions."""
 
-    init: Callable[[Array, Array], PyTree]  # (key, x) -> params
-    apply: Callable[[PyTree, Array], Array]  # (params, x) -> output
+    init: Callable[..., PyTree]  # (key, x) or (key, x, condition) -> params
+    apply: Callable[..., Array]  # (params, x) or (params, x, condition) -> output
 
 
-def initialize(network: SupportsInitApply, key: Array, x: Array) -> PyTree:
+def initialize(network: SupportsInitApply, key: Array, *inputs: Array) -> PyTree:
     """The parameters of a network; ValueError where it has state besides, which a pure `apply` cannot update."""
-    params = network.init(key, x)
+    params = network.init(key, *inputs)
     if isinstance(network, nn.Module) and (others := set(params) - {"params"}):
         raise ValueError(
             f"{type(network).__name__} has variables besides its parameters ({', '.join(sorted(others))}): use layers "
             "without state, LayerNorm or GroupNorm in place of BatchNorm"
         )
     return params
+
+
+def followed_by(network: SupportsInitApply, function: Callable[[Array], Array]) -> Network:
+    """A network whose output goes through a function without parameters, such as an activation.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from aejax.networks import MLP
+    >>> network = followed_by(MLP(output_shape=(6,)), lambda output: output.reshape(2, 3))
+    >>> network.apply(network.init(jax.random.key(0), jnp.ones(4)), jnp.ones(4)).shape
+    (2, 3)
+    """
+
+    def init(key: Array, *inputs: Array) -> PyTree:
+        return initialize(network, key, *inputs)
+
+    return Network(init, lambda params, *inputs: function(network.apply(params, *inputs)))
 
 
 def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Network:
@@ -58,13 +77,13 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Network:
             f"{type(module).__name__} has state besides its parameters ({', '.join(others)}): use layers without state"
         )
 
-    def init(key: Array, x: Array) -> PyTree:
-        del x  # an NNX module knows its input shape
+    def init(key: Array, *inputs: Array) -> PyTree:
+        del inputs  # an NNX module knows its input shape
         return nnx.to_pure_dict(nnx.state(build(nnx.Rngs(key)), nnx.Param))
 
-    def apply(params: PyTree, x: Array) -> Array:
+    def apply(params: PyTree, *inputs: Array) -> Array:
         restored = nnx.eval_shape(lambda: nnx.state(build(nnx.Rngs(0)), nnx.Param))
         nnx.replace_by_pure_dict(restored, params)
-        return nnx.merge(definition, restored)(x)
+        return nnx.merge(definition, restored)(*inputs)
 
     return Network(init, apply)

@@ -1,0 +1,32 @@
+"""What a decoder's output parameterizes: a distribution of ONE example, as a record of pure functions.
+
+Log-probabilities are sums over all features, in nats, with every normalizing constant.
+"""
+
+from aejax.likelihoods.continuous import beta as beta
+from aejax.likelihoods.continuous import continuous_bernoulli as continuous_bernoulli
+from aejax.likelihoods.continuous import gaussian as gaussian
+from aejax.likelihoods.continuous import gaussian_with_predicted_variance as gaussian_with_predicted_variance
+from aejax.likelihoods.continuous import laplace as laplace
+from aejax.likelihoods.discrete import bernoulli as bernoulli
+from aejax.likelihoods.discrete import categorical as categorical
+from aejax.likelihoods.discrete import poisson as poisson
+from aejax.likelihoods.record import Likelihood as Likelihood
+from aejax.likelihoods.record import Support as Support
+from aejax.likelihoods.record import check_support as check_support
+from aejax.likelihoods.record import parameter_shape as parameter_shape
+
+__all__ = [
+    "Likelihood",
+    "Support",
+    "bernoulli",
+    "beta",
+    "categorical",
+    "check_support",
+    "continuous_bernoulli",
+    "gaussian",
+    "gaussian_with_predicted_variance",
+    "laplace",
+    "parameter_shape",
+    "poisson",
+]

@@ -1,0 +1,92 @@
+"""A likelihood is a value: a record of pure functions; and what data it can explain."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Array
+
+from aejax.errors import UserError
+
+Shape = tuple[int, ...]
+
+
+class Support(NamedTuple):
+    """The values that a feature may take."""
+
+    low: float  # the least
+    high: float  # the greatest
+    integers: bool = False  # whole numbers only
+    open: bool = False  # the least and the greatest themselves are left out
+
+
+class Likelihood(NamedTuple):
+    """The distribution p(x | parameters) of one example; `parameters` is what the decoder returns."""
+
+    log_prob: Callable[[Array, Array], Array]  # (x, parameters) -> scalar, in nats, with all constants
+    mean: Callable[[Array], Array]  # parameters -> E[x], in data space
+    sample: Callable[[Array, Array], Array]  # (key, parameters) -> x
+    support: Support
+    name: str = "the likelihood"  # in messages
+    parameters: Callable[[Shape], Shape] | None = None  # shape of x -> shape of the parameters; None: the same
+
+
+def trailing_axis(size: int) -> Callable[[Shape], Shape]:
+    """Of a likelihood that wants `size` numbers per feature: from the shape of x to that of the parameters.
+
+    >>> trailing_axis(2)((28, 28))
+    (28, 28, 2)
+    """
+    return lambda shape: (*shape, size)
+
+
+def parameter_shape(likelihood: Likelihood, shape: Shape) -> Shape:
+    """The shape that a decoder must return for examples of `shape`.
+
+    Args:
+      likelihood: of one example.
+      shape: of x; where a class may be given as a number or one-hot, as a number.
+
+    >>> from aejax.likelihoods import categorical, gaussian
+    >>> parameter_shape(gaussian(), (28, 28)), parameter_shape(categorical(classes=5), (7,))
+    ((28, 28), (7, 5))
+    """
+    return tuple(shape) if likelihood.parameters is None else likelihood.parameters(tuple(shape))
+
+
+def check_support(likelihood: Likelihood, x: np.ndarray, name: str, *, advice: str = "scale them") -> None:
+    """Raise UserError where data lie outside the support of a likelihood.
+
+    Args:
+      likelihood: whose `support` is meant.
+      x: data of any shape.
+      name: what the message calls the data: a file, a data set or a column.
+      advice: what the message tells the user to do about values out of range.
+
+    Raises:
+      UserError: a value below, above or (where the support is open) on a bound, NaN, or a fraction where only whole
+        numbers are wanted.
+
+    >>> from aejax.likelihoods import poisson
+    >>> check_support(poisson(), np.array([0.0, 2.5]), "visits.npy")
+    Traceback (most recent call last):
+    ...
+    aejax.errors.UserError: visits.npy: poisson wants whole numbers, and there are fractions such as 2.5
+    """
+    support, values = likelihood.support, np.asarray(x)
+    if values.size == 0:
+        return
+    low, high = float(np.min(values)), float(np.max(values))
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise UserError(f"{name}: {likelihood.name} wants finite values, and they reach from {low:g} to {high:g}")
+    inside = support.low < low and high < support.high if support.open else support.low <= low and high <= support.high
+    if not inside:  # so written that NaN is outside
+        left, right = "()" if support.open else "[]"
+        raise UserError(
+            f"{name}: {likelihood.name} wants values in {left}{support.low:g}, {support.high:g}{right}, and they reach "
+            f"from {low:g} to {high:g}; {advice}"
+        )
+    if support.integers and (fractions := values[values != np.round(values)]).size:
+        raise UserError(
+            f"{name}: {likelihood.name} wants whole numbers, and there are fractions such as {fractions[0]:g}"
+        )
