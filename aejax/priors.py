@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PyTree
 
+from aejax.checks import check_samples
 from aejax.divergences import gaussian_kl
 from aejax.sampling import gaussian_log_prob
 
@@ -27,6 +28,7 @@ class LearnedPrior(NamedTuple):
 
     init: Callable[[Array, Array, Array], PyTree]  # (key, example, code) -> parameters
     distribution: Callable[[PyTree, Posterior], Prior]  # (parameters, posterior) -> prior
+    name: str
 
 
 def standard_normal() -> Prior:
@@ -82,8 +84,7 @@ def mixture_prior(components: int) -> LearnedPrior:
     Source: N. Dilokthanakul et al. (2016), Deep Unsupervised Clustering with Gaussian Mixture VAEs, section 3.1;
     J. M. Tomczak, M. Welling (2018), VAE with a VampPrior, section 4.
     """
-    if components < 1:
-        raise ValueError(f"components must be at least 1, got {components}")
+    check_samples("components", components)
 
     def init(key: Array, example: Array, code: Array) -> PyTree:
         del example
@@ -93,7 +94,7 @@ def mixture_prior(components: int) -> LearnedPrior:
             "log_variance": jnp.zeros((components, *code.shape), code.dtype),
         }
 
-    return LearnedPrior(init, lambda params, posterior: gaussian_mixture(**params))
+    return LearnedPrior(init, lambda params, posterior: gaussian_mixture(**params), "mixture_prior")
 
 
 def vamp_prior(pseudo_inputs: Float[Array, "M ..."]) -> LearnedPrior:
@@ -109,4 +110,8 @@ def vamp_prior(pseudo_inputs: Float[Array, "M ..."]) -> LearnedPrior:
         mean, log_variance = jax.vmap(posterior)(params["pseudo_inputs"])
         return gaussian_mixture(jnp.zeros(len(mean), mean.dtype), mean, log_variance)
 
-    return LearnedPrior(lambda key, example, code: {"pseudo_inputs": jnp.asarray(pseudo_inputs)}, distribution)
+    def init(key: Array, example: Array, code: Array) -> PyTree:
+        del key, example, code  # nothing is drawn
+        return {"pseudo_inputs": jnp.asarray(pseudo_inputs)}
+
+    return LearnedPrior(init, distribution, "vamp_prior")

@@ -1,6 +1,8 @@
 """Autoencoders as records of pure functions; one constructor per family, and wrappers that compose."""
 
+from aejax.autoencoders.conditional import conditional as conditional
 from aejax.autoencoders.contractive import contractive as contractive
+from aejax.autoencoders.contractive import contractive_by_projections as contractive_by_projections
 from aejax.autoencoders.denoising import denoising as denoising
 from aejax.autoencoders.importance_weighted import importance_weighted as importance_weighted
 from aejax.autoencoders.information import mmd_regularized as mmd_regularized
@@ -21,7 +23,9 @@ __all__ = [
     "Batch",
     "Examples",
     "as_batch",
+    "conditional",
     "contractive",
+    "contractive_by_projections",
     "denoising",
     "importance_weighted",
     "k_sparse",

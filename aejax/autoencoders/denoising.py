@@ -3,14 +3,8 @@
 import jax
 from jaxtyping import Array, PyTree
 
-from aejax.autoencoders.record import (
-    Autoencoder,
-    Batch,
-    Metrics,
-    as_batch,
-    check_autoencoder,
-    example_keys,
-)
+from aejax.autoencoders.composition import check_composition
+from aejax.autoencoders.record import Autoencoder, Batch, Metrics, as_batch, example_keys
 from aejax.corruption import Corruption
 
 
@@ -37,7 +31,9 @@ def denoising(autoencoder: Autoencoder, *, corrupt: Corruption) -> Autoencoder:
     >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
     >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
     """
-    check_autoencoder(autoencoder, "denoising")
+    check_composition(autoencoder, "denoising")
+    if not callable(corrupt):
+        raise TypeError(f"corrupt must be a function (key, x) -> corrupted x, got {corrupt!r}")
 
     def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
         corruption_key, rest_key = jax.random.split(key)
@@ -45,4 +41,4 @@ def denoising(autoencoder: Autoencoder, *, corrupt: Corruption) -> Autoencoder:
         corrupted = jax.vmap(corrupt)(example_keys(corruption_key, batch), batch.input)
         return autoencoder.loss(params, rest_key, batch._replace(input=corrupted))
 
-    return autoencoder._replace(loss=loss)
+    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "denoising"))

@@ -6,15 +6,17 @@ import jax
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Key, PyTree
 
+from aejax.autoencoders.composition import check_composition
 from aejax.autoencoders.record import (
     Autoencoder,
     Batch,
     Metrics,
     as_batch,
-    check_autoencoder,
     example_keys,
     mean_over_batch,
+    observations,
 )
+from aejax.checks import check_samples
 from aejax.sampling import gaussian_log_prob, reparameterize
 
 
@@ -22,7 +24,7 @@ def importance_weighted(autoencoder: Autoencoder, *, samples: int) -> Autoencode
     """Minimizes -E log (1/k) Σᵢ p(x, zᵢ)/q(zᵢ | x), z₁, ..., zₖ ~ q(z | x), in place of a variational loss.
 
     Args:
-      autoencoder: a variational one; its beta plays no part.
+      autoencoder: a variational one, whose beta is 1.
       samples: k >= 1; with 1 the bound is the evidence lower bound, of which one sample of the divergence is taken
         where `variational` takes its closed form.
 
@@ -30,7 +32,8 @@ def importance_weighted(autoencoder: Autoencoder, *, samples: int) -> Autoencode
       The autoencoder with that loss; its metrics, in nats, are `loss` and `elbo`, here the bound with k samples.
 
     Raises:
-      ValueError: samples below 1.
+      ValueError: samples below 1, a beta or free bits, which the bound does not have, or an autoencoder with terms
+        besides its own, which would be lost: wrap them around this one.
       TypeError: an autoencoder that is not variational.
 
     Source: Y. Burda, R. Grosse, R. Salakhutdinov (2016), Importance Weighted Autoencoders, eq. 8.
@@ -45,27 +48,24 @@ def importance_weighted(autoencoder: Autoencoder, *, samples: int) -> Autoencode
     >>> sorted(metrics)
     ['elbo', 'loss']
     """
-    check_autoencoder(autoencoder, "importance_weighted")
-    if autoencoder.posterior is None:
-        raise TypeError("importance_weighted wraps a variational autoencoder: the one given has no posterior")
-    if samples < 1:
-        raise ValueError(f"samples must be at least 1, got {samples}")
+    check_composition(autoencoder, "importance_weighted")
+    check_samples("samples", samples)
 
     def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
         batch = as_batch(batch)
 
-        def bound(key: Array, x: Array, observed: Array) -> Array:
-            log_weights = log_importance_weights(autoencoder, params, key, x, observed, samples=samples)
+        def bound(key: Array, x: Array, *observed: Array) -> Array:
+            log_weights = log_importance_weights(autoencoder, params, key, x, *observed, samples=samples)
             return logsumexp(log_weights) - math.log(samples)
 
-        mean = mean_over_batch(jax.vmap(bound)(example_keys(key, batch), batch.x, batch.input), batch)
+        mean = mean_over_batch(jax.vmap(bound)(example_keys(key, batch), batch.x, *observations(batch)), batch)
         return -mean, {"loss": -mean, "elbo": mean}
 
-    return autoencoder._replace(loss=loss)
+    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "importance_weighted"))
 
 
 def log_importance_weights(
-    autoencoder: Autoencoder, params: PyTree, key: Key[Array, ""], x: Array, observed: Array, *, samples: int
+    autoencoder: Autoencoder, params: PyTree, key: Key[Array, ""], x: Array, *observed: Array, samples: int
 ) -> Array:
     """Log p(x, zᵢ)/q(zᵢ | x) of samples zᵢ of the posterior: (samples,), in nats.
 
@@ -74,7 +74,7 @@ def log_importance_weights(
       params: its parameters.
       key: a key, not used elsewhere.
       x: ONE example, as the likelihood judges it.
-      observed: what is encoded: x itself, or a corrupted x.
+      *observed: what is encoded, x itself or a corrupted x, and its condition where there is one.
       samples: how many.
     """
     posterior, likelihood = autoencoder.posterior, autoencoder.likelihood
@@ -83,12 +83,12 @@ def log_importance_weights(
     assert likelihood is not None
     assert decode_parameters is not None
     assert prior_of is not None
-    mean, log_variance = posterior(params, observed)
+    mean, log_variance = posterior(params, *observed)
     prior = prior_of(params)
 
     def log_weight(key: Array) -> Array:
         code = reparameterize(key, mean, log_variance)
-        log_joint = likelihood.log_prob(x, decode_parameters(params, code)) + prior.log_prob(code)
+        log_joint = likelihood.log_prob(x, decode_parameters(params, code, *observed[1:])) + prior.log_prob(code)
         return log_joint - gaussian_log_prob(code, mean, log_variance)
 
     return jax.vmap(log_weight)(jax.random.split(key, samples))

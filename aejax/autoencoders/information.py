@@ -1,35 +1,38 @@
 """Regularizers of the aggregated posterior: maximum mean discrepancy and total correlation."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PyTree
 
+from aejax.autoencoders.composition import check_composition
 from aejax.autoencoders.record import (
     Autoencoder,
     Batch,
     Metrics,
     as_batch,
-    check_autoencoder,
     example_keys,
     gather_batch,
+    observations,
 )
-from aejax.checks import check_in_range, check_positive
+from aejax.checks import check_in_range, check_positive, check_same_shape
+from aejax.priors import standard_normal
 from aejax.sampling import reparameterize
 
 
 def mmd_regularized(
     autoencoder: Autoencoder, *, weight: float, bandwidth: float | None = None, axis_name: str | None = None
 ) -> Autoencoder:
-    """Adds λ MMD²(q(z), N(0, I)), the distance of the codes of a batch from samples of the prior, to the loss.
+    """Adds λ MMD²(q(z), p(z)), the distance of the codes of a batch from samples of the prior, to the loss.
 
     Coupled through the batch: never `vmap` its loss over examples. The codes are those of the global batch: samples of
     the posterior of a variational autoencoder (InfoVAE), else the codes themselves (WAE).
 
     Args:
-      autoencoder: any whose code is a vector.
+      autoencoder: any whose code is a vector; one that has no prior is given the standard normal one.
       weight: λ >= 0.
       bandwidth: as for `maximum_mean_discrepancy`; the square root of twice the code's length by default.
       axis_name: the mapped axis over which the global batch is spread; None where the loss is given the whole batch.
@@ -51,20 +54,27 @@ def mmd_regularized(
     >>> sorted(metrics)
     ['loss', 'mmd', 'reconstruction']
     """
-    check_autoencoder(autoencoder, "mmd_regularized")
+    check_composition(autoencoder, "mmd_regularized")
     check_in_range("weight", weight, 0.0)
+    if bandwidth is not None:
+        check_positive("bandwidth", bandwidth)
 
     def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
         batch = as_batch(batch)
         code_key, prior_key, base_key = jax.random.split(key, 3)
 
-        def draw(code_key: Array, prior_key: Array, x: Array) -> tuple[Array, Array]:
-            code = autoencoder.encode(params, x)
-            if autoencoder.posterior is not None:
-                code = reparameterize(code_key, *autoencoder.posterior(params, x))
-            return code, jax.random.normal(prior_key, code.shape, code.dtype)
+        prior = standard_normal() if autoencoder.prior is None else autoencoder.prior(params)
 
-        pairs = jax.vmap(draw)(example_keys(code_key, batch), example_keys(prior_key, batch), batch.input)
+        def draw(code_key: Array, prior_key: Array, *observed: Array) -> tuple[Array, Array]:
+            if autoencoder.posterior is None:
+                code = autoencoder.encode(params, *observed)
+            else:
+                code = reparameterize(code_key, *autoencoder.posterior(params, *observed))
+            check_vector(code)
+            return code, prior.sample(prior_key, code.shape).astype(code.dtype)
+
+        keys = (example_keys(code_key, batch), example_keys(prior_key, batch))
+        pairs = jax.vmap(draw)(*keys, *observations(batch))
         codes, samples = gather_batch(pairs, axis_name)
         examples = gather_batch(batch.weight, axis_name)
         discrepancy = maximum_mean_discrepancy(codes, samples, weights=examples, bandwidth=bandwidth)
@@ -72,7 +82,7 @@ def mmd_regularized(
         total = base + weight * discrepancy
         return total, {**metrics, "loss": total, "mmd": discrepancy}
 
-    return autoencoder._replace(loss=loss)
+    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "mmd_regularized"))
 
 
 def maximum_mean_discrepancy(
@@ -102,6 +112,7 @@ def maximum_mean_discrepancy(
     >>> maximum_mean_discrepancy(points, points).item()
     0.0
     """
+    check_same_shape(codes=codes, samples=samples)
     if bandwidth is None:
         bandwidth = math.sqrt(2 * codes.shape[-1])
     check_positive("bandwidth", bandwidth)
@@ -112,7 +123,8 @@ def maximum_mean_discrepancy(
         squared = jnp.sum(jnp.square(first[:, None] - second[None]), axis=-1)
         return shares @ jnp.exp(-squared / (2 * bandwidth**2)) @ shares
 
-    return mean_kernel(codes, codes) + mean_kernel(samples, samples) - 2 * mean_kernel(codes, samples)
+    squared = mean_kernel(codes, codes) + mean_kernel(samples, samples) - 2 * mean_kernel(codes, samples)
+    return jnp.maximum(squared, 0)  # rounding may leave it a little below
 
 
 def total_correlation_penalized(
@@ -147,17 +159,17 @@ def total_correlation_penalized(
     >>> sorted(metrics)
     ['elbo', 'kl', 'loss', 'reconstruction', 'total_correlation']
     """
-    check_autoencoder(autoencoder, "total_correlation_penalized")
+    check_composition(autoencoder, "total_correlation_penalized")
     check_in_range("weight", weight, 0.0)
     check_in_range("examples", examples, 1)
-    if autoencoder.posterior is None:
-        raise TypeError("total_correlation_penalized wraps a variational autoencoder: the one given has no posterior")
     posterior = autoencoder.posterior
+    assert posterior is not None  # check_composition has seen to it
 
     def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
         batch = as_batch(batch)
         code_key, base_key = jax.random.split(key)
-        mean, log_variance = jax.vmap(lambda x: posterior(params, x))(batch.input)
+        mean, log_variance = jax.vmap(partial(posterior, params))(*observations(batch))
+        check_vector(mean[0])
         codes = jax.vmap(reparameterize)(example_keys(code_key, batch), mean, log_variance)
         codes, mean, log_variance, counted = gather_batch((codes, mean, log_variance, batch.weight), axis_name)
         correlation = total_correlation(codes, mean, log_variance, examples=examples, weights=counted)
@@ -165,7 +177,13 @@ def total_correlation_penalized(
         total = base + weight * correlation
         return total, {**metrics, "loss": total, "total_correlation": correlation}
 
-    return autoencoder._replace(loss=loss)
+    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "total_correlation_penalized"))
+
+
+def check_vector(code: Array) -> None:
+    """Raise ValueError where the code of one example is not a vector."""
+    if code.ndim != 1:
+        raise ValueError(f"a code must be a vector to be compared with others, got shape {code.shape}")
 
 
 def total_correlation(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key, PyTree, Shaped
 
 from aejax.likelihoods import Likelihood
 from aejax.priors import Prior
@@ -19,24 +19,27 @@ class Autoencoder(NamedTuple):
     """Pure functions of explicit parameters; `encode` and `decode` take ONE example, `loss` a batch.
 
     The distributions are those of a variational autoencoder, whose `encode` is its posterior's mean and whose `decode`
-    is its likelihood's mean; the others have none.
+    is its likelihood's mean; the others have none. Where an example has a condition, it is the last argument of all
+    that takes an example or a code: (params, x, condition).
     """
 
-    init: Callable[[Array, Array], PyTree]  # (key, example) -> params
-    encode: Callable[[PyTree, Array], Array]  # (params, x) -> code
-    decode: Callable[[PyTree, Array], Array]  # (params, code) -> reconstruction, in data space
+    init: Callable[..., PyTree]  # (key, example) -> params
+    encode: Callable[..., Array]  # (params, x) -> code
+    decode: Callable[..., Array]  # (params, code) -> reconstruction, in data space
     loss: Callable[[PyTree, Array, "Batch | Array"], tuple[Array, Metrics]]  # (params, key, batch)
-    posterior: Callable[[PyTree, Array], tuple[Array, Array]] | None = None  # (params, x) -> (mean, log_variance)
+    posterior: Callable[..., tuple[Array, Array]] | None = None  # (params, x) -> (mean, log_variance)
     prior: Callable[[PyTree], Prior] | None = None  # params -> the prior that they define
     likelihood: Likelihood | None = None
-    decode_parameters: Callable[[PyTree, Array], Array] | None = None  # (params, code) -> what the likelihood takes
+    decode_parameters: Callable[..., Array] | None = None  # (params, code) -> what the likelihood takes
+    parts: tuple[str, ...] = ()  # the constructors that made it, from the inside out
 
 
 class Examples(NamedTuple):
-    """N examples to learn from, and what is seen of them where that is something else: pairs of clean and noisy."""
+    """N examples to learn from, and where at hand what is seen of them (pairs of clean and noisy) and known of them."""
 
     x: Float[Array, "N ..."]  # what is to be reconstructed
     input: Float[Array, "N ..."] | None = None  # what is encoded; x itself if not given
+    condition: Shaped[Array, "N ..."] | None = None  # what encoder and decoder are told of each, such as its class
 
 
 class Batch(NamedTuple):
@@ -51,6 +54,7 @@ class Batch(NamedTuple):
     indices: Int[Array, "B"]  # of each example in the global batch
     weight: Float[Array, "B"]  # 1 for an example, 0 for padding
     step: Int[Array, ""] | int = AFTER_ALL_STEPS  # of the run, for weights that follow a schedule
+    condition: Shaped[Array, "B ..."] | None = None  # as in `Examples`
 
 
 def as_batch(examples: "Batch | Examples | Array") -> Batch:
@@ -61,8 +65,14 @@ def as_batch(examples: "Batch | Examples | Array") -> Batch:
     """
     if isinstance(examples, Batch):
         return examples
-    x, observed = as_examples(examples)
-    return Batch(x, x if observed is None else observed, jnp.arange(len(x)), jnp.ones(len(x), x.dtype))
+    x, observed, condition = as_examples(examples)
+    observed = x if observed is None else observed
+    return Batch(x, observed, jnp.arange(len(x)), jnp.ones(len(x), x.dtype), condition=condition)
+
+
+def observations(batch: Batch) -> tuple[Array, ...]:
+    """What `encode` is given of every example: what is seen of it and, where there is one, its condition."""
+    return (batch.input,) if batch.condition is None else (batch.input, batch.condition)
 
 
 def as_examples(x: Examples | Array) -> Examples:
@@ -97,22 +107,3 @@ def global_mean_over_batch(terms: Float[Array, "B ..."], batch: Batch, axis_name
 def gather_batch(tree: PyTree, axis_name: str | None) -> PyTree:
     """Arrays (B, ...) of the global batch: this device's and those of all others on the mapped axis of that name."""
     return tree if axis_name is None else jax.lax.all_gather(tree, axis_name, tiled=True)
-
-
-def check_autoencoder(autoencoder: object, constructor: str) -> None:
-    """Raise TypeError where a wrapper is given something else than an autoencoder."""
-    if not callable(getattr(autoencoder, "loss", None)):
-        raise TypeError(
-            f"{constructor} wraps an autoencoder, such as undercomplete(encoder, decoder), got {autoencoder!r}"
-        )
-
-
-def check_network(network: object, role: str, constructor: str) -> None:
-    """Raise TypeError where an encoder or a decoder has no `init` and `apply`."""
-    if isinstance(network, type):
-        raise TypeError(f"{constructor} takes networks; the {role} is the class {network.__name__}: call it")
-    if not (hasattr(network, "init") and hasattr(network, "apply")):
-        raise TypeError(
-            f"{constructor} takes networks with init and apply; the {role} is {network!r} "
-            "(a Flax NNX module fits through aejax.networks.from_nnx)"
-        )

@@ -1,23 +1,26 @@
 """Sparsity: few units of a code are active, so that a code may be longer than its example."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
+from aejax.autoencoders.composition import check_composition, check_network
 from aejax.autoencoders.record import (
     Autoencoder,
     Batch,
     Metrics,
     as_batch,
-    check_autoencoder,
     global_mean_over_batch,
     mean_over_batch,
+    observations,
 )
 from aejax.autoencoders.undercomplete import undercomplete
 from aejax.checks import check_in_range
 from aejax.divergences import bernoulli_kl
 from aejax.losses import ReconstructionLoss, squared_error
-from aejax.networks.network import Network, SupportsInitApply
+from aejax.networks.network import Network, SupportsInitApply, initialize
 
 
 def sparse(autoencoder: Autoencoder, *, weight: float) -> Autoencoder:
@@ -44,25 +47,25 @@ def sparse(autoencoder: Autoencoder, *, weight: float) -> Autoencoder:
     >>> sorted(metrics)
     ['active_fraction', 'l1_penalty', 'loss', 'reconstruction']
     """
-    check_autoencoder(autoencoder, "sparse")
+    check_composition(autoencoder, "sparse")
     check_in_range("weight", weight, 0.0)
 
     def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
         batch = as_batch(batch)
 
-        def terms(x: Array) -> Metrics:
-            code = autoencoder.encode(params, x)
+        def terms(*observed: Array) -> Metrics:
+            code = autoencoder.encode(params, *observed)
             return {
                 "l1_penalty": jnp.sum(jnp.abs(code)),
                 "active_fraction": jnp.mean(code != 0, dtype=code.dtype),
             }
 
         base, metrics = autoencoder.loss(params, key, batch)
-        added = mean_over_batch(jax.vmap(terms)(batch.input), batch)
+        added = mean_over_batch(jax.vmap(terms)(*observations(batch)), batch)
         total = base + weight * added["l1_penalty"]
         return total, {**metrics, **added, "loss": total}
 
-    return autoencoder._replace(loss=loss)
+    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "sparse"))
 
 
 def sparse_kl(autoencoder: Autoencoder, *, weight: float, rho: float, axis_name: str | None = None) -> Autoencoder:
@@ -71,7 +74,8 @@ def sparse_kl(autoencoder: Autoencoder, *, weight: float, rho: float, axis_name:
     Coupled through the batch: never `vmap` its loss over examples. The mean is over the global batch.
 
     Args:
-      autoencoder: any whose code lies in [0, 1], such as that of an encoder with a sigmoid at its end.
+      autoencoder: any whose code lies in [0, 1], such as that of an encoder with a sigmoid at its end; a mean
+        activation outside makes the loss NaN.
       weight: λ >= 0, times a sum over the units.
       rho: ρ in (0, 1), the target activation.
       axis_name: the mapped axis over which the global batch is spread, `aejax.training.AXIS` in `train`; None where
@@ -94,22 +98,23 @@ def sparse_kl(autoencoder: Autoencoder, *, weight: float, rho: float, axis_name:
     >>> sorted(metrics)
     ['loss', 'mean_activation', 'reconstruction', 'sparsity_kl']
     """
-    check_autoencoder(autoencoder, "sparse_kl")
+    check_composition(autoencoder, "sparse_kl")
     check_in_range("weight", weight, 0.0)
     if not 0 < rho < 1:
         raise ValueError(f"rho must lie between 0 and 1, got {rho}")
 
     def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
         batch = as_batch(batch)
-        codes = jax.vmap(lambda x: autoencoder.encode(params, x))(batch.input)
+        codes = jax.vmap(partial(autoencoder.encode, params))(*observations(batch))
         mean_activation = global_mean_over_batch(codes, batch, axis_name)
-        penalty = bernoulli_kl(rho, mean_activation)
+        is_probability = jnp.all((mean_activation >= 0) & (mean_activation <= 1))
+        penalty = jnp.where(is_probability, bernoulli_kl(rho, mean_activation), jnp.nan)
         base, metrics = autoencoder.loss(params, key, batch)
         total = base + weight * penalty
         added = {"sparsity_kl": penalty, "mean_activation": jnp.mean(mean_activation)}
         return total, {**metrics, **added, "loss": total}
 
-    return autoencoder._replace(loss=loss)
+    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "sparse_kl"))
 
 
 def k_sparse(
@@ -117,8 +122,10 @@ def k_sparse(
 ) -> Autoencoder:
     """An autoencoder whose code keeps its k largest entries and sets the others to 0.
 
+    As in training, so in use: the paper's larger number α k of entries at test time is left out.
+
     Args:
-      encoder: from one example to its code; linear in the paper.
+      encoder: from one example to its code; linear in the paper. Of one that ends in ReLU some of the k may be 0 too.
       decoder: from one code to what `loss` compares with the example.
       k: how many entries are kept, from 1 to the length of the code.
       loss: as for `undercomplete`.
@@ -134,13 +141,16 @@ def k_sparse(
     >>> jnp.count_nonzero(autoencoder.encode(params, jnp.ones(5))).item()
     3
     """
-    if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
+    check_network(encoder, "encoder", "k_sparse")
+    check_in_range("k", k, 1)
 
-    def apply(params: PyTree, x: Array) -> Array:
-        return keep_largest(encoder.apply(params, x), k)
+    def apply(params: PyTree, *observed: Array) -> Array:
+        return keep_largest(encoder.apply(params, *observed), k)
 
-    return undercomplete(Network(encoder.init, apply), decoder, loss=loss)
+    def init(key: Array, *observed: Array) -> PyTree:
+        return initialize(encoder, key, *observed)
+
+    return undercomplete(Network(init, apply), decoder, loss=loss)._replace(parts=("k_sparse",))
 
 
 def keep_largest(code: Array, k: int) -> Array:

@@ -72,4 +72,4 @@ def tied(
             hidden = activation(weights @ hidden + bias)
         return (first @ hidden + first_bias).reshape(tuple(shape))
 
-    return from_functions(init, encode, decode_output, loss=loss, link=link)
+    return from_functions("tied", init, encode, decode_output, loss=loss, link=link)

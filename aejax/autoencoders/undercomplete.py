@@ -5,7 +5,8 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, PyTree
 
-from aejax.autoencoders.record import Autoencoder, Batch, Metrics, as_batch, check_network, mean_over_batch
+from aejax.autoencoders.composition import check_network
+from aejax.autoencoders.record import Autoencoder, Batch, Metrics, as_batch, mean_over_batch, observations
 from aejax.losses import ReconstructionLoss, output_link, squared_error
 from aejax.networks.network import SupportsInitApply, initialize
 
@@ -46,25 +47,26 @@ def undercomplete(
     check_network(encoder, "encoder", "undercomplete")
     check_network(decoder, "decoder", "undercomplete")
 
-    def init(key: Array, example: Array) -> PyTree:
+    def init(key: Array, example: Array, *condition: Array) -> PyTree:
         encoder_key, decoder_key = jax.random.split(key)
-        encoder_params = initialize(encoder, encoder_key, example)
-        code = encoder.apply(encoder_params, example)
-        return {"encoder": encoder_params, "decoder": initialize(decoder, decoder_key, code)}
+        params = {"encoder": initialize(encoder, encoder_key, example, *condition)}
+        code = encode(params, example, *condition)
+        return params | {"decoder": initialize(decoder, decoder_key, code, *condition)}
 
-    def encode(params: PyTree, x: Array) -> Array:
-        return encoder.apply(params["encoder"], x)
+    def encode(params: PyTree, x: Array, *condition: Array) -> Array:
+        return encoder.apply(params["encoder"], x, *condition)
 
-    def decode_output(params: PyTree, code: Array) -> Array:
-        return decoder.apply(params["decoder"], code)
+    def decode_output(params: PyTree, code: Array, *condition: Array) -> Array:
+        return decoder.apply(params["decoder"], code, *condition)
 
-    return from_functions(init, encode, decode_output, loss=loss, link=link)
+    return from_functions("undercomplete", init, encode, decode_output, loss=loss, link=link)
 
 
 def from_functions(
-    init: Callable[[Array, Array], PyTree],
-    encode: Callable[[PyTree, Array], Array],
-    decode_output: Callable[[PyTree, Array], Array],
+    constructor: str,
+    init: Callable[..., PyTree],
+    encode: Callable[..., Array],
+    decode_output: Callable[..., Array],
     *,
     loss: ReconstructionLoss,
     link: Callable[[Array], Array] | None,
@@ -72,25 +74,28 @@ def from_functions(
     """The autoencoder that minimizes E L(x, g(f(x))), from f (`encode`) and g (`decode_output`) of shared parameters.
 
     Args:
-      init: (key, example) -> params.
+      constructor: what the autoencoder is called.
+      init: (key, example) -> params; the condition of the example comes last, here and below, where there is one.
       encode: (params, x) -> code, of one example.
       decode_output: (params, code) -> what `loss` compares with the example.
       loss: as for `undercomplete`.
       link: as for `undercomplete`.
     """
+    if not callable(loss):
+        raise TypeError(f"loss must be a function of x and the decoder's output, got {loss!r}")
     to_data_space = output_link(loss) if link is None else link
 
-    def decode(params: PyTree, code: Array) -> Array:
-        return to_data_space(decode_output(params, code))
+    def decode(params: PyTree, code: Array, *condition: Array) -> Array:
+        return to_data_space(decode_output(params, code, *condition))
 
     def batch_loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
         del key  # nothing is random
         batch = as_batch(batch)
 
-        def error(x: Array, observed: Array) -> Array:
-            return loss(x, decode_output(params, encode(params, observed)))
+        def error(x: Array, observed: Array, *condition: Array) -> Array:
+            return loss(x, decode_output(params, encode(params, observed, *condition), *condition))
 
-        reconstruction = mean_over_batch(jax.vmap(error)(batch.x, batch.input), batch)
+        reconstruction = mean_over_batch(jax.vmap(error)(batch.x, *observations(batch)), batch)
         return reconstruction, {"loss": reconstruction, "reconstruction": reconstruction}
 
-    return Autoencoder(init, encode, decode, batch_loss)
+    return Autoencoder(init, encode, decode, batch_loss, parts=(constructor,))

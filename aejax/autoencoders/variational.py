@@ -4,15 +4,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
+from aejax.autoencoders.composition import check_network
 from aejax.autoencoders.record import (
     Autoencoder,
     Batch,
     Metrics,
     as_batch,
-    check_network,
     example_keys,
     global_mean_over_batch,
     mean_over_batch,
+    observations,
 )
 from aejax.checks import check_in_range
 from aejax.likelihoods import Likelihood, bernoulli
@@ -73,21 +74,25 @@ def variational(
         check_in_range("beta", beta, 0.0)
     check_in_range("free_bits", free_bits, 0.0)
     likelihood = bernoulli() if likelihood is None else likelihood
+    if not isinstance(likelihood, Likelihood):
+        raise TypeError(f"likelihood must be a Likelihood, such as bernoulli(), got {likelihood!r}")
     prior = standard_normal() if prior is None else prior
+    if not isinstance(prior, Prior | LearnedPrior):
+        raise TypeError(f"prior must be a prior, such as standard_normal(), got {prior!r}")
     if free_bits and not (isinstance(prior, Prior) and prior.kl is not None):
         raise ValueError("free_bits need a prior whose divergence has a closed form, such as standard_normal()")
 
-    def init(key: Array, example: Array) -> PyTree:
+    def init(key: Array, example: Array, *condition: Array) -> PyTree:
         encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
-        params = {"encoder": initialize(encoder, encoder_key, example)}
-        code = encode(params, example)
-        params["decoder"] = initialize(decoder, decoder_key, code)
+        params = {"encoder": initialize(encoder, encoder_key, example, *condition)}
+        code = encode(params, example, *condition)
+        params["decoder"] = initialize(decoder, decoder_key, code, *condition)
         if isinstance(prior, LearnedPrior):
             params["prior"] = prior.init(prior_key, example, code)
         return params
 
-    def posterior(params: PyTree, x: Array) -> tuple[Array, Array]:
-        output = encoder.apply(params["encoder"], x)
+    def posterior(params: PyTree, x: Array, *condition: Array) -> tuple[Array, Array]:
+        output = encoder.apply(params["encoder"], x, *condition)
         if output.shape[-1] % 2:
             raise ValueError(
                 f"the encoder must return a mean and a log-variance, 2K values along the last axis, got {output.shape}"
@@ -100,31 +105,31 @@ def variational(
             return prior
         return prior.distribution(params["prior"], lambda x: posterior(params, x))
 
-    def encode(params: PyTree, x: Array) -> Array:
-        return posterior(params, x)[0]
+    def encode(params: PyTree, x: Array, *condition: Array) -> Array:
+        return posterior(params, x, *condition)[0]
 
-    def decode_parameters(params: PyTree, code: Array) -> Array:
-        return decoder.apply(params["decoder"], code)
+    def decode_parameters(params: PyTree, code: Array, *condition: Array) -> Array:
+        return decoder.apply(params["decoder"], code, *condition)
 
-    def decode(params: PyTree, code: Array) -> Array:
-        return likelihood.mean(decode_parameters(params, code))
+    def decode(params: PyTree, code: Array, *condition: Array) -> Array:
+        return likelihood.mean(decode_parameters(params, code, *condition))
 
     def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
         batch = as_batch(batch)
         kl_weight = beta(batch.step) if callable(beta) else beta
         p = prior_of(params)
 
-        def terms(key: Array, x: Array, observed: Array) -> tuple[Array, Array, Array]:
-            mean, log_variance = posterior(params, observed)
+        def terms(key: Array, x: Array, observed: Array, *condition: Array) -> tuple[Array, Array, Array]:
+            mean, log_variance = posterior(params, observed, *condition)
             code = reparameterize(key, mean, log_variance)
-            reconstruction = -likelihood.log_prob(x, decode_parameters(params, code))
+            reconstruction = -likelihood.log_prob(x, decode_parameters(params, code, *condition))
             if p.kl is None:
                 kl = gaussian_log_prob(code, mean, log_variance) - p.log_prob(code)
                 return reconstruction, kl, jnp.zeros(0)
             by_dimension = jax.vmap(p.kl)(mean.reshape(-1), log_variance.reshape(-1)) if free_bits else jnp.zeros(0)
             return reconstruction, p.kl(mean, log_variance), by_dimension
 
-        *means, by_dimension = jax.vmap(terms)(example_keys(key, batch), batch.x, batch.input)
+        *means, by_dimension = jax.vmap(terms)(example_keys(key, batch), batch.x, *observations(batch))
         reconstruction, kl = mean_over_batch(means, batch)
         pressed = kl
         if free_bits:
@@ -132,4 +137,8 @@ def variational(
         total = reconstruction + jnp.asarray(kl_weight, pressed.dtype) * pressed
         return total, {"loss": total, "reconstruction": reconstruction, "kl": kl, "elbo": -(reconstruction + kl)}
 
-    return Autoencoder(init, encode, decode, loss, posterior, prior_of, likelihood, decode_parameters)
+    parts: tuple[str, ...] = ("variational",)
+    parts += (prior.name,) if isinstance(prior, LearnedPrior) else ()
+    parts += ("beta",) if callable(beta) or isinstance(beta, jax.core.Tracer) or beta != 1 else ()
+    parts += ("free_bits",) if free_bits else ()
+    return Autoencoder(init, encode, decode, loss, posterior, prior_of, likelihood, decode_parameters, parts)

@@ -11,8 +11,10 @@ from jaxtyping import Array, PyTree
 from aejax.autoencoders import Autoencoder
 
 
-def encode_all(autoencoder: Autoencoder, params: PyTree, x: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
-    """The code of every example: (N, ...) -> (N, ...code).
+def encode_all(
+    autoencoder: Autoencoder, params: PyTree, x: np.ndarray, *condition: np.ndarray, batch_size: int = 500
+) -> np.ndarray:
+    """The code of every example, given its condition where there is one: (N, ...) -> (N, ...code).
 
     >>> from aejax.autoencoders import undercomplete
     >>> from aejax.networks import MLP
@@ -21,17 +23,21 @@ def encode_all(autoencoder: Autoencoder, params: PyTree, x: np.ndarray, *, batch
     >>> encode_all(autoencoder, params, np.ones((7, 5), np.float32), batch_size=3).shape
     (7, 2)
     """
-    return np.asarray(_map(partial(autoencoder.encode, params), x, batch_size))
+    return np.asarray(map_over_examples(partial(autoencoder.encode, params), x, *condition, batch_size=batch_size))
 
 
-def reconstruct_all(autoencoder: Autoencoder, params: PyTree, x: np.ndarray, *, batch_size: int = 500) -> np.ndarray:
+def reconstruct_all(
+    autoencoder: Autoencoder, params: PyTree, x: np.ndarray, *condition: np.ndarray, batch_size: int = 500
+) -> np.ndarray:
     """The reconstruction of every example: (N, ...) -> (N, ...), in data space."""
 
-    def reconstruct(one: Array) -> Array:
-        return autoencoder.decode(params, autoencoder.encode(params, one))
+    def reconstruct(one: Array, *condition: Array) -> Array:
+        return autoencoder.decode(params, autoencoder.encode(params, one, *condition), *condition)
 
-    return np.asarray(_map(reconstruct, x, batch_size))
+    return np.asarray(map_over_examples(reconstruct, x, *condition, batch_size=batch_size))
 
 
-def _map(function: Callable[[Array], Array], x: np.ndarray, batch_size: int) -> Array:
-    return jax.jit(partial(lax.map, function, batch_size=min(batch_size, len(x))))(x)
+def map_over_examples(function: Callable[..., PyTree], *arrays: np.ndarray | Array, batch_size: int) -> PyTree:
+    """A function of ONE example over arrays (N, ...) of them, so many at a time."""
+    size = min(batch_size, len(arrays[0]))
+    return jax.jit(lambda arrays: lax.map(lambda one: function(*one), arrays, batch_size=size))(arrays)

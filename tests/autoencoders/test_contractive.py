@@ -1,13 +1,23 @@
 """Contraction: the penalty by hand, at the right point, of the right function, with a gradient that reaches it."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import special
 
-from aejax.autoencoders import Batch, as_batch, contractive, denoising, undercomplete, variational
-from aejax.networks import Network
+from aejax.autoencoders import (
+    Batch,
+    as_batch,
+    contractive,
+    contractive_by_projections,
+    denoising,
+    undercomplete,
+    variational,
+)
+from aejax.networks import MLP, Network
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
@@ -157,3 +167,26 @@ def test_gradient_of_the_higher_order_penalty_reaches_the_encoder(linear):
     difference = jax.tree.map(jnp.subtract, gradient(1.0), gradient(0.0))
     assert np.abs(difference["encoder"]).max() > 1e-4
     np.testing.assert_allclose(difference["decoder"], 0, atol=1e-5)
+
+
+def test_penalty_by_projections_has_the_exact_one_as_its_mean():
+    plain = undercomplete(MLP((3,), (6,), jnp.tanh), MLP((5,)))
+    params = plain.init(KEY, jnp.ones(5))
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 5)), jnp.float32)
+    exact = contractive(plain, weight=0.5).loss(params, KEY, x)[1]
+    estimated = contractive_by_projections(plain, weight=0.5, num_projections=2)
+    terms = jax.jit(jax.vmap(lambda key: estimated.loss(params, key, x)[1]))(jax.random.split(KEY, 4000))
+    error = np.std(terms["contractive_penalty"]) / np.sqrt(4000)
+    assert abs(np.mean(terms["contractive_penalty"]) - exact["contractive_penalty"]) < 5 * error
+    np.testing.assert_allclose(terms["loss"], terms["reconstruction"] + 0.5 * terms["contractive_penalty"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["jacrev", "structured", "auto"])
+def test_every_method_and_chunk_gives_the_same_penalty(method):
+    plain = undercomplete(MLP((3,), (6,), jnp.tanh), MLP((5,)))
+    params = plain.init(KEY, jnp.ones(5))
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 5)), jnp.float32)
+    expected = contractive(plain, weight=0.5).loss(params, KEY, x)
+    for chunk_size in (None, 2):
+        got = contractive(plain, weight=0.5, method=method, chunk_size=chunk_size).loss(params, KEY, x)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), got, expected)

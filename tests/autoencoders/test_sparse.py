@@ -126,9 +126,8 @@ def test_penalties_are_of_the_corrupted_input_and_add_to_others(linear):
 
 def test_k_sparse_composes(linear):
     base = k_sparse(linear(5, 7), linear(7, 5), k=3)
-    autoencoder = denoising(contractive(sparse(base, weight=0.1), weight=0.1), corrupt=lambda key, x: x + 1)
+    autoencoder = denoising(contractive(base, weight=0.1), corrupt=lambda key, x: x + 1)
     _, metrics = autoencoder.loss(PARAMS, KEY, jnp.array(X))
-    np.testing.assert_allclose(metrics["active_fraction"], 3 / 7, rtol=1e-6)
     kept = np.argsort(-(X + 1) @ W.T, axis=1)[:, :3]
     np.testing.assert_allclose(metrics["contractive_penalty"], (W**2).sum(axis=1)[kept].sum(axis=1).mean(), rtol=1e-5)
 

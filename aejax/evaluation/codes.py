@@ -1,0 +1,148 @@
+"""What a code tells and how: active units, information, saturation, sensitivity. Collapse shows here."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float, Key, PyTree
+
+from aejax.autoencoders import Autoencoder
+from aejax.evaluation.representation import map_over_examples
+from aejax.jacobian import frobenius_norm_squared, saturation
+from aejax.sampling import gaussian_log_prob, reparameterize
+
+ACTIVE_VARIANCE = 0.01  # of a posterior's mean over the data, above which a unit is active, as Burda et al. have it
+COLLAPSED_FRACTION = 0.1  # of active units, below which a posterior is said to have collapsed
+_MOST_EXAMPLES = 2000  # for what compares all pairs of examples, or takes a Jacobian of each
+
+
+class CodeStatistics(NamedTuple):
+    """Of the codes of one split; what a family does not have is None."""
+
+    units: int  # K, the numbers of a code
+    active_units: int  # that vary over the examples
+    nonzero_fraction: float  # of all entries of all codes
+    frobenius_norm: float  # mean of ‖∂h/∂x‖_F over the examples
+    saturation: float | None = None  # fraction of entries within 0.05 of a bound of the code's activation
+    kl_per_unit: np.ndarray | None = None  # (K,) in nats, means over the examples
+    mutual_information: float | None = None  # I(x; z) in nats; at most log N
+
+    def as_dict(self) -> dict[str, float]:
+        """What there is, by name, the divergences by unit as `kl/1`, `kl/2`, ..."""
+        values = {name: value for name, value in self._asdict().items() if isinstance(value, int | float)}
+        by_unit = () if self.kl_per_unit is None else self.kl_per_unit
+        return values | {f"kl/{unit + 1}": float(value) for unit, value in enumerate(by_unit)}
+
+    @property
+    def is_collapsed(self) -> bool:
+        """Whether a variational autoencoder makes next to no use of its code."""
+        return self.mutual_information is not None and self.active_units < COLLAPSED_FRACTION * self.units
+
+
+def code_statistics(
+    autoencoder: Autoencoder,
+    params: PyTree,
+    key: Key[Array, ""],
+    x: np.ndarray,
+    *condition: np.ndarray,
+    bounds: tuple[float, float] | None = None,
+    batch_size: int = 500,
+) -> CodeStatistics:
+    """Statistics of the codes of N examples.
+
+    The Jacobian and the mutual information are taken over the first 2,000 at most.
+
+    Args:
+      autoencoder: any.
+      params: its parameters.
+      key: of the samples for the mutual information.
+      x: (N, ...) examples.
+      *condition: (N, ...), where there is one.
+      bounds: of the code's activation, (0, 1) for a sigmoid; None where it has none.
+      batch_size: examples at a time.
+
+    >>> from aejax.autoencoders import variational
+    >>> from aejax.networks import MLP
+    >>> vae = variational(MLP(output_shape=(2 * 3,)), MLP(output_shape=(5,)))
+    >>> params = vae.init(jax.random.key(0), np.ones(5, np.float32))
+    >>> code_statistics(vae, params, jax.random.key(1), np.ones((7, 5), np.float32)).is_collapsed
+    True
+    """
+
+    def over_examples(function: Callable[..., PyTree], examples: int) -> PyTree:
+        arrays = [array[:examples] for array in (x, *condition)]
+        return jax.device_get(map_over_examples(function, *arrays, batch_size=batch_size))
+
+    def norm(x: Array, *condition: Array) -> Array:
+        return jnp.sqrt(frobenius_norm_squared(lambda x: autoencoder.encode(params, x, *condition), x, method="auto"))
+
+    some = min(len(x), _MOST_EXAMPLES)
+    frobenius_norm = float(np.mean(over_examples(norm, some), dtype=np.float64))
+    if autoencoder.posterior is None or autoencoder.prior is None:
+        codes = over_examples(lambda *one: autoencoder.encode(params, *one).reshape(-1), len(x))
+        active = is_active(codes, threshold=1e-12 * float(np.max(np.square(codes))))
+        saturated = None if bounds is None else saturation(jnp.asarray(codes), low=bounds[0], high=bounds[1]).item()
+        return _statistics(codes, active, frobenius_norm, saturation=saturated)
+    posterior, prior = autoencoder.posterior, autoencoder.prior(params)
+
+    def flat_posterior(*one: Array) -> tuple[Array, Array]:
+        mean, log_variance = posterior(params, *one)
+        return mean.reshape(-1), log_variance.reshape(-1)
+
+    means, log_variances = over_examples(flat_posterior, len(x))
+    kl_per_unit = None
+    if prior.kl is not None:
+        kl_per_unit = np.mean(np.asarray(jax.vmap(jax.vmap(prior.kl))(means, log_variances), np.float64), axis=0)
+    return _statistics(
+        means,
+        is_active(means, threshold=ACTIVE_VARIANCE),
+        frobenius_norm,
+        kl_per_unit=kl_per_unit,
+        mutual_information=mutual_information(key, means[:some], log_variances[:some]).item(),
+    )
+
+
+def is_active(codes: np.ndarray, *, threshold: float = ACTIVE_VARIANCE) -> np.ndarray:
+    """Whether each unit of codes (N, K) has a variance above the threshold over the examples: (K,) booleans.
+
+    Source: Y. Burda, R. Grosse, R. Salakhutdinov (2016), Importance Weighted Autoencoders, section 5.2, where the codes
+    are the means of the posterior and the threshold is 0.01.
+
+    >>> is_active(np.array([[0.0, 3.0], [1.0, 3.0]])).tolist()
+    [True, False]
+    """
+    return np.var(codes, axis=0, dtype=np.float64) > threshold
+
+
+def mutual_information(
+    key: Key[Array, ""], mean: Float[Array, "N K"], log_variance: Float[Array, "N K"]
+) -> Float[Array, ""]:
+    """I(x; z) = E [log q(z | x) - log q(z)], q(z) = (1/N) Σₙ q(z | xₙ), by one sample of z of each posterior, in nats.
+
+    Never coupled to more examples than these N; between 0 and log N but for the noise of the samples.
+
+    Args:
+      key: a key, not used elsewhere.
+      mean: μ of N posteriors.
+      log_variance: log σ² of them.
+
+    Source: M. D. Hoffman, M. J. Johnson (2016), ELBO surgery, eq. 9.
+
+    >>> mutual_information(jax.random.key(0), jnp.zeros((5, 2)), jnp.zeros((5, 2))).item()
+    0.0
+    """
+    codes = jax.vmap(reparameterize)(jax.random.split(key, len(mean)), jnp.asarray(mean), jnp.asarray(log_variance))
+    to_all = jax.vmap(gaussian_log_prob, in_axes=(None, 0, 0))
+
+    def pointwise(code: Array, index: Array) -> Array:
+        log_densities = to_all(code, mean, log_variance)
+        return log_densities[index] - logsumexp(log_densities) + jnp.log(jnp.asarray(len(mean), code.dtype))
+
+    return jnp.mean(map_over_examples(pointwise, codes, jnp.arange(len(mean)), batch_size=100))
+
+
+def _statistics(codes: np.ndarray, active: np.ndarray, frobenius_norm: float, **others: Any) -> CodeStatistics:
+    return CodeStatistics(codes.shape[1], int(active.sum()), float(np.mean(codes != 0)), frobenius_norm, **others)

@@ -1,0 +1,87 @@
+"""What codes tell: against closed forms of linear Gaussian models and counts by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from aejax.autoencoders import undercomplete, variational
+from aejax.evaluation import code_statistics, is_active, mutual_information
+from aejax.networks import Network
+from aejax.priors import mixture_prior
+
+KEY = jax.random.key(0)
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(3000, 3)).astype(np.float32)
+
+
+def fixed(function) -> Network:
+    """A network without parameters."""
+    return Network(lambda key, x: {}, lambda params, x: function(x))
+
+
+def gaussian_encoder(gains, log_variances) -> Network:
+    """A mean of so many times the example, and variances that are the same for all."""
+    return fixed(lambda x: jnp.concatenate([jnp.array(gains) * x, jnp.array(log_variances)]))
+
+
+DECODER = fixed(lambda code: code[:3])
+
+
+def test_mutual_information_of_a_linear_gaussian_channel():
+    """Of z = a x + s ε, x and ε standard normal, it is ½ log(1 + a²/s²) for each unit."""
+    gains, deviations = np.array([1.0, 2.0, 0.0]), np.array([0.5, 1.0, 1.0])
+    mean = jnp.asarray(X * gains, jnp.float32)
+    log_variance = jnp.broadcast_to(jnp.asarray(2 * np.log(deviations), jnp.float32), mean.shape)
+    expected = 0.5 * np.sum(np.log1p((gains / deviations) ** 2))
+    estimates = [float(mutual_information(jax.random.key(seed), mean, log_variance)) for seed in range(4)]
+    assert np.mean(estimates) == pytest.approx(expected, abs=0.06)  # the spread of log densities over sqrt(12,000), x 4
+
+
+def test_statistics_of_a_posterior_with_a_unit_that_is_off():
+    gains, log_variances = [1.0, 0.05, 0.0], [-1.0, 0.0, 0.0]
+    vae = variational(gaussian_encoder(gains, log_variances), DECODER)
+    statistics = code_statistics(vae, {"encoder": {}, "decoder": {}}, KEY, X, batch_size=700)
+    assert (statistics.units, statistics.active_units) == (3, 1)  # 0.05² is below 0.01
+    second_moment = np.mean(np.square(X, dtype=np.float64), axis=0)
+    expected = 0.5 * (np.exp(log_variances) - 1 - np.array(log_variances) + np.square(gains) * second_moment)
+    np.testing.assert_allclose(statistics.kl_per_unit, expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(statistics.frobenius_norm, np.sqrt(np.sum(np.square(gains))), rtol=1e-5)
+    assert statistics.mutual_information == pytest.approx(0.5 * np.log1p(np.e), abs=0.1)
+    assert not statistics.is_collapsed
+    assert statistics.saturation is None
+
+
+def test_collapse_is_fewer_than_a_tenth_of_the_units():
+    def is_collapsed(on):
+        gains = jnp.array([1.0] * on + [0.0] * (20 - on))
+        vae = variational(fixed(lambda x: jnp.concatenate([gains * x[0], jnp.zeros(20)])), DECODER)
+        return code_statistics(vae, {"encoder": {}, "decoder": {}}, KEY, X[:100]).is_collapsed
+
+    assert [is_collapsed(on) for on in (0, 1, 2)] == [True, True, False]
+
+
+def test_a_learned_prior_has_no_divergence_by_unit():
+    vae = variational(gaussian_encoder([1.0, 1.0, 1.0], [0.0, 0.0, 0.0]), DECODER, prior=mixture_prior(2))
+    params = vae.init(KEY, jnp.asarray(X[0]))
+    statistics = code_statistics(vae, params, KEY, X[:50])
+    assert statistics.kl_per_unit is None
+    assert statistics.mutual_information > 0
+
+
+def test_statistics_of_codes_with_zeros_and_bounds_by_hand():
+    table = jnp.array([[0.0, 0.5, 0.97, 0.5], [0.01, 0.5, 0.0, 0.2]])
+    encoder = fixed(lambda x: table[x[0].astype(jnp.int32)] + 0 * x[0])
+    autoencoder = undercomplete(encoder, DECODER)
+    x = np.array([[0.0], [1.0], [1.0]], np.float32)
+    statistics = code_statistics(autoencoder, {"encoder": {}, "decoder": {}}, KEY, x, bounds=(0.0, 1.0))
+    assert (statistics.units, statistics.active_units) == (4, 3)  # the second is 0.5 whatever the example
+    assert statistics.nonzero_fraction == pytest.approx(9 / 12)
+    assert statistics.saturation == pytest.approx(6 / 12)
+    assert (statistics.kl_per_unit, statistics.mutual_information, statistics.is_collapsed) == (None, None, False)
+
+
+def test_active_is_a_matter_of_variance_not_of_size():
+    codes = np.stack([np.full(10, 5.0), np.arange(10) * 0.04], axis=1)
+    assert is_active(codes).tolist() == [False, True]
+    assert is_active(codes, threshold=1.0).tolist() == [False, False]
