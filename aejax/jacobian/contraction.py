@@ -1,0 +1,65 @@
+"""Contraction beyond the first derivative: how far a sphere of any radius about an example is drawn together."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from aejax.checks import check_floating
+from aejax.jacobian.exact import check_function
+from aejax.jacobian.penalties import check_samples
+
+
+def contraction_curve(
+    key: Key[Array, ""],
+    f: Callable[[Array], Array],
+    x: Float[Array, "..."],
+    radii: Float[Array, "radii"],
+    *,
+    directions: int,
+) -> Float[Array, "radii"]:
+    """E ‖f(x + r v) - f(x)‖ / r over directions v uniform on the unit sphere, for each radius r.
+
+    Towards r = 0 it is E ‖J v‖, whose square is at most ‖J‖_F² / D. Where it rises with r, more distant examples are
+    told apart; where it falls, units saturate.
+
+    Args:
+      key: a key, not used elsewhere.
+      f: from ONE example to its code, arrays of any shape.
+      x: one example, of D numbers.
+      radii: r > 0, in x's unit.
+      directions: how many v are drawn, the same for all radii.
+
+    Returns:
+      The mean over v, for each radius.
+
+    Raises:
+      ValueError: radii of another shape or not positive, or no direction.
+      TypeError: x, f(x) or the radii are not of a floating type, or directions is no integer.
+
+    Source: S. Rifai et al. (2011), Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, section
+    5.3, the contraction ratio.
+
+    >>> curve = contraction_curve(jax.random.key(0), jnp.tanh, jnp.zeros(3), jnp.array([0.01, 9.0]), directions=8)
+    >>> [f"{ratio:.2f}" for ratio in curve]
+    ['1.00', '0.18']
+    """
+    check_function(f, x)
+    check_floating(radii=radii)
+    check_samples("directions", directions)
+    if radii.ndim != 1:
+        raise ValueError(f"radii must be a vector, got shape {radii.shape}")
+    if not isinstance(radii, jax.core.Tracer) and not bool((radii > 0).all()):
+        raise ValueError(f"radii must be positive, got {radii}")
+    v = jax.random.normal(key, (directions, x.size), x.dtype)
+    v = (v / jnp.linalg.norm(v, axis=1, keepdims=True)).reshape(directions, *x.shape)
+    code = f(x)
+
+    def distance(radius: Array, v: Array) -> Array:
+        return jnp.linalg.norm((f(x + radius * v) - code).reshape(-1))
+
+    def ratio(radius: Array) -> Array:
+        return jnp.mean(jax.vmap(lambda v: distance(radius, v))(v)) / radius
+
+    return jax.lax.map(ratio, radii.astype(x.dtype))

@@ -1,0 +1,44 @@
+"""The quadratic form ‖M W‖_F² = Σ M ∘ (M W Wᵀ), with derivatives that compute every product once."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+@jax.custom_jvp
+def gram_matrix(kernel: Float[Array, "units features"]) -> Float[Array, "units units"]:
+    """W Wᵀ, for `gram_norm_squared` alone.
+
+    Its derivative is 2 dW Wᵀ, whose symmetric part is the true one: half the products, and the form sees no other part.
+    """
+    return jnp.einsum("hd,gd->hg", kernel, kernel)
+
+
+@gram_matrix.defjvp
+def _gram_matrix_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (kernel,), (tangent,) = primals, tangents
+    return gram_matrix(kernel), jnp.einsum("hd,gd->hg", 2 * tangent, kernel)
+
+
+@jax.custom_jvp
+def gram_norm_squared(m: Float[Array, "rows units"], gram: Float[Array, "units units"]) -> Float[Array, ""]:
+    """Σ M ∘ (M G), of whose G only the symmetric part matters.
+
+    Its derivative is 2 Σ (M G) ∘ dM + Σ M ∘ (M dGᵀ): M G is there already, and under the caller's vmap over examples, G
+    not batched, the transpose of the second term is one matrix product over examples and rows.
+    """
+    return jnp.vdot(m, _times_symmetric_part(m, gram))
+
+
+@gram_norm_squared.defjvp
+def _gram_norm_squared_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    (m, gram), (m_tangent, gram_tangent) = primals, tangents
+    product = _times_symmetric_part(m, gram)
+    of_m = 2 * jnp.vdot(product, m_tangent)
+    # dGᵀ for dG, the form being the same: of the two, XLA on CPU transposes this one's cotangent without a slow copy
+    of_gram = jnp.vdot(m, jnp.einsum("rh,gh->rg", m, gram_tangent))
+    return jnp.vdot(m, product), of_m + of_gram
+
+
+def _times_symmetric_part(m: Array, gram: Array) -> Array:
+    return jnp.einsum("rh,hg->rg", m, 0.5 * (gram + gram.T))

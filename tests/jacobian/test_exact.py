@@ -1,0 +1,305 @@
+"""Exact Jacobians: every method against every other and against float64, chunks, memory, what is refused."""
+
+import itertools
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.test_util import check_grads
+
+from aejax.jacobian import frobenius_norm_squared, jacobian
+from aejax.jacobian.exact import METHODS
+from aejax.jacobian.first_layer import NoLinearFirstLayerError, split_first_layer
+from aejax.networks.conv import ConvEncoder
+from aejax.networks.mlp import MLP
+
+every_method = pytest.mark.parametrize("method", METHODS)
+ACTIVATIONS = {"tanh": nn.tanh, "sigmoid": nn.sigmoid, "relu": nn.relu, "gelu": nn.gelu, "softmax": nn.softmax}
+
+
+def normal(seed, *shape):
+    return jnp.array(np.random.default_rng(seed).standard_normal(shape))
+
+
+def layers(widths, activation=jnp.tanh, seed=0):
+    """An encoder of these widths; a tuple of its weights can be put in place of its own."""
+    weights = tuple(normal(seed + i, *shape) / shape[0] ** 0.5 for i, shape in enumerate(itertools.pairwise(widths)))
+
+    def encode(x, weights=weights):
+        for kernel in weights:
+            x = activation(x @ kernel + 0.1)
+        return x
+
+    return encode, weights
+
+
+def as_dtype(tree, dtype):
+    return jax.tree.map(lambda leaf: leaf.astype(dtype), tree)
+
+
+def reference(f, x):
+    """‖J‖_F² by numpy from the Jacobian of JAX itself."""
+    return np.sum(np.square(np.asarray(jax.jacfwd(f)(x))))
+
+
+@every_method
+def test_jacobian_of_a_linear_map_is_its_matrix(method, float64):
+    kernel, x = normal(0, 3, 5), normal(1, 5)
+    np.testing.assert_allclose(jacobian(lambda x: kernel @ x, x, method=method), kernel, rtol=1e-15)
+    expected = np.linalg.norm(kernel) ** 2
+    np.testing.assert_allclose(frobenius_norm_squared(lambda x: kernel @ x, x, method=method), expected, rtol=1e-14)
+
+
+@every_method
+@pytest.mark.parametrize("chunk_size", [None, 1, 5, 7, 100])
+def test_jacobian_has_the_shape_of_the_code_and_of_the_example(method, chunk_size, float64):
+    kernel, x = normal(0, 12, 6), normal(1, 2, 3, 2)
+    encode = lambda x: jnp.tanh(x.reshape(-1) @ kernel).reshape(3, 2)  # noqa: E731
+    whole = jacobian(encode, x, method=method, chunk_size=chunk_size)
+    assert whole.shape == (3, 2, 2, 3, 2)
+    np.testing.assert_allclose(whole, jax.jacfwd(encode)(x), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.slow
+@settings(max_examples=20)
+@given(
+    widths=st.lists(st.integers(1, 9), min_size=2, max_size=4),
+    activation=st.sampled_from(sorted(ACTIVATIONS)),
+    method=st.sampled_from(METHODS),
+    chunk_size=st.sampled_from([None, 1, 2, 3, 7, 50]),
+)
+def test_dense_encoders_of_any_width_agree(widths, activation, method, chunk_size):
+    with jax.enable_x64(True):
+        encode, weights = layers(widths, ACTIVATIONS[activation])
+        x = normal(9, widths[0])
+        expected = reference(encode, x)
+        for dtype, rtol in ((jnp.float64, 1e-10), (jnp.float32, 1e-5)):
+            own = partial(encode, weights=as_dtype(weights, dtype))
+            norm = frobenius_norm_squared(own, x.astype(dtype), method=method, chunk_size=chunk_size)
+            assert norm.dtype == dtype
+            np.testing.assert_allclose(norm, expected, rtol=rtol, atol=1e-12)
+
+
+NETWORKS = {  # name: module, shape of an example
+    "mlp": (MLP(hidden=(7, 5), output_shape=(2, 3), activation=nn.tanh), (4, 3)),
+    "wide": (MLP(hidden=(20,), output_shape=(3,), activation=nn.gelu), (6,)),
+    "longer code": (MLP(hidden=(4,), output_shape=(8,), activation=nn.relu), (3,)),
+    "one layer": (MLP(output_shape=(2, 3), output_activation=nn.sigmoid), (5,)),
+    "jit": (nn.jit(MLP)(hidden=(7,), output_shape=(3,), activation=nn.silu), (6,)),
+    "remat": (nn.remat(MLP)(hidden=(7,), output_shape=(3,), activation=nn.elu), (6,)),
+    "sequence": (nn.Sequential([nn.Dense(4), nn.tanh, lambda x: x.reshape(-1), nn.Dense(3)]), (5, 6)),
+    "sequence, one layer": (nn.Sequential([nn.Dense(4), nn.tanh]), (5, 6)),
+    "normalized": (nn.Sequential([nn.Dense(6), nn.softmax, nn.Dense(3)]), (5,)),
+    "conv": (ConvEncoder(features=(3, 2), code_size=4, activation=nn.tanh), (6, 6)),
+}
+FAST = ("mlp", "one layer", "jit")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
+)
+def test_flax_encoders_agree_in_every_method_on_a_batch(name, float64):
+    """In float32, and in value and gradient in float64, where the parameters are traced and the batch is vmapped."""
+    module, shape = NETWORKS[name]
+    batch = normal(1, 3, *shape)
+    params = as_dtype(module.init(jax.random.key(0), batch[0].astype(jnp.float32)), jnp.float64)
+
+    def mean(params, batch, method, chunk_size=None):
+        norm = partial(frobenius_norm_squared, partial(module.apply, params), method=method, chunk_size=chunk_size)
+        return jnp.mean(jax.vmap(norm)(batch))
+
+    both = jax.jit(jax.value_and_grad(mean), static_argnums=(2, 3))
+    expected = both(params, batch, "jacfwd")
+    single = as_dtype((params, batch), jnp.float32)
+    others = [("jacrev", None), ("auto", 2), ("jacfwd", 7)]
+    for method, chunk_size in [*others, *([] if name == "conv" else [("structured", None), ("structured", 2)])]:
+        got = both(params, batch, method, chunk_size)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-13), got, expected)
+        np.testing.assert_allclose(jax.jit(mean, static_argnums=(2, 3))(*single, method, chunk_size), expected[0], 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("widths", "activation"),
+    [
+        ((3, 2), jnp.tanh),
+        pytest.param((3, 2, 2), jnp.tanh, marks=pytest.mark.slow),
+        pytest.param((2, 3, 2), nn.softmax, marks=pytest.mark.slow),
+        pytest.param((2, 3, 4), nn.gelu, marks=pytest.mark.slow),
+    ],
+)
+def test_second_derivatives_equal_finite_differences(widths, activation, float64, without_type_checks):
+    """Training through the penalty, by both modes: above the Gram matrix, beside it, elementwise and jacfwd."""
+    encode, weights = layers(widths, activation)
+    for method, chunk_size in (("structured", None), ("auto", 1)):
+
+        def penalty(weights, x, method=method, chunk_size=chunk_size):
+            own = partial(encode, weights=weights)
+            return frobenius_norm_squared(own, x, method=method, chunk_size=chunk_size)
+
+        arguments = weights, normal(5, widths[0])
+        modes = ("fwd", "rev")
+        check_grads(jax.jit(penalty), arguments, order=1, modes=modes, rtol=1e-5, atol=1e-5)
+        check_grads(jax.jit(jax.grad(penalty)), arguments, order=1, modes=modes, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["structured", "jacrev"])
+def test_same_on_several_devices(method, float64):
+    encode, weights = layers((5, 4, 3))
+    batch = normal(7, 8, 2, 5)
+
+    def mean(weights, batch):
+        own = partial(encode, weights=weights)
+        return jnp.mean(jax.vmap(lambda x: frobenius_norm_squared(own, x, method=method, chunk_size=2))(batch))
+
+    def step(weights, batch):
+        value, gradient = jax.value_and_grad(mean)(weights, batch)
+        return jax.lax.pmean((value, gradient), "devices")
+
+    replicas = jax.tree.map(lambda leaf: jnp.stack([leaf] * 8), weights)
+    parallel = jax.tree.map(lambda leaf: leaf[0], jax.pmap(step, axis_name="devices")(replicas, batch))
+    alone = jax.value_and_grad(mean)(weights, batch.reshape(16, 5))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), parallel, alone)
+
+
+def test_what_is_shared_by_the_batch_is_computed_once():
+    """One Gram matrix, and one product for its gradient, over the examples and the code at once."""
+    encode, weights = layers((64, 32, 5))
+
+    def mean(weights, batch):
+        norm = lambda x: frobenius_norm_squared(partial(encode, weights=weights), x, method="structured")  # noqa: E731
+        return jnp.mean(jax.vmap(norm)(batch))
+
+    jaxpr = jax.make_jaxpr(jax.value_and_grad(mean))(weights, normal(3, 16, 64).astype(jnp.float32))
+    shapes = [out.aval.shape for equation in equations(jaxpr.jaxpr) for out in equation.outvars]
+    assert not any(shape[-2:] in ((5, 64), (32, 32)) and len(shape) > 2 for shape in shapes)
+    products = [e.outvars[0].aval.shape for e in equations(jaxpr.jaxpr) if e.primitive.name == "dot_general"]
+    assert products.count((32, 32)) == 2  # G, and what its gradient sums over the batch
+    assert products.count((16, 5, 32)) == 2  # M, and M G
+
+
+def equations(jaxpr):
+    for equation in jaxpr.eqns:
+        yield equation
+        for inner in jax.extend.core.jaxprs_in_params(equation.params):
+            yield from equations(inner)
+
+
+def test_auto_takes_the_cheapest():
+    """By multiplications: the Gram matrix above a wide example, jacfwd for a long code, the smaller side otherwise."""
+
+    def products(f, x, method):
+        jaxpr = jax.make_jaxpr(partial(frobenius_norm_squared, f, method=method))(x)
+        shapes = [e.outvars[0].aval.shape for e in equations(jaxpr.jaxpr) if e.primitive.name == "dot_general"]
+        return [shape for shape in shapes if len(shape) > 1]
+
+    for widths, expected in (((9, 5, 3), "structured"), ((3, 5, 9), "jacfwd"), ((9, 5), "structured")):
+        encode, _ = layers(widths)
+        assert products(encode, jnp.ones(widths[0]), "auto") == products(encode, jnp.ones(widths[0]), expected)
+    for widths, expected in (((9, 5, 3), "jacrev"), ((3, 5, 9), "jacfwd")):
+        after, _ = layers(widths)
+        encode = lambda x, after=after: after(jnp.sin(x))  # noqa: E731
+        assert products(encode, jnp.ones(widths[0]), "auto") == products(encode, jnp.ones(widths[0]), expected)
+
+
+@pytest.mark.slow
+def test_half_precision_is_summed_in_single():
+    encode, weights = layers((40, 30, 20))
+    own, x = partial(encode, weights=as_dtype(weights, jnp.bfloat16)), normal(1, 40).astype(jnp.bfloat16)
+    expected = reference(partial(encode, weights=as_dtype(weights, jnp.float32)), x.astype(jnp.float32))
+    for method, chunk_size in itertools.product(METHODS, (None, 3)):
+        norm = frobenius_norm_squared(own, x, method=method, chunk_size=chunk_size)
+        assert norm.dtype == jnp.float32
+        np.testing.assert_allclose(norm, expected, rtol=0.03)
+
+
+def peak(f, *arguments):
+    """Bytes of the temporary arrays of a compiled function."""
+    return jax.jit(f).lower(*arguments).compile().memory_analysis().temp_size_in_bytes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["jacfwd", "jacrev", "structured"])
+def test_memory_grows_with_the_chunk_and_not_with_the_basis(method):
+    """Value and gradient; the code is as long as an example, so that every method has one basis vector per number."""
+
+    def temporary(size, chunk_size):
+        weights = jax.ShapeDtypeStruct((size, 64), jnp.float32), jax.ShapeDtypeStruct((64, size), jnp.float32)
+
+        def mean(weights, batch):
+            encode = lambda x: jnp.tanh(jnp.tanh(x @ weights[0]) @ weights[1])  # noqa: E731
+            norm = partial(frobenius_norm_squared, encode, method=method, chunk_size=chunk_size)
+            return jnp.mean(jax.vmap(norm)(batch))
+
+        bytes_of_weights = 2 * 4 * 64 * size
+        batch = jax.ShapeDtypeStruct((4, size), jnp.float32)
+        return peak(jax.value_and_grad(mean), weights, batch), bytes_of_weights
+
+    whole, _ = temporary(512, None)
+    small, _ = temporary(512, 16)
+    double, _ = temporary(512, 32)
+    larger, weights = temporary(1024, 16)
+    assert small < 0.35 * whole
+    assert small < double < 2.2 * small
+    per_vector = 4 * 4 * 16  # bytes of one number in every example and vector of a chunk
+    assert larger - small < 6 * (weights / 2 + per_vector * 512)
+
+
+@every_method
+def test_refuses_chunks_that_are_none(method, without_type_checks):
+    for function in (jacobian, frobenius_norm_squared):
+        for chunk_size in (0, -3):
+            with pytest.raises(ValueError, match=f"chunk_size must be at least 1, or None .* got {chunk_size}"):
+                function(jnp.sin, jnp.ones(2), method=method, chunk_size=chunk_size)
+        with pytest.raises(TypeError, match=r"chunk_size must be an integer, .* got 2\.0"):
+            function(jnp.sin, jnp.ones(2), method=method, chunk_size=2.0)
+
+
+def test_refuses_what_is_not_a_function_of_one_example(without_type_checks):
+    for function in (jacobian, frobenius_norm_squared):
+        with pytest.raises(TypeError, match="x must be a floating-point array, got dtype int32"):
+            function(jnp.sin, jnp.ones(2, int))
+        with pytest.raises(TypeError, match="f must return one array, the code of one example, got tuple"):
+            function(lambda x: (x, x), jnp.ones(2))
+        with pytest.raises(TypeError, match="f must return a floating-point array, got dtype int32"):
+            function(lambda x: jnp.argmax(x).astype(jnp.int32), jnp.ones(2))
+        with pytest.raises(ValueError, match="method must be one of jacfwd, jacrev, structured, auto, got 'jacsym'"):
+            function(jnp.sin, jnp.ones(2), method="jacsym")
+
+
+KERNEL = jnp.ones((3, 3))
+
+
+@pytest.mark.parametrize(
+    ("f", "reason"),
+    [
+        (jnp.sin, "its first operation on x is sin"),
+        (lambda x: x + x @ KERNEL, "it uses x 2 times"),
+        (lambda x: KERNEL[0], "it uses x 0 times"),
+        (lambda x: x, "it uses x 0 times"),
+        (lambda x: (x.reshape(3, 1) @ x.reshape(1, 3)).sum(0), "it uses x 2 times"),
+        (lambda x: jnp.convolve(x, KERNEL[0]), "its first operation on x is .*"),
+        (lambda x: jnp.einsum("i,ij->ij", x, KERNEL), ".*"),
+    ],
+)
+def test_structured_says_why_it_does_not_apply(f, reason):
+    x = jnp.ones(3)
+    with pytest.raises(ValueError, match=f"structured needs .* but {reason}; take jacfwd, jacrev or auto"):
+        frobenius_norm_squared(f, x, method="structured")
+    with pytest.raises(NoLinearFirstLayerError):
+        split_first_layer(f, x)
+    np.testing.assert_allclose(frobenius_norm_squared(f, x, method="auto"), reference(f, x), rtol=1e-6)
+
+
+def test_a_wrong_use_of_a_number_is_not_elementwise(float64):
+    """The first unit is added to all others: their slopes alone would miss it."""
+    kernel, x = normal(0, 4, 1), normal(1, 4)
+    f = lambda x: jnp.tanh((x @ kernel)[0] + jnp.arange(3.0))  # noqa: E731
+    assert not split_first_layer(f, x).elementwise
+    for method in METHODS:
+        np.testing.assert_allclose(frobenius_norm_squared(f, x, method=method), reference(f, x), rtol=1e-12)
