@@ -1,0 +1,211 @@
+"""Train regularized autoencoders over a grid of strengths and seeds, and compare their encoders' Jacobians."""
+
+import io
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aejax import command_line
+from aejax.errors import UserError
+from aejax.study.settings import PRESETS, MethodName, Study, check, to_json
+
+if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
+    import jax
+    from rich.console import Console
+
+    from aejax.datasets.dataset import Splits
+    from aejax.study.measure import Measure
+    from aejax.study.table import Member
+
+DEFAULT = "digits"
+DESCRIPTION = f"""Train regularized autoencoders over a grid of strengths and seeds; compare their encoders' Jacobians.
+
+  jacobian_study.py                                         every method on digits
+  jacobian_study.py mnist --train-examples 10000            after Rifai et al. (2011), on a part of MNIST
+  jacobian_study.py digits --methods ae cae --seeds 3       some methods, fewer seeds
+
+The methods are the plain autoencoder (ae), weight decay, denoising autoencoders (Gaussian noise, masking) and
+contractive ones (the exact Jacobian; a random projection of it), all with one sigmoid layer, tied weights and
+cross-entropy. Each is trained as one population, all its members at once, divided among the devices.
+
+The folder written holds report.txt (each method at the strength with the least validation error, mean ± deviation over
+the seeds), grid.csv and grid.json (every setting), members.csv (every autoencoder), config.json, and figures/.
+
+Presets:
+{chr(10).join(f"  {name:10}{description}" for name, (description, _) in PRESETS.items())}
+
+The values shown below are those of the preset named before --help."""
+
+WIDTH = 152  # of the tables, which a narrower terminal wraps
+FILTERS = 12  # of every method in the figure
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where and on what to run; the result does not depend on these, but for rounding."""
+
+    study: Study = field(default_factory=Study)
+    run_dir: Path | None = None
+    """The folder to write, which must not exist yet; runs/jacobian-study-PRESET-DATE-TIME if not given."""
+    devices: int | None = None
+    """How many devices to divide the autoencoders among; all if not given."""
+
+
+def main() -> None:
+    """Parse, train, measure, and write."""
+    started = time.perf_counter()
+    options, name = _parse(sys.argv[1:])
+    study = options.study
+    run_dir = options.run_dir or Path("runs") / f"jacobian-study-{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    if run_dir.exists():
+        raise UserError(f"{run_dir}: exists already; take another --run-dir")
+    # The classifier of codes is small: on several threads, its linear algebra waits more than it computes.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+    from rich.console import Console
+
+    from aejax.study.measure import make_measure
+    from aejax.study.train import load, plain_autoencoder
+    from aejax.training.devices import choose_devices
+
+    devices = choose_devices(options.devices)
+    splits = load(study)
+    try:
+        (run_dir / "figures").mkdir(parents=True)
+        (run_dir / "config.json").write_text(to_json(study))
+    except OSError as error:
+        raise UserError(f"{run_dir}: cannot be written: {error.strerror}") from error
+
+    console = Console(highlight=False, soft_wrap=True)
+    sizes = ", ".join(f"{len(part.x):,} {split}" for split, part in zip(splits._fields, splits, strict=True))
+    where = f"{len(devices)} {devices[0].platform} device{'s' if len(devices) > 1 else ''}"
+    console.print(f"{study.dataset}: {sizes} examples; {study.units} units, {study.epochs} epochs; {where}")
+    measure = make_measure(
+        plain_autoencoder(study, splits),
+        splits,
+        input_noise=study.input_noise,
+        spectrum_examples=study.spectrum_examples,
+    )
+    members: list[Member] = []
+    for number, method in enumerate(study.methods, start=1):
+        console.print(f"[{number}/{len(study.methods)}] {method}", markup=False)
+        members += _run_method(study, method, splits, measure, devices, console)
+    _conclude(study, splits, members, run_dir, console)
+    console.print(f"{time.perf_counter() - started:.1f} s in all; the study is in {run_dir}")
+
+
+def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
+    """The options and the preset's name."""
+    preset = DEFAULT
+    if arguments and not arguments[0].startswith("-"):
+        preset, *arguments = arguments
+    if preset not in PRESETS:
+        raise UserError(f"there is no preset {preset!r}; the presets are {', '.join(PRESETS)}")
+    options = command_line.parse(
+        Options,
+        arguments,
+        default=Options(PRESETS[preset][1]),
+        program=f"jacobian_study.py [{preset}]",
+        description=DESCRIPTION,
+    )
+    check(options.study)
+    return options, preset
+
+
+def _run_method(
+    study: Study,
+    method: MethodName,
+    splits: "Splits",
+    measure: "Measure",
+    devices: "list[jax.Device]",
+    console: "Console",
+) -> "list[Member]":
+    """Train and measure all members of a method, with progress."""
+    import jax
+    import numpy as np
+
+    from aejax.study.progress import StudyProgress
+    from aejax.study.table import Member
+    from aejax.study.train import grid, train_method
+
+    places = grid(study, method)
+    with StudyProgress(console, "training", study.epochs, "epochs") as progress:
+        for trained in train_method(study, method, splits, devices):
+            progress.show(trained.epoch, f"{len(places)} autoencoders, mean loss {trained.loss:.2f}")
+    members = []
+    with StudyProgress(console, "measuring", len(places), "autoencoders") as progress:
+        for place, (strength, seed) in enumerate(places):
+            params = jax.tree.map(lambda leaf, place=place: leaf[place], trained.params)
+            measurement, curves = measure(params)
+            weights = np.asarray(params["weights"][0])
+            members.append(Member(method, strength, seed, measurement, curves, weights))
+            progress.show(place + 1, f"probe error {measurement.probe_error_percent:.2f} %")
+    return members
+
+
+def _conclude(study: Study, splits: "Splits", members: "list[Member]", run_dir: Path, console: "Console") -> None:
+    """Write tables, figures and the report, and print the report."""
+    from rich.console import Console
+
+    from aejax.study import figures
+    from aejax.study.measure import distance_to_nearest
+    from aejax.study.published import claims, comparison_table
+    from aejax.study.table import (
+        choose,
+        mean_curves,
+        member_records,
+        setting_records,
+        study_table,
+        summarize,
+        to_csv,
+    )
+
+    settings = summarize(members)
+    chosen = choose(settings)
+    curves = mean_curves(members, chosen)
+    records = setting_records(settings, chosen)
+    found = claims(chosen, curves)
+    (run_dir / "members.csv").write_text(to_csv(member_records(members)))
+    (run_dir / "grid.csv").write_text(to_csv(records))
+    (run_dir / "grid.json").write_text(
+        json.dumps({"grid": records, "claims": [claim._asdict() for claim in found]}, indent=2) + "\n"
+    )
+
+    seeds = f"{study.seeds} seeds" if study.seeds > 1 else "1 seed"
+    title = (
+        f"{study.dataset}, per test example, in nats; mean ± deviation over {seeds}; strengths chosen on validation "
+        f"data; noise of deviation {study.input_noise:g}"
+    )
+    report = Console(file=io.StringIO(), record=True, width=WIDTH, highlight=False)
+    for out in (Console(width=max(console.width, WIDTH), highlight=False, soft_wrap=True), report):
+        out.print(study_table(chosen, title=title))
+        out.print()
+        if study.dataset == "mnist":
+            against = comparison_table(chosen, title="Rifai et al. (2011), Table 1, and what was measured here")
+            out.print(against)
+            out.print()
+        out.print("What the paper of 2011 says of MNIST, and what was seen here:")
+        for claim in found:
+            out.print(f"  {'held' if claim.held else 'did not hold'}: {claim.text} ({claim.seen})", markup=False)
+    (run_dir / "report.txt").write_text(report.export_text())
+
+    first = {(member.method, member.strength): member.weights for member in members if member.seed == 0}
+    weights = {method: first[method, setting.strength] for method, setting in chosen.items()}
+    nearest = distance_to_nearest(splits.test.x[: study.spectrum_examples], splits.train.x)
+    for file, figure in {
+        "spectra": figures.spectra(curves, chosen),
+        "contraction": figures.contraction(curves, chosen, nearest=nearest),
+        "filters": figures.filters(weights, chosen, splits.train.x.shape[1:], count=FILTERS),
+        "error_against_strength": figures.error_against_strength(settings),
+    }.items():
+        figure.savefig(run_dir / "figures" / f"{file}.png", dpi=150)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

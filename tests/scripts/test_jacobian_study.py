@@ -1,0 +1,187 @@
+"""The study of Jacobians as a user runs it: its folder, its report, its refusals."""
+
+import csv
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aejax import command_line
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "jacobian_study.py"
+TINY = ("--units", "9", "--epochs", "2", "--seeds", "2", "--train-examples", "150", "--spectrum-examples", "5")
+TINY += ("--methods", "ae", "dae-gaussian", "cae", "--contractive-weights", "0", "3", "--gaussian-deviations", "0.3")
+ENVIRONMENT = os.environ | {"XLA_FLAGS": ""}  # one device, as on a user's machine
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), *arguments]
+    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A whole study, with what it printed."""
+    folder = tmp_path_factory.mktemp("study")
+    result = run(*TINY, "--run-dir", "study", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    return folder / "study", result.stdout
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.slow
+def test_the_folder_holds_all_that_it_should(finished: tuple[Path, str]) -> None:
+    folder, _ = finished
+    files = {"config.json", "members.csv", "grid.csv", "grid.json", "report.txt", "figures"}
+    assert {path.name for path in folder.iterdir()} == files
+    assert json.loads((folder / "config.json").read_text())["units"] == 9
+    members = rows(folder / "members.csv")
+    assert len(members) == 2 * (1 + 1 + 2)
+    assert all(np.isfinite(float(value)) for row in members for name, value in row.items() if name != "method")
+    assert {path.name for path in (folder / "figures").iterdir()} == {
+        "contraction.png",
+        "error_against_strength.png",
+        "filters.png",
+        "spectra.png",
+    }
+    for path in (folder / "figures").iterdir():
+        with Image.open(path) as figure:
+            assert min(figure.size) > 200
+            assert len(figure.getcolors(1 << 24)) > 10
+
+
+@pytest.mark.slow
+def test_the_tables_agree(finished: tuple[Path, str]) -> None:
+    """The grid is the members' means, each method is chosen once, and the report shows the chosen rows."""
+    folder, output = finished
+    members, grid = rows(folder / "members.csv"), rows(folder / "grid.csv")
+    for row in grid:
+        own = [m for m in members if (m["method"], m["strength"]) == (row["method"], row["strength"])]
+        norms = np.array([float(m["jacobian_norm"]) for m in own])
+        np.testing.assert_allclose(float(row["jacobian_norm"]), norms.mean())
+        np.testing.assert_allclose(float(row["jacobian_norm_deviation"]), norms.std(ddof=1))
+    chosen = [row for row in grid if row["chosen"] == "True"]
+    assert [row["method"] for row in chosen] == list(dict.fromkeys(row["method"] for row in grid))
+    report = (folder / "report.txt").read_text()
+    for row in chosen:
+        assert f"{float(row['jacobian_norm']):.3f} ± {float(row['jacobian_norm_deviation']):.3f}" in report
+    records = json.loads((folder / "grid.json").read_text())
+    assert [record["jacobian_norm"] for record in records["grid"]] == [float(row["jacobian_norm"]) for row in grid]
+    for claim in records["claims"]:
+        assert f"{'held' if claim['held'] else 'did not hold'}: {claim['text']}" in output
+    for line in report.splitlines():
+        assert line.strip() in output
+    assert "\x1b" not in output  # plain lines where there is no terminal
+
+
+@pytest.mark.slow
+def test_the_contractive_norm_is_the_lower_for_the_greater_weight(finished: tuple[Path, str]) -> None:
+    without, strong = (row for row in rows(finished[0] / "grid.csv") if row["method"] == "cae")
+    assert float(strong["jacobian_norm"]) < float(without["jacobian_norm"])
+
+
+@pytest.mark.slow
+def test_progress_and_summary_are_printed(finished: tuple[Path, str]) -> None:
+    _, output = finished
+    assert "150 train, 300 validation, 359 test examples" in output
+    assert "[3/3] cae" in output
+    assert "training: 2/2 epochs, 4 autoencoders" in output
+    assert "s in all; the study is in study" in output
+
+
+def test_help_names_the_presets(tmp_path: Path) -> None:
+    result = run("--help", cwd=tmp_path)
+    assert result.returncode == 0
+    for word in ("digits", "mnist", "--contractive-weights", "report.txt", "Rifai"):
+        assert word in result.stdout
+
+
+# --- refusals: one line that names the culprit, exit code 2, nothing written -------------------------------------
+
+
+@pytest.fixture
+def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Runs the script in this process and returns its one line of complaint."""
+    specification = importlib.util.spec_from_file_location("jacobian_study", SCRIPT)
+    assert specification is not None
+    assert specification.loader is not None
+    script = importlib.util.module_from_spec(specification)
+    monkeypatch.setitem(sys.modules, "jacobian_study", script)
+    specification.loader.exec_module(script)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # so that the script need not set it for the tests after this one
+
+    def call(*arguments: str) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        monkeypatch.setattr(sys, "argv", ["jacobian_study.py", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            command_line.run(script.main)
+        assert stop.value.code == 2
+        assert sorted(tmp_path.rglob("*")) == before
+        complaint = capsys.readouterr().err
+        assert complaint.startswith("jacobian_study.py: error: ")
+        assert complaint.count("\n") == 1
+        return complaint
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit"),
+    [
+        (["no-such-preset"], "there is no preset 'no-such-preset'; the presets are digits, mnist"),
+        (["--contractive-weights", "-1"], "contractive_weights: input should be greater than or equal to 0, got -1.0"),
+        (["--contractive-weights", "0.1", "nan"], "contractive_weights"),
+        (["--masking-amounts", "2"], "masking_amounts: input should be less than or equal to 1, got 2.0"),
+        (["--methods", "rbm"], "--methods"),
+        (["--methods"], "methods: must be at least one value, each of them once, got none"),
+        (["--methods", "ae", "ae"], "methods: must be at least one value, each of them once, got ae, ae"),
+        (["--seeds", "0"], "seeds: input should be greater than 0, got 0"),
+        (["--seeds", "none"], "--seeds"),
+        (["--batch-size", "5000"], "batch_size: must be at most the 1138 training examples, got 5000"),
+        (["--train-examples", "99999"], "train_examples: there are 1138, got 99999"),
+        (["--devices", "100"], "devices"),
+        (["--dataset", "no_such_set"], "no_such_set"),
+        (["mnist", "--data-dir", "missing"], "mnist is not prepared"),
+        (["--no-such-flag", "1"], "--no-such-flag"),
+    ],
+)
+def test_mistakes_on_the_command_line(refused, arguments: list[str], culprit: str) -> None:
+    assert culprit in refused(*arguments)
+
+
+def test_a_folder_that_exists(refused, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    assert "mine: exists already" in refused("--run-dir", "mine")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "culprit"),
+    [
+        (["--dataset", "mine.npz"], "wants values in [0, 1], and they reach from -1 to 2; scale them"),
+        (["--dataset", "mine.npy"], "mine.npy has no labels, and the study classifies codes"),
+    ],
+)
+def test_data_that_do_not_fit(refused, tmp_path: Path, arguments: list[str], culprit: str) -> None:
+    np.savez(tmp_path / "mine.npz", x=np.linspace(-1, 2, 400).reshape(100, 4), labels=np.arange(100) % 2)
+    np.save(tmp_path / "mine.npy", np.linspace(0, 1, 400).reshape(100, 4))
+    assert culprit in refused(*arguments)
+
+
+@pytest.mark.slow
+def test_training_that_diverges_names_the_member(tmp_path: Path) -> None:
+    result = run(*TINY, "--methods", "weight-decay", "--weight-decays", "0.001", "1e38", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "weight-decay with strength 1e+38 and seed 0 has a loss that is not finite" in result.stderr
+    assert result.stderr.count("\n") == 1
