@@ -24,6 +24,7 @@ _MODULES = (
     "priors",
     "sampling",
     "schedules",
+    "tables",
     "training",
 )
 

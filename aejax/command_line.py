@@ -1,11 +1,13 @@
 """The manners of every script: one clear line for a user's mistake, exit code 2; a traceback for a mistake of ours."""
 
 import contextlib
+import errno
 import io
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 import tyro
 
@@ -13,6 +15,8 @@ from aejax.errors import UserError
 
 Options = TypeVar("Options")
 INTERRUPTED = 130  # the exit code of a process ended by Ctrl-C
+PREEMPTED = 75  # of one that was asked to end by SIGTERM, and can be continued: EX_TEMPFAIL of sysexits.h
+_OUT_OF_OUR_HANDS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 
 
 def parse(
@@ -41,16 +45,57 @@ def parse(
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script's main function; a UserError becomes a line on stderr and exit code 2, Ctrl-C exit code 130."""
+    """Run a script's main function; a UserError becomes a line on stderr and exit code 2, Ctrl-C exit code 130.
+
+    So does an error of the system that no program can help: a full disk, a folder that must not be written.
+    """
+    sys.stdout = _Outliving(sys.stdout)
     try:
         main()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
-    except UserError as error:
+    except (UserError, OSError) as error:
+        if isinstance(error, OSError):
+            if error.errno not in _OUT_OF_OUR_HANDS:
+                raise
+            error = UserError(f"{error.filename or 'a file'}: {error.strerror}")
         program = sys.argv[0].rsplit("/", 1)[-1]
         print(f"{program}: error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+class _Outliving(io.TextIOBase):
+    """A stream whose reader may go (`train.py | head`) without ending the work: what follows is not shown."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._is_read = True
+
+    def write(self, text: str) -> int:
+        return self._unless_gone(lambda: self._stream.write(text)) or len(text)
+
+    def flush(self) -> None:
+        self._unless_gone(self._stream.flush)
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    def _unless_gone(self, action: Callable[[], int | None]) -> int | None:
+        if self._is_read:
+            try:
+                return action()
+            except BrokenPipeError:
+                self._is_read = False
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())  # for what the exit still flushes
+        return None
 
 
 def _one_line(box: str) -> str:
@@ -59,5 +104,7 @@ def _one_line(box: str) -> str:
     rows = [row for row in rows if not row.startswith(("╭", "╰"))]
     ends = [number for number, row in enumerate(rows) if set(row) <= {"─"}]
     message = " ".join(rows[: ends[0]] if ends else rows)
+    if unknown := re.match(r"Unrecognized options: (-.*)", message):  # without the values that followed them
+        message = "Unrecognized options: " + ", ".join(re.findall(r"-[^,\s]*[a-z][^,\s]*", unknown[1]))
     similar = re.search(r"Perhaps you meant:\n(--[\w-]+)", "\n".join(row for row in rows if set(row) - {"─"}))
     return f"{message} (perhaps you meant {similar[1]})" if similar else message

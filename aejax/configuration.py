@@ -34,7 +34,8 @@ class Data:
     """digits (comes with the package), a .npy or .npz file of your own, or the name of a TFDS image set such as
     fashion_mnist, prepared by scripts/prepare_data.py."""
     labels: str | None = None
-    """A .npy file of integer labels for a file of your own; they only color the figures."""
+    """A .npy file of integer labels for a file of your own; they color the figures, and are the conditions of a
+    conditional model."""
     data_dir: str | None = None
     """Where TFDS sets are prepared; TFDS's own default if not given."""
     validation_fraction: Fraction = 0.1
@@ -51,8 +52,9 @@ class Model:
 
     __pydantic_config__ = _STRICT
 
-    family: Literal["undercomplete", "variational"] = "variational"
-    """undercomplete: a plain autoencoder; variational: a VAE. Both can be made denoising and contractive below."""
+    family: Literal["undercomplete", "tied", "k_sparse", "variational"] = "variational"
+    """undercomplete: a plain autoencoder; tied: one whose decoder uses the encoder's weights; k_sparse: one that keeps
+    the largest entries of its code; variational: a VAE. What else the code is to be stands further below."""
     network: Literal["mlp", "conv"] = "mlp"
     """mlp: dense layers on examples of any shape; conv: convolutions with pooling on images."""
     hidden: tuple[PositiveInt, ...] = (200,)
@@ -60,21 +62,77 @@ class Model:
     code_size: PositiveInt | None = 20
     """Length of the code. None, for conv only: the code is the last block's feature map."""
     activation: Literal["relu", "tanh", "sigmoid", "elu", "gelu", "silu", "softplus"] = "relu"
-    """After every hidden layer."""
-    loss: Literal["squared_error", "absolute_error", "binary_cross_entropy"] = "squared_error"
-    """undercomplete: the reconstruction loss, summed over features."""
-    likelihood: Literal["bernoulli", "gaussian"] = "bernoulli"
-    """variational: what the decoder's output means; bernoulli wants data in [0, 1]."""
+    """After every hidden layer; tied: after the code too."""
+    code_activation: Literal["none", "relu", "sigmoid", "tanh"] = "none"
+    """undercomplete and k_sparse: after the code."""
+    active_entries: PositiveInt = 10
+    """k_sparse: how many entries of a code are kept."""
+    conditional: bool = False
+    """Tell encoder and decoder the class of every example, from the data's labels."""
+    loss: Literal["squared_error", "absolute_error", "huber", "binary_cross_entropy", "structural_dissimilarity"] = (
+        "squared_error"
+    )
+    """All but variational: the reconstruction loss, summed over features."""
+    likelihood: Literal[
+        "bernoulli",
+        "continuous_bernoulli",
+        "gaussian",
+        "gaussian_with_global_variance",
+        "gaussian_with_predicted_variance",
+        "laplace",
+        "poisson",
+        "beta",
+    ] = "bernoulli"
+    """variational: what the decoder's output means; bernoulli wants data in [0, 1], poisson counts."""
     likelihood_variance: PositiveFloat = 1.0
-    """variational: the fixed variance of a gaussian likelihood."""
-    beta: NonNegativeFloat = 1.0
-    """variational: weight of the KL divergence; 1 is the evidence lower bound."""
-    corruption: Literal["none", "salt_and_pepper", "gaussian_noise", "masking"] = "none"
+    """variational: the fixed variance of a gaussian or laplace likelihood."""
+
+
+@dataclass(frozen=True)
+class Regularization:
+    """What the code is to be besides short; all of it can be combined where it makes sense."""
+
+    __pydantic_config__ = _STRICT
+
+    corruption: Literal["none", "salt_and_pepper", "gaussian_noise", "masking", "gaussian_blur"] = "none"
     """denoising: how the input is corrupted; the loss is taken against the clean example."""
     corruption_level: NonNegativeFloat = 0.1
-    """denoising: the fraction of entries replaced, or the standard deviation of gaussian_noise."""
+    """denoising: the fraction of entries replaced, or the standard deviation of gaussian_noise (in the data's unit) or
+    of gaussian_blur (in pixels)."""
     contractive_weight: NonNegativeFloat = 0.0
     """contractive: weight of the squared Frobenius norm of the encoder's exact Jacobian; 0 leaves it out."""
+    contractive_projections: PositiveInt | None = None
+    """contractive: estimate that norm from so many random projections; None computes it exactly."""
+    higher_order_weight: NonNegativeFloat = 0.0
+    """contractive: weight of how much the Jacobian changes under Gaussian noise (CAE+H); 0 leaves it out."""
+    higher_order_noise: PositiveFloat = 0.1
+    """contractive: standard deviation of that noise."""
+    sparse_weight: NonNegativeFloat = 0.0
+    """sparse: weight of the absolute values of the code; 0 leaves it out."""
+    sparse_kl_weight: NonNegativeFloat = 0.0
+    """sparse: weight of the divergence of each unit's mean activation from the target; wants a sigmoid code."""
+    target_activation: Fraction = 0.05
+    """sparse: the target, rho, of sparse_kl_weight."""
+    beta: NonNegativeFloat = 1.0
+    """variational: weight of the KL divergence; 1 is the evidence lower bound."""
+    beta_schedule: Literal["constant", "linear", "cyclical"] = "constant"
+    """variational: linear warms beta up from 0, cyclical does so several times."""
+    beta_steps: PositiveInt = 1000
+    """variational: steps of the warm-up, or of each cycle."""
+    beta_cycles: PositiveInt = 4
+    """variational: cycles of the cyclical schedule."""
+    free_bits: NonNegativeFloat = 0.0
+    """variational: nats per unit of the code below which its divergence is not pressed."""
+    prior: Literal["normal", "mixture", "vamp"] = "normal"
+    """variational: mixture and vamp (VampPrior) learn a prior of several components."""
+    prior_components: PositiveInt = 10
+    """variational: the components of such a prior."""
+    importance_samples: PositiveInt | None = None
+    """variational: codes per example of the importance weighted bound (IWAE), which takes the place of the loss."""
+    mmd_weight: NonNegativeFloat = 0.0
+    """Weight of the maximum mean discrepancy of codes and prior (InfoVAE, WAE); 0 leaves it out."""
+    total_correlation_weight: NonNegativeFloat = 0.0
+    """variational: weight of the total correlation of the code, on top of its part in beta; 0 leaves it out."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +183,7 @@ class Experiment:
 
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
+    regularization: Regularization = field(default_factory=Regularization)
     optimization: Optimization = field(default_factory=Optimization)
     training: Training = field(default_factory=Training)
 
@@ -161,7 +220,7 @@ def _parse(text: str | bytes) -> Experiment:
         experiment = _adapter().validate_json(text)
     except ValidationError as error:
         raise UserError(_first_fault(error)) from error
-    _check_family(experiment.model)
+    _check_combination(experiment.model, experiment.regularization)
     return experiment
 
 
@@ -188,21 +247,60 @@ def _first_fault(error: ValidationError) -> str:
     return f"{knob}: {message}{got}" if knob else message
 
 
-_KNOBS_OF_FAMILY = {
-    "undercomplete": ("loss",),
-    "variational": ("likelihood", "likelihood_variance", "beta"),
+_VARIATIONAL_KNOBS = (
+    *("likelihood", "likelihood_variance", "beta", "beta_schedule", "beta_steps", "beta_cycles"),
+    *("free_bits", "prior", "prior_components", "importance_samples", "total_correlation_weight"),
+)
+# a knob, the one that makes use of it, and the values of that one with which it does
+_USES = [
+    *((knob, "family", ("variational",)) for knob in _VARIATIONAL_KNOBS),
+    ("loss", "family", ("undercomplete", "tied", "k_sparse")),
+    ("code_activation", "family", ("undercomplete", "k_sparse")),
+    ("active_entries", "family", ("k_sparse",)),
+    ("likelihood_variance", "likelihood", ("gaussian", "laplace")),
+    ("corruption_level", "corruption", ("salt_and_pepper", "gaussian_noise", "masking", "gaussian_blur")),
+    ("beta_steps", "beta_schedule", ("linear", "cyclical")),
+    ("beta_cycles", "beta_schedule", ("cyclical",)),
+    ("prior_components", "prior", ("mixture", "vamp")),
+]
+_WEIGHED = {
+    "contractive_projections": "contractive_weight",
+    "higher_order_noise": "higher_order_weight",
+    "target_activation": "sparse_kl_weight",
 }
 
 
-def _check_family(model: Model) -> None:
-    plain = Model()
-    for family, knobs in _KNOBS_OF_FAMILY.items():
-        for knob in knobs:
-            if model.family != family and getattr(model, knob) != getattr(plain, knob):
-                raise UserError(f"{knob}: belongs to the family {family}, and the family is {model.family}")
+def _check_combination(model: Model, regularization: Regularization) -> None:
+    """Refuse a value that would have no effect, and what no network can do."""
+    values = dataclasses.asdict(model) | dataclasses.asdict(regularization)
+    defaults = dataclasses.asdict(Model()) | dataclasses.asdict(Regularization())
+    changed = {knob for knob, value in values.items() if value != defaults[knob]}
+    for knob, user, wanted in _USES:
+        if knob in changed and values[user] not in wanted:
+            raise UserError(f"{knob}: goes with {user} {' or '.join(wanted)}, and the {user} is {values[user]}")
+    for knob, weight in _WEIGHED.items():
+        if knob in changed and not values[weight]:
+            raise UserError(f"{knob}: goes with a {weight} above 0")
     if model.code_size is None and model.network == "mlp":
         raise UserError("code_size: an mlp needs one; None is for conv")
     if not model.hidden and model.network == "conv":
         raise UserError("hidden: a conv network needs at least one block")
-    if model.corruption in ("salt_and_pepper", "masking") and model.corruption_level > 1:
-        raise UserError(f"corruption_level: a fraction is between 0 and 1, got {model.corruption_level}")
+    if model.family == "tied" and model.network == "conv":
+        raise UserError("network: tied weights are those of dense layers, mlp, not conv")
+    if regularization.corruption in ("salt_and_pepper", "masking") and regularization.corruption_level > 1:
+        raise UserError(f"corruption_level: a fraction is between 0 and 1, got {regularization.corruption_level}")
+    if model.family == "k_sparse" and model.code_size is not None and model.active_entries > model.code_size:
+        raise UserError(f"active_entries: must be at most the code_size, {model.code_size}, got {model.active_entries}")
+    is_sigmoid = (model.activation if model.family == "tied" else model.code_activation) == "sigmoid"
+    if regularization.sparse_kl_weight and model.family in ("undercomplete", "tied") and not is_sigmoid:
+        knob = "activation" if model.family == "tied" else "code_activation"
+        raise UserError(f"sparse_kl_weight: wants codes between 0 and 1: take {knob} sigmoid")
+    if regularization.higher_order_weight and "relu" in (model.activation, model.code_activation):
+        raise UserError(
+            "higher_order_weight: wants a smooth activation, such as tanh or softplus: the gradient does not see how "
+            "the kinks of relu move"
+        )
+    if regularization.contractive_projections is not None and regularization.higher_order_weight:
+        raise UserError("contractive_projections: the higher-order term is exact: leave one of the two out")
+    if model.code_size is None and (regularization.mmd_weight or regularization.total_correlation_weight):
+        raise UserError("mmd_weight and total_correlation_weight: want a code that is a vector: give a code_size")

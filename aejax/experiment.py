@@ -1,23 +1,56 @@
 """From an experiment's configuration to its data, its autoencoder and its optimizer."""
 
+import math
+import re
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
-from aejax import autoencoders, corruption, losses
-from aejax.autoencoders import Autoencoder
-from aejax.configuration import Data, Experiment, Model
+from aejax import autoencoders, corruption, likelihoods, losses, priors, schedules
+from aejax.autoencoders import Autoencoder, Examples
+from aejax.configuration import Data, Experiment, Model, Regularization
 from aejax.datasets.arrays import SUFFIXES, load_arrays
-from aejax.datasets.dataset import Splits, split
+from aejax.datasets.dataset import Dataset, Splits, split
 from aejax.datasets.digits import load_digits
 from aejax.datasets.tfds import load_tfds
 from aejax.errors import UserError
-from aejax.likelihoods import bernoulli, gaussian
-from aejax.networks import MLP, ConvDecoder, ConvEncoder
+from aejax.likelihoods import Likelihood, check_support
+from aejax.networks import MLP, ConvDecoder, ConvEncoder, followed_by, with_global_log_variance
 from aejax.networks.network import SupportsInitApply
+from aejax.training.devices import AXIS
+
+ACTIVATIONS = {name: getattr(jax.nn, name) for name in ("relu", "sigmoid", "elu", "gelu", "silu", "softplus")}
+ACTIVATIONS["tanh"] = jnp.tanh
+_KNOB_OF_PART = {
+    "conditional": "--conditional",
+    "contractive": "--contractive-weight",
+    "importance_weighted": "--importance-samples",
+    "mmd_regularized": "--mmd-weight",
+    "sparse": "--sparse-weight",
+    "sparse_kl": "--sparse-kl-weight",
+    "total_correlation_penalized": "--total-correlation-weight",
+    "beta": "--beta",
+    "free_bits": "--free-bits",
+    "vamp_prior": "--prior vamp",
+    "k_sparse": "--family k_sparse",
+    "tied": "--family tied",
+    "variational": "--family variational",
+}
+LOSSES = {
+    loss.__name__: loss
+    for loss in (
+        losses.squared_error,
+        losses.absolute_error,
+        losses.huber,
+        losses.binary_cross_entropy,
+        losses.structural_dissimilarity,
+    )
+}
 
 
 def load_splits(data: Data) -> Splits:
@@ -44,48 +77,184 @@ def load_splits(data: Data) -> Splits:
     return Splits(*split(dataset, fractions=fractions, seed=data.split_seed))
 
 
-def build_autoencoder(model: Model, shape: tuple[int, ...]) -> Autoencoder:
-    """The autoencoder that a configuration names, for examples of this shape."""
-    encoder, decoder = _build_networks(model, shape)
+def locate(data: Data) -> Data:
+    """The same data with the files of the user by their whole paths, so that a run can be continued from anywhere."""
+    dataset = str(Path(data.dataset).absolute()) if Path(data.dataset).suffix in SUFFIXES else data.dataset
+    return replace(data, dataset=dataset, labels=None if data.labels is None else str(Path(data.labels).absolute()))
+
+
+def build_autoencoder(experiment: Experiment, train: Dataset) -> Autoencoder:
+    """The autoencoder that a configuration names, for examples like these; UserError where it cannot be."""
+    model = experiment.model
+    if model.loss == "structural_dissimilarity" and (train.x.ndim not in (3, 4) or min(train.x.shape[1:3]) < 7):
+        raise UserError(f"loss: structural_dissimilarity takes images from 7x7 on, an example has {train.x.shape[1:]}")
+    if experiment.regularization.corruption == "gaussian_blur" and train.x.ndim not in (3, 4):
+        raise UserError(f"corruption: gaussian_blur takes images, an example has shape {train.x.shape[1:]}")
+    try:
+        return _regularized(_base(experiment, train), experiment, train)
+    except ValueError as error:  # constructors that do not go together
+        message = str(error)
+        for part, knob in _KNOB_OF_PART.items():
+            message = re.sub(rf"\b{part}\b", knob, message)
+        raise UserError(message) from error
+
+
+def _base(experiment: Experiment, train: Dataset) -> Autoencoder:
+    model, regularization = experiment.model, experiment.regularization
+    shape = train.x.shape[1:]
+    if model.family == "tied":
+        assert model.code_size is not None  # configuration.check has seen to it
+        widths, activation = (*model.hidden, model.code_size), ACTIVATIONS[model.activation]
+        return autoencoders.tied(shape, widths, activation=activation, loss=LOSSES[model.loss])
     if model.family == "variational":
-        likelihood = bernoulli() if model.likelihood == "bernoulli" else gaussian(variance=model.likelihood_variance)
-        autoencoder = autoencoders.variational(encoder, decoder, beta=model.beta, likelihood=likelihood)
-    else:
-        autoencoder = autoencoders.undercomplete(encoder, decoder, loss=getattr(losses, model.loss))
-    if model.contractive_weight:
-        autoencoder = autoencoders.contractive(autoencoder, weight=model.contractive_weight)
-    if (corrupt := build_corruption(model)) is not None:
+        likelihood = build_likelihood(model)
+        return autoencoders.variational(
+            *_networks(model, shape, likelihood),
+            beta=_beta(regularization),
+            likelihood=likelihood,
+            prior=_prior(regularization, train.x),
+            free_bits=regularization.free_bits,
+            axis_name=AXIS,
+        )
+    encoder, decoder = _networks(model, shape)
+    if model.family == "k_sparse":
+        return autoencoders.k_sparse(encoder, decoder, k=model.active_entries, loss=LOSSES[model.loss])
+    return autoencoders.undercomplete(encoder, decoder, loss=LOSSES[model.loss])
+
+
+def _regularized(autoencoder: Autoencoder, experiment: Experiment, train: Dataset) -> Autoencoder:
+    terms = experiment.regularization
+    if experiment.model.conditional:
+        autoencoder = autoencoders.conditional(autoencoder, classes=_classes(train.labels))
+    if terms.importance_samples is not None:
+        autoencoder = autoencoders.importance_weighted(autoencoder, samples=terms.importance_samples)
+    if terms.contractive_projections is not None:
+        autoencoder = autoencoders.contractive_by_projections(
+            autoencoder, weight=terms.contractive_weight, num_projections=terms.contractive_projections
+        )
+    elif terms.contractive_weight or terms.higher_order_weight:
+        autoencoder = autoencoders.contractive(
+            autoencoder,
+            weight=terms.contractive_weight,
+            method="auto",
+            higher_order_weight=terms.higher_order_weight,
+            higher_order_standard_deviation=terms.higher_order_noise,
+        )
+    if terms.sparse_weight:
+        autoencoder = autoencoders.sparse(autoencoder, weight=terms.sparse_weight)
+    if terms.sparse_kl_weight:
+        autoencoder = autoencoders.sparse_kl(
+            autoencoder, weight=terms.sparse_kl_weight, rho=terms.target_activation, axis_name=AXIS
+        )
+    if terms.mmd_weight:
+        autoencoder = autoencoders.mmd_regularized(autoencoder, weight=terms.mmd_weight, axis_name=AXIS)
+    if terms.total_correlation_weight:
+        autoencoder = autoencoders.total_correlation_penalized(
+            autoencoder, weight=terms.total_correlation_weight, examples=len(train.x), axis_name=AXIS
+        )
+    if (corrupt := build_corruption(terms, train)) is not None:
         autoencoder = autoencoders.denoising(autoencoder, corrupt=corrupt)
     return autoencoder
 
 
-def build_corruption(model: Model) -> corruption.Corruption | None:
-    """The corruption `(key, x) -> corrupted` that a configuration names, if any."""
-    if model.corruption == "none":
+def build_likelihood(model: Model) -> Likelihood:
+    """The likelihood that a configuration names."""
+    if model.likelihood == "gaussian":
+        return likelihoods.gaussian(variance=model.likelihood_variance)
+    if model.likelihood == "laplace":
+        return likelihoods.laplace(scale=math.sqrt(model.likelihood_variance / 2))
+    if model.likelihood == "gaussian_with_global_variance":  # which the decoder learns
+        return likelihoods.gaussian_with_predicted_variance()
+    return getattr(likelihoods, model.likelihood)()
+
+
+def build_corruption(regularization: Regularization, train: Dataset) -> corruption.Corruption | None:
+    """The corruption `(key, x) -> corrupted` that a configuration names, if any; pepper and salt are the extremes."""
+    name, level = regularization.corruption, regularization.corruption_level
+    if name == "none":
         return None
-    if model.corruption == "gaussian_noise":
-        return partial(corruption.gaussian_noise, standard_deviation=model.corruption_level)
-    return partial(getattr(corruption, model.corruption), amount=model.corruption_level)
+    if name == "salt_and_pepper":
+        low, high = float(train.x.min()), float(train.x.max())
+        return partial(corruption.salt_and_pepper, amount=level, low=low, high=high)
+    knob = "standard_deviation" if name.startswith("gaussian") else "amount"
+    return partial(getattr(corruption, name), **{knob: level})
 
 
-def _build_networks(model: Model, shape: tuple[int, ...]) -> tuple[SupportsInitApply, SupportsInitApply]:
-    activation = getattr(jax.nn, model.activation) if model.activation != "tanh" else jax.numpy.tanh
-    moments = 2 if model.family == "variational" else 1  # a variational encoder returns a mean and a log-variance
+def bounds_of_code(model: Model) -> tuple[float, float] | None:
+    """The least and the greatest value that the code's activation can take, if it is bounded."""
+    activation = model.activation if model.family == "tied" else model.code_activation
+    return {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}.get(activation)
+
+
+def conditions_of(model: Model, dataset: Dataset) -> tuple[np.ndarray, ...]:
+    """The condition of every example as one array, if the model has conditions; UserError where labels are missing."""
+    if not model.conditional:
+        return ()
+    _classes(dataset.labels)
+    assert dataset.labels is not None
+    return (dataset.labels,)
+
+
+def as_examples(model: Model, dataset: Dataset) -> Examples:
+    """A part of the data as training and evaluation take it."""
+    return Examples(jnp.asarray(dataset.x), None, *map(jnp.asarray, conditions_of(model, dataset)))
+
+
+def _classes(labels: np.ndarray | None) -> int:
+    if labels is None:
+        raise UserError("conditional: the data have no labels; give them by --labels, or in the .npz file")
+    if labels.min() < 0 or labels.max() < 1:
+        raise UserError(f"conditional: labels must be classes from 0 on, got {labels.min()} to {labels.max()}")
+    return int(labels.max()) + 1
+
+
+def _beta(regularization: Regularization) -> float | schedules.Schedule:
+    beta, steps = regularization.beta, regularization.beta_steps
+    if regularization.beta_schedule == "linear":
+        return schedules.linear_warm_up(steps, end=beta)
+    if regularization.beta_schedule == "cyclical":
+        return schedules.cyclical_warm_up(steps, cycles=regularization.beta_cycles, end=beta)
+    return beta
+
+
+def _prior(regularization: Regularization, train_x: np.ndarray) -> priors.Prior | priors.LearnedPrior:
+    components = regularization.prior_components
+    if regularization.prior == "vamp":
+        if components > len(train_x):
+            raise UserError(f"prior_components: at most the {len(train_x)} training examples, got {components}")
+        return priors.vamp_prior(jnp.asarray(train_x[:components]))  # their order is one of files, their values change
+    return priors.mixture_prior(components) if regularization.prior == "mixture" else priors.standard_normal()
+
+
+def _networks(
+    model: Model, shape: tuple[int, ...], likelihood: Likelihood | None = None
+) -> tuple[SupportsInitApply, SupportsInitApply]:
+    """Encoder and decoder; of a variational autoencoder, for the posterior's two moments and for the likelihood."""
+    activation = ACTIVATIONS[model.activation]
+    moments = 1 if likelihood is None else 2
     code_size = None if model.code_size is None else moments * model.code_size
+    has_global_variance = model.family == "variational" and model.likelihood == "gaussian_with_global_variance"
+    output_shape = shape
+    if likelihood is not None and not has_global_variance:
+        output_shape = likelihoods.parameter_shape(likelihood, shape)
+    encoder: SupportsInitApply
+    decoder: SupportsInitApply
     if model.network == "mlp":
         assert code_size is not None  # configuration.check has seen to it
-        return (
-            MLP((code_size,), model.hidden, activation),
-            MLP(shape, model.hidden[::-1], activation),
-        )
-    if len(shape) not in (2, 3):
-        raise UserError(f"network: conv takes images (H, W) or (H, W, C), and an example has shape {shape}; use mlp")
-    if code_size is None and model.hidden[-1] % moments:
-        raise UserError(f"hidden: the last block of a variational encoder needs even channels, got {model.hidden[-1]}")
-    return (
-        ConvEncoder(model.hidden, code_size, activation),
-        ConvDecoder(shape, model.hidden[::-1], activation),
-    )
+        encoder = MLP((code_size,), model.hidden, activation)
+        decoder = MLP(output_shape, model.hidden[::-1], activation)
+    else:
+        if len(shape) not in (2, 3):
+            raise UserError(f"network: conv takes images (H, W) or (H, W, C), an example has shape {shape}; use mlp")
+        if code_size is None and model.hidden[-1] % moments:
+            raise UserError(f"hidden: the last block of a variational encoder needs even channels, {model.hidden[-1]}")
+        channels = math.prod(output_shape[2:])
+        encoder = ConvEncoder(model.hidden, code_size, activation)
+        decoder = ConvDecoder((*shape[:2], channels), model.hidden[::-1], activation)
+        decoder = followed_by(decoder, lambda output: output.reshape(output_shape))
+    if model.code_activation != "none":
+        encoder = followed_by(encoder, ACTIVATIONS[model.code_activation])
+    return encoder, with_global_log_variance(decoder) if has_global_variance else decoder
 
 
 def build_optimizer(experiment: Experiment, training_examples: int) -> optax.GradientTransformation:
@@ -107,14 +276,11 @@ def build_optimizer(experiment: Experiment, training_examples: int) -> optax.Gra
 
 def check_data(model: Model, splits: Splits, dataset: str) -> None:
     """Raise UserError where examples lie outside what the loss or the likelihood can explain."""
-    name = model.likelihood if model.family == "variational" else model.loss
-    if name not in ("bernoulli", "binary_cross_entropy"):
+    if model.family == "variational":
+        likelihood, knob = build_likelihood(model), "likelihood gaussian"
+    elif model.loss == "binary_cross_entropy":
+        likelihood, knob = likelihoods.bernoulli()._replace(name=model.loss), "loss squared_error"
+    else:
         return
     for part in splits:
-        low, high = float(np.min(part.x)), float(np.max(part.x))
-        if low < 0 or high > 1:
-            knob = "likelihood gaussian" if model.family == "variational" else "loss squared_error"
-            raise UserError(
-                f"{dataset}: {name} wants values in [0, 1], and they reach from {low:g} to {high:g}; "
-                f"scale them, or take --{knob}"
-            )
+        check_support(likelihood, part.x, dataset, advice=f"scale them, or take --{knob}")

@@ -81,13 +81,20 @@ def reconstructions(rows: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
-def samples(examples: np.ndarray, *, limits: tuple[float, float], title: str) -> Figure:
-    """Examples (n, ...) in a square grid, on the scale of the data, whose least and greatest value are `limits`."""
-    side = math.ceil(math.sqrt(len(examples)))
-    lines = math.ceil(len(examples) / side)
-    figure = Figure(figsize=(0.75 * side, 0.75 * lines + 0.4), layout="constrained")
+def samples(examples: np.ndarray, *, limits: tuple[float, float], title: str, columns: int | None = None) -> Figure:
+    """Examples (n, ...) in a grid, on the scale of the data, whose least and greatest value are `limits`.
+
+    Args:
+      examples: in the order of reading.
+      limits: of the gray values.
+      title: above the grid.
+      columns: of the grid; square if not given.
+    """
+    columns = columns or math.ceil(math.sqrt(len(examples)))
+    lines = math.ceil(len(examples) / columns)
+    figure = Figure(figsize=(0.75 * columns, 0.75 * lines + 0.4), layout="constrained")
     figure.suptitle(title, fontsize=11)
-    for axes, example in zip(figure.subplots(lines, side, squeeze=False).flat, examples, strict=False):
+    for axes, example in zip(figure.subplots(lines, columns, squeeze=False).flat, examples, strict=False):
         _draw(axes, example, *limits)
     return figure
 
@@ -132,6 +139,23 @@ def latent_space(codes: np.ndarray, labels: np.ndarray | None = None) -> Figure:
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])
     _clean(axes)
+    return figure
+
+
+def kl_per_unit(divergences: np.ndarray, *, title: str = "what each unit of the code tells") -> Figure:
+    """The divergence of each unit (K,) from the prior, in nats, in falling order; those near 0 are not used."""
+    figure = Figure(figsize=(6.4, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    order = np.argsort(-divergences)
+    places = np.arange(len(divergences))
+    axes.bar(places, divergences[order], color=_TRAIN, width=0.8)
+    if len(places) <= 40:
+        axes.set_xticks(places, [str(unit + 1) for unit in order])
+    axes.set_xlabel("unit of the code")
+    axes.set_ylabel("KL(q(z|x) ‖ p(z)), nats")
+    axes.set_title(title, loc="left", fontsize=11)
+    _clean(axes)
+    axes.grid(visible=False, axis="x")
     return figure
 
 

@@ -1,24 +1,105 @@
 """The named experiments of `scripts/train.py`, each with its source and what to expect of it."""
 
-from aejax.configuration import Data, Experiment, Model, Optimization, Training
+from dataclasses import replace
+
+from aejax.configuration import Data, Experiment, Model, Optimization, Regularization, Training
 
 DEFAULT = "digits-vae"
 
+
+def _on_digits(
+    model: Model, regularization: Regularization | None = None, *, epochs: int = 200, learning_rate: float = 3e-3
+) -> Experiment:
+    return Experiment(
+        model=model,
+        regularization=regularization or Regularization(),
+        optimization=Optimization(learning_rate=learning_rate, schedule="cosine"),
+        training=Training(batch_size=64, epochs=epochs, patience=50, checkpoint_every=20),
+    )
+
+
+_AUTOENCODER = Model(family="undercomplete", hidden=(256,), code_size=10)
+_VAE = Model(family="variational", hidden=(256,), code_size=10)
+# one layer of logistic units with tied weights, after S. Rifai et al. (2011), Contractive Auto-Encoders, section 5
+_ONE_LAYER = Model(family="tied", hidden=(), code_size=200, activation="sigmoid", loss="binary_cross_entropy")
+_OVERCOMPLETE = Model(family="undercomplete", hidden=(), code_size=128, code_activation="relu")
+
 PRESETS: dict[str, tuple[str, Experiment]] = {
-    "digits-vae": (
-        "variational autoencoder on 8x8 handwritten digits; under a minute on two cores",
-        Experiment(
-            model=Model(family="variational", hidden=(256,), code_size=10),
-            optimization=Optimization(learning_rate=3e-3, schedule="cosine"),
-            training=Training(batch_size=64, epochs=300, patience=50, checkpoint_every=20),
+    "digits-vae": ("variational, 8x8 handwritten digits; under a minute on two cores", _on_digits(_VAE, epochs=300)),
+    "digits-ae": ("undercomplete, 10 numbers for 64 pixels", _on_digits(_AUTOENCODER)),
+    "digits-linear": (
+        "linear and undercomplete: what PCA finds, learned",
+        _on_digits(Model(family="undercomplete", hidden=(), code_size=8), learning_rate=1e-2),
+    ),
+    "digits-deep": (
+        "undercomplete with three hidden layers on either side",
+        _on_digits(Model(family="undercomplete", hidden=(256, 128, 64), code_size=10), learning_rate=1e-3),
+    ),
+    "digits-conv": (
+        "undercomplete, convolutional",
+        _on_digits(Model(family="undercomplete", network="conv", hidden=(16, 8), code_size=10), epochs=40),
+    ),
+    "digits-tied": ("tied weights, one layer of 200 logistic units", _on_digits(_ONE_LAYER)),
+    "digits-sparse": (
+        "sparse by L1, 128 units for 64 pixels",
+        _on_digits(_OVERCOMPLETE, Regularization(sparse_weight=0.1)),
+    ),
+    "digits-sparse-kl": (
+        "sparse by KL to a mean activation of 0.05, 128 logistic units",
+        _on_digits(replace(_OVERCOMPLETE, code_activation="sigmoid"), Regularization(sparse_kl_weight=0.2)),
+    ),
+    "digits-k-sparse": (
+        "k-sparse, the 10 largest of 128 linear units",
+        _on_digits(Model(family="k_sparse", hidden=(), code_size=128, active_entries=10)),
+    ),
+    "digits-contractive": (
+        "contractive by the exact Jacobian, tied weights",
+        _on_digits(_ONE_LAYER, Regularization(contractive_weight=0.1)),
+    ),
+    "digits-contractive-h": (
+        "contractive with the higher-order term, CAE+H",
+        _on_digits(
+            replace(_ONE_LAYER, code_size=100),
+            Regularization(contractive_weight=0.1, higher_order_weight=0.1, higher_order_noise=0.1),
+            epochs=60,
         ),
     ),
-    "digits-ae": (
-        "undercomplete autoencoder on 8x8 handwritten digits, squared error",
-        Experiment(
-            model=Model(family="undercomplete", hidden=(256,), code_size=10),
-            training=Training(batch_size=64, epochs=300, patience=30, checkpoint_every=20),
+    "digits-denoise": (
+        "denoising, a third of the pixels masked",
+        _on_digits(_AUTOENCODER, Regularization(corruption="masking", corruption_level=0.33)),
+    ),
+    "digits-beta-vae": (
+        "variational with beta 4, warmed up, and a narrow Gaussian likelihood",
+        _on_digits(
+            replace(_VAE, likelihood="gaussian", likelihood_variance=0.02),
+            Regularization(beta=4.0, beta_schedule="linear"),
         ),
+    ),
+    "digits-free-bits": ("variational with half a nat free per unit", _on_digits(_VAE, Regularization(free_bits=0.5))),
+    "digits-mixture-vae": (
+        "variational with a learned mixture of 10 Gaussians as prior",
+        _on_digits(_VAE, Regularization(prior="mixture")),
+    ),
+    "digits-vamp-vae": (
+        "variational with the VampPrior, 50 pseudo-inputs",
+        _on_digits(_VAE, Regularization(prior="vamp", prior_components=50), epochs=100),
+    ),
+    "digits-conditional": (
+        "variational and told the class, which it then generates on request",
+        _on_digits(replace(_VAE, conditional=True)),
+    ),
+    "digits-iwae": (
+        "importance weighted bound with 10 samples",
+        _on_digits(_VAE, Regularization(importance_samples=10), epochs=60),
+    ),
+    "digits-infovae": ("variational with maximum mean discrepancy", _on_digits(_VAE, Regularization(mmd_weight=100.0))),
+    "digits-wae": (
+        "Wasserstein: undercomplete, its codes made normal by maximum mean discrepancy",
+        _on_digits(_AUTOENCODER, Regularization(mmd_weight=10.0)),
+    ),
+    "digits-tcvae": (
+        "variational with total correlation, beta-TCVAE",
+        _on_digits(_VAE, Regularization(total_correlation_weight=3.0)),
     ),
     # After the denoising example of the Keras blog (F. Chollet, 2016, Building Autoencoders in Keras), with its
     # 64-32-16 channels and 10 % of the pixels replaced; the unprocessed test images have a squared error of 32.8
@@ -33,9 +114,8 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
                 hidden=(64, 32, 16),
                 code_size=None,
                 loss="binary_cross_entropy",
-                corruption="salt_and_pepper",
-                corruption_level=0.1,
             ),
+            regularization=Regularization(corruption="salt_and_pepper", corruption_level=0.1),
             training=Training(batch_size=128, epochs=100, patience=10),
         ),
     ),

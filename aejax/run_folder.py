@@ -1,4 +1,4 @@
-"""The folder that a run leaves behind: config.json, metrics.jsonl, events/, checkpoints/, figures/."""
+"""The folder that a run leaves behind: config.json, data.sha256, metrics.jsonl, events/, checkpoints/, figures/."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ from aejax.configuration import Experiment, differences, from_json, to_json
 from aejax.errors import UserError
 from aejax.training.checkpoints import Checkpoints
 
+_CONFIG, _DATA = "config.json", "data.sha256"
 Record = dict[str, Any]  # step, epoch, and means named train/..., validation/... and test/...
 
 
@@ -27,15 +28,16 @@ class RunFolder:
         self._events: SummaryWriter | None = None
 
     @classmethod
-    def create(cls, path: Path, experiment: Experiment) -> "RunFolder":
+    def create(cls, path: Path, experiment: Experiment, data_fingerprint: str) -> "RunFolder":
         """Make the folder of a new run; UserError where something of that name exists."""
         check_absent(path)
         try:
             path.mkdir(parents=True)
-            (path / "config.json").write_text(to_json(experiment))
+            (path / _CONFIG).write_text(to_json(experiment))
+            (path / _DATA).write_text(data_fingerprint + "\n")
+            return cls(path, experiment)
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from error
-        return cls(path, experiment)
 
     @classmethod
     def resume(cls, path: Path) -> "RunFolder":
@@ -45,8 +47,14 @@ class RunFolder:
             raise UserError(f"{path}: cannot be resumed, it has no checkpoints")
         run = cls(path, experiment)
         if changed := differences(run.checkpoints.experiment(), experiment):
-            raise UserError(f"{path / 'config.json'}: does not match the checkpoints: {_list_changes(changed)}")
+            raise UserError(f"{path / _CONFIG}: does not match the checkpoints: {_list_changes(changed)}")
         return run
+
+    def check_data(self, data_fingerprint: str, dataset: str) -> None:
+        """Raise UserError where the data are not those that the run was begun with."""
+        saved = self.path / _DATA
+        if saved.exists() and saved.read_text().strip() != data_fingerprint:
+            raise UserError(f"{dataset}: is not what {self.path} was begun with: examples or labels have changed")
 
     def records(self) -> list[Record]:
         """Every record written so far, in order; a last line that was cut off is left out."""
@@ -98,7 +106,7 @@ def check_absent(path: Path) -> None:
 
 def read_experiment(path: Path) -> Experiment:
     """The experiment of a run folder; UserError where the folder is no run."""
-    config = path / "config.json"
+    config = path / _CONFIG
     try:
         return from_json(config.read_bytes(), name=str(config))
     except OSError as error:

@@ -1,6 +1,9 @@
 """Train an autoencoder on real data and write what it learned into a run folder."""
 
+import contextlib
 import dataclasses
+import logging
+import shlex
 import signal
 import sys
 import time
@@ -19,13 +22,17 @@ from aejax.presets import DEFAULT, PRESETS
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import jax
     import optax
+    from jaxtyping import PyTree
+    from matplotlib.figure import Figure
     from rich.console import Console
 
     from aejax.autoencoders import Autoencoder
     from aejax.datasets.dataset import Splits
+    from aejax.evaluation import CodeStatistics
     from aejax.run_folder import RunFolder
     from aejax.training import Snapshot
 
+WIDTH = max(map(len, PRESETS)) + 2
 DESCRIPTION = f"""Train an autoencoder on real data and write what it learned into a run folder.
 
   train.py                              train the preset {DEFAULT}
@@ -35,7 +42,7 @@ DESCRIPTION = f"""Train an autoencoder on real data and write what it learned in
 The run folder holds config.json, metrics.jsonl (the same as TensorBoard events in events/), checkpoints/ and figures/.
 
 Presets:
-{chr(10).join(f"  {name:18}{description}" for name, (description, _) in PRESETS.items())}
+{chr(10).join(f"  {name:{WIDTH}}{description}" for name, (description, _) in PRESETS.items())}
 
 The values shown below are those of the preset named before --help."""
 
@@ -50,55 +57,98 @@ class Options:
     resume: Path | None = None
     """A run folder to continue to its end, as if it had never been stopped."""
     devices: int | None = None
-    """How many devices to train on; all if not given. The batch size must be a multiple of it."""
+    """How many devices to train on; all if not given. The batch size must be a multiple of it. Of several processes:
+    of each."""
+    coordinator: str | None = None
+    """HOST:PORT of process 0, for several processes that train as one; with --num-processes and --process-id."""
+    num_processes: int | None = None
+    """How many processes train as one."""
+    process_id: int | None = None
+    """Which of them this is, from 0 on; process 0 alone writes."""
+    distributed: bool = False
+    """Train as one of several processes that the scheduler's environment describes (SLURM, Open MPI, TPU pods)."""
 
 
 def main() -> None:
-    """Parse, train, and write."""
+    """Parse, and train alone or as one of several processes."""
     started = time.perf_counter()
     options, name = _parse(sys.argv[1:])
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # what Orbax cannot write is told in one line of ours
+    with _group(options):
+        _run(options, name, started)
 
+
+def _group(options: Options) -> contextlib.AbstractContextManager[None]:
+    place = (options.coordinator, options.num_processes, options.process_id)
+    if not options.distributed and place == (None, None, None):
+        return contextlib.nullcontext()
+    from aejax.training.distributed import together
+
+    return together(*place)
+
+
+def _run(options: Options, name: str, started: float) -> None:
+    """Train, and write."""
     import jax
     from rich.console import Console
 
     from aejax import experiment as setup
+    from aejax.datasets.dataset import fingerprint
     from aejax.run_folder import RunFolder, check_absent
     from aejax.training import start
+    from aejax.training.checkpoints import Checkpoints
     from aejax.training.devices import check_batch_size, choose_devices
+    from aejax.training.distributed import check_same, is_writer
 
-    experiment = options.experiment
+    experiment = dataclasses.replace(options.experiment, data=setup.locate(options.experiment.data))
     run_dir = options.run_dir or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
-    if options.resume is None:
+    if options.resume is None and is_writer():
         check_absent(run_dir)
     devices = choose_devices(options.devices)
     splits = setup.load_splits(experiment.data)
     setup.check_data(experiment.model, splits, experiment.data.dataset)
     check_batch_size(experiment.training.batch_size, len(splits.train.x), len(devices))
-    autoencoder = setup.build_autoencoder(experiment.model, splits.train.x.shape[1:])
+    autoencoder = setup.build_autoencoder(experiment, splits.train)
     optimizer = setup.build_optimizer(experiment, len(splits.train.x))
-    snapshot = start(autoencoder, optimizer, jax.random.key(experiment.training.seed), splits.train.x[0])
+    example = (splits.train.x[0], *(labels[0] for labels in setup.conditions_of(experiment.model, splits.train)))
+    snapshot = start(autoencoder, optimizer, jax.random.key(experiment.training.seed), *example)
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, quiet=not is_writer())
+    run = None  # of a process that does not write
+    check_same(int(fingerprint(splits)[:15], 16), "the fingerprint of the data")
     if options.resume is None:
-        run = RunFolder.create(run_dir, experiment)
-        run.checkpoints.save(snapshot, experiment)
+        if is_writer():
+            run = RunFolder.create(run_dir, experiment, fingerprint(splits))
+            run.checkpoints.save(snapshot, experiment)
     else:
-        run = RunFolder.resume(options.resume)
-        for fault in run.checkpoints.faults.values():
-            console.print(f"{fault}; going on from the one before it")
-        snapshot = run.checkpoints.restore(snapshot)
-        run.rewind(int(snapshot.state.step))
-        console.print(f"continuing {run.path} at step {int(snapshot.state.step)}")
+        if is_writer():
+            run = RunFolder.resume(options.resume)
+            run.check_data(fingerprint(splits), experiment.data.dataset)
+        checkpoints = Checkpoints(options.resume / "checkpoints", read_only=True) if run is None else run.checkpoints
+        snapshot = checkpoints.restore(snapshot)
+        check_same(int(snapshot.state.step), f"the newest checkpoint in {options.resume}")
+        if run is None:
+            checkpoints.close()
+        else:
+            for fault in checkpoints.faults.values():
+                console.print(f"{fault}; going on from the one before it")
+            checkpoints.remove_faulty()
+            run.rewind(int(snapshot.state.step))
+            console.print(f"continuing {run.path} at step {int(snapshot.state.step)}")
     sizes = ", ".join(f"{len(part.x):,} {split}" for split, part in zip(splits._fields, splits, strict=True))
     parameters = sum(leaf.size for leaf in jax.tree.leaves(snapshot.state.params))
     where = f"{len(devices)} {devices[0].platform} device{'s' if len(devices) > 1 else ''}"
+    if jax.process_count() > 1:
+        where += f" of {jax.process_count()} processes"
     console.print(f"{name}: {experiment.data.dataset}, {sizes} examples; {parameters:,} parameters; {where}")
     try:
-        snapshot = _train(run, autoencoder, optimizer, snapshot, splits, devices, console)
-        _conclude(run, autoencoder, snapshot, splits, devices, console)
+        snapshot = _train(run, experiment, autoencoder, optimizer, snapshot, splits, devices, console)
+        _conclude(run, experiment, autoencoder, snapshot, splits, devices, console)
     finally:
-        run.close()
-    console.print(f"{time.perf_counter() - started:.1f} s in all; the run is in {run.path}")
+        if run is not None:
+            run.close()
+    if run is not None:
+        console.print(f"{time.perf_counter() - started:.1f} s in all; the run is in {run.path}")
 
 
 def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
@@ -108,6 +158,9 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
         preset, *arguments = arguments
     if preset is not None and preset not in PRESETS:
         raise UserError(f"there is no preset {preset!r}; the presets are {', '.join(PRESETS)}")
+
+    if preset is None and (late := [argument for argument in arguments if argument in PRESETS]):
+        raise UserError(f"the preset comes first: train.py {late[0]} ...")
 
     def parse(experiment: Experiment) -> Options:
         return command_line.parse(
@@ -136,7 +189,8 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
 
 
 def _train(
-    run: "RunFolder",
+    run: "RunFolder | None",
+    experiment: Experiment,
     autoencoder: "Autoencoder",
     optimizer: "optax.GradientTransformation",
     snapshot: "Snapshot",
@@ -144,18 +198,23 @@ def _train(
     devices: "list[jax.Device]",
     console: "Console",
 ) -> "Snapshot":
-    """Train to the end, with records and checkpoints on the way; Ctrl-C saves a checkpoint and exits."""
+    """Train to the end, with records and checkpoints on the way; Ctrl-C saves a checkpoint and exits.
+
+    Of several processes all stop after the same step, whichever was asked to.
+    """
+    from aejax.experiment import as_examples
     from aejax.progress import TrainingProgress
     from aejax.training import check_parameters, train
+    from aejax.training.distributed import any_process
 
-    training = run.experiment.training
+    training, model = experiment.training, experiment.model
     steps_per_epoch = len(splits.train.x) // training.batch_size
     reports = train(
         autoencoder,
         optimizer,
         snapshot,
-        splits.train.x,
-        splits.validation.x,
+        as_examples(model, splits.train),
+        as_examples(model, splits.validation),
         batch_size=training.batch_size,
         epochs=training.epochs,
         evaluate_every=training.evaluate_every,
@@ -163,41 +222,48 @@ def _train(
         min_delta=training.min_delta,
         devices=devices,
     )
-    interrupted = _watch_for_interrupt()
+    stop = _watch_for_signals()
     with TrainingProgress(console, training.epochs, int(snapshot.state.step) / steps_per_epoch) as progress:
         for report in reports:
             snapshot = report.snapshot
             progress.show(report)
-            if report.evaluation is not None:
+            if run is not None and report.evaluation is not None:
                 run.write({"step": report.step, "epoch": report.epoch, **report.evaluation})
             due = report.step % (training.checkpoint_every * steps_per_epoch) == 0
-            if due or report.finished or interrupted:
+            stopped = any_process(bool(stop))
+            if due or report.finished or stopped:
                 check_parameters(snapshot.state)
-                run.checkpoints.save(snapshot, run.experiment)
-            if interrupted and not report.finished:
+                if run is not None:
+                    run.checkpoints.save(snapshot, experiment)
+            if stopped and not report.finished:
                 break
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    if interrupted:
-        console.print(f"interrupted at step {int(snapshot.state.step)}; continue with: train.py --resume {run.path}")
-        sys.exit(command_line.INTERRUPTED)
+    if any_process(bool(stop)):
+        if run is not None:
+            run.checkpoints.wait()
+            script = shlex.join([sys.argv[0], "--resume", str(run.path)])
+            console.print(f"stopped at step {int(snapshot.state.step)}; continue with: {script}")
+        interrupted = any_process(signal.SIGINT in stop[:1])
+        sys.exit(command_line.INTERRUPTED if interrupted else command_line.PREEMPTED)
     return snapshot
 
 
-def _watch_for_interrupt() -> list[int]:
-    """A list that is empty until Ctrl-C; a second Ctrl-C stops at once."""
+def _watch_for_signals() -> list[int]:
+    """A list that is empty until Ctrl-C or SIGTERM (preemption); a second Ctrl-C stops at once."""
     received: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
-        print("interrupted: a checkpoint follows; press Ctrl-C once more to stop without it", file=sys.stderr)
         received.append(number)
+        print("asked to stop: a checkpoint follows; Ctrl-C once more stops without it", file=sys.stderr)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     signal.signal(signal.SIGINT, note)
+    signal.signal(signal.SIGTERM, note)
     return received
 
 
 def _conclude(
-    run: "RunFolder",
+    run: "RunFolder | None",
+    experiment: Experiment,
     autoencoder: "Autoencoder",
     snapshot: "Snapshot",
     splits: "Splits",
@@ -206,53 +272,84 @@ def _conclude(
 ) -> None:
     """Evaluate the best parameters on every split, and write the last record and the figures."""
     import jax
-    import jax.numpy as jnp
 
-    from aejax import plots
-    from aejax.evaluation import encode_all, reconstruct_all
-    from aejax.experiment import build_corruption
-    from aejax.progress import summary_table
+    from aejax.evaluation import code_statistics
+    from aejax.experiment import as_examples, bounds_of_code, conditions_of
+    from aejax.progress import describe_code, summary_table
     from aejax.training import make_evaluate, run_keys
     from aejax.training.devices import replicate
 
+    params = snapshot.best_params
     _, evaluation_key = run_keys(snapshot.state)
-    corruption_key, sample_key = jax.random.split(jax.random.fold_in(evaluation_key, 0))
-    evaluate = make_evaluate(autoencoder, batch_size=run.experiment.training.batch_size, devices=devices)
-    params = replicate(snapshot.best_params, devices)
+    figures_key, code_key = jax.random.split(jax.random.fold_in(evaluation_key, 0))
+    evaluate = make_evaluate(autoencoder, batch_size=experiment.training.batch_size, devices=devices)
+    replicated = replicate(params, devices)
     means = {
-        name: evaluate(params, evaluation_key, replicate(part.x, devices))
+        name: evaluate(replicated, evaluation_key, replicate(as_examples(experiment.model, part), devices))
         for name, part in zip(splits._fields, splits, strict=True)
     }
+    if run is None:
+        return
+    conditions = conditions_of(experiment.model, splits.test)
+    bounds = bounds_of_code(experiment.model)
+    code = code_statistics(autoencoder, params, code_key, splits.test.x, *conditions, bounds=bounds)
     step, epoch = int(snapshot.state.step), snapshot.stopping.best_epoch
-    steps_per_epoch = len(splits.train.x) // run.experiment.training.batch_size
-    run.write({"step": step, "epoch": epoch, **{f"test/{term}": value for term, value in means["test"].items()}})
+    steps_per_epoch = len(splits.train.x) // experiment.training.batch_size
+    terms = means["test"] | {f"code/{name}": value for name, value in code.as_dict().items()}
+    run.write({"step": step, "epoch": epoch, **{f"test/{term}": value for term, value in terms.items()}})
+    for name, figure in _draw(run, autoencoder, params, figures_key, splits, code).items():
+        figure.savefig(run.figures / f"{name}.png", dpi=150)
+    console.print(summary_table(f"best epoch {epoch} of {step // steps_per_epoch}; means per example", means))
+    console.print(describe_code(code))
 
-    params, test = snapshot.best_params, splits.test
+
+def _draw(
+    run: "RunFolder",
+    autoencoder: "Autoencoder",
+    params: "PyTree",
+    key: "jax.Array",
+    splits: "Splits",
+    code: "CodeStatistics",
+) -> "dict[str, Figure]":
+    """The figures of a run, by name."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from aejax import plots
+    from aejax.evaluation import encode_all, reconstruct_all
+    from aejax.experiment import build_corruption, conditions_of
+
+    corruption_key, sample_key = jax.random.split(key)
+    test = splits.test
+    conditions = conditions_of(run.experiment.model, test)
     shown = test.x[:10]
     rows = {"original": shown}
-    if (corrupt := build_corruption(run.experiment.model)) is not None:
-        rows["corrupted"] = jax.device_get(
-            jax.vmap(corrupt)(jax.random.split(corruption_key, len(shown)), jnp.asarray(shown))
-        )
-    rows["reconstruction"] = reconstruct_all(autoencoder, params, list(rows.values())[-1])
+    if (corrupt := build_corruption(run.experiment.regularization, splits.train)) is not None:
+        keys = jax.random.split(corruption_key, len(shown))
+        rows["corrupted"] = jax.device_get(jax.vmap(corrupt)(keys, jnp.asarray(shown)))
+    conditions_shown = [condition[:10] for condition in conditions]
+    rows["reconstruction"] = reconstruct_all(autoencoder, params, list(rows.values())[-1], *conditions_shown)
+    codes = encode_all(autoencoder, params, test.x, *conditions)
     units = "nats per example" if autoencoder.likelihood else "per example, summed over features"
-    codes = encode_all(autoencoder, params, test.x)
     figures = {
         "training_curves": plots.training_curves(run.records(), units=units),
         "reconstructions": plots.reconstructions(rows),
         "latent_space": plots.latent_space(codes, test.labels),
     }
+    if code.kl_per_unit is not None:
+        figures["code_units"] = plots.kl_per_unit(code.kl_per_unit)
     if autoencoder.prior is not None:
         prior = autoencoder.prior(params)
-        drawn = jax.vmap(lambda key: autoencoder.decode(params, prior.sample(key, codes.shape[1:])))
-        figures["samples"] = plots.samples(
-            jax.device_get(drawn(jax.random.split(sample_key, 64))),
-            limits=(float(test.x.min()), float(test.x.max())),
-            title="decoded samples from the prior",
-        )
-    for name, figure in figures.items():
-        figure.savefig(run.figures / f"{name}.png", dpi=150)
-    console.print(summary_table(f"best epoch {epoch} of {step // steps_per_epoch}; means per example", means))
+        columns, title = 8, "decoded samples from the prior"
+        if conditions:
+            columns, title = min(10, int(conditions[0].max()) + 1), f"{title}, a class per column"
+        told = [np.arange(8 * columns) % columns for _ in conditions]
+        decode = jax.vmap(lambda key, *c: autoencoder.decode(params, prior.sample(key, codes.shape[1:]), *c))
+        drawn = jax.device_get(decode(jax.random.split(sample_key, 8 * columns), *told))
+        limits = (float(test.x.min()), float(test.x.max()))
+        figures["samples"] = plots.samples(drawn, limits=limits, title=title, columns=columns)
+    return figures
 
 
 if __name__ == "__main__":

@@ -28,10 +28,11 @@ def test_options_are_parsed() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--epoch", "5"), r"--epoch, 5 \(perhaps you meant --epochs\)"),
+        (("--epoch", "5"), r"^Unrecognized options: --epoch \(perhaps you meant --epochs\)$"),
         (("--epochs", "many"), "--epochs.*'many'"),
         (("--epochs",), "--epochs"),
         (("surplus",), "surplus"),
+        (("--nosuch", "3", "--other", "x"), "^Unrecognized options: --nosuch, --other"),
     ],
 )
 def test_mistakes_are_told_in_one_line(arguments: tuple[str, ...], message: str) -> None:

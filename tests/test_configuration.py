@@ -13,6 +13,7 @@ from aejax.configuration import (
     Experiment,
     Model,
     Optimization,
+    Regularization,
     Training,
     check,
     differences,
@@ -25,17 +26,8 @@ from aejax.presets import PRESETS
 KNOBS = [(group.name, knob.name) for group in dataclasses.fields(Experiment) for knob in dataclasses.fields(group.type)]
 OTHER = Experiment(  # every knob that the family allows has another value than its default
     data=Data("mine.npz", "labels.npy", "/data", 0.2, 0.3, 1),
-    model=Model(
-        "undercomplete",
-        "conv",
-        (8, 4),
-        None,
-        "tanh",
-        "absolute_error",
-        corruption="masking",
-        corruption_level=0.2,
-        contractive_weight=0.1,
-    ),
+    model=Model("undercomplete", "conv", (8, 4), 5, "tanh", "sigmoid", conditional=True, loss="absolute_error"),
+    regularization=Regularization("masking", 0.2, 0.1, None, 0.1, 0.2, 0.1, 0.1, 0.2, mmd_weight=0.1),
     optimization=Optimization(1e-2, "cosine", 10, 1.0, 0.1),
     training=Training(32, 5, 2, None, 0.01, 3, 7),
 )
@@ -51,8 +43,11 @@ def test_json_there_and_back(experiment):
 
 def test_a_document_need_not_say_everything():
     assert from_json("{}", name="config.json") == Experiment()
-    partial = from_json('{"training": {"seed": 3}, "model": {"hidden": [5, 6], "beta": 2}}', name="config.json")
-    assert partial == Experiment(training=Training(seed=3), model=Model(hidden=(5, 6), beta=2.0))
+    document = '{"training": {"seed": 3}, "model": {"hidden": [5, 6]}, "regularization": {"beta": 2}}'
+    expected = Experiment(
+        training=Training(seed=3), model=Model(hidden=(5, 6)), regularization=Regularization(beta=2.0)
+    )
+    assert from_json(document, name="config.json") == expected
 
 
 @pytest.mark.parametrize(
@@ -66,9 +61,23 @@ def test_a_document_need_not_say_everything():
         ("model", "hidden", [8, 0]),
         ("model", "code_size", 0),
         ("model", "likelihood_variance", 0.0),
-        ("model", "beta", -0.1),
-        ("model", "corruption_level", -0.1),
-        ("model", "contractive_weight", -0.1),
+        ("regularization", "beta", -0.1),
+        ("regularization", "corruption_level", -0.1),
+        ("regularization", "contractive_weight", -0.1),
+        ("regularization", "higher_order_weight", -0.1),
+        ("regularization", "higher_order_noise", 0.0),
+        ("regularization", "sparse_weight", -0.1),
+        ("regularization", "sparse_kl_weight", -0.1),
+        ("regularization", "target_activation", 0.0),
+        ("regularization", "target_activation", 1.0),
+        ("regularization", "beta_steps", 0),
+        ("regularization", "beta_cycles", 0),
+        ("regularization", "free_bits", -0.1),
+        ("regularization", "prior_components", 0),
+        ("regularization", "importance_samples", 0),
+        ("regularization", "mmd_weight", -0.1),
+        ("regularization", "total_correlation_weight", -0.1),
+        ("model", "active_entries", 0),
         ("optimization", "learning_rate", 0.0),
         ("optimization", "warmup_steps", -1),
         ("optimization", "clip_norm", 0.0),
@@ -81,23 +90,23 @@ def test_a_document_need_not_say_everything():
         ("training", "checkpoint_every", 0),
         ("training", "seed", -1),
         # not finite
-        ("model", "beta", math.nan),
-        ("model", "contractive_weight", math.inf),
+        ("regularization", "beta", math.nan),
+        ("regularization", "contractive_weight", math.inf),
         ("optimization", "learning_rate", math.inf),
         # no such choice
         ("model", "family", "vae"),
         ("model", "network", "MLP"),
         ("model", "activation", "swish"),
         ("model", "loss", "mse"),
-        ("model", "likelihood", "poisson"),
-        ("model", "corruption", "blur"),
+        ("model", "likelihood", "binomial"),
+        ("regularization", "corruption", "blur"),
         ("optimization", "schedule", "linear"),
         # of another type: nothing is converted in silence
         ("data", "dataset", 3),
         ("data", "dataset", None),
         ("data", "labels", ["labels.npy"]),
-        ("model", "beta", "1.0"),
-        ("model", "beta", True),
+        ("regularization", "beta", "1.0"),
+        ("regularization", "beta", True),
         ("model", "hidden", 8),
         ("model", "hidden", "8"),
         ("model", "code_size", 2.5),
@@ -135,52 +144,83 @@ def test_what_is_no_configuration_is_refused(document, message):
         from_json(document, name="config.json")
 
 
+def of(family="undercomplete", **knobs):
+    """An experiment whose knobs are given without their groups."""
+    terms = {knob.name for knob in dataclasses.fields(Regularization)}
+    regularization = {name: value for name, value in knobs.items() if name in terms}
+    model = {name: value for name, value in knobs.items() if name not in terms}
+    return Experiment(model=Model(family=family, **model), regularization=Regularization(**regularization))
+
+
 MISMATCHES = [
+    (of(beta=2.0), "beta: goes with family variational, and the family is undercomplete"),
+    (of(likelihood="gaussian"), "likelihood: goes with family variational"),
+    (of(likelihood_variance=2.0), "likelihood_variance: goes with family variational"),
+    (of(importance_samples=5), "importance_samples: goes with family variational"),
+    (of(prior="vamp"), "prior: goes with family variational"),
+    (of("variational", likelihood_variance=2.0), "likelihood_variance: goes with likelihood gaussian or laplace"),
+    (of("variational", loss="absolute_error"), "loss: goes with family undercomplete or tied or k_sparse, and the"),
+    (of("variational", code_activation="tanh"), "code_activation: goes with family"),
+    (of(active_entries=3), "active_entries: goes with family k_sparse"),
+    (of("k_sparse", code_size=5, active_entries=6), "active_entries: must be at most the code_size, 5, got 6"),
+    (of(network="mlp", code_size=None), "code_size: an mlp needs one"),
+    (of(network="conv", hidden=()), "hidden: a conv network needs at least one block"),
+    (of("tied", network="conv"), "network: tied weights are those of dense layers"),
+    (of(corruption="masking", corruption_level=1.5), "corruption_level: a fraction is between 0 and 1, got 1.5"),
+    (of(corruption="salt_and_pepper", corruption_level=1.5), "corruption_level: a fraction"),
+    (of(corruption_level=0.5), "corruption_level: goes with corruption"),
+    (of(target_activation=0.5), "target_activation: goes with a sparse_kl_weight above 0"),
+    (of(higher_order_noise=0.5), "higher_order_noise: goes with a higher_order_weight above 0"),
+    (of(contractive_projections=1), "contractive_projections: goes with a contractive_weight above 0"),
     (
-        Model(family="undercomplete", beta=2.0),
-        "beta: belongs to the family variational, and the family is undercomplete",
+        of(activation="tanh", contractive_projections=1, contractive_weight=1.0, higher_order_weight=1.0),
+        "contractive_projections: the higher-order term is exact",
     ),
-    (Model(family="undercomplete", likelihood="gaussian"), "likelihood: belongs to the family variational"),
-    (Model(family="undercomplete", likelihood_variance=2.0), "likelihood_variance: belongs to the family variational"),
-    (Model(family="variational", loss="absolute_error"), "loss: belongs to the family undercomplete"),
-    (Model(network="mlp", code_size=None), "code_size: an mlp needs one"),
-    (Model(network="conv", hidden=()), "hidden: a conv network needs at least one block"),
-    (Model(corruption="masking", corruption_level=1.5), "corruption_level: a fraction is between 0 and 1, got 1.5"),
-    (Model(corruption="salt_and_pepper", corruption_level=1.5), "corruption_level: a fraction"),
+    (of(higher_order_weight=1.0), "higher_order_weight: wants a smooth activation"),
+    (of("variational", beta_steps=5), "beta_steps: goes with beta_schedule linear or cyclical"),
+    (of("variational", beta_cycles=5, beta_schedule="linear"), "beta_cycles: goes with beta_schedule cyclical"),
+    (of("variational", prior_components=5), "prior_components: goes with prior mixture or vamp"),
+    (of(sparse_kl_weight=0.1), "sparse_kl_weight: wants codes between 0 and 1: take code_activation sigmoid"),
+    (of("tied", sparse_kl_weight=0.1), "sparse_kl_weight: wants codes between 0 and 1: take activation sigmoid"),
+    (of(network="conv", code_size=None, mmd_weight=0.1), "mmd_weight and total_correlation_weight: want a code"),
 ]
 
 
-@pytest.mark.parametrize(("model", "message"), MISMATCHES)
-def test_knobs_that_do_not_go_together_are_named(model, message):
+@pytest.mark.parametrize(("experiment", "message"), MISMATCHES)
+def test_knobs_that_do_not_go_together_are_named(experiment, message):
     with pytest.raises(UserError, match=f"^{message}"):
-        check(Experiment(model=model))
+        check(experiment)
 
 
-@pytest.mark.parametrize(("model", "message"), MISMATCHES)
-def test_knobs_that_do_not_go_together_are_named_with_their_document(model, message):
+@pytest.mark.parametrize(("experiment", "message"), MISMATCHES)
+def test_knobs_that_do_not_go_together_are_named_with_their_document(experiment, message):
     with pytest.raises(UserError, match=rf"^config\.json: .*{message}"):
-        from_json(to_json(Experiment(model=model)), name="config.json")
+        from_json(to_json(experiment), name="config.json")
 
 
 @pytest.mark.parametrize(
-    "model",
+    "experiment",
     [
-        Model(corruption="gaussian_noise", corruption_level=1.5),
-        Model(corruption_level=1.5),
-        Model(hidden=()),
-        Model(network="conv", hidden=(4,), code_size=None),
+        of(corruption="gaussian_noise", corruption_level=1.5),
+        of(hidden=()),
+        of(network="conv", hidden=(4,), code_size=None),
+        of("tied", activation="sigmoid", sparse_kl_weight=0.1, target_activation=0.2),
+        of("variational", beta_schedule="cyclical", beta_steps=5, beta_cycles=2, prior="vamp", prior_components=3),
     ],
 )
-def test_what_goes_together_passes(model):
-    check(Experiment(model=model))
+def test_what_goes_together_passes(experiment):
+    check(experiment)
 
 
 @pytest.mark.parametrize(
     ("experiment", "message"),
     [
         (Experiment(training=Training(batch_size=-1)), "training.batch_size: input should be greater than 0, got -1"),
-        (Experiment(model=Model(beta=math.nan)), "model.beta: input should be a finite number, got nan"),
-        (Experiment(model=Model(family="vae")), "model.family: input should be 'undercomplete' or 'variational'"),
+        (of("variational", beta=math.nan), "regularization.beta: input should be a finite number, got nan"),
+        (
+            Experiment(model=Model(family="vae")),
+            "model.family: input should be 'undercomplete', 'tied', 'k_sparse' or 'variational'",
+        ),
     ],
 )
 def test_values_given_in_python_are_checked_as_well(experiment, message):
@@ -191,7 +231,16 @@ def test_values_given_in_python_are_checked_as_well(experiment, message):
 def test_differences_name_the_knobs_and_both_values():
     assert differences(OTHER, OTHER) == {}
     found = differences(Experiment(), OTHER)
-    same = {"likelihood", "likelihood_variance", "beta"}
+    same = {"likelihood", "likelihood_variance", "active_entries", "beta", "beta_schedule", "beta_steps"}
+    same |= {
+        "contractive_projections",
+        "beta_cycles",
+        "free_bits",
+        "prior",
+        "prior_components",
+        "importance_samples",
+        "total_correlation_weight",
+    }
     assert set(found) == {knob for _, knob in KNOBS} - same
     assert found["epochs"] == (300, 5)
     assert found["hidden"] == ((200,), (8, 4))

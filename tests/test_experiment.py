@@ -1,6 +1,7 @@
 """From configuration to data, autoencoder and optimizer."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -8,11 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.configuration import Data, Experiment, Model, Optimization, Training, check
+from aejax.autoencoders import as_batch
+from aejax.configuration import Data, Experiment, Model, Optimization, Regularization, Training, check
 from aejax.datasets.dataset import Dataset, Splits
 from aejax.errors import UserError
-from aejax.experiment import build_autoencoder, build_optimizer, check_data, load_splits
+from aejax.experiment import (
+    as_examples,
+    build_autoencoder,
+    build_optimizer,
+    check_data,
+    conditions_of,
+    load_splits,
+)
 from aejax.presets import DEFAULT, PRESETS
+from aejax.training import AXIS
 
 
 def test_splits_are_disjoint_and_fixed_by_their_seed(tmp_path: Path) -> None:
@@ -41,46 +51,177 @@ def test_data_that_cannot_be_had(data: Data, message: str) -> None:
         load_splits(data)
 
 
+def examples(shape: tuple[int, ...], number: int = 4) -> Dataset:
+    """Random examples in (0, 1) of as many classes."""
+    x = np.random.default_rng(0).uniform(0.01, 0.99, (number, *shape)).astype(np.float32)
+    return Dataset(x, np.arange(number, dtype=np.int32))
+
+
+def slope_and_terms(experiment: Experiment, train: Dataset, transform=jax.jit):
+    """The gradient of the loss with respect to drawn parameters, and its terms, on two devices of half the examples."""
+    autoencoder = build_autoencoder(experiment, train)
+    batch = as_batch(as_examples(experiment.model, train))
+    conditions = [condition[0] for condition in conditions_of(experiment.model, train)]
+
+    def compute(key):
+        params = autoencoder.init(key, batch.x[0], *conditions)
+        halves = jax.tree.map(lambda part: part.reshape(2, -1, *part.shape[1:]), batch._replace(step=None))
+        halves = halves._replace(step=jnp.full(2, 10**6))
+        slope = jax.vmap(jax.grad(autoencoder.loss, has_aux=True), in_axes=(None, None, 0), axis_name=AXIS)
+        code = autoencoder.encode(params, batch.x[0], *conditions)
+        return *slope(params, key, halves), autoencoder.decode(params, code, *conditions), code
+
+    gradient, terms, reconstruction, code = transform(compute)(jax.random.key(0))
+    assert reconstruction.shape == train.x.shape[1:]
+    return gradient, terms, code
+
+
+def trace(function):
+    """The shapes that a function would return, in place of the numbers: nothing is compiled."""
+    return partial(jax.eval_shape, function)
+
+
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_builds_and_learns_one_step(name: str) -> None:
-    """On a batch of two examples of its shape, gradients reach every parameter but those of dead units."""
+def test_every_preset_builds(name: str) -> None:
     _, experiment = PRESETS[name]
     check(experiment)
+    model = experiment.model
     shape = (8, 8, 1) if experiment.data.dataset == "digits" else (28, 28, 1)
-    autoencoder = build_autoencoder(experiment.model, shape)
-    params = jax.jit(autoencoder.init)(jax.random.key(0), jnp.zeros(shape))
-    x = jax.random.uniform(jax.random.key(1), (2, *shape))
-    gradient, metrics = jax.jit(jax.grad(autoencoder.loss, has_aux=True))(params, jax.random.key(2), x)
-    assert all(np.isfinite(value) for value in metrics.values())
+    train = examples(shape, max(4, experiment.regularization.prior_components))
+    gradient, terms, code = slope_and_terms(experiment, train, trace)
+    assert "loss" in terms
+    assert code.shape == ((4, 4, 16) if model.code_size is None else (model.code_size,))
+    assert all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["digits-vae", "digits-conditional", "digits-vamp-vae", "digits-sparse-kl"])
+def test_gradients_of_presets_reach_every_parameter(name: str) -> None:
+    _, experiment = PRESETS[name]
+    train = examples((8, 8, 1), max(4, experiment.regularization.prior_components))
+    gradient, terms, _ = slope_and_terms(experiment, train)
+    assert all(np.all(np.isfinite(value)) for value in terms.values())
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient))
-    code = jax.eval_shape(autoencoder.encode, params, x[0])
-    assert jax.eval_shape(autoencoder.decode, params, code).shape == shape
+
+
+@pytest.mark.parametrize(
+    "likelihood",
+    [
+        "bernoulli",
+        "continuous_bernoulli",
+        "gaussian",
+        "gaussian_with_global_variance",
+        "gaussian_with_predicted_variance",
+        "laplace",
+        "poisson",
+        "beta",
+    ],
+)
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_every_likelihood_builds_with_every_network(likelihood: str, network: str) -> None:
+    model = Model(family="variational", network=network, hidden=(4,), code_size=3, likelihood=likelihood)
+    slope_and_terms(Experiment(model=model), examples((6, 5, 1)), trace)
+    name = likelihood.replace("global", "predicted")  # the decoder learns the one and predicts the other
+    assert build_autoencoder(Experiment(model=model), examples((6, 5, 1))).likelihood.name == name
+
+
+@pytest.mark.parametrize(
+    "loss", ["squared_error", "absolute_error", "huber", "binary_cross_entropy", "structural_dissimilarity"]
+)
+def test_every_loss_builds(loss: str) -> None:
+    model = Model(family="undercomplete", hidden=(), code_size=3, loss=loss, code_activation="tanh")
+    slope_and_terms(Experiment(model=model), examples((8, 7)), trace)
 
 
 def test_the_default_is_a_preset() -> None:
     assert DEFAULT in PRESETS
 
 
+@pytest.mark.slow
 def test_knobs_compose() -> None:
-    model = Model(family="variational", hidden=(5,), corruption="masking", contractive_weight=0.1, code_size=3)
-    autoencoder = build_autoencoder(model, (7,))
-    params = autoencoder.init(jax.random.key(0), jnp.zeros(7))
-    _, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((4, 7)))
-    assert set(metrics) == {"loss", "reconstruction", "kl", "elbo", "contractive_penalty"}
-    weighted = metrics["reconstruction"] + metrics["kl"] + 0.1 * metrics["contractive_penalty"]
-    assert metrics["loss"] == pytest.approx(float(weighted), rel=1e-6)
+    """Every term that a variational autoencoder can have beside the others, each with its weight."""
+    weights = {"mmd": 0.2, "contractive_penalty": 0.1, "total_correlation": 0.3, "l1_penalty": 0.4}
+    regularization = Regularization(
+        corruption="gaussian_blur",
+        corruption_level=1.0,
+        mmd_weight=weights["mmd"],
+        contractive_weight=weights["contractive_penalty"],
+        total_correlation_weight=weights["total_correlation"],
+        sparse_weight=weights["l1_penalty"],
+    )
+    model = Model(family="variational", hidden=(5,), code_size=3, conditional=True)
+    _, terms, _ = slope_and_terms(Experiment(model=model, regularization=regularization), examples((7, 6)))
+    assert set(terms) == {"loss", "reconstruction", "kl", "elbo", "active_fraction", *weights}
+    total = terms["reconstruction"] + terms["kl"] + sum(weight * terms[name] for name, weight in weights.items())
+    np.testing.assert_allclose(terms["loss"], total, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_feature_maps_may_be_codes() -> None:
-    model = Model(family="undercomplete", network="conv", hidden=(4, 2), code_size=None)
-    autoencoder = build_autoencoder(model, (9, 9, 1))
+    model = Model(family="undercomplete", network="conv", hidden=(4, 2), code_size=None, code_activation="sigmoid")
+    autoencoder = build_autoencoder(Experiment(model=model), examples((9, 9, 1)))
     params = autoencoder.init(jax.random.key(0), jnp.zeros((9, 9, 1)))
-    assert autoencoder.encode(params, jnp.zeros((9, 9, 1))).shape == (3, 3, 2)
+    code = autoencoder.encode(params, jnp.zeros((9, 9, 1)))
+    assert code.shape == (3, 3, 2)
+    assert np.all((code > 0) & (code < 1))
 
 
-def test_convolutions_want_images() -> None:
-    with pytest.raises(UserError, match=r"takes images .* shape \(140,\)"):
-        build_autoencoder(Model(network="conv"), (140,))
+SPARSE = Regularization(sparse_weight=0.1)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "shape", "message"),
+    [
+        (Experiment(model=Model(network="conv")), (140,), r"takes images .* shape \(140,\)"),
+        (Experiment(model=Model(network="conv", hidden=(3,), code_size=None)), (8, 8), "even channels, 3"),
+        (
+            Experiment(model=Model(family="k_sparse"), regularization=SPARSE),
+            (5,),
+            "--sparse-weight and --family k_sparse",
+        ),
+        (
+            Experiment(regularization=Regularization(sparse_kl_weight=0.1)),
+            (5,),
+            "--sparse-kl-weight and --family variational do not go together: a target activation",
+        ),
+        (
+            Experiment(regularization=Regularization(importance_samples=5, beta=2.0)),
+            (5,),
+            "--importance-samples and --beta do not go together",
+        ),
+        (Experiment(model=Model(family="tied", conditional=True)), (5,), "tied weights leave no room for a condition"),
+        (
+            Experiment(regularization=Regularization(prior="vamp", prior_components=5)),
+            (5,),
+            "prior_components: at most the 4 training examples, got 5",
+        ),
+        (
+            Experiment(model=Model(family="undercomplete", loss="structural_dissimilarity")),
+            (6, 9),
+            r"structural_dissimilarity takes images from 7x7 on, an example has \(6, 9\)",
+        ),
+    ],
+)
+def test_what_cannot_be_built_says_why(experiment: Experiment, shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        build_autoencoder(experiment, examples(shape))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (None, "conditional: the data have no labels"),
+        (np.array([-1, 0, 1, 2]), "conditional: labels must be classes from 0 on, got -1 to 2"),
+        (np.zeros(4, np.int32), "conditional: labels must be classes from 0 on, got 0 to 0"),
+    ],
+)
+def test_conditions_want_classes(labels: np.ndarray | None, message: str) -> None:
+    model = Model(conditional=True)
+    dataset = examples((5,))._replace(labels=labels)
+    for function in (lambda: build_autoencoder(Experiment(model=model), dataset), lambda: as_examples(model, dataset)):
+        with pytest.raises(UserError, match=message):
+            function()
+    assert conditions_of(Model(), dataset) == ()
 
 
 @pytest.mark.parametrize(
@@ -133,3 +274,17 @@ def test_bernoulli_wants_values_in_the_unit_interval(model: Model) -> None:
 def test_other_losses_take_any_values() -> None:
     check_data(Model(likelihood="gaussian"), splits_between(-5, 5), "data")
     check_data(Model(family="undercomplete"), splits_between(-5, 5), "data")
+    check_data(Model(likelihood="poisson"), splits_between(0, 5), "data")
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "low", "high", "message"),
+    [
+        ("beta", 0, 1, r"data: beta wants values in \(0, 1\)"),
+        ("continuous_bernoulli", 0, 2, r"data: continuous_bernoulli wants values in \[0, 1\]"),
+        ("poisson", 0, 1, "data: poisson wants whole numbers"),
+    ],
+)
+def test_other_likelihoods_want_their_support(likelihood: str, low: float, high: float, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        check_data(Model(likelihood=likelihood), splits_between(low, high), "data")

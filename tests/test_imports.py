@@ -15,12 +15,13 @@ ROOMS = (  # from the ground up; those of one line do not import each other
     ("errors", "checks"),
     ("configuration", "command_line", "losses", "divergences", "sampling", "corruption", "schedules"),
     ("presets", "likelihoods", "priors"),
-    ("jacobian",),
+    ("jacobian", "tables"),
     ("networks",),
     ("autoencoders",),
     ("datasets",),
-    ("training", "evaluation", "experiment"),
-    ("run_folder", "progress", "plots"),
+    ("training", "evaluation"),
+    ("experiment", "run_folder", "progress", "plots"),
+    ("study",),
 )
 
 

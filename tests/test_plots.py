@@ -79,3 +79,15 @@ def test_latent_space_gives_each_class_its_color() -> None:
 @pytest.mark.parametrize("codes", [np.ones((1, 5)), np.ones((4, 5))])
 def test_latent_space_of_codes_without_variance(codes: np.ndarray) -> None:
     plots.latent_space(codes).canvas.draw()
+
+
+def test_samples_are_drawn_in_so_many_columns() -> None:
+    figure = plots.samples(np.zeros((12, 4, 4)), limits=(0, 1), title="", columns=4)
+    grid = figure.axes[0].get_subplotspec().get_gridspec()
+    assert (grid.nrows, grid.ncols) == (3, 4)
+
+
+def test_units_are_drawn_in_falling_order() -> None:
+    (axes,) = plots.kl_per_unit(np.array([0.1, 3.0, 0.0])).axes
+    assert [bar.get_height() for bar in axes.patches] == [3.0, 0.1, 0.0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "1", "3"]

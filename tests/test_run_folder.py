@@ -14,7 +14,7 @@ EXPERIMENT = Experiment(training=Training(seed=7))
 
 @pytest.fixture
 def run(tmp_path: Path):
-    run = RunFolder.create(tmp_path / "runs" / "one", EXPERIMENT)
+    run = RunFolder.create(tmp_path / "runs" / "one", EXPERIMENT, "0af3")
     yield run
     run.close()
 
@@ -65,13 +65,13 @@ def test_a_line_cut_off_by_a_kill_is_left_out(run: RunFolder) -> None:
 
 def test_a_folder_that_exists_is_refused(run: RunFolder) -> None:
     with pytest.raises(UserError, match="exists already"):
-        RunFolder.create(run.path, EXPERIMENT)
+        RunFolder.create(run.path, EXPERIMENT, "")
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
-        RunFolder.create(tmp_path / "file" / "run", EXPERIMENT)
+        RunFolder.create(tmp_path / "file" / "run", EXPERIMENT, "")
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,12 @@ def test_folders_that_are_no_runs_are_refused(tmp_path: Path, content: str | Non
         (tmp_path / "config.json").write_text(content)
     with pytest.raises(UserError, match=message):
         RunFolder.resume(tmp_path)
+
+
+def test_other_data_are_refused(run: RunFolder) -> None:
+    run.check_data("0af3", "mine.npy")
+    with pytest.raises(UserError, match=r"mine.npy: is not what .*one was begun with"):
+        run.check_data("0af4", "mine.npy")
 
 
 def test_changed_knobs_are_named(tmp_path: Path) -> None:

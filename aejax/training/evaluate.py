@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from aejax.autoencoders import Autoencoder, Examples, as_batch
 from aejax.autoencoders.record import Metrics
-from aejax.training.devices import AXIS
+from aejax.training.devices import AXIS, places_here
 
 Evaluate = Callable[[PyTree, Array, Examples | Array | np.ndarray], dict[str, float]]
 
@@ -19,7 +19,8 @@ def make_evaluate(autoencoder: Autoencoder, *, batch_size: int, devices: Sequenc
     """Compile `(params, key, examples) -> means` over all N examples.
 
     Sums and counts are taken apart, and the sums of the batches added in float64, so that the batch size does not
-    change the result. Noise is keyed by the key and an example's position: the same at every call.
+    change the result. Of several processes each takes its share of every batch, and gets the means over all. Noise is
+    keyed by the key and an example's position: the same at every call.
     """
 
     def batch_sums(
@@ -39,6 +40,7 @@ def make_evaluate(autoencoder: Autoencoder, *, batch_size: int, devices: Sequenc
         return lax.scan(step, None, (positions, weights))[1]
 
     mapped = jax.pmap(batch_sums, AXIS, in_axes=(None, None, None, 0, 0), out_axes=None, devices=devices)
+    here = places_here(devices)
 
     def evaluate(params: PyTree, key: Array, data: Examples | Array | np.ndarray) -> dict[str, float]:
         x = jax.tree.leaves(data)[0]
@@ -47,8 +49,8 @@ def make_evaluate(autoencoder: Autoencoder, *, batch_size: int, devices: Sequenc
         batches = -(-examples // (share * len(devices)))
         shape = (batches, len(devices), share)
         order = np.arange(batches * len(devices) * share)
-        weights = (order < examples).astype(x.dtype).reshape(shape).swapaxes(0, 1)
-        positions = np.where(order < examples, order, 0).astype(np.int32).reshape(shape).swapaxes(0, 1)
+        weights = (order < examples).astype(x.dtype).reshape(shape).swapaxes(0, 1)[here]
+        positions = np.where(order < examples, order, 0).astype(np.int32).reshape(shape).swapaxes(0, 1)[here]
         sums = jax.device_get(mapped(params, key, data, positions, weights))
         return {name: float(np.sum(values, dtype=np.float64) / examples) for name, values in sums.items()}
 

@@ -11,7 +11,8 @@ from jaxtyping import Array, Key, PyTree
 
 from aejax.autoencoders import Autoencoder, Examples
 from aejax.errors import UserError
-from aejax.training.devices import check_batch_size, choose_steps_per_call, replicate
+from aejax.likelihoods import check_support
+from aejax.training.devices import check_batch_size, choose_devices, choose_steps_per_call, places_here, replicate
 from aejax.training.early_stopping import EarlyStopping, is_over, observe
 from aejax.training.evaluate import make_evaluate
 from aejax.training.state import TrainState, create_state, run_keys
@@ -48,10 +49,10 @@ def start(
     autoencoder: Autoencoder,
     optimizer: optax.GradientTransformation,
     key: Key[Array, ""],
-    example: Array,
+    *example: Array,
 ) -> Snapshot:
     """The snapshot before the first step; arguments as for `create_state`."""
-    state = create_state(autoencoder, optimizer, key, example)
+    state = create_state(autoencoder, optimizer, key, *example)
     return Snapshot(state, jax.tree.map(jnp.copy, state.params), EarlyStopping(), {}, 0)
 
 
@@ -76,30 +77,40 @@ def train(
     what does not fill a batch is left out of that epoch. The result depends neither on the number of devices nor on
     how the steps are divided into calls, but for rounding.
 
+    Several processes that have met (`aejax.training.distributed`) each call this with equal arguments and train as one:
+    a global batch is spread over the devices of all, and the reports of all are equal. Each process holds all examples
+    and takes its share of every batch from them, so that the order of an epoch is the one that one process would take.
+
     Args:
       autoencoder: whose loss is minimized.
       optimizer: an Optax gradient transformation.
       snapshot: from `start`, or of an earlier report. Its state is used up.
-      train_x: (N, ...) examples, held on every device; as `Examples` where pairs of clean and noisy ones are at hand.
+      train_x: (N, ...) examples, held on every device of every process; as `Examples` where they are pairs of clean
+        and noisy, or have conditions.
       validation_x: (M, ...) examples, likewise.
       batch_size: of the global batch; a multiple of the number of devices.
       epochs: how many in all, those before the snapshot counted in.
       evaluate_every: epochs between evaluations; the last epoch is always evaluated.
       patience: evaluations in a row without improvement after which training ends; None never ends it.
       min_delta: what validation loss must fall by to count as an improvement.
-      devices: all local ones by default.
+      devices: all by default, those of every process where there are several.
       steps_per_call: steps in one compiled call; by default as `choose_steps_per_call` says.
 
     Raises:
-      UserError: a batch size that does not fit the data or the devices.
+      UserError: a batch size that does not fit the data or the devices, or examples that the likelihood cannot explain.
       NonFiniteLossError: a term of the loss is NaN or infinite.
     """
-    devices = jax.local_devices() if devices is None else list(devices)
+    devices = choose_devices(None) if devices is None else list(devices)
+    here = places_here(devices)
     first_leaf = jax.tree.leaves(train_x)[0]
     check_batch_size(batch_size, len(first_leaf), len(devices))
+    if autoencoder.likelihood is not None:
+        for name, part in (("the training examples", train_x), ("the validation examples", validation_x)):
+            x = np.asarray(jax.tree.leaves(part)[0])
+            check_support(autoencoder.likelihood, x, name, advice="scale them, or take another likelihood")
     steps_per_epoch = len(first_leaf) // batch_size
     if steps_per_call is None:
-        steps_per_call = choose_steps_per_call(autoencoder, snapshot.state.params, first_leaf[0], devices[0])
+        steps_per_call = choose_steps_per_call(autoencoder, snapshot.state.params, train_x, devices[0])
     train_steps = make_train_steps(autoencoder, optimizer, devices)
     evaluate = make_evaluate(autoencoder, batch_size=batch_size, devices=devices)
     snapshot = snapshot._replace(state=replicate(snapshot.state, devices))
@@ -118,7 +129,7 @@ def train(
         calls_left = -(-(steps_per_epoch - offset) // steps_per_call)
         steps = -(-(steps_per_epoch - offset) // calls_left)
         positions = order[offset * batch_size : (offset + steps) * batch_size]
-        positions = positions.reshape(steps, len(devices), -1).swapaxes(0, 1)
+        positions = positions.reshape(steps, len(devices), -1).swapaxes(0, 1)[here]
         state, metrics = train_steps(snapshot.state, train_x, positions)
         metrics = jax.device_get(metrics)
         _check_finite(metrics, first_step=step + 1)

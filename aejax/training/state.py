@@ -29,7 +29,7 @@ def create_state(
     autoencoder: Autoencoder,
     optimizer: optax.GradientTransformation,
     key: Key[Array, ""],
-    example: Array,
+    *example: Array,
 ) -> TrainState:
     """The state before the first step.
 
@@ -37,8 +37,8 @@ def create_state(
       autoencoder: whose parameters are drawn.
       optimizer: whose state is made for them.
       key: of the whole run: initialization, noise and order of the examples follow from it.
-      example: ONE example, for its shape and dtype.
+      *example: ONE example, for its shape and dtype, and its condition where there is one.
     """
     init_key, run_key = jax.random.split(key)
-    params = jax.jit(autoencoder.init)(init_key, example)
+    params = jax.jit(autoencoder.init)(init_key, *example)
     return TrainState(params, optimizer.init(params), jnp.zeros((), jnp.int32), run_key)

@@ -55,8 +55,8 @@ def make_train_steps(
     """Compile S steps in one call: `(state, data, positions) -> (state, metrics)`.
 
     The function takes a state and the whole data set on every device, and positions (devices, S, share) of the
-    examples of each step's batch; it returns each metric as (S,). The state given is used up: its buffers become
-    those of the state returned.
+    examples of each step's batch, where there are several processes of this one's devices only; it returns each metric
+    as (S,), of the global batch. The state given is used up: its buffers become those of the state returned.
     """
 
     def steps(

@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -58,29 +60,41 @@ def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str]) -> 
     assert [record["epoch"] for record in records[:-1]] == list(range(1, EPOCHS + 1))
     terms = {"loss", "reconstruction", "kl", "elbo"}
     assert set(records[0]) == {"step", "epoch"} | {f"{s}/{t}" for s in ("train", "validation") for t in terms}
-    assert {f"test/{term}" for term in terms} < set(records[-1])
+    of_code = {"units", "active_units", "nonzero_fraction", "frobenius_norm", "mutual_information"}
+    of_code |= {f"kl/{unit}" for unit in (1, 2, 3)}
+    expected = {f"test/{term}" for term in terms} | {f"test/code/{name}" for name in of_code}
+    assert set(records[-1]) == {"step", "epoch"} | expected
     assert records[-1]["test/loss"] < records[0]["validation/loss"]
     assert {path.name for path in folder.iterdir()} == {
         "config.json",
+        "data.sha256",
         "metrics.jsonl",
         "events",
         "checkpoints",
         "figures",
     }
-    for name in ("training_curves", "reconstructions", "samples", "latent_space"):
+    for name in ("training_curves", "reconstructions", "samples", "latent_space", "code_units"):
         with Image.open(folder / "figures" / f"{name}.png") as figure:
             assert min(figure.size) > 200
             assert len(figure.getcolors(1 << 24)) > 10
     assert "test" in output
+    assert re.search(r"code: \d of 3 units are active", output)
+    assert "mutual information of example and code" in output
     assert "images/s" in output
     assert "\x1b" not in output  # plain lines where there is no terminal
 
 
-@pytest.mark.parametrize("interruption", [signal.SIGKILL, signal.SIGINT])
+EXIT_CODES = {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130, signal.SIGTERM: 75}
+
+
+@pytest.mark.parametrize(
+    "interruption",
+    [signal.SIGKILL, *(pytest.param(s, marks=pytest.mark.slow) for s in (signal.SIGINT, signal.SIGTERM))],
+)
 def test_a_stopped_run_ends_as_if_it_had_not_been(
     finished: tuple[Path, str], tmp_path: Path, interruption: signal.Signals
 ) -> None:
-    """Killed in mid-run (SIGKILL), or stopped by Ctrl-C: the resumed run has the same bits, records included."""
+    """Killed (SIGKILL), stopped by Ctrl-C or preempted (SIGTERM): the resumed run has the same bits, records too."""
     whole, stopped = finished[0], tmp_path / "stopped"
     process = subprocess.Popen(
         [sys.executable, str(SCRIPT), *SMALL, "--run-dir", str(stopped)],
@@ -97,8 +111,8 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
         time.sleep(0.01)
     process.send_signal(interruption)
     output, _ = process.communicate(timeout=60)
-    assert process.returncode == (-signal.SIGKILL if interruption == signal.SIGKILL else 130)
-    if interruption == signal.SIGINT:
+    assert process.returncode == EXIT_CODES[interruption]
+    if interruption != signal.SIGKILL:
         assert f"--resume {stopped}" in output
     assert int(final_checkpoint(stopped).name) < int(final_checkpoint(whole).name)
 
@@ -111,6 +125,47 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     assert metrics.read_text() == (whole / "metrics.jsonl").read_text()
 
 
+@pytest.mark.slow
+def test_a_reader_that_goes_does_not_end_the_run(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), *SMALL, "--epochs", "3", "--run-dir", "run"]
+    process = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, b"")
+    assert (tmp_path / "run" / "figures" / "samples.png").exists()
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_is_one_line_and_the_run_goes_on_from_what_it_has(tmp_path: Path) -> None:
+    """No file may grow beyond 64 KiB, which is less than the figures want."""
+    command = shlex.join([sys.executable, str(SCRIPT), *SMALL, "--run-dir", "run"])
+    limited = f"ulimit -f 64; unset JAX_COMPILATION_CACHE_DIR; exec {command}"
+    full = subprocess.run(
+        ["bash", "-c", limited], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert full.returncode == 2, full.stderr
+    assert re.fullmatch(r"train\.py: error: .*[Tt]oo large.*\n", full.stderr)
+    resumed = run("--resume", "run", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+
+
+@pytest.mark.slow
+def test_data_that_have_changed_are_refused_and_a_path_may_be_relative(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).uniform(size=(40, 5)).astype(np.float32)
+    np.save(tmp_path / "mine.npy", x)
+    arguments = ("--batch-size", "8", "--epochs", "2", "--hidden", "4", "--code-size", "2")
+    first = run("--dataset", "mine.npy", *arguments, "--run-dir", "run", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    (tmp_path / "elsewhere").mkdir()
+    assert run("--resume", "../run", cwd=tmp_path / "elsewhere").returncode == 0
+    np.save(tmp_path / "mine.npy", 1 - x)
+    changed = run("--resume", "run", cwd=tmp_path)
+    assert changed.returncode == 2
+    assert "mine.npy: is not what run was begun with" in changed.stderr
+
+
+@pytest.mark.slow
 def test_a_torn_checkpoint_gives_way_to_the_one_before(finished: tuple[Path, str], tmp_path: Path) -> None:
     shutil.copytree(finished[0], tmp_path / "run")
     torn = max(
@@ -163,7 +218,7 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         (["--beta", "-1"], "beta"),
         (["--learning-rate", "inf"], "learning_rate"),
         (["--corruption", "masking", "--corruption-level", "2"], "corruption_level"),
-        (["digits-ae", "--beta", "2"], "beta: belongs to the family variational"),
+        (["digits-ae", "--beta", "2"], "beta: goes with family variational"),
         (["--code-size", "None"], "code_size"),
         (["--batch-size", "5000"], "batch_size must be at most the 1258 training examples, got 5000"),
         (["--batch-size", "12"], "8 or 16, got 12"),
@@ -224,6 +279,7 @@ def test_a_config_that_does_not_match_its_checkpoints(refused, finished: tuple[P
         config.write_text(original)
 
 
+@pytest.mark.slow
 def test_training_that_diverges_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     arguments = ("digits-ae", *SMALL, "--loss", "squared_error", "--learning-rate", "1e30", "--run-dir", "run")
     result = run(*arguments, cwd=tmp_path)

@@ -41,6 +41,7 @@ def save(folder: Path, *steps: int) -> None:
 def restore(folder: Path) -> tuple[Snapshot, Checkpoints]:
     checkpoints = Checkpoints(folder)
     snapshot = checkpoints.restore(snapshot_at(0, seed=1))
+    checkpoints.remove_faulty()
     checkpoints.close()
     return snapshot, checkpoints
 
@@ -73,6 +74,7 @@ def test_the_experiment_comes_along(tmp_path: Path) -> None:
 def test_the_newest_stay(tmp_path: Path) -> None:
     save(tmp_path, 1, 2, 3, 4)
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.isdigit()) == ["3", "4"]
+    assert all((tmp_path / step / "sha256sums").is_file() for step in ("3", "4"))
     assert KEEP == 2
 
 
@@ -113,6 +115,16 @@ def test_torn_checkpoints_are_passed_over_and_cleared_away(tmp_path: Path, harm:
     assert list(checkpoints.faults) == [2]
     save(tmp_path, 2)  # the way is free again
     assert restore(tmp_path)[0].state.step == 2
+
+
+def test_who_only_reads_changes_nothing(tmp_path: Path) -> None:
+    save(tmp_path, 1, 2)
+    (tmp_path / "2" / "sha256sums").unlink()
+    before = sorted(tmp_path.rglob("*"))
+    checkpoints = Checkpoints(tmp_path, read_only=True)
+    assert checkpoints.restore(snapshot_at(0, seed=1)).state.step == 1
+    checkpoints.close()
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_nothing_is_removed_where_nothing_is_whole(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_all_devices_or_the_first_of_them() -> None:
 @pytest.mark.parametrize(("autoencoder", "steps"), [(DENSE, MOST_STEPS_PER_CALL), (CONVOLUTIONAL, 1)])
 def test_gradients_of_convolutions_stay_out_of_loops_on_cpu(autoencoder, steps: int) -> None:
     params = autoencoder.init(jax.random.key(0), EXAMPLE)
-    assert choose_steps_per_call(autoencoder, params, EXAMPLE, jax.local_devices()[0]) == steps
+    assert choose_steps_per_call(autoencoder, params, EXAMPLE[None], jax.local_devices()[0]) == steps
 
 
 def test_a_call_of_one_step_compiles_to_no_loop() -> None:

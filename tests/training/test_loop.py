@@ -58,6 +58,7 @@ def test_linear_autoencoder_reaches_pca() -> None:
     assert error.item() == pytest.approx(np.square(residual).sum(axis=1).mean(), rel=0.01)
 
 
+@pytest.mark.slow
 def test_linear_autoencoder_spans_the_principal_subspace() -> None:
     """The decoder's columns span the 4 leading components, which a gap of variance sets apart from the fifth."""
     code_size, epochs, batch_size = 4, 300, 64
@@ -198,3 +199,14 @@ def test_spoiled_parameters_are_named_with_their_step() -> None:
     spoiled = state._replace(step=state.step + 7, params=jax.tree.map(lambda leaf: leaf * jnp.nan, state.params))
     with pytest.raises(NonFiniteLossError, match="step 7, whose parameters are not finite"):
         check_parameters(spoiled)
+
+
+@pytest.mark.parametrize("part", ["training", "validation"])
+def test_examples_that_the_likelihood_cannot_explain_are_refused_before_the_first_step(part: str) -> None:
+    vae = variational(MLP(output_shape=(4,)), MLP(output_shape=(3,)))
+    good, bad = np.full((8, 3), 0.5, np.float32), np.full((8, 3), 1.5, np.float32)
+    snapshot = start(vae, optax.adam(1e-3), jax.random.key(0), good[0])
+    parts = (bad, good) if part == "training" else (good, bad)
+    message = rf"the {part} examples: bernoulli wants values in \[0, 1\], and they reach from 1.5 to 1.5; scale them"
+    with pytest.raises(UserError, match=message):
+        next(train(vae, optax.adam(1e-3), snapshot, *parts, batch_size=8, epochs=1))

@@ -15,6 +15,7 @@ from aejax.training import start, train
 N, D, K = 1000, 8, 2
 
 
+@pytest.mark.slow
 def test_linear_vae_reaches_the_maximum_likelihood_of_probabilistic_pca() -> None:
     """M. E. Tipping, C. M. Bishop (1999), eqs. 4 to 8; the bound is tight by J. Lucas et al. (2019), section 4.
 

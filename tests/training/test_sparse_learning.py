@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from aejax.autoencoders import Autoencoder, sparse, sparse_kl, undercomplete
 from aejax.datasets.digits import load_digits
@@ -28,6 +29,7 @@ def learned(autoencoder: Autoencoder, epochs: int) -> dict[str, float]:
     return evaluation
 
 
+@pytest.mark.slow
 def test_few_units_of_a_sparse_overcomplete_code_are_active() -> None:
     """Both reconstruct 95 % of the variance; the sparse code with less than half as many active units."""
     free, penalized = (learned(sparse(overcomplete(jax.nn.relu), weight=weight), 100) for weight in (0.0, 0.1))
@@ -38,6 +40,7 @@ def test_few_units_of_a_sparse_overcomplete_code_are_active() -> None:
     assert penalized["validation/active_fraction"] < 0.5 * free["validation/active_fraction"]
 
 
+@pytest.mark.slow
 def test_sparsity_by_divergence_brings_the_mean_activation_to_rho() -> None:
     """Within 0.01 of 0.05 after training, from about a half, with two thirds of the variance reconstructed."""
     autoencoder = sparse_kl(overcomplete(jax.nn.sigmoid), weight=1.0, rho=0.05)

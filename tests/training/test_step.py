@@ -10,7 +10,10 @@ import pytest
 
 from aejax.autoencoders import (
     Autoencoder,
+    Examples,
+    conditional,
     contractive,
+    contractive_by_projections,
     denoising,
     importance_weighted,
     k_sparse,
@@ -57,24 +60,35 @@ FAMILIES = {
     "free bits": lambda: with_free_bits(AXIS),
     "importance weighted": lambda: importance_weighted(variational(*mlps(6)), samples=5),
     "mixture prior": lambda: variational(*mlps(6), prior=mixture_prior(10)),
+    "conditional": lambda: conditional(variational(*mlps(6)), classes=3),
+    "contractive by projections": lambda: contractive_by_projections(undercomplete(*mlps(3)), weight=0.1),
 }
 
 
+FAST = ("undercomplete", "denoising contractive variational", "sparse by KL", "free bits", "importance weighted")
+
+
 def train_on(devices: int, autoencoder: Autoencoder, steps_per_call: int = STEPS):
-    data = np.random.default_rng(0).uniform(size=(100, *SHAPE)).astype(np.float32)
+    x = np.random.default_rng(0).uniform(size=(100, *SHAPE)).astype(np.float32)
+    conditions = (np.arange(100, dtype=np.int32) % 3,) if "conditional" in autoencoder.parts else ()
+    data = Examples(x, None, *conditions)
     positions = np.random.default_rng(1).integers(0, len(data), (STEPS, BATCH), np.int32)
     positions = positions.reshape(STEPS, devices, BATCH // devices).swapaxes(0, 1)
     chosen = jax.local_devices()[:devices]
     optimizer = optax.adam(1e-3)
     train_steps = make_train_steps(autoencoder, optimizer, chosen)
-    state = replicate(create_state(autoencoder, optimizer, jax.random.key(0), data[0]), chosen)
+    state = replicate(
+        create_state(autoencoder, optimizer, jax.random.key(0), x[0], *(c[0] for c in conditions)), chosen
+    )
     data = replicate(data, chosen)
     for first in range(0, STEPS, steps_per_call):
         state, metrics = train_steps(state, data, positions[:, first : first + steps_per_call])
     return jax.device_get((state.params, metrics))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
+)
 def test_eight_devices_learn_what_one_learns(family: str) -> None:
     """The noise is keyed by an example's place in the global batch, and means are taken over all devices."""
     chex.assert_trees_all_close(train_on(8, FAMILIES[family]()), train_on(1, FAMILIES[family]()), atol=1e-5, rtol=1e-5)
