@@ -1,9 +1,8 @@
 """What a study measures of one trained autoencoder: a tied one with a single sigmoid layer."""
 
-import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +11,13 @@ from jaxtyping import Array, PyTree
 
 from aejax.autoencoders import Autoencoder, as_batch
 from aejax.corruption import gaussian_noise
-from aejax.datasets.dataset import Dataset, Splits
+from aejax.datasets.dataset import Splits
+from aejax.evaluation.probe import error_percent, fit_probe
 from aejax.jacobian import contraction_curve, effective_rank, frobenius_norm_squared, saturation, singular_values
 from aejax.losses import squared_error
 
 RADII = tuple(float(radius) for radius in np.geomspace(0.1, 100.0, 31))  # of the spheres of a contraction curve
 DIRECTIONS = 32  # from every example
-PROBE_INVERSE_WEIGHTS = (0.01, 0.1, 1.0)
 _NOISE, _DIRECTIONS = 0, 1  # noise and directions are the same for all members
 
 
@@ -118,37 +117,6 @@ def make_measure(autoencoder: Autoencoder, splits: Splits, *, input_noise: float
         return measurement, curves
 
     return measure
-
-
-def fit_probe(train: Dataset, validation: Dataset) -> Any:
-    """A linear classifier of codes (N, units): logistic regression on standardized units.
-
-    The weight 1 / C of its L2 penalty is the one, of three, that gives the classes of the validation examples the
-    highest probability; their error rate has too few steps to tell the three apart.
-    """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    probes = []
-    for inverse_weight in PROBE_INVERSE_WEIGHTS:
-        probe = make_pipeline(StandardScaler(), LogisticRegression(C=inverse_weight, tol=1e-3))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits of its weights do not matter
-            probes.append(probe.fit(train.x, train.labels))
-    return max(probes, key=lambda probe: _mean_log_probability(probe, validation))
-
-
-def _mean_log_probability(probe: Any, codes: Dataset) -> float:
-    of_their_class = np.asarray(codes.labels)[:, None] == probe.classes_
-    probabilities = np.where(of_their_class, probe.predict_proba(codes.x), 0).sum(axis=1)
-    return float(np.mean(np.log(np.maximum(probabilities, 1e-12))))  # the softmax of float32 logits may be 0
-
-
-def error_percent(probe: Any, codes: Dataset) -> float:
-    """The part of the codes whose class a classifier misses."""
-    return 100.0 * float(np.mean(probe.predict(codes.x) != codes.labels))
 
 
 def distance_to_nearest(x: np.ndarray, others: np.ndarray) -> float:
