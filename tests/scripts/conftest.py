@@ -60,8 +60,7 @@ def run_script(
         try:
             command_line.run(script.main)
         except SystemExit as stop:
-            assert isinstance(stop.code, int)
-            code = stop.code
+            code = int(stop.code or 0)
         return Result(code, *capsys.readouterr())
 
     return run
