@@ -25,6 +25,7 @@ _MODULES = (
     "sampling",
     "schedules",
     "tables",
+    "trained",
     "training",
 )
 

@@ -51,10 +51,8 @@ class RunFolder:
         return run
 
     def check_data(self, data_fingerprint: str, dataset: str) -> None:
-        """Raise UserError where the data are not those that the run was begun with."""
-        saved = self.path / _DATA
-        if saved.exists() and saved.read_text().strip() != data_fingerprint:
-            raise UserError(f"{dataset}: is not what {self.path} was begun with: examples or labels have changed")
+        """As `check_data_of_run` of this folder."""
+        check_data_of_run(self.path, data_fingerprint, dataset)
 
     def records(self) -> list[Record]:
         """Every record written so far, in order; a last line that was cut off is left out."""
@@ -111,6 +109,13 @@ def read_experiment(path: Path) -> Experiment:
         return from_json(config.read_bytes(), name=str(config))
     except OSError as error:
         raise UserError(f"{path}: is no run folder, {config.name} cannot be read: {error.strerror}") from error
+
+
+def check_data_of_run(path: Path, data_fingerprint: str, dataset: str) -> None:
+    """Raise UserError where the data are not those that the run in a folder was begun with."""
+    saved = path / _DATA
+    if saved.exists() and saved.read_text().strip() != data_fingerprint:
+        raise UserError(f"{dataset}: is not what {path} was begun with: examples or labels have changed")
 
 
 def check_unchanged(saved: Experiment, given: Experiment, path: Path) -> None:

@@ -4,7 +4,8 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
@@ -50,3 +51,33 @@ def without_type_checks() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(scope="session")
+def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`make_run(experiment)`: the folder of a run of that experiment, trained to its end; one for equal experiments."""
+    from aejax.datasets.dataset import fingerprint
+    from aejax.experiment import load_splits
+    from aejax.run_folder import RunFolder
+    from aejax.trained import fit
+
+    folders: dict[object, Path] = {}
+
+    def make(experiment) -> Path:
+        if experiment in folders:
+            return folders[experiment]
+        splits = load_splits(experiment.data)
+        run = RunFolder.create(tmp_path_factory.mktemp("runs") / "run", experiment, fingerprint(splits))
+
+        def write(report) -> None:
+            if report.evaluation is not None:
+                run.write({"step": report.step, "epoch": report.epoch, **report.evaluation})
+
+        with jax.numpy_dtype_promotion("standard"):
+            _, snapshot = fit(experiment, splits, devices=jax.devices()[:1], on_report=write)
+        run.checkpoints.save(snapshot, experiment)
+        run.close()
+        folders[experiment] = run.path
+        return run.path
+
+    return make

@@ -26,6 +26,13 @@ def encode_all(
     return np.asarray(map_over_examples(partial(autoencoder.encode, params), x, *condition, batch_size=batch_size))
 
 
+def decode_all(
+    autoencoder: Autoencoder, params: PyTree, codes: np.ndarray, *condition: np.ndarray, batch_size: int = 500
+) -> np.ndarray:
+    """The example that every code stands for, given its condition where there is one: (N, ...code) -> (N, ...)."""
+    return np.asarray(map_over_examples(partial(autoencoder.decode, params), codes, *condition, batch_size=batch_size))
+
+
 def reconstruct_all(
     autoencoder: Autoencoder, params: PyTree, x: np.ndarray, *condition: np.ndarray, batch_size: int = 500
 ) -> np.ndarray:

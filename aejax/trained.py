@@ -1,0 +1,189 @@
+"""A trained autoencoder: trained here to its end, or opened from its run folder, and files checked against it."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Key, PyTree
+
+from aejax import experiment as setup
+from aejax.autoencoders import Autoencoder
+from aejax.configuration import Experiment
+from aejax.datasets.arrays import load_arrays
+from aejax.datasets.dataset import Dataset, Splits, fingerprint
+from aejax.errors import UserError
+from aejax.evaluation import decode_all, encode_all
+from aejax.run_folder import check_data_of_run, read_experiment
+from aejax.training import Report, Snapshot, check_parameters, run_keys, start, train
+from aejax.training.checkpoints import Checkpoints
+
+
+class TrainedRun(NamedTuple):
+    """A run whose best parameters are at hand; its folder is only read."""
+
+    path: Path
+    experiment: Experiment
+    autoencoder: Autoencoder
+    params: PyTree  # of the evaluation with the best validation loss
+    best_epoch: int  # of that evaluation
+    splits: Splits  # as they were in training; no test example has been seen by the parameters
+    key: Key[Array, ""]  # of what is sampled in evaluation: the same every time the run is opened
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        """Of one example."""
+        return self.splits.train.x.shape[1:]
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """Of the code of one example."""
+        train = self.splits.train
+        example = (train.x[0], *(condition[0] for condition in self.conditions_of(train)))
+        return jax.eval_shape(partial(self.autoencoder.encode, self.params), *example).shape
+
+    def conditions_of(self, dataset: Dataset) -> tuple[np.ndarray, ...]:
+        """What a conditional autoencoder is told of every example, as one array; UserError where labels are missing."""
+        return setup.conditions_of(self.experiment.model, dataset)
+
+    def encode(self, dataset: Dataset) -> np.ndarray:
+        """The code of every example: (N, ...code)."""
+        return encode_all(self.autoencoder, self.params, dataset.x, *self.conditions_of(dataset))
+
+    def decode(self, codes: Dataset) -> np.ndarray:
+        """The example that every code stands for, in data space: (N, ...)."""
+        return decode_all(self.autoencoder, self.params, codes.x, *self.conditions_of(codes))
+
+    def reconstruct(self, dataset: Dataset) -> np.ndarray:
+        """The reconstruction of every example, in data space: (N, ...)."""
+        return self.decode(dataset._replace(x=self.encode(dataset)))
+
+
+def open_run(path: Path) -> TrainedRun:
+    """The best parameters of the run in a folder, finished or stopped after an evaluation at least, and its data.
+
+    The data are read from where the run had them: what an autoencoder is depends on them (their shape, their classes,
+    the pseudo-inputs of a prior), and what is held out has to stay what it was.
+
+    Raises:
+      UserError: no run folder, no whole checkpoint in it, none after an evaluation, or data that have changed since.
+    """
+    experiment = read_experiment(path)
+    if not (path / "checkpoints").is_dir():
+        raise UserError(f"{path}: holds no parameters, it has no checkpoints")
+    splits = setup.load_splits(experiment.data)
+    check_data_of_run(path, fingerprint(splits), experiment.data.dataset)
+    autoencoder = setup.build_autoencoder(experiment, splits.train)
+    optimizer = setup.build_optimizer(experiment, len(splits.train.x))
+    example = (splits.train.x[0], *(labels[0] for labels in setup.conditions_of(experiment.model, splits.train)))
+    checkpoints = Checkpoints(path / "checkpoints", read_only=True)
+    try:
+        template = start(autoencoder, optimizer, jax.random.key(experiment.training.seed), *example)
+        snapshot = checkpoints.restore(template)
+    finally:
+        checkpoints.close()
+    if snapshot.stopping.best_epoch == 0:
+        raise UserError(
+            f"{path}: was stopped before its first evaluation; continue it with scripts/train.py --resume {path}"
+        )
+    key = run_keys(snapshot.state)[1]
+    return TrainedRun(path, experiment, autoencoder, snapshot.best_params, snapshot.stopping.best_epoch, splits, key)
+
+
+def fit(
+    experiment: Experiment,
+    splits: Splits,
+    *,
+    devices: Sequence[jax.Device] | None = None,
+    on_report: Callable[[Report], None] = lambda report: None,
+) -> tuple[Autoencoder, Snapshot]:
+    """Train to the end on these examples, whatever data the experiment names; nothing is written.
+
+    Args:
+      experiment: what and how to train.
+      splits: the test examples are not looked at.
+      devices: as for `train`.
+      on_report: called with every report.
+
+    Returns:
+      The autoencoder, and the last snapshot with the best parameters.
+    """
+    example = (splits.train.x[0], *(labels[0] for labels in setup.conditions_of(experiment.model, splits.train)))
+    autoencoder = setup.build_autoencoder(experiment, splits.train)
+    optimizer = setup.build_optimizer(experiment, len(splits.train.x))
+    snapshot = start(autoencoder, optimizer, jax.random.key(experiment.training.seed), *example)
+    training = experiment.training
+    for report in train(
+        autoencoder,
+        optimizer,
+        snapshot,
+        *(setup.as_examples(experiment.model, part) for part in splits[:2]),
+        batch_size=training.batch_size,
+        epochs=training.epochs,
+        evaluate_every=training.evaluate_every,
+        patience=training.patience,
+        min_delta=training.min_delta,
+        devices=devices,
+    ):
+        snapshot = report.snapshot
+        on_report(report)
+    check_parameters(snapshot.state)
+    return autoencoder, snapshot
+
+
+def check_kind(run: TrainedRun, fits: bool, wanted: str, *, script: str) -> None:
+    """Raise UserError where a run is not of the kind that a script is for.
+
+    Args:
+      run: which was named by the user.
+      fits: whether the script can use it.
+      wanted: what it can use, in words, such as `a variational run`.
+      script: its file name.
+    """
+    if not fits:
+        kind = f"{' and '.join(run.autoencoder.parts)} on {run.experiment.data.dataset}"
+        raise UserError(f"{run.path}: {script} takes {wanted}, and this run is {kind}")
+
+
+def load_examples(run: TrainedRun, path: Path, labels: Path | None = None) -> Dataset:
+    """Examples of the user's for a run, from a .npy or .npz file; axes of length 1 may be missing or too many.
+
+    Bytes are divided by 255, as they were in training.
+
+    Raises:
+      UserError: what `load_arrays` refuses, examples of another shape than the run was trained on, or, of a
+        conditional run, labels that are missing or that it does not know.
+    """
+    dataset = load_arrays(path, labels)
+    shape, wanted = dataset.x.shape[1:], run.example_shape
+    if _without_ones(shape) != _without_ones(wanted):
+        raise UserError(f"{path}: examples have shape {shape}, and {run.path} was trained on examples of {wanted}")
+    _check_classes(run, dataset, path)
+    return dataset._replace(x=dataset.x.reshape(-1, *wanted))
+
+
+def load_codes(run: TrainedRun, path: Path, labels: Path | None = None) -> Dataset:
+    """Codes to decode, from a .npy or .npz file.
+
+    Raises:
+      UserError: what `load_arrays` refuses, codes of another shape than the run's, or, of a conditional run, labels
+        that are missing or that it does not know.
+    """
+    codes = load_arrays(path, labels)
+    shape, wanted = codes.x.shape[1:], run.code_shape
+    if shape != wanted:
+        raise UserError(f"{path}: codes have shape {shape}, and those of {run.path} have {wanted}")
+    _check_classes(run, codes, path)
+    return codes
+
+
+def _check_classes(run: TrainedRun, dataset: Dataset, path: Path) -> None:
+    for labels, known in zip(run.conditions_of(dataset), run.conditions_of(run.splits.train), strict=True):
+        if labels.max() > known.max():
+            raise UserError(f"{path}: {run.path} knows the classes 0 to {known.max()}, and labels reach {labels.max()}")
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)
