@@ -300,6 +300,12 @@ def _check_combination(model: Model, regularization: Regularization) -> None:
             "higher_order_weight: wants a smooth activation, such as tanh or softplus: the gradient does not see how "
             "the kinks of relu move"
         )
+    if regularization.higher_order_weight and (model.network == "conv" or model.family == "k_sparse"):
+        choice = "conv" if model.network == "conv" else "k_sparse"
+        raise UserError(
+            f"higher_order_weight: wants a smooth encoder, and {choice} takes maxima: the gradient does not "
+            "see how they change places"
+        )
     if regularization.contractive_projections is not None and regularization.higher_order_weight:
         raise UserError("contractive_projections: the higher-order term is exact: leave one of the two out")
     if model.code_size is None and (regularization.mmd_weight or regularization.total_correlation_weight):

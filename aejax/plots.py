@@ -10,13 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _TRAIN, _VALIDATION, _QUIET = "#4c72b0", "#dd8452", "0.35"
+_COLORS = {"train": _TRAIN, "validation": _VALIDATION}
+_TITLES = {"code/frobenius_norm": "mean ‖J‖$_F$ of the encoder"}
 
 
 def training_curves(records: Sequence[dict[str, Any]], *, units: str = "") -> Figure:
     """Every loss term over the epochs, of training and validation, one panel a term; the best epoch is marked.
 
     Args:
-      records: each with `epoch` and means named train/TERM and validation/TERM.
+      records: each with `epoch` and means named train/TERM and validation/TERM, or validation/TERM alone.
       units: of the terms, for the axis.
     """
     records = [record for record in records if "validation/loss" in record]
@@ -27,9 +29,9 @@ def training_curves(records: Sequence[dict[str, Any]], *, units: str = "") -> Fi
     epochs = [record["epoch"] for record in records]
     best = min(records, key=lambda record: record["validation/loss"])
     for axes, term in zip(np.atleast_1d(figure.subplots(1, len(terms))), terms, strict=True):
-        for split, color in (("train", _TRAIN), ("validation", _VALIDATION)):
-            values = [record.get(f"{split}/{term}", math.nan) for record in records]
-            axes.plot(epochs, values, color=color, label=split, linewidth=1.4)
+        curves = {split: [record.get(f"{split}/{term}", math.nan) for record in records] for split in _COLORS}
+        for split, values in curves.items():
+            axes.plot(epochs, values, color=_COLORS[split], label=split, linewidth=1.4)
         axes.plot(
             best["epoch"],
             best[f"validation/{term}"],
@@ -38,12 +40,10 @@ def training_curves(records: Sequence[dict[str, Any]], *, units: str = "") -> Fi
             markeredgecolor="white",
             label=f"best epoch ({best['epoch']:g})",
         )
-        axes.set_title(term.replace("_", " "), loc="left", fontsize=11)
+        axes.set_title(_TITLES.get(term, term.replace("_", " ")), loc="left", fontsize=11)
         axes.set_xlabel("epoch")
-        axes.set_ylim(
-            _limits_without_start([[record[f"{s}/{term}"] for record in records] for s in ("train", "validation")])
-        )
-        _clean(axes)
+        axes.set_ylim(_limits_without_start(list(curves.values())))
+        clean_axes(axes)
     figure.axes[0].set_ylabel(units)
     figure.axes[0].legend(frameon=False)
     return figure
@@ -57,7 +57,7 @@ def _mirrors_the_loss(records: Sequence[dict[str, Any]], term: str) -> bool:
 def _limits_without_start(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
     """Limits that hold every value after the first tenth, whose fall would flatten the rest."""
     values = np.concatenate([np.asarray(curve)[len(curve) // 10 :] for curve in curves])
-    low, high = float(values.min()), float(values.max())
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
     margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
     return low - margin, high + margin
 
@@ -138,7 +138,7 @@ def latent_space(codes: np.ndarray, labels: np.ndarray | None = None) -> Figure:
             figure.colorbar(points, label="label")
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])
-    _clean(axes)
+    clean_axes(axes)
     return figure
 
 
@@ -154,7 +154,7 @@ def kl_per_unit(divergences: np.ndarray, *, title: str = "what each unit of the 
     axes.set_xlabel("unit of the code")
     axes.set_ylabel("KL(q(z|x) ‖ p(z)), nats")
     axes.set_title(title, loc="left", fontsize=11)
-    _clean(axes)
+    clean_axes(axes)
     axes.grid(visible=False, axis="x")
     return figure
 
@@ -177,13 +177,19 @@ def _draw(axes: Axes, example: np.ndarray, low: float, high: float) -> None:
         axes.plot(example.ravel(), color=_TRAIN, linewidth=1)
         margin = 0.1 * (high - low)
         axes.set_ylim(low - margin, high + margin)
+    hide_axes(axes)
+
+
+def hide_axes(axes: Axes) -> None:
+    """Take away ticks and frame, as around an image."""
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
         spine.set_visible(False)
 
 
-def _clean(axes: Axes) -> None:
+def clean_axes(axes: Axes) -> None:
+    """Take away what distracts from a curve: half of the frame, strong ticks; a light grid instead."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(_QUIET)
     axes.tick_params(colors=_QUIET)

@@ -2,6 +2,7 @@
 
 import time
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -10,33 +11,27 @@ from rich.table import Table
 from aejax.evaluation import CodeStatistics
 from aejax.training import Report
 
-_SECONDS_BETWEEN_LINES = 2.0
 
+class WorkProgress:
+    """How far some work has come: a bar on a terminal, a line every few seconds elsewhere; a context."""
 
-class TrainingProgress:
-    """Shows reports as they come: epoch, training and validation loss, images per second."""
-
-    def __init__(self, console: Console, epochs: int, start_epoch: float) -> None:
-        """Show a run of so many epochs in all on a console; it begins when it is entered as a context."""
-        self._console = console
-        self._epochs = epochs
+    def __init__(self, console: Console, total: float, description: str, *, seconds_between_lines: float) -> None:
+        """Show work of so many steps on a console; it begins when it is entered as a context."""
+        self._console, self._seconds_between_lines = console, seconds_between_lines
+        self._is_live = console.is_terminal and not console.is_dumb_terminal  # a bar can be redrawn in place
         self._bar = Progress(
-            TextColumn("epoch {task.completed:.1f}/{task.total:g}"),
+            TextColumn("{task.description}"),
             BarColumn(),
             TaskProgressColumn(),
             TextColumn("{task.fields[status]}"),
             TimeRemainingColumn(),
             console=console,
-            disable=not _is_live(console),
+            disable=not self._is_live,
         )
-        self._task = self._bar.add_task("", total=epochs, status="compiling")
-        self._bar.update(self._task, completed=start_epoch)
-        self._validation = ""
-        self._images = 0
-        self._clock: float | None = None  # from the first report on, since until then it compiles
+        self._task = self._bar.add_task(description, total=total, status="compiling")
         self._last_line = time.perf_counter()
 
-    def __enter__(self) -> "TrainingProgress":
+    def __enter__(self) -> Self:
         """Begin."""
         self._bar.__enter__()
         return self
@@ -47,8 +42,29 @@ class TrainingProgress:
         """End."""
         self._bar.__exit__(kind, error, traceback)
 
+    def advance_to(self, completed: float, description: str, status: str, *, line: str, finished: bool) -> None:
+        """Take note of the steps completed; where there is no bar, the line is printed now and then, and at the end."""
+        self._bar.update(self._task, completed=completed, description=description, status=status)
+        now = time.perf_counter()
+        if not self._is_live and (finished or now - self._last_line >= self._seconds_between_lines):
+            self._console.print(line, highlight=False, markup=False)
+            self._last_line = now
+
+
+class TrainingProgress(WorkProgress):
+    """Shows reports of training as they come: epoch, training and validation loss, images per second."""
+
+    def __init__(self, console: Console, epochs: int, start_epoch: float) -> None:
+        """Show a run of so many epochs in all on a console."""
+        super().__init__(console, epochs, _epoch_of(start_epoch, epochs), seconds_between_lines=2.0)
+        self._bar.update(self._task, completed=start_epoch)
+        self._epochs = epochs
+        self._validation = ""
+        self._images = 0
+        self._clock: float | None = None  # from the first report on, since until then it compiles
+
     def show(self, report: Report) -> None:
-        """Take note of a report; lines come every few seconds, and for the last report."""
+        """Take note of a report."""
         if report.evaluation is not None:
             self._validation = f", validation {report.evaluation['validation/loss']:.4g}"
         now = time.perf_counter()
@@ -58,17 +74,14 @@ class TrainingProgress:
         else:
             self._images += report.images
             status += f", {self._images / (now - self._clock):,.0f} images/s"
-        self._bar.update(self._task, completed=report.epoch, status=status)
-        if not _is_live(self._console) and (report.finished or now - self._last_line >= _SECONDS_BETWEEN_LINES):
-            self._console.print(f"epoch {report.epoch:.1f}/{self._epochs}: {status}", highlight=False)
-            self._last_line = now
+        epoch = _epoch_of(report.epoch, self._epochs)
+        self.advance_to(report.epoch, epoch, status, line=f"{epoch}: {status}", finished=report.finished)
         if now - self._clock > 1.0:
             self._images, self._clock = 0, now
 
 
-def _is_live(console: Console) -> bool:
-    """Whether a bar can be redrawn in place."""
-    return console.is_terminal and not console.is_dumb_terminal
+def _epoch_of(epoch: float, epochs: int) -> str:
+    return f"epoch {epoch:.1f}/{epochs}"
 
 
 def describe_code(code: CodeStatistics) -> str:

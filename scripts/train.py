@@ -202,7 +202,8 @@ def _train(
 
     Of several processes all stop after the same step, whichever was asked to.
     """
-    from aejax.experiment import as_examples
+    from aejax.evaluation import make_mean_frobenius_norm
+    from aejax.experiment import as_examples, conditions_of
     from aejax.progress import TrainingProgress
     from aejax.training import check_parameters, train
     from aejax.training.distributed import any_process
@@ -222,13 +223,16 @@ def _train(
         min_delta=training.min_delta,
         devices=devices,
     )
+    watched = (splits.validation.x, *conditions_of(model, splits.validation))
+    mean_frobenius_norm = make_mean_frobenius_norm(autoencoder, snapshot.state.params, *watched)
     stop = _watch_for_signals()
     with TrainingProgress(console, training.epochs, int(snapshot.state.step) / steps_per_epoch) as progress:
         for report in reports:
             snapshot = report.snapshot
             progress.show(report)
             if run is not None and report.evaluation is not None:
-                run.write({"step": report.step, "epoch": report.epoch, **report.evaluation})
+                norm = {"validation/code/frobenius_norm": mean_frobenius_norm(snapshot.state.params)}
+                run.write({"step": report.step, "epoch": report.epoch, **report.evaluation, **norm})
             due = report.step % (training.checkpoint_every * steps_per_epoch) == 0
             stopped = any_process(bool(stop))
             if due or report.finished or stopped:

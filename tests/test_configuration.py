@@ -27,7 +27,7 @@ KNOBS = [(group.name, knob.name) for group in dataclasses.fields(Experiment) for
 OTHER = Experiment(  # every knob that the family allows has another value than its default
     data=Data("mine.npz", "labels.npy", "/data", 0.2, 0.3, 1),
     model=Model("undercomplete", "conv", (8, 4), 5, "tanh", "sigmoid", conditional=True, loss="absolute_error"),
-    regularization=Regularization("masking", 0.2, 0.1, None, 0.1, 0.2, 0.1, 0.1, 0.2, mmd_weight=0.1),
+    regularization=Regularization("masking", 0.2, 0.1, None, 0.0, 0.1, 0.1, 0.1, 0.2, mmd_weight=0.1),
     optimization=Optimization(1e-2, "cosine", 10, 1.0, 0.1),
     training=Training(32, 5, 2, None, 0.01, 3, 7),
 )
@@ -177,6 +177,14 @@ MISMATCHES = [
         "contractive_projections: the higher-order term is exact",
     ),
     (of(higher_order_weight=1.0), "higher_order_weight: wants a smooth activation"),
+    (
+        of(higher_order_weight=1.0, network="conv", activation="tanh"),
+        "higher_order_weight: wants a smooth encoder, and conv takes maxima",
+    ),
+    (
+        of("k_sparse", higher_order_weight=1.0, activation="tanh"),
+        "higher_order_weight: wants a smooth encoder, and k_sparse takes maxima",
+    ),
     (of("variational", beta_steps=5), "beta_steps: goes with beta_schedule linear or cyclical"),
     (of("variational", beta_cycles=5, beta_schedule="linear"), "beta_cycles: goes with beta_schedule cyclical"),
     (of("variational", prior_components=5), "prior_components: goes with prior mixture or vamp"),
@@ -234,6 +242,8 @@ def test_differences_name_the_knobs_and_both_values():
     same = {"likelihood", "likelihood_variance", "active_entries", "beta", "beta_schedule", "beta_steps"}
     same |= {
         "contractive_projections",
+        "higher_order_weight",
+        "higher_order_noise",
         "beta_cycles",
         "free_bits",
         "prior",

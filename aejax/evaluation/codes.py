@@ -17,6 +17,7 @@ from aejax.sampling import gaussian_log_prob, reparameterize
 ACTIVE_VARIANCE = 0.01  # of a posterior's mean over the data, above which a unit is active, as Burda et al. have it
 COLLAPSED_FRACTION = 0.1  # of active units, below which a posterior is said to have collapsed
 _MOST_EXAMPLES = 2000  # for what compares all pairs of examples, or takes a Jacobian of each
+_MOST_ROWS, _MOST_WATCHED = 4000, 200  # of Jacobians at every evaluation of a run, and of its examples
 
 
 class CodeStatistics(NamedTuple):
@@ -76,11 +77,9 @@ def code_statistics(
         arrays = [array[:examples] for array in (x, *condition)]
         return jax.device_get(map_over_examples(function, *arrays, batch_size=batch_size))
 
-    def norm(x: Array, *condition: Array) -> Array:
-        return jnp.sqrt(frobenius_norm_squared(lambda x: autoencoder.encode(params, x, *condition), x, method="auto"))
-
     some = min(len(x), _MOST_EXAMPLES)
-    frobenius_norm = float(np.mean(over_examples(norm, some), dtype=np.float64))
+    norms = over_examples(lambda *one: _frobenius_norm(autoencoder, params, *one), some)
+    frobenius_norm = float(np.mean(norms, dtype=np.float64))
     if autoencoder.posterior is None or autoencoder.prior is None:
         codes = over_examples(lambda *one: autoencoder.encode(params, *one).reshape(-1), len(x))
         active = is_active(codes, threshold=1e-12 * float(np.max(np.square(codes))))
@@ -103,6 +102,40 @@ def code_statistics(
         kl_per_unit=kl_per_unit,
         mutual_information=mutual_information(key, means[:some], log_variances[:some]).item(),
     )
+
+
+def make_mean_frobenius_norm(
+    autoencoder: Autoencoder, params: PyTree, x: np.ndarray, *condition: np.ndarray
+) -> Callable[[PyTree], float]:
+    """Compile `params -> mean ‖∂h/∂x‖_F` over a few of N examples, always the same, to watch it while a run goes on.
+
+    They are the first 200, or so many that their Jacobians have 4,000 rows in all: the cost is a small part of an
+    epoch's for any encoder.
+
+    >>> from aejax.autoencoders import undercomplete
+    >>> from aejax.networks import MLP
+    >>> linear = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(5,)))
+    >>> x = np.ones((7, 5), np.float32)
+    >>> params = linear.init(jax.random.key(0), x[0])
+    >>> kernel = params["encoder"]["params"]["Dense_0"]["kernel"]
+    >>> bool(np.isclose(make_mean_frobenius_norm(linear, params, x)(params), np.linalg.norm(kernel), rtol=1e-6))
+    True
+    """
+    code = jax.eval_shape(autoencoder.encode, params, *(array[0] for array in (x, *condition)))
+    rows = min(code.size, x[0].size)
+    few = min(len(x), max(_MOST_ROWS // rows, 1), _MOST_WATCHED)
+    arrays = [np.asarray(array[:few]) for array in (x, *condition)]
+
+    @jax.jit
+    def mean_norm(params: PyTree, *arrays: Array) -> Array:
+        return jnp.mean(jax.lax.map(lambda one: _frobenius_norm(autoencoder, params, *one), arrays, batch_size=few))
+
+    return lambda params: float(mean_norm(params, *arrays))
+
+
+def _frobenius_norm(autoencoder: Autoencoder, params: PyTree, x: Array, *condition: Array) -> Array:
+    """‖∂h/∂x‖_F of one example."""
+    return jnp.sqrt(frobenius_norm_squared(lambda x: autoencoder.encode(params, x, *condition), x, method="auto"))
 
 
 def is_active(codes: np.ndarray, *, threshold: float = ACTIVE_VARIANCE) -> np.ndarray:

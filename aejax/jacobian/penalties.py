@@ -12,6 +12,7 @@ from aejax.checks import check_samples as check_samples
 from aejax.jacobian.chunks import accumulator
 from aejax.jacobian.exact import METHODS as METHODS
 from aejax.jacobian.exact import frobenius_norm_squared, jacobian
+from aejax.jacobian.smoothness import kinks
 
 
 def contractive_penalty(
@@ -57,9 +58,9 @@ def higher_order_penalty(
 ) -> Float[Array, ""]:
     """E ‖J(x) - J(x + ε)‖_F², ε ~ N(0, σ² I), as a mean over samples of ε: how much the encoder's Jacobian bends.
 
-    For small σ the expectation is σ² ‖H(x)‖_F² + O(σ⁴), H being the encoder's second derivatives. Of an encoder
-    with kinks, as ReLU's, the term counts the kinks that ε crosses and grows as σ; its gradient does not see how they
-    move: take a smooth activation.
+    For small σ the expectation is σ² ‖H(x)‖_F² + O(σ⁴), H being the encoder's second derivatives. An encoder with
+    kinks, as ReLU's, is refused: there the term would count the kinks that ε crosses, and its gradient would not see
+    how they move.
 
     Args:
       key: a key, not used elsewhere.
@@ -73,7 +74,7 @@ def higher_order_penalty(
       The sum over all pairs of code dimension and feature, averaged over the samples.
 
     Raises:
-      ValueError: a standard deviation that is not positive, no sample, or an unknown method.
+      ValueError: a standard deviation that is not positive, no sample, an unknown method, or an encoder with kinks.
       TypeError: x is not of a floating type, or samples is no integer.
 
     Source: S. Rifai et al. (2011), Higher Order Contractive Auto-Encoder, the CAE+H objective's last term.
@@ -85,6 +86,11 @@ def higher_order_penalty(
     check_floating(x=x)
     check_positive("standard_deviation", standard_deviation)
     check_samples("samples", samples)
+    if found := kinks(encode, x):
+        raise ValueError(
+            f"higher_order_penalty wants a smooth encoder, and this one has {', '.join(found)}, whose kinks it cannot "
+            "see; take tanh, sigmoid, softplus or gelu, and no max pooling"
+        )
     noise = jnp.asarray(standard_deviation, x.dtype) * jax.random.normal(key, (samples, *x.shape), x.dtype)
 
     def of(x: Array) -> Array:

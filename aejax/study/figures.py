@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from aejax.plots import is_image
+from aejax.plots import clean_axes, hide_axes, is_image
 from aejax.study.measure import RADII, Curves
 from aejax.study.methods import METHODS
 from aejax.study.settings import MethodName
@@ -121,7 +121,7 @@ def error_against_strength(settings: Sequence[Setting]) -> Figure:
                     capsize=2,
                     label=METHODS[method].title,
                 )
-            _clean(axes)
+            clean_axes(axes)
         line[0].set_ylabel(label)
     for axes, bottom, group in zip(grid[0], grid[-1], columns, strict=True):
         symbol = METHODS[group[0]].symbol
@@ -149,7 +149,7 @@ def _line(
 
 def _with_legend(figure: Figure, axes: Axes) -> Figure:
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    _clean(axes)
+    clean_axes(axes)
     return figure
 
 
@@ -160,12 +160,4 @@ def _draw_filter(axes: Axes, unit: np.ndarray) -> None:
         axes.imshow(image, cmap="gray", vmin=-scale, vmax=scale, interpolation="nearest")
     else:
         axes.plot(unit.ravel(), color="0.35", linewidth=1)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-def _clean(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(alpha=0.25, linewidth=0.6)
+    hide_axes(axes)

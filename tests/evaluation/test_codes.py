@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aejax.autoencoders import undercomplete, variational
-from aejax.evaluation import code_statistics, is_active, mutual_information
+from aejax.evaluation import code_statistics, is_active, make_mean_frobenius_norm, mutual_information
 from aejax.networks import Network
 from aejax.priors import mixture_prior
 
@@ -85,3 +85,23 @@ def test_active_is_a_matter_of_variance_not_of_size():
     codes = np.stack([np.full(10, 5.0), np.arange(10) * 0.04], axis=1)
     assert is_active(codes).tolist() == [False, True]
     assert is_active(codes, threshold=1.0).tolist() == [False, False]
+
+
+def test_the_norm_that_is_watched_is_the_mean_over_the_first_examples():
+    """Of h = tanh(W x), ‖J‖_F² = Σₖ (1 - hₖ²)² ‖Wₖ‖²."""
+    weights = RNG.normal(size=(4, 3)).astype(np.float32)
+    autoencoder = undercomplete(fixed(lambda x: jnp.tanh(jnp.asarray(weights) @ x)), DECODER)
+    params = {"encoder": {}, "decoder": {}}
+    codes = np.tanh(X.astype(np.float64) @ weights.T)
+    norms = np.sqrt(np.sum(np.square(1 - codes**2) * np.sum(np.square(weights), axis=1, dtype=np.float64), axis=1))
+    watched = make_mean_frobenius_norm(autoencoder, params, X)(params)
+    assert watched == pytest.approx(np.mean(norms[:200]), rel=1e-5)
+    assert make_mean_frobenius_norm(autoencoder, params, X[:7])(params) == pytest.approx(np.mean(norms[:7]), rel=1e-5)
+
+
+def test_fewer_examples_are_watched_where_the_jacobian_is_large():
+    pixels = np.ones((3, 2000), np.float32) * np.array([[1.0], [2.0], [3.0]], np.float32)
+    squares = undercomplete(fixed(jnp.square), fixed(lambda code: code))
+    params = {"encoder": {}, "decoder": {}}
+    watched = make_mean_frobenius_norm(squares, params, pixels)(params)
+    assert watched == pytest.approx(np.sqrt(2000) * np.mean([2.0, 4.0]), rel=1e-5)

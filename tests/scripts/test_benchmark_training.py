@@ -1,10 +1,11 @@
 """The benchmark of training: its arithmetic, its refusals, and one pair for real."""
 
-import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -14,14 +15,8 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmark_training.py"
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch):
-    specification = importlib.util.spec_from_file_location("benchmark_training", SCRIPT)
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    monkeypatch.setitem(sys.modules, "benchmark_training", module)
-    specification.loader.exec_module(module)
-    return module
+def script(load_script: Callable[[str], ModuleType]) -> ModuleType:
+    return load_script("benchmark_training")
 
 
 def test_medians_and_the_largest_memory(script) -> None:

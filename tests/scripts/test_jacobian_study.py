@@ -1,18 +1,17 @@
 """The study of Jacobians as a user runs it: its folder, its report, its refusals."""
 
 import csv
-import importlib.util
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-
-from aejax import command_line
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "jacobian_study.py"
 TINY = ("--units", "9", "--epochs", "2", "--seeds", "2", "--train-examples", "150", "--spectrum-examples", "5")
@@ -111,30 +110,10 @@ def test_help_names_the_presets(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def refused(complaint_of: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Runs the script in this process and returns its one line of complaint."""
-    specification = importlib.util.spec_from_file_location("jacobian_study", SCRIPT)
-    assert specification is not None
-    assert specification.loader is not None
-    script = importlib.util.module_from_spec(specification)
-    monkeypatch.setitem(sys.modules, "jacobian_study", script)
-    specification.loader.exec_module(script)
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # so that the script need not set it for the tests after this one
-
-    def call(*arguments: str) -> str:
-        before = sorted(tmp_path.rglob("*"))
-        monkeypatch.setattr(sys, "argv", ["jacobian_study.py", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            command_line.run(script.main)
-        assert stop.value.code == 2
-        assert sorted(tmp_path.rglob("*")) == before
-        complaint = capsys.readouterr().err
-        assert complaint.startswith("jacobian_study.py: error: ")
-        assert complaint.count("\n") == 1
-        return complaint
-
-    return call
+    return partial(complaint_of, "jacobian_study")
 
 
 @pytest.mark.parametrize(

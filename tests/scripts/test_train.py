@@ -1,6 +1,5 @@
 """The main job as a user runs it: its folder, its resumption, its refusals."""
 
-import importlib.util
 import json
 import os
 import re
@@ -10,13 +9,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-
-from aejax import command_line
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 EPOCHS = 80
@@ -183,29 +182,9 @@ def test_a_torn_checkpoint_gives_way_to_the_one_before(finished: tuple[Path, str
 
 
 @pytest.fixture
-def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def refused(complaint_of: Callable[..., str]) -> Callable[..., str]:
     """Runs the script in this process and returns its one line of complaint."""
-    specification = importlib.util.spec_from_file_location("train", SCRIPT)
-    assert specification is not None
-    assert specification.loader is not None
-    script = importlib.util.module_from_spec(specification)
-    monkeypatch.setitem(sys.modules, "train", script)
-    specification.loader.exec_module(script)
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> str:
-        before = sorted(tmp_path.rglob("*"))
-        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            command_line.run(script.main)
-        assert stop.value.code == 2
-        assert sorted(tmp_path.rglob("*")) == before
-        complaint = capsys.readouterr().err
-        assert complaint.startswith("train.py: error: ")
-        assert complaint.count("\n") == 1
-        return complaint
-
-    return call
+    return partial(complaint_of, "train")
 
 
 @pytest.mark.parametrize(
