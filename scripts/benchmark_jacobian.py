@@ -26,10 +26,10 @@ Times are medians of runs taken in turns, so that whatever else the machine does
 run. With the bench extra (pip install 'aejax[bench]'), torch.func.jacrev, torch.func.jacfwd and a loop of
 torch.autograd run beside it on as many threads.
 
-What bounds the results: on a CPU, matrix products. Of 784-512-256-32 they are 13.7 GFLOP with jacrev and 8.9 with
-structured, at batch 128, value and gradient; so 0.65 of the time is what the Gram matrix can save where both reach the
-same rate. The rest is XLA's: it transposes M for the products that sum over examples, in the same loop that multiplies
-it by the slopes of the activations, which is slow."""
+What bounds the results: on a CPU, matrix products, and beside them memory. Of 784-512-256-32, batch 128, value and
+gradient, they are 13.7 GFLOP with jacrev and 8.9 with structured, of 3072-1024-512-64 184 and 77: where both run at the
+same rate, no less than 0.65 and 0.42 of the time remains. The rest is XLA's: it writes M, multiplied by the slopes of
+the activations, once for each product that reads it, and transposed for those that sum over examples."""
 
 ENCODERS: dict[str, tuple[tuple[int, ...], str]] = {
     "mlp": ((784, 512, 256, 32), "tanh"),
