@@ -15,6 +15,7 @@ _MODULES = (
     "divergences",
     "evaluation",
     "experiment",
+    "generation",
     "jacobian",
     "likelihoods",
     "losses",

@@ -99,6 +99,40 @@ def samples(examples: np.ndarray, *, limits: tuple[float, float], title: str, co
     return figure
 
 
+def mosaic(
+    examples: np.ndarray,
+    *,
+    limits: tuple[float, float],
+    title: str,
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+) -> Figure:
+    """Images (R, C, H, W) or (R, C, H, W, channels) side by side in one picture, with names for rows and columns.
+
+    Args:
+      examples: those of a row from left to right, the rows from the top.
+      limits: of the gray values.
+      title: above all.
+      rows: a name for each row, or none.
+      columns: a name for each column, or none.
+    """
+    across, height, width = examples.shape[1:4]
+    picture = np.concatenate(np.concatenate(examples, axis=1), axis=1)
+    scale = 1.0 if across <= 12 else 12 / across
+    name_width = 0.09 * max(map(len, rows), default=0)
+    size = (max(scale * across, 3.0) + name_width, scale * len(examples) * height / width + 0.7)
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.add_subplot()
+    figure.suptitle(title, fontsize=11)
+    _draw(axes, picture, *limits)
+    axes.tick_params(length=0, labelsize=9)
+    if rows:
+        axes.set_yticks(height * (np.arange(len(rows)) + 0.5) - 0.5, rows)
+    if columns:
+        axes.set_xticks(width * (np.arange(len(columns)) + 0.5) - 0.5, columns)
+    return figure
+
+
 def latent_space(codes: np.ndarray, labels: np.ndarray | None = None) -> Figure:
     """Codes in the plane, colored by class: as they are if they have two dimensions, else their principal components.
 

@@ -23,7 +23,7 @@ from hypothesis import settings
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # the modules whose signatures state shapes; imported after this line, by tests and doctests alike
-CHECKED = ("losses", "divergences", "sampling", "corruption", "likelihoods", "priors", "jacobian")
+CHECKED = ("losses", "divergences", "sampling", "corruption", "likelihoods", "priors", "jacobian", "generation")
 CHECKED += ("networks.conv", "autoencoders.record", "autoencoders.contractive", "autoencoders.denoising")
 jaxtyping.install_import_hook([f"aejax.{module}" for module in CHECKED], "beartype.beartype")
 

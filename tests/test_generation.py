@@ -1,0 +1,102 @@
+"""Codes to decode: their geometry against closed forms."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from aejax.generation import (
+    interpolate,
+    interpolate_spherically,
+    normal_quantiles,
+    plane,
+    surroundings,
+    traversals,
+)
+
+BOTH = pytest.mark.parametrize("join", [interpolate, interpolate_spherically])
+
+
+def codes_of(seed, size=7):
+    start, end = np.random.default_rng(seed).normal(size=(2, size)).astype(np.float32)
+    return jnp.asarray(start), jnp.asarray(end)
+
+
+@BOTH
+@given(seed=st.integers(0, 1000), points=st.integers(2, 9))
+def test_curves_join_the_codes(join, seed, points):
+    start, end = codes_of(seed)
+    curve = join(start, end, points=points)
+    assert curve.shape == (points, 7)
+    np.testing.assert_allclose(curve[0], start, atol=1e-6)
+    np.testing.assert_allclose(curve[-1], end, atol=1e-5)
+
+
+@given(seed=st.integers(0, 1000))
+def test_the_arc_stays_on_the_sphere_at_steps_of_equal_angle(seed):
+    start, end = (code / jnp.linalg.norm(code) for code in codes_of(seed))
+    arc = np.asarray(interpolate_spherically(start, end, points=6), np.float64)
+    np.testing.assert_allclose(np.linalg.norm(arc, axis=1), 1, atol=2e-5)
+    steps = np.arccos(np.clip(np.sum(arc[1:] * arc[:-1], axis=1), -1, 1))
+    whole = np.arccos(np.clip(np.dot(arc[0], arc[-1]), -1, 1))
+    np.testing.assert_allclose(steps, whole / 5, atol=2e-3)
+
+
+@pytest.mark.parametrize("factor", [2.0, 1.0, -1.0, 0.0])
+def test_codes_of_one_direction_are_joined_by_a_straight_line(factor):
+    start = jnp.array([1.0, 2.0])
+    arc = interpolate_spherically(start, factor * start, points=5)
+    np.testing.assert_allclose(arc, interpolate(start, factor * start, points=5), atol=1e-6)
+
+
+def test_the_arc_has_a_gradient_everywhere():
+    for start, end in [((1.0, 2.0), (2.0, 4.0)), ((1.0, 0.0), (0.0, 1.0)), ((0.0, 0.0), (1.0, 1.0))]:
+        ends = jnp.array(start), jnp.array(end)
+        gradient = jax.grad(lambda a, b: interpolate_spherically(a, b, points=4)[1].sum(), argnums=(0, 1))(*ends)
+        assert all(bool(jnp.isfinite(one).all()) for one in gradient), (start, end)
+
+
+def test_surroundings_are_normal_around_the_code():
+    code, deviation = jnp.array([1.0, -2.0]), jnp.array([0.5, 2.0])
+    drawn = np.asarray(surroundings(jax.random.key(0), code, deviation, count=4000))
+    for unit in range(2):  # a fixed seed; a fair one is refused once in 10,000
+        assert stats.kstest((drawn[:, unit] - code[unit]) / deviation[unit], stats.norm.cdf).pvalue > 1e-4
+    assert abs(np.corrcoef(drawn.T)[0, 1]) < 4 / np.sqrt(4000)
+
+
+def test_a_traversal_changes_one_unit():
+    code, values = jnp.array([7.0, 8.0, 9.0]), jnp.arange(6.0).reshape(3, 2)
+    moved = np.asarray(traversals(code, values))
+    for unit in range(3):
+        for place in range(2):
+            expected = [7.0, 8.0, 9.0]
+            expected[unit] = float(values[unit, place])
+            assert moved[unit, place].tolist() == expected
+
+
+def test_the_plane_has_its_first_unit_to_the_right_and_its_second_upwards():
+    grid = plane(jnp.arange(3.0), jnp.array([10.0, 20.0]))
+    assert grid.shape == (2, 3, 2)
+    assert grid[0, 2].tolist() == [2.0, 20.0]
+    assert grid[1, 0].tolist() == [0.0, 10.0]
+
+
+def test_quantiles_are_those_of_the_normal_distribution():
+    np.testing.assert_allclose(normal_quantiles(5), stats.norm.ppf([0.1, 0.3, 0.5, 0.7, 0.9]), atol=1e-6)
+
+
+def test_refusals(without_type_checks):
+    code = jnp.ones(2)
+    with pytest.raises(ValueError, match="shapes must be equal"):
+        interpolate(code, jnp.ones(3), points=2)
+    with pytest.raises(ValueError, match="points must be at least 1"):
+        interpolate_spherically(code, code, points=0)
+    with pytest.raises(TypeError, match="start must be a floating-point array"):
+        interpolate(jnp.ones(2, int), jnp.ones(2, int), points=2)
+    with pytest.raises(ValueError, match="standard_deviation must be at least 0"):
+        surroundings(jax.random.key(0), code, -1.0, count=2)
+    with pytest.raises(ValueError, match="values must be a row for each of the 2 units"):
+        traversals(code, jnp.ones((3, 2)))
