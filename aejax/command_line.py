@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import io
+import logging
 import os
 import re
 import sys
@@ -50,6 +51,7 @@ def run(main: Callable[[], None]) -> None:
     So does an error of the system that no program can help: a full disk, a folder that must not be written.
     """
     sys.stdout = _Outliving(sys.stdout)
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # what Orbax cannot do is told in one line of ours
     try:
         main()
     except KeyboardInterrupt:

@@ -63,7 +63,7 @@ def interpolate_spherically(
 def surroundings(
     key: Key[Array, ""], code: Float[Array, "K"], standard_deviation: ArrayLike, *, count: int
 ) -> Float[Array, "count K"]:
-    """h + s ε, ε ~ N(0, I): codes around one.
+    """Codes around one, h + s ε with ε ~ N(0, I).
 
     Args:
       key: a key, not used elsewhere.

@@ -106,6 +106,7 @@ def mosaic(
     title: str,
     rows: Sequence[str] = (),
     columns: Sequence[str] = (),
+    gap: int = 1,
 ) -> Figure:
     """Images (R, C, H, W) or (R, C, H, W, channels) side by side in one picture, with names for rows and columns.
 
@@ -115,8 +116,12 @@ def mosaic(
       title: above all.
       rows: a name for each row, or none.
       columns: a name for each column, or none.
+      gap: white pixels between images.
     """
-    across, height, width = examples.shape[1:4]
+    across = examples.shape[1]
+    edges = ((0, 0), (0, 0), (gap, gap), (gap, gap), *[(0, 0)] * (examples.ndim - 4))
+    examples = np.pad(examples, edges, constant_values=limits[1])
+    height, width = examples.shape[2:4]
     picture = np.concatenate(np.concatenate(examples, axis=1), axis=1)
     scale = 1.0 if across <= 12 else 12 / across
     name_width = 0.09 * max(map(len, rows), default=0)

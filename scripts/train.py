@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import logging
 import shlex
 import signal
 import sys
@@ -73,7 +72,6 @@ def main() -> None:
     """Parse, and train alone or as one of several processes."""
     started = time.perf_counter()
     options, name = _parse(sys.argv[1:])
-    logging.getLogger("absl").setLevel(logging.CRITICAL)  # what Orbax cannot write is told in one line of ours
     with _group(options):
         _run(options, name, started)
 

@@ -1,0 +1,361 @@
+"""Generate with a trained autoencoder: samples, neighbors of an example, ways between two, what each unit does."""
+
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import tyro
+
+from aejax import command_line
+from aejax.errors import UserError
+
+if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
+    import numpy as np
+
+    from aejax.trained import TrainedRun
+
+DESCRIPTION = """Generate with a trained autoencoder, and write pictures and arrays into a folder.
+
+  generate.py runs/NAME made                          decoded samples of the prior of a variational run
+  generate.py runs/NAME made --what classes           a row of samples for each class of a conditional run
+  generate.py runs/NAME made --what near-example      around the codes of test examples
+  generate.py runs/NAME made --what near-class        around the mean code of each class
+  generate.py runs/NAME made --what interpolation     from one test example to another: straight, along an arc, and
+                                                      along a geodesic of the decoder; also as moving pictures
+  generate.py runs/NAME made --what traversals        one unit of the code at a time, over its quantiles
+  generate.py runs/NAME made --what manifold          the plane of a code of two numbers, and the codes in it
+
+The folder holds WHAT.png, examples.npy and codes.npy (rows, columns, ...); of images an interpolation also .gif files,
+of a manifold latent_space.png."""
+
+What = Literal["samples", "classes", "near-example", "near-class", "interpolation", "traversals", "manifold"]
+MOST_UNITS = 16  # shown by traversals, those of greatest variance
+SMALLEST_FRAME = 160  # pixels of the shorter side of a moving picture
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to generate with which run."""
+
+    run: tyro.conf.Positional[Path]
+    """The run folder."""
+    folder: tyro.conf.Positional[Path]
+    """The folder to write, which must not exist yet."""
+    what: What = "samples"
+    """What to generate, as above."""
+    rows: int = 8
+    """Of samples, and of examples to look around."""
+    columns: int = 10
+    """Of samples, and of steps on a way or along a unit."""
+    side: int = 20
+    """Of the square grid of a manifold."""
+    examples: tuple[int, ...] = ()
+    """Test examples by their place, from 0: those to look around, the two ends of a way, the one to change units of. By
+    default the first, and for a way the first and the next of another class."""
+    spread: float = 0.5
+    """How far around a code: this part of the deviation of all codes."""
+    geodesic_steps: int = 300
+    """Of the optimizer that shortens a way on the decoder's surface."""
+    frames_per_second: int = 12
+    """Of moving pictures."""
+    seed: int = 0
+    """Of all that is drawn."""
+
+
+class Generated(NamedTuple):
+    """Codes in rows and columns, what they stand for, and what each row and column is called."""
+
+    codes: "np.ndarray"  # (R, C, ...code)
+    labels: "np.ndarray | None"  # (R, C) the condition that each is decoded with
+    title: str
+    rows: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+
+def main() -> None:
+    """Parse, generate, draw and write."""
+    options = command_line.parse(Options, sys.argv[1:], program="generate.py", description=DESCRIPTION)
+    _check(options)
+    import numpy as np
+    from rich.console import Console
+
+    from aejax import plots
+    from aejax.datasets.dataset import Dataset
+    from aejax.trained import open_run
+
+    console = Console(highlight=False, soft_wrap=True)
+    run = open_run(options.run)
+    _check_run(run, options)
+    made = WAYS[options.what](run, options)
+    count = made.codes.shape[0] * made.codes.shape[1]
+    labels = None if made.labels is None else made.labels.reshape(-1)
+    flat = run.decode(Dataset(made.codes.reshape(count, *run.code_shape), labels))
+    examples = flat.reshape(*made.codes.shape[:2], *run.example_shape)
+    options.folder.mkdir()
+    np.save(options.folder / "examples.npy", examples)
+    np.save(options.folder / "codes.npy", made.codes)
+    limits = float(run.splits.train.x.min()), float(run.splits.train.x.max())
+    if plots.is_image(run.example_shape):
+        names = {"rows": made.rows, "columns": made.columns}
+        gap = 0 if options.what == "manifold" else max(1, run.example_shape[1] // 14)
+        figure = plots.mosaic(examples, limits=limits, title=made.title, gap=gap, **names)
+        if options.what == "interpolation":
+            for name, frames in zip(made.rows, examples, strict=True):
+                _write_moving_picture(options.folder / f"{name}.gif", frames, limits, options.frames_per_second)
+    else:
+        figure = plots.samples(flat, limits=limits, title=made.title, columns=examples.shape[1])
+    figure.savefig(options.folder / f"{options.what}.png", dpi=150)
+    if options.what == "manifold":
+        picture = plots.latent_space(run.encode(run.splits.test), run.splits.test.labels)
+        picture.savefig(options.folder / "latent_space.png", dpi=150)
+    console.print(f"{count:,} examples: {made.title}; in {options.folder}", markup=False)
+
+
+def _check(options: Options) -> None:
+    """Raise UserError where an option cannot be, before anything is loaded."""
+    for name, least in {"rows": 1, "columns": 3, "side": 2, "geodesic_steps": 1, "frames_per_second": 1}.items():
+        if getattr(options, name) < least:
+            knob = name.replace("_", "-")
+            raise UserError(f"--{knob}: must be at least {least}, got {getattr(options, name)}")
+    if not 0 <= options.spread < math.inf:
+        raise UserError(f"--spread: must be at least 0, got {options.spread:g}")
+    if options.examples and options.what not in ("near-example", "interpolation", "traversals"):
+        raise UserError(f"--examples: goes with near-example, interpolation and traversals, not with {options.what}")
+    wanted = {"interpolation": 2, "traversals": 1}.get(options.what)
+    if options.examples and wanted and len(options.examples) != wanted:
+        raise UserError(f"--examples: {options.what} takes {wanted}, got {len(options.examples)}")
+    if options.folder.exists():
+        raise UserError(f"{options.folder}: exists already; take another name")
+    if not options.folder.absolute().parent.is_dir():
+        raise UserError(f"{options.folder}: there is no folder {options.folder.absolute().parent}")
+
+
+def _check_run(run: "TrainedRun", options: Options) -> None:
+    """Raise UserError where a run cannot do what is asked of it."""
+    from aejax.trained import check_kind
+
+    script = f"generate.py --what {options.what}"
+    conditional = run.experiment.model.conditional
+    if options.what in ("samples", "classes"):
+        check_kind(run, run.autoencoder.prior is not None, "a variational run", script=script)
+    if options.what == "classes":
+        check_kind(run, conditional, "a conditional run", script=script)
+    if options.what == "near-class" and run.splits.train.labels is None:
+        raise UserError(f"{run.path}: {script} takes a run whose data have labels, and these have none")
+    if options.what == "manifold":
+        check_kind(run, run.code_shape == (2,), "a run with a code of 2 numbers", script=script)
+    if beyond := [place for place in options.examples if not 0 <= place < len(run.splits.test.x)]:
+        raise UserError(f"--examples: the run has test examples 0 to {len(run.splits.test.x) - 1}, got {beyond[0]}")
+
+
+def samples(run: "TrainedRun", options: Options) -> Generated:
+    """Samples of the prior; of a conditional run of each class in turn."""
+    labels = None
+    if run.experiment.model.conditional:
+        import numpy as np
+
+        labels = np.resize(_classes(run), (options.rows, options.columns))
+    return Generated(_prior_codes(run, options.seed, options.rows, options.columns), labels, "samples from the prior")
+
+
+def classes(run: "TrainedRun", options: Options) -> Generated:
+    """A row of samples for each class that a conditional run knows."""
+    import numpy as np
+
+    known = _classes(run)
+    codes = _prior_codes(run, options.seed, len(known), options.columns)
+    labels = np.repeat(known[:, None], options.columns, axis=1)
+    return Generated(codes, labels, "samples of each class", tuple(map(str, known)))
+
+
+def near_example(run: "TrainedRun", options: Options) -> Generated:
+    """Around the codes of test examples: each reconstruction first."""
+    import numpy as np
+
+    places = options.examples or range(min(options.rows, len(run.splits.test.x)))
+    codes, labels = _test_codes(run, places)
+    title = f"around test examples, {options.spread:g} of the codes' deviation; the reconstruction first"
+    columns = ("itself", *[""] * (options.columns - 1))
+    if labels is not None:
+        labels = np.repeat(labels[:, None], options.columns, axis=1)
+    return Generated(_around(run, options, codes), labels, title, tuple(map(str, places)), columns)
+
+
+def near_class(run: "TrainedRun", options: Options) -> Generated:
+    """Around the mean code of each class of the training examples."""
+    import numpy as np
+
+    train = run.splits.train
+    assert train.labels is not None  # _check_run has seen to it
+    codes, known = run.encode(train), np.unique(train.labels)
+    means = np.stack([codes[train.labels == label].mean(axis=0) for label in known])
+    title = f"around the mean code of each class, {options.spread:g} of the codes' deviation; the mean first"
+    labels = np.repeat(known[:, None], options.columns, axis=1) if run.experiment.model.conditional else None
+    columns = ("mean", *[""] * (options.columns - 1))
+    return Generated(_around(run, options, means), labels, title, tuple(map(str, known)), columns)
+
+
+def interpolation(run: "TrainedRun", options: Options) -> Generated:
+    """From one test example to another by three ways."""
+    from functools import partial
+
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from aejax.generation import interpolate, interpolate_spherically
+    from aejax.jacobian import geodesic
+
+    places = options.examples or _two_of_different_classes(run)
+    codes, labels = _test_codes(run, places)
+    condition = () if labels is None else (jnp.asarray(labels[0]),)
+    start, end = jnp.asarray(codes).reshape(2, -1)
+
+    def decode(code: jax.Array) -> jax.Array:
+        return run.autoencoder.decode(run.params, code.reshape(run.code_shape), *condition)
+
+    steps = options.geodesic_steps
+    shortest = jax.jit(partial(geodesic, decode, points=options.columns, steps=steps))(start, end)
+    ways = {
+        "straight": interpolate(start, end, points=options.columns),
+        "arc": interpolate_spherically(start, end, points=options.columns),
+        "geodesic": shortest,
+    }
+    made = np.stack([np.asarray(way) for way in ways.values()]).reshape(3, options.columns, *run.code_shape)
+    all_labels = None if labels is None else np.full((3, options.columns), labels[0])
+    return Generated(made, all_labels, f"from test example {places[0]} to {places[1]}", tuple(ways))
+
+
+def traverse(run: "TrainedRun", options: Options) -> Generated:
+    """One unit of the code of a test example at a time, over quantiles of it: the units of greatest variance first."""
+    import jax.numpy as jnp
+    import numpy as np
+
+    from aejax.generation import traversals
+
+    place = options.examples or (0,)
+    code, labels = _test_codes(run, place)
+    codes = _training_codes(run)
+    parts = np.linspace(0.01, 0.99, options.columns)
+    moved = np.asarray(traversals(jnp.asarray(code.reshape(-1)), jnp.asarray(np.quantile(codes, parts, axis=0).T)))
+    units = np.argsort(-codes.var(axis=0))[:MOST_UNITS]
+    made = moved[units].reshape(len(units), options.columns, *run.code_shape)
+    all_labels = None if labels is None else np.full(made.shape[:2], labels[0])
+    names = tuple(f"unit {unit + 1}" for unit in units)
+    return Generated(
+        made, all_labels, f"test example {place[0]}, one unit changed", names, tuple(f"{part:.0%}" for part in parts)
+    )
+
+
+def manifold(run: "TrainedRun", options: Options) -> Generated:
+    """The plane of a code of two numbers: at the quantiles of a normal prior, else at those of the codes."""
+    import jax.numpy as jnp
+    import numpy as np
+
+    from aejax.generation import normal_quantiles, plane
+
+    is_normal = run.autoencoder.prior is not None and run.experiment.regularization.prior == "normal"
+    if is_normal:
+        across = up = np.asarray(normal_quantiles(options.side))
+    else:
+        across, up = np.quantile(_training_codes(run), (np.arange(options.side) + 0.5) / options.side, axis=0).T
+    whose = "a normal prior" if is_normal else "the codes"
+    labels = None
+    if run.experiment.model.conditional:
+        labels = np.zeros((options.side, options.side), np.int32)
+    names = tuple(f"{value:.1f}" for value in up[::-1]), tuple(f"{value:.1f}" for value in across)
+    grid = np.asarray(plane(jnp.asarray(across), jnp.asarray(up)))
+    return Generated(grid, labels, f"the plane of the code, at quantiles of {whose}", *names)
+
+
+WAYS: dict[str, Callable[["TrainedRun", Options], Generated]] = {
+    "samples": samples,
+    "classes": classes,
+    "near-example": near_example,
+    "near-class": near_class,
+    "interpolation": interpolation,
+    "traversals": traverse,
+    "manifold": manifold,
+}
+
+
+def _prior_codes(run: "TrainedRun", seed: int, rows: int, columns: int) -> "np.ndarray":
+    import jax
+    import numpy as np
+
+    assert run.autoencoder.prior is not None  # _check_run has seen to it
+    prior = run.autoencoder.prior(run.params)
+    keys = jax.random.split(jax.random.key(seed), rows * columns)
+    codes = np.asarray(jax.vmap(lambda key: prior.sample(key, run.code_shape))(keys))
+    return codes.reshape(rows, columns, *run.code_shape)
+
+
+def _classes(run: "TrainedRun") -> "np.ndarray":
+    import numpy as np
+
+    (labels,) = run.conditions_of(run.splits.train)
+    return np.unique(labels)
+
+
+def _training_codes(run: "TrainedRun") -> "np.ndarray":
+    codes = run.encode(run.splits.train)
+    return codes.reshape(len(codes), -1)
+
+
+def _test_codes(run: "TrainedRun", places: "tuple[int, ...] | range") -> "tuple[np.ndarray, np.ndarray | None]":
+    """The codes of test examples, and their labels if the run is conditional."""
+    test = run.splits.test
+    chosen = list(places)
+    some = test._replace(x=test.x[chosen], labels=None if test.labels is None else test.labels[chosen])
+    return run.encode(some), some.labels if run.experiment.model.conditional else None
+
+
+def _around(run: "TrainedRun", options: Options, codes: "np.ndarray") -> "np.ndarray":
+    """Each code (R, ...) and others around it: (R, columns, ...)."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from aejax.generation import surroundings
+
+    deviations = jnp.asarray(options.spread * _training_codes(run).std(axis=0))
+    rows = []
+    for key, code in zip(jax.random.split(jax.random.key(options.seed), len(codes)), codes, strict=True):
+        flat = jnp.asarray(code).reshape(-1)
+        others = surroundings(key, flat, deviations, count=options.columns - 1)
+        rows.append(np.concatenate([flat[None], others]))
+    return np.stack(rows).reshape(len(codes), options.columns, *run.code_shape)
+
+
+def _two_of_different_classes(run: "TrainedRun") -> tuple[int, int]:
+    labels = run.splits.test.labels
+    if labels is None or run.experiment.model.conditional or (labels == labels[0]).all():
+        return 0, 1
+    return 0, int((labels != labels[0]).argmax())
+
+
+def _write_moving_picture(
+    path: Path, frames: "np.ndarray", limits: tuple[float, float], frames_per_second: int
+) -> None:
+    """Images (T, H, W) or (T, H, W, channels) there and back, enlarged pixel by pixel."""
+    import numpy as np
+    from PIL import Image
+
+    low, high = limits
+    scaled = np.clip((frames - low) / ((high - low) or 1.0), 0, 1)
+    bytes_ = np.round(255 * scaled).astype(np.uint8)
+    if bytes_.shape[3:] == (1,):
+        bytes_ = bytes_[..., 0]
+    factor = math.ceil(SMALLEST_FRAME / min(frames.shape[1:3]))
+    size = (factor * frames.shape[2], factor * frames.shape[1])
+    pictures = [Image.fromarray(frame).resize(size, Image.Resampling.NEAREST) for frame in bytes_]
+    pictures += pictures[-2:0:-1]
+    duration = round(1000 / frames_per_second)
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=duration, loop=0)
+
+
+if __name__ == "__main__":
+    command_line.run(main)

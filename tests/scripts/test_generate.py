@@ -1,0 +1,114 @@
+"""Generation as a user runs it: arrays that are what they say, pictures, and clear refusals."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aejax.configuration import Experiment, Model, Regularization, Training
+from aejax.datasets.dataset import Dataset
+from aejax.trained import open_run
+
+SHORT = Training(epochs=2, patience=None)
+VARIATIONAL = Experiment(model=Model(hidden=(16,), code_size=3), training=SHORT)
+CONDITIONAL = Experiment(model=Model(hidden=(), code_size=3, conditional=True), training=SHORT)
+MIXTURE = Experiment(
+    model=Model(hidden=(16,), code_size=2), regularization=Regularization(prior="mixture"), training=SHORT
+)
+LINEAR = Experiment(model=Model(family="undercomplete", hidden=(), code_size=4), training=SHORT)
+
+
+@pytest.fixture
+def generate(make_run, run_script, tmp_path):
+    """`generate(experiment, what, ...)`: the run, and the codes and examples that were written."""
+
+    def call(experiment, what, *arguments, folder="made"):
+        path = make_run(experiment)
+        result = run_script("generate", path, tmp_path / folder, "--what", what, *arguments)
+        assert (result.code, result.errors) == (0, "")
+        assert (tmp_path / folder / f"{what}.png").is_file()
+        return open_run(path), *(np.load(tmp_path / folder / f"{name}.npy") for name in ("codes", "examples"))
+
+    return call
+
+
+def test_samples_follow_the_prior_and_the_seed(generate):
+    run, codes, examples = generate(VARIATIONAL, "samples", "--rows", "20", "--columns", "30", "--seed", "3")
+    assert (codes.shape, examples.shape) == ((20, 30, 3), (20, 30, 8, 8, 1))
+    flat = codes.reshape(-1, 3)
+    assert np.abs(flat.mean(axis=0)).max() < 4 / np.sqrt(600)  # four standard errors
+    assert np.abs(flat.var(axis=0) - 1).max() < 4 * np.sqrt(2 / 600)
+    np.testing.assert_allclose(examples.reshape(-1, 8, 8, 1), run.decode(Dataset(flat)), atol=1e-6)
+    _, same, _ = generate(VARIATIONAL, "samples", "--rows", "20", "--columns", "30", "--seed", "3", folder="same")
+    _, other, _ = generate(VARIATIONAL, "samples", "--rows", "20", "--columns", "30", "--seed", "4", folder="other")
+    assert np.array_equal(codes, same)
+    assert not np.array_equal(codes, other)
+
+
+def test_a_row_of_samples_for_each_class(generate):
+    run, codes, examples = generate(CONDITIONAL, "classes", "--columns", "4")
+    assert codes.shape == (10, 4, 3)
+    expected = run.decode(Dataset(codes[7], np.full(4, 7, np.int32)))
+    np.testing.assert_allclose(examples[7], expected, atol=1e-6)
+
+
+def test_around_examples_and_classes(generate):
+    run, codes, _ = generate(LINEAR, "near-example", "--examples", "5", "2", "--columns", "200", "--spread", "0.25")
+    own, all_codes = run.encode(run.splits.test), run.encode(run.splits.train)
+    np.testing.assert_allclose(codes[:, 0], own[[5, 2]], atol=1e-6)
+    ratio = (codes[:, 1:] - codes[:, :1]).std(axis=1) / all_codes.std(axis=0)
+    assert np.abs(ratio - 0.25).max() < 4 * 0.25 / np.sqrt(2 * 199)  # four standard errors of a deviation
+    run, codes, _ = generate(LINEAR, "near-class", folder="classes")
+    labels = run.splits.train.labels
+    np.testing.assert_allclose(codes[4, 0], all_codes[labels == 4].mean(axis=0), atol=1e-5)
+
+
+def test_ways_between_two_examples(generate, tmp_path):
+    run, codes, _ = generate(VARIATIONAL, "interpolation", "--examples", "0", "3", "--columns", "5")
+    ends = run.encode(run.splits.test)[[0, 3]]
+    for way in codes:
+        np.testing.assert_allclose(way[[0, -1]], ends, atol=1e-5)
+    np.testing.assert_allclose(codes[0, 2], ends.mean(axis=0), atol=1e-6)
+    with Image.open(tmp_path / "made" / "arc.gif") as picture:
+        assert (picture.n_frames, picture.size) == (8, (160, 160))  # five there, three back
+
+
+def test_units_are_changed_one_by_one_most_variable_first(generate):
+    run, codes, _ = generate(LINEAR, "traversals", "--columns", "3", "--examples", "1")
+    order = np.argsort(-run.encode(run.splits.train).var(axis=0))
+    own = run.encode(run.splits.test)[1]
+    for unit, moved in zip(order, codes, strict=True):
+        others = np.arange(4) != unit
+        np.testing.assert_allclose(moved[:, others], np.broadcast_to(own[others], (3, 3)), atol=1e-6)
+        assert np.all(np.diff(moved[:, unit]) > 0)
+
+
+def test_the_plane_of_two_numbers(generate, tmp_path):
+    run, codes, _ = generate(MIXTURE, "manifold", "--side", "5")
+    assert codes.shape == (5, 5, 2)
+    np.testing.assert_allclose(codes[0, :, 0], np.quantile(run.encode(run.splits.train)[:, 0], np.arange(0.1, 1, 0.2)))
+    assert (tmp_path / "made" / "latent_space.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("experiment", "arguments", "complaint"),
+    [
+        (LINEAR, ["--what", "samples"], "takes a variational run, and this run is undercomplete on digits"),
+        (VARIATIONAL, ["--what", "classes"], "takes a conditional run"),
+        (VARIATIONAL, ["--what", "manifold"], "takes a run with a code of 2 numbers"),
+        (VARIATIONAL, ["--what", "near-example", "--examples", "359"], "test examples 0 to 358, got 359"),
+        (VARIATIONAL, ["--examples", "1"], "--examples: goes with near-example, interpolation and traversals"),
+        (VARIATIONAL, ["--what", "interpolation", "--examples", "1"], "interpolation takes 2, got 1"),
+        (VARIATIONAL, ["--columns", "2"], "--columns: must be at least 3, got 2"),
+        (VARIATIONAL, ["--spread", "-1"], "--spread: must be at least 0, got -1"),
+        (VARIATIONAL, ["--what", "dreams"], "--what"),
+    ],
+)
+def test_mistakes(make_run, complaint_of, experiment, arguments, complaint):
+    assert complaint in complaint_of("generate", make_run(experiment), "made", *arguments)
+
+
+def test_where_it_writes_must_be_free(make_run, complaint_of, tmp_path):
+    (tmp_path / "made").mkdir()
+    assert "made: exists already" in complaint_of("generate", make_run(VARIATIONAL), "made")
+    assert "there is no folder" in complaint_of("generate", make_run(VARIATIONAL), "no/made")
+    assert "is no run folder" in complaint_of("generate", tmp_path, "other")
