@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -19,13 +19,17 @@ import numpy as np
 from jax._src.distributed import global_state  # its store of keys and values has no public name
 from jax.experimental import multihost_utils
 
+from aejax.command_line import PREEMPTED
 from aejax.errors import UserError
+from aejax.preemption import PreemptedError
+from aejax.training.coordinator import outliving_process_0
 
 SILENCE = 30.0  # seconds without a sign of life after which a process is taken for dead
-_HEARTBEAT = 45  # the same, of JAX's own watch: it ends a process whose coordinator is gone
+_HEARTBEAT = 45  # the same, of JAX's own watch, which names nobody: it must come after ours
 _SECONDS_BETWEEN_SIGNS = 1.0
 _OF_OTHERS = ("gloo", "nccl", "connection", "coordination")  # words of errors that the end of another process causes
-_FAILED, _SIGNS = "aejax/failed", "aejax/signs/"
+_SILENT = f"has not answered for {SILENCE:.0f} s: it has died, or its machine has"
+_FAILED, _SIGN_OF_FIRST, _SIGNS_OF_OTHERS = "aejax/failed", "aejax/first/", "aejax/others/"
 _LONGEST_WAIT = 24 * 3600 * 1000  # milliseconds
 
 
@@ -35,10 +39,10 @@ def together(
 ) -> Iterator[None]:
     """Run the body as one of several processes; enter it before JAX computes anything.
 
-    Where one of them raises or dies, all others end within a minute, with exit code 2 for a UserError and 1 for
-    anything else, and one line on stderr that names the process. An error in this process is told to the others and
-    then ends it at once: nobody waits for a collective operation that will not come. Where process 0 is killed, JAX
-    itself ends the others at once, by a message of its own about the coordination service's leader.
+    Where one of them raises or dies, all others end within a minute, with exit code 2 for a UserError, 75 for a
+    preemption and 1 for anything else, and one line on stderr that names the process, process 0 as any other. An error
+    in this process is told to the others and then ends it at once: nobody waits for a collective operation that will
+    not come.
 
     Args:
       coordinator: HOST:PORT of process 0.
@@ -51,10 +55,13 @@ def together(
     """
     _join(coordinator, num_processes, process_id)
     over = threading.Event()
-    watch = threading.Thread(target=_watch, args=(over,), daemon=True)
+    watch = _Watch(over)
     watch.start()
     try:
         yield
+    except PreemptedError as error:
+        over.set()
+        _fail(error)
     except SystemExit:  # agreed on by all
         _leave(over, watch)
         raise
@@ -97,7 +104,8 @@ def _join(coordinator: str | None, num_processes: int | None, process_id: int | 
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
     jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is the caller's
     try:
-        jax.distributed.initialize(coordinator, num_processes, process_id, heartbeat_timeout_seconds=_HEARTBEAT)
+        with outliving_process_0():
+            jax.distributed.initialize(coordinator, num_processes, process_id, heartbeat_timeout_seconds=_HEARTBEAT)
     except (ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"the processes cannot meet, see --coordinator: {reason}") from error
@@ -107,30 +115,67 @@ def _client() -> Any:  # of no public type
     return global_state.client
 
 
-def _watch(over: threading.Event) -> None:
-    """Give signs of life, and end this process where another has failed: process 0 looks after the signs of all."""
-    client = _client()
-    here, others = jax.process_index(), set(range(jax.process_count())) - {jax.process_index()}
-    signs: dict[int, str] = {}
-    changed = dict.fromkeys(others, time.monotonic())
-    while not over.wait(_SECONDS_BETWEEN_SIGNS):
+class _Watch:
+    """Gives signs of life, and ends this process where another has failed.
+
+    Process 0 looks after the signs of all, and the others after those of process 0 and of the coordinator.
+    """
+
+    def __init__(self, over: threading.Event) -> None:
+        self._over = over
+        self._here = jax.process_index()
+        self._gives, self._watches = _SIGNS_OF_OTHERS, _SIGN_OF_FIRST
+        watched = [0]
+        if self._here == 0:
+            self._gives, self._watches = self._watches, self._gives
+            watched = list(range(1, jax.process_count()))
+        self._signs: dict[int, str] = {}
+        self._changed = dict.fromkeys(watched, time.monotonic())
+        self._thread = threading.Thread(target=self._repeat, args=(self._look,), daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        if self._here != 0:
+            # a coordinator whose machine is gone gives no error: the look at it never returns
+            threading.Thread(target=self._repeat, args=(self._check_process_0,), daemon=True).start()
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def _repeat(self, action: Callable[[], None]) -> None:
+        while not self._over.wait(_SECONDS_BETWEEN_SIGNS):
+            action()
+
+    def _look(self) -> None:
+        client = _client()
         try:
-            client.key_value_increment(f"{_SIGNS}{here}", 1)
+            client.key_value_increment(f"{self._gives}{self._here}", 1)
             failures = dict(client.key_value_dir_get(_FAILED))
-            if here == 0 and not failures:
-                now = time.monotonic()
-                for name, sign in client.key_value_dir_get(_SIGNS):
-                    process = int(name.rpartition("/")[2])
-                    if process in others and signs.get(process) != sign:
-                        signs[process], changed[process] = sign, now
-                if silent := [process for process in others if now - changed[process] > SILENCE]:
-                    _tell(min(silent), 1, f"has not answered for {SILENCE:.0f} s: it has died, or its machine has")
-                    continue
+            now = time.monotonic()
+            for name, sign in client.key_value_dir_get(self._watches):
+                process = int(name.rpartition("/")[2])
+                if self._signs.get(process) != sign:
+                    self._signs[process], self._changed[process] = sign, now
+            if self._here == 0 and not failures and (silent := self._silent()):
+                _tell(min(silent), 1, _SILENT)
+                return
         except jax.errors.JaxRuntimeError:
-            failures = {f"{_FAILED}/0": "1 process 0 has died: the coordinator no longer answers"}
-        if failures and not over.is_set():
-            code, _, message = min(failures.values()).partition(" ")
-            _end(int(code), f"{message}; process {here} stops")
+            failures = {"": "1 process 0 has died: the coordinator no longer answers"}
+        if failures:
+            self._stop(min(failures.values()))
+
+    def _check_process_0(self) -> None:
+        if self._silent():
+            self._stop(f"1 process 0 {_SILENT}")
+
+    def _silent(self) -> list[int]:
+        now = time.monotonic()
+        return [process for process, changed in self._changed.items() if now - changed > SILENCE]
+
+    def _stop(self, failure: str) -> None:
+        code, _, message = failure.partition(" ")
+        if not self._over.is_set():
+            _end(int(code), f"{message}; process {self._here} stops")
 
 
 def _tell(process: int, code: int, message: str) -> None:
@@ -140,14 +185,14 @@ def _tell(process: int, code: int, message: str) -> None:
 
 
 def _fail(error: BaseException) -> None:
-    code = 2 if isinstance(error, UserError) else 1
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    _tell(jax.process_index(), code, f"has failed: {reason}")
+    code, deed = (2 if isinstance(error, UserError) else 1), f"has failed: {reason}"
+    if isinstance(error, PreemptedError):
+        code, deed = PREEMPTED, "was asked to stop by SIGTERM"
+    _tell(jax.process_index(), code, deed)
     if code == 1:
         traceback.print_exception(error)
-    if is_writer():  # the others read it from this process
-        time.sleep(3 * _SECONDS_BETWEEN_SIGNS)
-    _end(code, str(error))
+    _end(code, str(error) if code != PREEMPTED else "stopped by SIGTERM")
 
 
 def _end(code: int, message: str) -> None:
@@ -155,10 +200,12 @@ def _end(code: int, message: str) -> None:
     program = sys.argv[0].rsplit("/", 1)[-1]
     print(f"{program}: error: {message}", file=sys.stderr, flush=True)
     sys.stdout.flush()
+    if is_writer():  # whose end is that of the coordinator, by which the others learn of what has happened
+        time.sleep(3 * _SECONDS_BETWEEN_SIGNS)
     os._exit(code)
 
 
-def _leave(over: threading.Event, watch: threading.Thread) -> None:
+def _leave(over: threading.Event, watch: _Watch) -> None:
     _client().wait_at_barrier("aejax/done", _LONGEST_WAIT)  # still watched: process 0 has more to write
     over.set()
     watch.join()
