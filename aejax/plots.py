@@ -1,7 +1,7 @@
 """One function per figure; each returns a Matplotlib figure and touches neither files nor global state."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -195,6 +195,29 @@ def kl_per_unit(divergences: np.ndarray, *, title: str = "what each unit of the 
     axes.set_title(title, loc="left", fontsize=11)
     clean_axes(axes)
     axes.grid(visible=False, axis="x")
+    return figure
+
+
+def rate_distortion(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str) -> Figure:
+    """Peak signal-to-noise ratio, in dB, against bits per number, a curve for each way to compress.
+
+    Args:
+      curves: name -> (bits per number, ratio).
+      title: above the curves.
+    """
+    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    for name, (bits, ratios) in curves.items():
+        order = np.argsort(bits)
+        is_ours = name == next(iter(curves))
+        line = axes.plot(np.asarray(bits)[order], np.asarray(ratios)[order], linewidth=2.2 if is_ours else 1.3)[0]
+        line.set(marker="o", markersize=4 if is_ours else 3, label=name, zorder=3 if is_ours else 2)
+    axes.set_xscale("log")
+    axes.set_xlabel("bits per number of an example")
+    axes.set_ylabel("peak signal-to-noise ratio, dB")
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    clean_axes(axes)
     return figure
 
 

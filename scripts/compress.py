@@ -1,0 +1,200 @@
+"""Compress test examples with a trained autoencoder's quantized codes, beside principal components and image files."""
+
+import json
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from aejax import command_line
+from aejax.errors import UserError
+
+if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
+    import numpy as np
+    from rich.table import Table
+
+    from aejax.datasets.dataset import Splits
+    from aejax.evaluation.compression import RatePoint
+    from aejax.trained import TrainedRun
+
+DESCRIPTION = """Compress test examples with a trained autoencoder's quantized codes, beside other ways.
+
+  compress.py runs/NAME rates                        codes of 1 to 8 bits a unit
+  compress.py runs/NAME rates --bits 4 6 --examples 500
+
+Each unit of the code is quantized to so many bits over its range in the training examples, and costs what an arithmetic
+coder with the training examples' frequencies would spend on it. Beside it stand PCA, its components quantized likewise
+(a quarter to four times as many as the code has units), and JPEG and WebP, a file for each image or one sheet with all.
+What decoder, components and frequencies take is not counted, nor is what JPEG's decoder takes.
+
+The folder written holds compression.json and rate_distortion.png."""
+
+QUALITIES = (1, 2, 5, 10, 20, 40, 60, 80, 95)
+OURS = "autoencoder"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to compress by which run."""
+
+    run: tyro.conf.Positional[Path]
+    """The run folder."""
+    folder: tyro.conf.Positional[Path]
+    """The folder to write, which must not exist yet."""
+    bits: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8)
+    """Of each unit of the code."""
+    examples: int = 1000
+    """Test examples at most, the first."""
+
+
+def main() -> None:
+    """Parse, measure, print and write."""
+    options = command_line.parse(Options, sys.argv[1:], program="compress.py", description=DESCRIPTION)
+    _check(options)
+    from rich.console import Console
+
+    from aejax import plots
+    from aejax.evaluation.compression import best_settings
+    from aejax.trained import open_run
+
+    console = Console(highlight=False, soft_wrap=True)
+    run = open_run(options.run)
+    test = run.splits.test
+    few = slice(min(options.examples, len(test.x)))
+    splits = run.splits._replace(
+        test=test._replace(x=test.x[few], labels=None if test.labels is None else test.labels[few])
+    )
+    low, high = float(splits.train.x.min()), float(splits.train.x.max())
+    ways = {OURS: _autoencoder(run, splits, options.bits), "PCA": _pca(run, splits, options.bits)}
+    if plots.is_image(run.example_shape) and low >= 0 and high <= 1:
+        ways |= _image_files(splits.test.x)
+    numbers, peak = math.prod(run.example_shape), high - low
+    options.folder.mkdir()
+    report = {
+        "run": str(run.path),
+        "test_examples": len(splits.test.x),
+        "numbers_per_example": numbers,
+        "peak": peak,
+        "ways": {name: [point._asdict() for point in points] for name, points in ways.items()},
+    }
+    (options.folder / "compression.json").write_text(json.dumps(report, indent=2) + "\n")
+    curves = {}
+    for name, points in ways.items():
+        best = best_settings(points)
+        curves[name] = [point.bits / numbers for point in best], [ratio(point.squared_error, peak) for point in best]
+    title = f"{len(splits.test.x):,} test examples of {run.experiment.data.dataset}"
+    plots.rate_distortion(curves, title=title).savefig(options.folder / "rate_distortion.png", dpi=150)
+    console.print(_table(ways, numbers, peak, title))
+    for line in _verdict(ways):
+        console.print(line, markup=False)
+    console.print(f"the figures are in {options.folder}", markup=False)
+
+
+def ratio(squared_error: float, peak: float) -> float:
+    """The peak signal-to-noise ratio 10 log₁₀(peak² / squared error), in dB."""
+    return 10 * math.log10(peak**2 / max(squared_error, 1e-12))
+
+
+def _check(options: Options) -> None:
+    """Raise UserError where an option cannot be, before anything is loaded."""
+    if wrong := [bits for bits in options.bits if not 1 <= bits <= 16]:
+        raise UserError(f"--bits: must be between 1 and 16, got {wrong[0]}")
+    if not options.bits:
+        raise UserError("--bits: give at least one number")
+    if options.examples < 1:
+        raise UserError(f"--examples: must be at least 1, got {options.examples}")
+    if options.folder.exists():
+        raise UserError(f"{options.folder}: exists already; take another name")
+    if not options.folder.absolute().parent.is_dir():
+        raise UserError(f"{options.folder}: there is no folder {options.folder.absolute().parent}")
+
+
+def _autoencoder(run: "TrainedRun", splits: "Splits", bits: tuple[int, ...]) -> "list[RatePoint]":
+    from aejax.datasets.dataset import Splits
+    from aejax.evaluation.compression import rate_of_codes
+
+    codes = Splits(*(part._replace(x=run.encode(part)) for part in splits))
+
+    def decode(codes: "np.ndarray") -> "np.ndarray":
+        return run.decode(splits.test._replace(x=codes))
+
+    return rate_of_codes(codes, decode, splits.test.x, bits=bits)
+
+
+def _pca(run: "TrainedRun", splits: "Splits", bits: tuple[int, ...]) -> "list[RatePoint]":
+    from sklearn.decomposition import PCA
+
+    from aejax.datasets.dataset import Splits
+    from aejax.evaluation.compression import rate_of_codes
+
+    flat = Splits(*(part._replace(x=part.x.reshape(len(part.x), -1)) for part in splits))
+    units, most = math.prod(run.code_shape), min(flat.train.x.shape)
+    points = []
+    for components in sorted({min(max(1, int(units * factor)), most) for factor in (0.25, 0.5, 1, 2, 4)}):
+        analysis = PCA(components, random_state=0).fit(flat.train.x)
+        codes = Splits(*(part._replace(x=analysis.transform(part.x)) for part in flat))
+        points += rate_of_codes(codes, analysis.inverse_transform, flat.test.x, bits=bits)
+    return points
+
+
+def _image_files(images: "np.ndarray") -> "dict[str, list[RatePoint]]":
+    from aejax.evaluation.compression import rate_of_image_files
+
+    return {
+        f"{name}, {what}": rate_of_image_files(images, file_format=name, qualities=QUALITIES, as_sheet=as_sheet)
+        for name in ("JPEG", "WEBP")
+        for what, as_sheet in (("a file each", False), ("one sheet", True))
+    }
+
+
+def _table(ways: "dict[str, list[RatePoint]]", numbers: int, peak: float, title: str) -> "Table":
+    """A row for each setting of the autoencoder, and what the others reach with as many bits."""
+    from rich.table import Table
+
+    from aejax.evaluation.compression import error_at
+
+    ours, *others = ways
+    table = Table(
+        title=f"{title}: peak signal-to-noise ratio in dB at equal bits (-: takes more)", title_justify="left"
+    )
+    for name in ("units x bits", "bits per example", "per number", ours, *others):
+        table.add_column(name, justify="right")
+    for point in ways[ours]:
+        errors = [error_at(ways[name], point.bits) for name in others]
+        table.add_row(
+            point.setting,
+            f"{point.bits:.1f}",
+            f"{point.bits / numbers:.3f}",
+            f"{ratio(point.squared_error, peak):.2f}",
+            *("-" if error is None else f"{ratio(error, peak):.2f}" for error in errors),
+        )
+    return table
+
+
+def _verdict(ways: "dict[str, list[RatePoint]]") -> list[str]:
+    """In words: at which of its settings the autoencoder loses to each of the others."""
+    from aejax.evaluation.compression import error_at
+
+    lines = []
+    ours, *others = ways
+    for name in others:
+        errors = [(point, error_at(ways[name], point.bits)) for point in ways[ours]]
+        met = [(point, error) for point, error in errors if error is not None]
+        lost = [point.setting for point, error in met if error < point.squared_error]
+        if not met:
+            smallest = min(point.bits for point in ways[name])
+            lines.append(f"{name}: does not go so low; its smallest takes {smallest:,.0f} bits per example")
+        elif len(lost) == len(met):
+            lines.append(f"{name}: better than the autoencoder at every rate that both reach")
+        elif lost:
+            lines.append(f"{name}: better than the autoencoder at {', '.join(lost)}")
+        else:
+            lines.append(f"{name}: worse than the autoencoder at every rate that both reach")
+    return lines
+
+
+if __name__ == "__main__":
+    command_line.run(main)
