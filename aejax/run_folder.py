@@ -1,10 +1,17 @@
 """The folder that a run leaves behind: config.json, data.sha256, metrics.jsonl, events/, checkpoints/, figures/."""
 
+import contextlib
 import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.summary import scalar
 
 from aejax.configuration import Experiment, differences, from_json, to_json
 from aejax.errors import UserError
@@ -23,30 +30,39 @@ class RunFolder:
         self.experiment = experiment
         self.checkpoints = Checkpoints(path / "checkpoints")
         self.figures = path / "figures"
-        self.figures.mkdir(exist_ok=True)
         self._metrics = path / "metrics.jsonl"
-        self._events: SummaryWriter | None = None
+        self._events: EventsWriter | None = None
 
     @classmethod
     def create(cls, path: Path, experiment: Experiment, data_fingerprint: str) -> "RunFolder":
         """Make the folder of a new run; UserError where something of that name exists."""
         check_absent(path)
-        try:
-            path.mkdir(parents=True)
-            (path / _CONFIG).write_text(to_json(experiment))
-            (path / _DATA).write_text(data_fingerprint + "\n")
-            return cls(path, experiment)
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written: {error.strerror}") from error
+        unfinished = path.with_name(f".{path.name}.partial")  # so that a folder of that name is a whole one
+        with _in_one_line(path):
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
+            (unfinished / _CONFIG).write_text(to_json(experiment))
+            (unfinished / _DATA).write_text(data_fingerprint + "\n")
+            (unfinished / "figures").mkdir()
+            unfinished.rename(path)
+        return cls(path, experiment)
 
     @classmethod
     def resume(cls, path: Path) -> "RunFolder":
-        """Open the folder of a run; UserError where it is none, or where config and checkpoints are not of one run."""
+        """Open the folder of a run.
+
+        Raises:
+          UserError: the folder is none of a run; its config and its checkpoints are not of one run; what lies in it is
+            not what a run writes, or leads out of it.
+        """
         experiment = read_experiment(path)
-        if not (path / "checkpoints").is_dir():
-            raise UserError(f"{path}: cannot be resumed, it has no checkpoints")
+        with _in_one_line(path):
+            _check_contents(path)
+            (path / "figures").mkdir(exist_ok=True)
         run = cls(path, experiment)
-        if changed := differences(run.checkpoints.experiment(), experiment):
+        # records follow a whole checkpoint: where there are any, there is something to lose
+        saved = run.checkpoints.experiment() if run.checkpoints.has_begun or run.records() else experiment
+        if changed := differences(saved, experiment):
             raise UserError(f"{path / _CONFIG}: does not match the checkpoints: {_list_changes(changed)}")
         return run
 
@@ -55,16 +71,20 @@ class RunFolder:
         check_data_of_run(self.path, data_fingerprint, dataset)
 
     def records(self) -> list[Record]:
-        """Every record written so far, in order; a last line that was cut off is left out."""
+        """Every record written so far, in order; a last line that was cut off is left out.
+
+        Raises:
+          UserError: another line is no record.
+        """
         if not self._metrics.exists():
             return []
-        records = []
-        for line in self._metrics.read_text().splitlines():
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                break  # the process was killed while it wrote this line
-        return records
+        with _in_one_line(self._metrics):
+            lines = self._metrics.read_bytes().split(b"\n")
+        records = [_parse_record(line) for line in lines[:-1]]  # what follows the last line's end was cut off by a kill
+        for number, record in enumerate(records, 1):
+            if record is None:
+                raise UserError(f"{self._metrics}: line {number} is no record of a run; it was changed or damaged")
+        return [record for record in records if record is not None]
 
     def rewind(self, step: int) -> None:
         """Forget the records after a step, and those of the test examples: they will be written again."""
@@ -74,26 +94,39 @@ class RunFolder:
             if record["step"] <= step and not any(name.startswith("test/") for name in record)
         ]
         partial = self._metrics.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
-        partial.replace(self._metrics)
-        self._events = SummaryWriter(str(self.path / "events"), purge_step=step + 1)
+        with _in_one_line(self.path):
+            partial.unlink(missing_ok=True)
+            partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
+            partial.replace(self._metrics)
+            start = SessionLog(status=SessionLog.START)  # by which TensorBoard, too, forgets what comes after the step
+            self._open_events().write_event(Event(step=step + 1, wall_time=time.time(), session_log=start))
 
     def write(self, record: Record) -> None:
-        """Append one record to metrics.jsonl and to the TensorBoard events."""
-        with self._metrics.open("a") as file:
-            file.write(json.dumps(record) + "\n")
-        if self._events is None:
-            self._events = SummaryWriter(str(self.path / "events"))
-        for name, value in record.items():
-            if "/" in name:
-                self._events.add_scalar(name, value, record["step"])
-        self._events.flush()
+        """Append one record to metrics.jsonl and to the TensorBoard events, after the checkpoint before it is whole."""
+        self.checkpoints.wait()
+        with _in_one_line(self.path):
+            with self._metrics.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+            events = self._events or self._open_events()
+            for name, value in record.items():
+                if "/" in name:
+                    events.write_event(Event(step=record["step"], wall_time=time.time(), summary=scalar(name, value)))
+            events.flush()
 
     def close(self) -> None:
         """Let go of the files."""
         self.checkpoints.close()
         if self._events is not None:
+            events, self._events = self._events, None
+            with _in_one_line(self.path):
+                events.close()
+
+    def _open_events(self) -> EventsWriter:
+        if self._events is not None:
             self._events.close()
+        (self.path / "events").mkdir(exist_ok=True)
+        self._events = EventsWriter(str(self.path / "events" / "events"), f".{os.getpid()}.{time.monotonic_ns()}")
+        return self._events
 
 
 def check_absent(path: Path) -> None:
@@ -102,10 +135,38 @@ def check_absent(path: Path) -> None:
         raise UserError(f"{path}: exists already; take another --run-dir, or continue that run with --resume {path}")
 
 
+@contextlib.contextmanager
+def _in_one_line(path: Path) -> Iterator[None]:
+    """An error of the system about a file of the run as a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{error.filename or path}: cannot be read or written: {error.strerror}") from error
+
+
+def _check_contents(path: Path) -> None:
+    """Raise UserError where a run that goes on would write outside its folder, or onto what is no file."""
+    for folder, folders, files in os.walk(path):
+        for entry in (Path(folder, name) for name in (*folders, *files)):
+            if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
+                raise UserError(f"{entry}: is a link or no file; what a run writes must lie in its own folder")
+
+
+def _parse_record(line: bytes) -> Record | None:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    is_record = isinstance(record, dict) and isinstance(record.get("step"), int) and "epoch" in record
+    return record if is_record and all(isinstance(value, int | float) for value in record.values()) else None
+
+
 def read_experiment(path: Path) -> Experiment:
     """The experiment of a run folder; UserError where the folder is no run."""
     config = path / _CONFIG
     try:
+        if config.exists() and not config.is_file():  # a device may be read for ever
+            raise UserError(f"{path}: is no run folder, {config.name} is no file")
         return from_json(config.read_bytes(), name=str(config))
     except OSError as error:
         raise UserError(f"{path}: is no run folder, {config.name} cannot be read: {error.strerror}") from error
@@ -113,8 +174,9 @@ def read_experiment(path: Path) -> Experiment:
 
 def check_data_of_run(path: Path, data_fingerprint: str, dataset: str) -> None:
     """Raise UserError where the data are not those that the run in a folder was begun with."""
-    saved = path / _DATA
-    if saved.exists() and saved.read_text().strip() != data_fingerprint:
+    with _in_one_line(path):
+        saved = (path / _DATA).read_bytes()
+    if saved.strip() != data_fingerprint.encode():
         raise UserError(f"{dataset}: is not what {path} was begun with: examples or labels have changed")
 
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from aejax import command_line
 from aejax.configuration import Experiment, check
 from aejax.errors import UserError
+from aejax.preemption import asked_to_stop, preemptible
 from aejax.presets import DEFAULT, PRESETS
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
@@ -71,9 +71,10 @@ class Options:
 def main() -> None:
     """Parse, and train alone or as one of several processes."""
     started = time.perf_counter()
-    options, name = _parse(sys.argv[1:])
-    with _group(options):
-        _run(options, name, started)
+    with preemptible():
+        options, name = _parse(sys.argv[1:])
+        with _group(options):
+            _run(options, name, started)
 
 
 def _group(options: Options) -> contextlib.AbstractContextManager[None]:
@@ -123,15 +124,18 @@ def _run(options: Options, name: str, started: float) -> None:
             run = RunFolder.resume(options.resume)
             run.check_data(fingerprint(splits), experiment.data.dataset)
         checkpoints = Checkpoints(options.resume / "checkpoints", read_only=True) if run is None else run.checkpoints
-        snapshot = checkpoints.restore(snapshot)
+        if checkpoints.has_begun:
+            snapshot = checkpoints.restore(snapshot)
         check_same(int(snapshot.state.step), f"the newest checkpoint in {options.resume}")
         if run is None:
             checkpoints.close()
         else:
+            before = "the one before it" if checkpoints.has_begun else "the beginning"
             for fault in checkpoints.faults.values():
-                console.print(f"{fault}; going on from the one before it")
+                console.print(f"{fault}; going on from {before}")
             checkpoints.remove_faulty()
             run.rewind(int(snapshot.state.step))
+            run.checkpoints.save(snapshot, experiment)
             console.print(f"continuing {run.path} at step {int(snapshot.state.step)}")
     sizes = ", ".join(f"{len(part.x):,} {split}" for split, part in zip(splits._fields, splits, strict=True))
     parameters = sum(leaf.size for leaf in jax.tree.leaves(snapshot.state.params))
@@ -223,8 +227,8 @@ def _train(
     )
     watched = (splits.validation.x, *conditions_of(model, splits.validation))
     mean_frobenius_norm = make_mean_frobenius_norm(autoencoder, snapshot.state.params, *watched)
-    stop = _watch_for_signals()
-    with TrainingProgress(console, training.epochs, int(snapshot.state.step) / steps_per_epoch) as progress:
+    done = int(snapshot.state.step) / steps_per_epoch
+    with asked_to_stop() as stop, TrainingProgress(console, training.epochs, done) as progress:
         for report in reports:
             snapshot = report.snapshot
             progress.show(report)
@@ -247,20 +251,6 @@ def _train(
         interrupted = any_process(signal.SIGINT in stop[:1])
         sys.exit(command_line.INTERRUPTED if interrupted else command_line.PREEMPTED)
     return snapshot
-
-
-def _watch_for_signals() -> list[int]:
-    """A list that is empty until Ctrl-C or SIGTERM (preemption); a second Ctrl-C stops at once."""
-    received: list[int] = []
-
-    def note(number: int, _: FrameType | None) -> None:
-        received.append(number)
-        print("asked to stop: a checkpoint follows; Ctrl-C once more stops without it", file=sys.stderr)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, note)
-    signal.signal(signal.SIGTERM, note)
-    return received
 
 
 def _conclude(

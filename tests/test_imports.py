@@ -14,7 +14,7 @@ ROOT = Path(aejax.__file__).parent
 ROOMS = (  # from the ground up; those of one line do not import each other
     ("errors", "checks"),
     ("configuration", "command_line", "losses", "divergences", "sampling", "corruption", "schedules"),
-    ("presets", "likelihoods", "priors"),
+    ("presets", "likelihoods", "priors", "preemption"),
     ("jacobian", "tables", "generation"),
     ("networks",),
     ("autoencoders",),

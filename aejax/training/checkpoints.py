@@ -3,25 +3,33 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
 from jaxtyping import PyTree
+from orbax.checkpoint.checkpoint_managers import PreservationContext
 
 from aejax.configuration import Experiment, from_json, to_json
 from aejax.errors import UserError
 from aejax.training.early_stopping import EarlyStopping
 from aejax.training.loop import Snapshot
 
-KEEP = 2  # the newest, and one to fall back on
+KEEP = 2  # the newest, and one to fall back on: while one is written, the one before it must be whole
 _CHECKSUMS = "sha256sums"
+_BYTES_BESIDE_ARRAYS = 2**17  # of a checkpoint: about ten small files
 
 
 class Checkpoints:
-    """The checkpoints in one folder, named by their step; the newest `KEEP` stay.
+    """The checkpoints in one folder, named by their step; the newest `KEEP` stay, and the best.
+
+    The best is the first checkpoint that was written with the best validation loss so far: that of the best evaluation
+    itself where every evaluation is followed by a checkpoint.
 
     Beside Orbax's files each holds the SHA-256 of every one of them. Where the newest is not whole (torn, damaged, not
     finished), the one before it is read, and `faults` says what was wrong. Files are written while training goes on:
@@ -29,13 +37,23 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
-        """Open a folder, and make it where there is none; read-only, as one of several processes that do not write."""
+        """Open a folder, and make it where there is none; read-only, as one of several processes that do not write.
+
+        Raises:
+          UserError: the folder cannot be made or read.
+        """
         self._folder = folder.absolute()
-        if not read_only:
-            self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            if not read_only:
+                self._folder.mkdir(parents=True, exist_ok=True)
+            self._open(read_only)
+        except Exception as error:  # of Orbax or the system: of no common type
+            raise UserError(f"{folder}: checkpoints cannot be kept or read there: {_reason(error)}") from error
+
+    def _open(self, read_only: bool) -> None:
         here = jax.process_index()  # by itself: of several processes each opens the folder at its own time
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=None if read_only else KEEP,
+            preservation_policy=self,
             read_only=read_only,
             create=False,
             multiprocessing_options=ocp.options.MultiprocessingOptions(
@@ -45,11 +63,20 @@ class Checkpoints:
         self._writer = ThreadPoolExecutor(max_workers=1)
         self._written: Future[None] | None = None  # of the checkpoint that was begun last
         self._manager = ocp.CheckpointManager(self._folder, options=options)
+        self._best_epochs: dict[int, int] = {}  # by step: the epoch of the best evaluation so far, 0 before the first
         self.faults: dict[int, str] = {}  # by step: of the checkpoints after the newest whole one
         for step in sorted(self._manager.all_steps(), reverse=True):
             if (fault := _fault(self._folder / str(step))) is None:
                 break
             self.faults[step] = f"checkpoint {step} {fault}"
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether there is anything to go on from, or to mourn: more than a checkpoint of step 0 that was not finished.
+
+        Where there is not, a run was stopped before its first checkpoint was whole, and starts from its beginning.
+        """
+        return bool(self._whole_steps()) or any(step > 0 for step in self.faults)
 
     def save(self, snapshot: Snapshot, experiment: Experiment) -> None:
         """Write a snapshot; a checkpoint of its step that is there already stays as it is.
@@ -63,16 +90,21 @@ class Checkpoints:
         step = int(snapshot.state.step)
         if step in self._manager.all_steps():
             return
+        self._best_epochs[step] = snapshot.stopping.best_epoch
         record = {
             "experiment": to_json(experiment),
             "stopping": snapshot.stopping._asdict(),
             "sums": snapshot.sums,
             "steps_summed": snapshot.steps_summed,
         }
-        arguments = ocp.args.Composite(
-            arrays=ocp.args.StandardSave(_arrays(snapshot)), record=ocp.args.JsonSave(record)
-        )
+        arrays = _arrays(snapshot)
+        arguments = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record))
         with _cannot_write(self._folder):
+            # an error that is met here is not left to Orbax's threads, which wait for each other and print tracebacks
+            tempfile.TemporaryFile(dir=self._folder).close()
+            needed = sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)) + _BYTES_BESIDE_ARRAYS
+            if (free := shutil.disk_usage(self._folder).free) < needed:
+                raise OSError(f"No space left on device: it takes about {needed:,} bytes, and {free:,} are free")
             self._manager.save(step, args=arguments)
         self._written = self._writer.submit(self._finish, step)
 
@@ -86,8 +118,9 @@ class Checkpoints:
     def experiment(self) -> Experiment:
         """The experiment of the newest whole checkpoint; UserError where there is none."""
         step = self._newest_step()
-        content = self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))
-        return from_json(content.record["experiment"], name=f"checkpoint {step}")
+        with self._cannot_read(step):
+            content = self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))
+            return from_json(content.record["experiment"], name="experiment")
 
     def restore(self, template: Snapshot) -> Snapshot:
         """The newest whole checkpoint; UserError where there is none.
@@ -98,23 +131,35 @@ class Checkpoints:
         expected = _arrays(template)
         if jax.process_count() == 1:
             expected = jax.tree.map(ocp.utils.to_shape_dtype_struct, expected)
-        content = self._manager.restore(
-            self._newest_step(),
-            args=ocp.args.Composite(arrays=ocp.args.StandardRestore(expected), record=ocp.args.JsonRestore()),
-        )
-        state, record = content.arrays["state"], content.record
-        return Snapshot(
-            state._replace(key=jax.random.wrap_key_data(state.key)),
-            content.arrays["best_params"],
-            EarlyStopping(**record["stopping"]),
-            record["sums"],
-            record["steps_summed"],
-        )
+        step = self._newest_step()
+        with self._cannot_read(step):
+            content = self._manager.restore(
+                step,
+                args=ocp.args.Composite(arrays=ocp.args.StandardRestore(expected), record=ocp.args.JsonRestore()),
+            )
+            state, record = content.arrays["state"], content.record
+            return Snapshot(
+                state._replace(key=jax.random.wrap_key_data(state.key)),
+                content.arrays["best_params"],
+                EarlyStopping(**record["stopping"]),
+                record["sums"],
+                record["steps_summed"],
+            )
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: PreservationContext) -> Sequence[bool]:
+        """Which of the checkpoints stay, oldest first; Orbax asks for it as its `PreservationPolicy`."""
+        del context
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        best_epochs = {step: self._best_epoch(step) for step in steps}
+        best_epoch = best_epochs[steps[-1]]
+        best = next((step for step in steps if best_epoch and best_epochs[step] == best_epoch), None)
+        return [step == best or step in steps[-KEEP:] for step in steps]
 
     def remove_faulty(self) -> None:
         """Remove what lies after the newest whole checkpoint: it will be written again."""
-        for step in self.faults:
-            self._manager.delete(step)
+        with _cannot_write(self._folder):
+            for step in self.faults:
+                self._manager.delete(step)
 
     def close(self) -> None:
         """Let go of the folder, when what is being written is on disk; UserError where it cannot be."""
@@ -129,11 +174,31 @@ class Checkpoints:
         self._manager.wait_until_finished()
         _write_checksums(self._folder / str(step))
 
+    def _best_epoch(self, step: int) -> int | None:
+        """Of a checkpoint of this run, or of the one that it continues; None where that cannot be told any more."""
+        if step not in self._best_epochs:
+            folder = self._folder / str(step)
+            if step in self.faults or _fault(folder) is not None:
+                return None
+            content = self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))
+            self._best_epochs[step] = content.record["stopping"]["best_epoch"]
+        return self._best_epochs[step]
+
+    @contextlib.contextmanager
+    def _cannot_read(self, step: int) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # of TensorStore or Orbax: of no common type
+            raise UserError(f"{self._folder / str(step)}: cannot be read: {_reason(error)}") from error
+
     def _newest_step(self) -> int:
-        whole = set(self._manager.all_steps()) - set(self.faults)
+        whole = self._whole_steps()
         if not whole:
             raise UserError("; ".join([f"{self._folder} holds no whole checkpoint", *self.faults.values()]))
         return max(whole)
+
+    def _whole_steps(self) -> set[int]:
+        return set(self._manager.all_steps()) - set(self.faults)
 
 
 @contextlib.contextmanager
@@ -141,8 +206,12 @@ def _cannot_write(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # of TensorStore, Orbax or the system: of no common type
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{folder}: a checkpoint cannot be written: {reason}") from error
+        raise UserError(f"{folder}: a checkpoint cannot be written: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _arrays(snapshot: Snapshot) -> PyTree:

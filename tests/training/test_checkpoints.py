@@ -1,6 +1,9 @@
 """Checkpoints return every bit, and one that is not whole is never restored."""
 
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -19,22 +22,22 @@ from aejax.training.early_stopping import EarlyStopping
 EXPERIMENT = Experiment(training=Training(seed=7))
 
 
-def snapshot_at(step: int, seed: int = 0) -> Snapshot:
+def snapshot_at(step: int, seed: int = 0, best_epoch: int = 0) -> Snapshot:
     autoencoder = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(5,)))
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(optax.cosine_decay_schedule(1e-3, 10)))
     snapshot = start(autoencoder, optimizer, jax.random.key(seed), jnp.ones(5))
     return snapshot._replace(
         state=snapshot.state._replace(step=jnp.array(step, jnp.int32)),
-        stopping=EarlyStopping(0.1 + 0.2, 3, 4),
+        stopping=EarlyStopping(0.1 + 0.2, best_epoch, 4),
         sums={"loss": 1 / 3},
         steps_summed=5,
     )
 
 
-def save(folder: Path, *steps: int) -> None:
+def save(folder: Path, *steps: int, best_epochs: Mapping[int, int] = MappingProxyType({})) -> None:
     checkpoints = Checkpoints(folder)
     for step in steps:
-        checkpoints.save(snapshot_at(step), EXPERIMENT)
+        checkpoints.save(snapshot_at(step, best_epoch=best_epochs.get(step, 0)), EXPERIMENT)
     checkpoints.close()
 
 
@@ -44,6 +47,10 @@ def restore(folder: Path) -> tuple[Snapshot, Checkpoints]:
     checkpoints.remove_faulty()
     checkpoints.close()
     return snapshot, checkpoints
+
+
+def steps_in(folder: Path) -> list[int]:
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
 
 
 def files_of(folder: Path, step: int) -> list[Path]:
@@ -73,29 +80,71 @@ def test_the_experiment_comes_along(tmp_path: Path) -> None:
 
 def test_the_newest_stay(tmp_path: Path) -> None:
     save(tmp_path, 1, 2, 3, 4)
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name.isdigit()) == ["3", "4"]
+    assert steps_in(tmp_path) == [3, 4]
     assert all((tmp_path / step / "sha256sums").is_file() for step in ("3", "4"))
     assert KEEP == 2
 
 
-def test_any_changed_file_makes_the_one_before_the_newest(tmp_path: Path) -> None:
-    """One bit is flipped in the middle of each file in turn."""
-    save(tmp_path, 1)
-    files = files_of(tmp_path, 1)
+def test_the_best_stays_until_there_is_a_better_one(tmp_path: Path) -> None:
+    """Steps 10, 20, ... are epochs 1, 2, ...; the best evaluations are those of epoch 2, then of epoch 6."""
+    best_epochs = {10: 1, 20: 2, 30: 2, 40: 2, 50: 2, 60: 6, 70: 6, 80: 6}
+    save(tmp_path, 0, 10, 20, 30, 40, best_epochs=best_epochs)
+    assert steps_in(tmp_path) == [20, 30, 40]
+    save(tmp_path, 50, best_epochs=best_epochs)  # opened anew, it is read from the files which is the best
+    assert steps_in(tmp_path) == [20, 40, 50]
+    save(tmp_path, 60, 70, best_epochs=best_epochs)
+    assert steps_in(tmp_path) == [60, 70]
+    save(tmp_path, 80, best_epochs=best_epochs)
+    assert steps_in(tmp_path) == [60, 70, 80]
+
+
+def test_what_goes_on_from_the_best_finds_all_of_it(tmp_path: Path) -> None:
+    save(tmp_path, 10, 20, 30, 40, best_epochs={10: 1, 20: 1, 30: 1, 40: 1})
+    for step in (30, 40):
+        shutil.rmtree(tmp_path / str(step))
+    assert restore(tmp_path)[0].state.step == 10
+
+
+HARMS = {
+    "flip a bit": lambda content: content[: len(content) // 2] + flipped(content) + content[len(content) // 2 + 1 :],
+    "truncate": lambda content: content[: len(content) // 2],
+    "empty": lambda _: b"",
+    "zero": lambda content: bytes(len(content)),
+    "extend": lambda content: content + b"\0",
+}
+
+
+def flipped(content: bytes) -> bytes:
+    return bytes([content[len(content) // 2] ^ 1]) if content else b"\1"
+
+
+@pytest.mark.parametrize(
+    "harm", ["flip a bit", *(pytest.param(harm, marks=pytest.mark.slow) for harm in (*HARMS, "remove")[1:])]
+)
+def test_any_changed_file_makes_the_one_before_the_newest(tmp_path: Path, harm: str) -> None:
+    """Every file of a checkpoint in turn, and another one added."""
+    save(tmp_path, 1, 2)
+    files = [path.relative_to(tmp_path) for path in files_of(tmp_path, 2)]
     assert len(files) > 5
-    for number, name in enumerate(path.relative_to(tmp_path / "1") for path in files):
-        step = number + 2
-        save(tmp_path, step)
-        victim = tmp_path / str(step) / name
-        if not victim.exists():  # Orbax names some files at random
-            victim = max(files_of(tmp_path, step), key=lambda path: path.stat().st_size)
-        content = bytearray(victim.read_bytes() or b"\0")
-        content[len(content) // 2] ^= 1
-        victim.write_bytes(content)
-        snapshot, checkpoints = restore(tmp_path)
-        assert snapshot.state.step == 1
-        assert list(checkpoints.faults) == [step]
-        assert "torn" in checkpoints.faults[step]
+    for path in [Path("2", "another"), *files]:
+        victim = tmp_path / path
+        before = victim.read_bytes() if victim.exists() else None
+        if harm == "remove":
+            victim.unlink(missing_ok=True)
+        else:
+            victim.write_bytes(HARMS[harm](before or b""))
+        if before == (victim.read_bytes() if victim.exists() else None):
+            continue  # what was empty, or not there, already
+        checkpoints = Checkpoints(tmp_path, read_only=True)
+        snapshot = checkpoints.restore(snapshot_at(0, seed=1))
+        checkpoints.close()
+        assert snapshot.state.step == 1, (path, harm)
+        assert list(checkpoints.faults) == [2]
+        if before is None:
+            victim.unlink()
+        else:
+            victim.write_bytes(before)
+    assert restore(tmp_path)[0].state.step == 2
 
 
 @pytest.mark.parametrize("harm", ["truncate", "remove", "unfinished"])
@@ -135,6 +184,53 @@ def test_nothing_is_removed_where_nothing_is_whole(tmp_path: Path) -> None:
     assert (tmp_path / "1").is_dir()
 
 
+def test_what_was_never_whole_has_not_begun(tmp_path: Path) -> None:
+    """A run that was killed before its first checkpoint was whole starts from its beginning; no other does."""
+
+    def has_begun() -> bool:
+        checkpoints = Checkpoints(tmp_path, read_only=True)
+        checkpoints.close()
+        return checkpoints.has_begun
+
+    assert not has_begun()
+    save(tmp_path, 0)
+    assert has_begun()
+    (tmp_path / "0" / "sha256sums").unlink()
+    assert not has_begun()
+    (tmp_path / "0").rename(tmp_path / "1")
+    assert has_begun()
+
+
 def test_an_empty_folder_has_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no whole checkpoint"):
         restore(tmp_path)
+
+
+def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file: checkpoints cannot be kept or read there") as error:
+        Checkpoints(tmp_path / "file")
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_whole_but_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    """As where it was written for other networks than those that the code makes of the same configuration now."""
+    save(tmp_path, 1)
+    checkpoints = Checkpoints(tmp_path)
+    other = snapshot_at(1)._replace(best_params={"another": jnp.ones(3)})
+    with pytest.raises(UserError, match=r"1: cannot be read: ") as error:
+        checkpoints.restore(other)
+    assert "\n" not in str(error.value)
+
+
+def test_an_error_in_writing_is_one_line_of_the_next_call(tmp_path: Path) -> None:
+    """A folder that is taken away while a checkpoint is written."""
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints.save(snapshot_at(1), EXPERIMENT)
+    checkpoints.wait()
+    shutil.rmtree(tmp_path / "checkpoints")
+    (tmp_path / "checkpoints").write_text("")
+    with pytest.raises(UserError, match="a checkpoint cannot be written") as error:  # noqa: PT012
+        checkpoints.save(snapshot_at(2), EXPERIMENT)
+        checkpoints.wait()
+    assert "\n" not in str(error.value)
