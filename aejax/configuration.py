@@ -31,13 +31,14 @@ class Data:
     __pydantic_config__ = _STRICT
 
     dataset: str = "digits"
-    """digits (comes with the package), a .npy or .npz file of your own, or the name of a TFDS image set such as
-    fashion_mnist, prepared by scripts/prepare_data.py."""
+    """digits (comes with the package), ecg5000 (heartbeats, from a file), a .npy or .npz file of your own, or the name
+    of a TFDS image set such as fashion_mnist, prepared by scripts/prepare_data.py."""
     labels: str | None = None
     """A .npy file of integer labels for a file of your own; they color the figures, and are the conditions of a
     conditional model."""
     data_dir: str | None = None
-    """Where TFDS sets are prepared; TFDS's own default if not given."""
+    """Where TFDS sets are prepared; TFDS's own default if not given. ecg5000: what ecg5000/ECG5000_TRAIN.txt lies in;
+    AEJAX_DATA_DIR if not given."""
     validation_fraction: Fraction = 0.1
     """Part of the examples held out for early stopping."""
     test_fraction: Fraction = 0.2
@@ -73,6 +74,8 @@ class Model:
         "squared_error"
     )
     """All but variational: the reconstruction loss, summed over features."""
+    output_activation: Literal["none", "sigmoid"] = "none"
+    """undercomplete and k_sparse: after the decoder; sigmoid suits data in [0, 1]. binary_cross_entropy has its own."""
     likelihood: Literal[
         "bernoulli",
         "continuous_bernoulli",
@@ -256,6 +259,8 @@ _USES = [
     *((knob, "family", ("variational",)) for knob in _VARIATIONAL_KNOBS),
     ("loss", "family", ("undercomplete", "tied", "k_sparse")),
     ("code_activation", "family", ("undercomplete", "k_sparse")),
+    ("output_activation", "family", ("undercomplete", "k_sparse")),
+    ("output_activation", "loss", ("squared_error", "absolute_error", "huber", "structural_dissimilarity")),
     ("active_entries", "family", ("k_sparse",)),
     ("likelihood_variance", "likelihood", ("gaussian", "laplace")),
     ("corruption_level", "corruption", ("salt_and_pepper", "gaussian_noise", "masking", "gaussian_blur")),

@@ -17,6 +17,7 @@ from aejax.configuration import Data, Experiment, Model, Regularization
 from aejax.datasets.arrays import SUFFIXES, load_arrays
 from aejax.datasets.dataset import Dataset, Splits, split
 from aejax.datasets.digits import load_digits
+from aejax.datasets.ecg5000 import load_ecg5000, normal_beats
 from aejax.datasets.tfds import load_tfds
 from aejax.errors import UserError
 from aejax.likelihoods import Likelihood, check_support
@@ -59,6 +60,9 @@ def load_splits(data: Data) -> Splits:
     is_file = path.suffix in SUFFIXES
     if data.labels is not None and not is_file:
         raise UserError(f"labels: go with a file of your own, and the dataset is {data.dataset}")
+    if data.dataset == "ecg5000":
+        beats = load_ecg5000(None if data.data_dir is None else Path(data.data_dir))
+        return normal_beats(beats, validation_fraction=data.validation_fraction, seed=data.split_seed)
     if data.dataset != "digits" and not is_file:
         return load_tfds(
             data.dataset,
@@ -254,6 +258,8 @@ def _networks(
         decoder = followed_by(decoder, lambda output: output.reshape(output_shape))
     if model.code_activation != "none":
         encoder = followed_by(encoder, ACTIVATIONS[model.code_activation])
+    if model.output_activation != "none":
+        decoder = followed_by(decoder, ACTIVATIONS[model.output_activation])
     return encoder, with_global_log_variance(decoder) if has_global_variance else decoder
 
 
@@ -280,6 +286,8 @@ def check_data(model: Model, splits: Splits, dataset: str) -> None:
         likelihood, knob = build_likelihood(model), "likelihood gaussian"
     elif model.loss == "binary_cross_entropy":
         likelihood, knob = likelihoods.bernoulli()._replace(name=model.loss), "loss squared_error"
+    elif model.output_activation == "sigmoid":
+        likelihood, knob = likelihoods.bernoulli()._replace(name="a sigmoid output"), "output-activation none"
     else:
         return
     for part in splits:

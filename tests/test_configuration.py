@@ -161,6 +161,9 @@ MISMATCHES = [
     (of("variational", likelihood_variance=2.0), "likelihood_variance: goes with likelihood gaussian or laplace"),
     (of("variational", loss="absolute_error"), "loss: goes with family undercomplete or tied or k_sparse, and the"),
     (of("variational", code_activation="tanh"), "code_activation: goes with family"),
+    (of("variational", output_activation="sigmoid"), "output_activation: goes with family undercomplete or k_sparse"),
+    (of("tied", output_activation="sigmoid"), "output_activation: goes with family undercomplete or k_sparse"),
+    (of(loss="binary_cross_entropy", output_activation="sigmoid"), "output_activation: goes with loss squared_error"),
     (of(active_entries=3), "active_entries: goes with family k_sparse"),
     (of("k_sparse", code_size=5, active_entries=6), "active_entries: must be at most the code_size, 5, got 6"),
     (of(network="mlp", code_size=None), "code_size: an mlp needs one"),
@@ -241,6 +244,7 @@ def test_differences_name_the_knobs_and_both_values():
     found = differences(Experiment(), OTHER)
     same = {"likelihood", "likelihood_variance", "active_entries", "beta", "beta_schedule", "beta_steps"}
     same |= {
+        "output_activation",
         "contractive_projections",
         "higher_order_weight",
         "higher_order_noise",

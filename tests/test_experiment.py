@@ -133,6 +133,22 @@ def test_every_loss_builds(loss: str) -> None:
     slope_and_terms(Experiment(model=model), examples((8, 7)), trace)
 
 
+@pytest.mark.parametrize("family", ["undercomplete", "k_sparse"])
+def test_a_sigmoid_output_is_one_of_the_same_network(family: str) -> None:
+    """It is what the loss compares, too."""
+    models = [
+        Model(family=family, hidden=(4,), code_size=12, output_activation=output) for output in ("none", "sigmoid")
+    ]
+    plain, bounded = (build_autoencoder(Experiment(model=model), examples((8, 7))) for model in models)
+    x = jnp.asarray(examples((8, 7)).x)
+    params = plain.init(jax.random.key(0), x[0])
+    code = plain.encode(params, x[0])
+    expected = jax.nn.sigmoid(plain.decode(params, code))
+    np.testing.assert_allclose(bounded.decode(params, code), expected, rtol=1e-6)
+    loss, _ = bounded.loss(params, jax.random.key(0), x[:1])
+    np.testing.assert_allclose(loss, jnp.sum(jnp.square(x[0] - expected)), rtol=1e-5)
+
+
 def test_the_default_is_a_preset() -> None:
     assert DEFAULT in PRESETS
 
@@ -264,7 +280,14 @@ def splits_between(low: float, high: float) -> Splits:
     return Splits(part, part, part)
 
 
-@pytest.mark.parametrize("model", [Model(), Model(family="undercomplete", loss="binary_cross_entropy")])
+@pytest.mark.parametrize(
+    "model",
+    [
+        Model(),
+        Model(family="undercomplete", loss="binary_cross_entropy"),
+        Model(family="undercomplete", output_activation="sigmoid"),
+    ],
+)
 def test_bernoulli_wants_values_in_the_unit_interval(model: Model) -> None:
     check_data(model, splits_between(0, 1), "data")
     with pytest.raises(UserError, match=r"data: .* wants values in \[0, 1\].* from -0.5 to 2"):
