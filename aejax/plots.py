@@ -161,23 +161,80 @@ def latent_space(codes: np.ndarray, labels: np.ndarray | None = None) -> Figure:
         codes, names = np.column_stack([codes[:, 0], np.zeros(len(codes))]), [*names, ""]
     figure = Figure(figsize=(6.4, 5.2), layout="constrained")
     axes = figure.add_subplot()
-    x, y = codes.T
-    size = 60_000 / (2000 + 2 * len(codes))
-    classes = np.unique(labels) if labels is not None else np.empty(0)
-    if 0 < len(classes) <= 20:
-        palette = colormaps["tab10" if len(classes) <= 10 else "tab20"].colors  # type: ignore[attr-defined]
-        colors = [palette[k] for k in np.searchsorted(classes, np.asarray(labels))]
-        axes.scatter(x, y, c=colors, s=size, linewidths=0, alpha=0.8)
-        for label, color in zip(classes, palette, strict=False):
-            axes.scatter([], [], color=color, label=str(label))
-        axes.legend(title="class", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    else:
-        points = axes.scatter(x, y, c=_TRAIN if labels is None else labels, s=size, linewidths=0, alpha=0.8)
-        if labels is not None:
-            figure.colorbar(points, label="label")
+    _scatter(figure, axes, codes, labels)
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])
     clean_axes(axes)
+    return figure
+
+
+def embeddings(panels: dict[str, np.ndarray], labels: np.ndarray | None, *, title: str) -> Figure:
+    """Layouts of the same examples in the plane, side by side, colored by class; their axes have no unit.
+
+    Args:
+      panels: title -> (N, 2) places.
+      labels: (N,) integers, as for `latent_space`.
+      title: above all panels.
+    """
+    figure = Figure(figsize=(4.2 * len(panels) + 0.6, 4.6), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    grid = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (name, places) in zip(grid, panels.items(), strict=True):
+        _scatter(figure, axes, places, labels, explain=axes is grid[-1])
+        axes.set_title(name, loc="left", fontsize=11)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        clean_axes(axes)
+    return figure
+
+
+def anomaly_scores(
+    validation_scores: np.ndarray, scores: np.ndarray, is_anomaly: np.ndarray | None, *, threshold: float, unit: str
+) -> Figure:
+    """How scores are distributed, with the threshold; and where the truth is known, the receiver operating curve.
+
+    Args:
+      validation_scores: (M,) of normal examples, which the threshold is from.
+      scores: (N,) of the examples in question.
+      is_anomaly: (N,) booleans, or None.
+      threshold: above which an example is taken for an anomaly.
+      unit: of the scores.
+    """
+    groups = {"validation, normal": (validation_scores, _QUIET)}
+    if is_anomaly is None:
+        groups["in question"] = (scores, _VALIDATION)
+    else:
+        groups |= {"normal": (scores[~is_anomaly], _TRAIN), "anomalies": (scores[is_anomaly], _VALIDATION)}
+    figure = Figure(figsize=(5.6 if is_anomaly is None else 9.6, 3.6), layout="constrained")
+    axes, *others = figure.subplots(1, 1 if is_anomaly is None else 2, squeeze=False)[0]
+    together = np.concatenate([validation_scores, scores])
+    is_positive = together.min() > 0
+    if is_positive and together.max() > 20 * together.min():
+        bins = np.geomspace(together.min(), together.max(), 41)
+        axes.set_xscale("log")
+    else:
+        bins = np.linspace(together.min(), together.max() or 1.0, 41)
+    for name, (values, color) in groups.items():
+        weights = np.full(len(values), 100 / len(values))
+        axes.hist(values, bins, weights=weights, color=color, histtype="step", linewidth=1.4, label=name)
+    axes.axvline(threshold, color="black", linewidth=1, linestyle="--", label="threshold")
+    axes.set_xlabel(unit)
+    axes.set_ylabel("% of each group")
+    axes.legend(frameon=False)
+    clean_axes(axes)
+    if is_anomaly is not None:
+        from sklearn.metrics import roc_curve
+
+        axes = others[0]
+        false_positives, recall, _ = roc_curve(is_anomaly, scores)
+        axes.plot(false_positives, recall, color=_TRAIN, linewidth=1.4)
+        axes.plot([0, 1], [0, 1], color=_QUIET, linewidth=1, linestyle=":")
+        place = [np.mean(scores[~is_anomaly] > threshold), np.mean(scores[is_anomaly] > threshold)]
+        axes.plot(*place, "o", color=_VALIDATION, label="at the threshold")
+        axes.set_xlabel("part of normal examples above")
+        axes.set_ylabel("part of anomalies above")
+        axes.legend(frameon=False, loc="lower right")
+        clean_axes(axes)
     return figure
 
 
@@ -228,6 +285,27 @@ def is_image(shape: tuple[int, ...]) -> bool:
     (True, True, False, False)
     """
     return len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3))
+
+
+def _scatter(
+    figure: Figure, axes: Axes, places: np.ndarray, labels: np.ndarray | None, *, explain: bool = True
+) -> None:
+    """Places (N, 2), colored by class, with a legend or a color scale where that is to be explained."""
+    x, y = places.T
+    size = 60_000 / (2000 + 2 * len(places))
+    classes = np.unique(labels) if labels is not None else np.empty(0)
+    if 0 < len(classes) <= 20:
+        palette = colormaps["tab10" if len(classes) <= 10 else "tab20"].colors  # type: ignore[attr-defined]
+        colors = [palette[k] for k in np.searchsorted(classes, np.asarray(labels))]
+        axes.scatter(x, y, c=colors, s=size, linewidths=0, alpha=0.8)
+        if explain:
+            for label, color in zip(classes, palette, strict=False):
+                axes.scatter([], [], color=color, label=str(label))
+            axes.legend(title="class", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    else:
+        points = axes.scatter(x, y, c=_TRAIN if labels is None else labels, s=size, linewidths=0, alpha=0.8)
+        if labels is not None and explain:
+            figure.colorbar(points, label="label")
 
 
 def _draw(axes: Axes, example: np.ndarray, low: float, high: float) -> None:

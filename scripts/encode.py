@@ -1,0 +1,160 @@
+"""Encode examples with a trained autoencoder, decode codes, and compare its codes with principal components."""
+
+import json
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from aejax import command_line
+from aejax.errors import UserError
+
+if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
+    from rich.console import Console
+    from rich.table import Table
+
+    from aejax.evaluation.reduction import Reduction
+    from aejax.trained import TrainedRun
+
+DESCRIPTION = """Encode examples with a trained autoencoder, decode codes, compare its codes with principal components.
+
+  encode.py runs/NAME data.npy codes.npy             examples (N, ...) to codes (N, K), as float32
+  encode.py runs/NAME codes.npy data.npy --decode    and back, into the space of the data
+  encode.py runs/NAME --compare report               codes of the run's test examples beside PCA with as many components
+
+Examples are read from .npy and .npz files; bytes are divided by 255. --compare writes a folder with comparison.json and
+figures: reconstructions, and codes in the plane by t-SNE (for the eye only)."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to do with which run."""
+
+    run: tyro.conf.Positional[Path]
+    """The run folder."""
+    input: tyro.conf.Positional[Path | None] = None
+    """Examples to encode, or codes to decode: a .npy file, or a .npz file with an entry x."""
+    output: tyro.conf.Positional[Path | None] = None
+    """The .npy file to write, which must not exist yet."""
+    decode: bool = False
+    """Take codes and write what they stand for."""
+    labels: Path | None = None
+    """A .npy file with the class of every example, for a conditional run."""
+    compare: Path | None = None
+    """A folder to write the comparison with PCA into, which must not exist yet."""
+
+
+def main() -> None:
+    """Parse, and do one of the three."""
+    options = command_line.parse(Options, sys.argv[1:], program="encode.py", description=DESCRIPTION)
+    _check(options)
+    from rich.console import Console
+
+    from aejax.trained import open_run
+
+    console = Console(highlight=False, soft_wrap=True)
+    run = open_run(options.run)
+    if options.compare is not None:
+        _compare(run, options.compare, console)
+    else:
+        _convert(run, options, console)
+
+
+def _check(options: Options) -> None:
+    """Raise UserError where the options do not go together, before anything is loaded."""
+    if options.compare is not None:
+        if options.input is not None or options.decode or options.labels is not None:
+            raise UserError("--compare takes the run's own test examples: leave out files, --decode and --labels")
+        target = options.compare
+    else:
+        if options.input is None or options.output is None:
+            raise UserError("give an input and an output file, or --compare FOLDER")
+        if options.output.suffix != ".npy":
+            raise UserError(f"{options.output}: arrays are written to .npy files")
+        target = options.output
+    if target.exists():
+        raise UserError(f"{target}: exists already; take another name")
+    if not target.absolute().parent.is_dir():
+        raise UserError(f"{target}: there is no folder {target.absolute().parent}")
+
+
+def _convert(run: "TrainedRun", options: Options, console: "Console") -> None:
+    """Encode or decode a file."""
+    import numpy as np
+
+    from aejax.trained import load_codes, load_examples
+
+    assert options.input is not None
+    assert options.output is not None
+    load, convert = (load_codes, run.decode) if options.decode else (load_examples, run.encode)
+    given = load(run, options.input, options.labels)
+    result = convert(given)
+    np.save(options.output, result)
+    what = "codes decoded" if options.decode else "examples encoded"
+    console.print(f"{len(result):,} {what}: {given.x.shape} to {result.shape}, in {options.output}", markup=False)
+
+
+def _compare(run: "TrainedRun", folder: Path, console: "Console") -> None:
+    """Measure the codes of the run and of PCA on the test examples; print a table, write it and figures."""
+    from aejax import plots
+    from aejax.datasets.dataset import Splits
+    from aejax.evaluation.reduction import measure_reduction, picture, principal_components
+
+    splits, components = run.splits, math.prod(run.code_shape)
+    console.print(f"encoding {sum(len(part.x) for part in splits):,} examples")
+    codes = Splits(*(part._replace(x=run.encode(part)) for part in splits))
+    reconstruction = run.decode(codes.test)
+    console.print(f"fitting PCA to {len(splits.train.x):,} training examples")
+    pca_codes, pca_reconstruction = principal_components(splits, components)
+    ways = {"autoencoder": (codes, reconstruction), "PCA": (pca_codes, pca_reconstruction)}
+    measured = {}
+    for name, (of_splits, reconstructed) in ways.items():
+        console.print(f"measuring the codes of {name}")
+        measured[name] = measure_reduction(splits, of_splits, reconstructed)
+    folder.mkdir()
+    of_what = {"run": str(run.path), "components": components, "test_examples": len(splits.test.x)}
+    report = of_what | {name: reduction._asdict() for name, reduction in measured.items()}
+    (folder / "comparison.json").write_text(json.dumps(report, indent=2) + "\n")
+
+    console.print("laying the codes out in the plane")
+    layouts = {name: picture(of_splits.test) for name, (of_splits, _) in ways.items()}
+    rows = {name: reconstructed[:10] for name, (_, reconstructed) in ways.items()}
+    title = f"{components} numbers for each of {len(layouts['PCA'].x):,} test examples, in the plane by t-SNE"
+    figures = {
+        "codes": plots.embeddings({n: layout.x for n, layout in layouts.items()}, layouts["PCA"].labels, title=title),
+        "reconstructions": plots.reconstructions({"original": splits.test.x[:10]} | rows),
+    }
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png", dpi=150)
+    title = f"{components} numbers for {math.prod(run.example_shape)}; {len(splits.test.x):,} test examples"
+    console.print(_table(title, measured))
+    console.print(f"the comparison is in {folder}", markup=False)
+
+
+def _table(title: str, measured: "dict[str, Reduction]") -> "Table":
+    """A column per way to reduce, and the ratio of the errors."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for name in measured:
+        table.add_column(name, justify="right")
+    rows = {
+        "squared error per number": ("squared_error", ".5f"),
+        "5 nearest neighbors, accuracy, %": ("neighbors_accuracy_percent", ".2f"),
+        "linear probe, accuracy, %": ("probe_accuracy_percent", ".2f"),
+        "trustworthiness": ("trustworthiness", ".4f"),
+    }
+    for label, (field, form) in rows.items():
+        values = [getattr(reduction, field) for reduction in measured.values()]
+        table.add_row(label, *("no labels" if value is None else format(value, form) for value in values))
+    errors = [reduction.squared_error for reduction in measured.values()]
+    table.add_row("squared error, as a part of PCA's", *(f"{error / errors[-1]:.3f}" for error in errors))
+    return table
+
+
+if __name__ == "__main__":
+    command_line.run(main)
