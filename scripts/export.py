@@ -1,0 +1,64 @@
+"""Export a trained autoencoder for programs without aejax: StableHLO functions and safetensors parameters."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from aejax import command_line
+from aejax.errors import UserError
+
+DESCRIPTION = """Export a trained autoencoder for programs without aejax.
+
+  export.py runs/NAME exported                           for the CPU
+  export.py runs/NAME exported --platforms cpu cuda      for the CPU and NVIDIA GPUs
+
+The folder written holds encode, decode and jacobian (the encoder's, exact) as StableHLO with the parameters within, for
+batches of any size; the parameters as params.safetensors; and export.json, which tells of shapes. A program that has
+JAX and flatbuffers, and nothing else, calls them:
+
+  jax.export.deserialize(open("exported/encode.jax_export", "rb").read()).call(x)"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to export, and where to."""
+
+    run: tyro.conf.Positional[Path]
+    """The run folder."""
+    folder: tyro.conf.Positional[Path]
+    """The folder to write, which must not exist yet."""
+    platforms: tuple[str, ...] = ("cpu",)
+    """Where the functions are to run: cpu, cuda, rocm, tpu."""
+
+
+def main() -> None:
+    """Parse, export, write, and say what was written."""
+    options = command_line.parse(Options, sys.argv[1:], program="export.py", description=DESCRIPTION)
+    if options.folder.exists():
+        raise UserError(f"{options.folder}: exists already; take another name")
+
+    from rich.console import Console
+
+    from aejax.export import check_packages, export_functions, write_export
+    from aejax.trained import open_run
+
+    check_packages()
+    console = Console(highlight=False, soft_wrap=True)
+    run = open_run(options.run)
+    train = run.splits.train
+    example = (train.x[0], *(condition[0] for condition in run.conditions_of(train)))
+    functions = export_functions(run.autoencoder, run.params, *example, platforms=options.platforms)
+    options.folder.mkdir(parents=True)
+    kind = " and ".join(run.autoencoder.parts)
+    write_export(options.folder, functions, run.params, f"{kind} on {run.experiment.data.dataset}, {run.path.name}")
+    for name, function in functions.items():
+        arguments = ", ".join(map(str, function.in_avals))
+        console.print(f"{name}: {arguments} -> {function.out_avals[0]}", markup=False)
+    size = sum(file.stat().st_size for file in options.folder.iterdir())
+    console.print(f"{size / 1e6:.1f} MB in {options.folder}", markup=False)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
