@@ -1,0 +1,100 @@
+"""One class against the rest: an autoencoder trained on normal examples alone, beside PCA and an isolation forest."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from aejax.configuration import Experiment
+from aejax.datasets.dataset import Splits, take
+from aejax.errors import UserError
+from aejax.evaluation.anomaly import (
+    Detection,
+    anomaly_scores,
+    isolation_forest_scores,
+    measure_detection,
+    pca_scores,
+    threshold_of,
+)
+from aejax.trained import fit
+
+METHODS = ("autoencoder", "PCA", "isolation forest")
+_QUANTILE = 0.95  # of the validation scores, above which an example is taken for an anomaly
+
+
+class Trial(NamedTuple):
+    """What each method has found in one test part."""
+
+    normal: str  # what was trained on, in words
+    seed: int
+    method: str
+    detection: Detection
+
+
+def one_class(splits: Splits, label: int) -> Splits:
+    """Training and validation examples of one class alone; all test examples, of which the other classes are anomalies.
+
+    Raises:
+      UserError: no labels, or no training or validation example of the class.
+
+    >>> from aejax.datasets.dataset import Dataset
+    >>> part = Dataset(np.zeros((3, 2), np.float32), np.array([0, 1, 1]))
+    >>> [len(part.x) for part in one_class(Splits(part, part, part), 1)]
+    [2, 2, 3]
+    """
+    parts = []
+    for part in splits[:2]:
+        if part.labels is None:
+            raise UserError("one class against the rest: the data have no labels")
+        chosen = np.flatnonzero(part.labels == label)
+        if len(chosen) == 0:
+            known = ", ".join(map(str, np.unique(part.labels)))
+            raise UserError(f"there is no class {label} to train on and to validate on; the classes are {known}")
+        parts.append(take(part, chosen))
+    train, validation = parts
+    return Splits(train, validation, splits.test)
+
+
+def compare(experiment: Experiment, splits: Splits, *, normal: str, components: int, resamples: int) -> list[Trial]:
+    """Train on normal examples and tell the others among the test examples; a trial for each of `METHODS`.
+
+    Normal are the classes of the training part. PCA and the forest, which need no validation examples, are fitted to
+    those too.
+
+    Args:
+      experiment: of the autoencoder; its seed is that of the forest too.
+      splits: with labels; training and validation examples are normal.
+      normal: what they are, in words.
+      components: of PCA.
+      resamples: of the bootstrap that the intervals are from.
+    """
+    assert splits.train.labels is not None
+    assert splits.test.labels is not None
+    seed = experiment.training.seed
+    truth = ~np.isin(splits.test.labels, np.unique(splits.train.labels))
+    autoencoder, snapshot = fit(experiment, splits, devices=jax.devices()[:1])
+    known = np.concatenate([splits.train.x, splits.validation.x])
+
+    def scores(x: np.ndarray) -> dict[str, np.ndarray]:
+        found = (
+            anomaly_scores(autoencoder, snapshot.best_params, jax.random.key(seed), x),
+            pca_scores(known, x, components=components),
+            isolation_forest_scores(known, x, seed=seed),
+        )
+        return dict(zip(METHODS, found, strict=True))
+
+    of_validation, of_test = scores(splits.validation.x), scores(splits.test.x)
+    return [
+        Trial(
+            normal,
+            seed,
+            method,
+            measure_detection(
+                of_test[method],
+                truth,
+                threshold=threshold_of(of_validation[method], quantile=_QUANTILE),
+                resamples=resamples,
+            ),
+        )
+        for method in METHODS
+    ]

@@ -1,0 +1,195 @@
+"""An autoencoder as a scikit-learn transformer, for pipelines and grid searches."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from aejax.configuration import Experiment, Model, Optimization, Regularization, Training, check
+from aejax.datasets.dataset import Dataset, Splits, split
+from aejax.evaluation.anomaly import anomaly_score
+from aejax.experiment import build_autoencoder
+from aejax.trained import fit
+
+_BATCH = 256  # rows at a time: always as many, so that a row's result depends on no other and nothing compiles anew
+
+
+class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Dimensions reduced by a dense autoencoder, undercomplete or variational, trained by Adam with a cosine schedule.
+
+    It wants features of similar scale: put a `StandardScaler` before it. Part of the examples is held out, to keep the
+    parameters of the best epoch. It computes in single precision, on one device.
+
+    Args:
+      n_components: length of the code.
+      hidden: widths of the encoder's hidden layers; the decoder mirrors them.
+      activation: after every hidden layer: relu, tanh, sigmoid, elu, gelu, silu or softplus.
+      variational: a variational autoencoder with a Gaussian likelihood of one learned variance, whose code is the
+        posterior's mean; otherwise a plain one with squared error.
+      noise: standard deviation of Gaussian noise on the input (denoising), in the unit of the data.
+      contractive_weight: of the squared Frobenius norm of the encoder's exact Jacobian.
+      learning_rate: the highest of the schedule.
+      weight_decay: decoupled.
+      batch_size: examples a step, all of them if they are fewer.
+      epochs: passes over the training examples, at most.
+      patience: epochs without improvement after which training stops; None never stops early.
+      validation_fraction: part of the examples held out.
+      random_state: an integer for the same result every time, a `numpy.random.RandomState`, or None.
+
+    Attributes:
+      experiment_: the configuration it was trained with.
+      params_: the parameters, as NumPy arrays.
+      best_epoch_: whose parameters they are.
+      validation_loss_: there, per example.
+      n_features_in_: of the examples it was fitted to.
+
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> reduce = make_pipeline(StandardScaler(), AutoencoderTransformer(2, epochs=3, random_state=0))
+    >>> reduce.fit_transform(load_iris().data).shape
+    (150, 2)
+    """
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        hidden: Sequence[int] = (128,),
+        activation: Literal["relu", "tanh", "sigmoid", "elu", "gelu", "silu", "softplus"] = "gelu",
+        variational: bool = False,
+        noise: float = 0.0,
+        contractive_weight: float = 0.0,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        batch_size: int = 64,
+        epochs: int = 100,
+        patience: int | None = 20,
+        validation_fraction: float = 0.1,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        """Arguments as for the class; they are checked by `fit`."""
+        self.n_components = n_components
+        self.hidden = hidden
+        self.activation = activation
+        self.variational = variational
+        self.noise = noise
+        self.contractive_weight = contractive_weight
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: Any = None) -> "AutoencoderTransformer":  # noqa: N803
+        """Train on examples (N, D), N >= 2; `y` is ignored.
+
+        Raises:
+          ValueError: an argument out of range, NaN or infinity, or fewer than two examples.
+        """
+        given = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        with np.errstate(over="ignore"):
+            x = given.astype(np.float32)
+        if not np.isfinite(x).all():
+            raise ValueError("X holds values beyond single precision: infinity or too large")
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        experiment = self._experiment(seed)
+        train, validation = split(Dataset(x), fractions=(self.validation_fraction,), seed=seed)
+        training = experiment.training
+        if training.batch_size > len(train.x):
+            experiment = self._experiment(seed, batch_size=len(train.x))
+        _, snapshot = fit(experiment, Splits(train, validation, validation), devices=jax.devices()[:1])
+        self.experiment_ = experiment
+        self.params_ = jax.device_get(snapshot.best_params)
+        self.best_epoch_ = snapshot.stopping.best_epoch
+        self.validation_loss_ = snapshot.stopping.best_loss
+        self._n_features_out = self.n_components
+        return self
+
+    def transform(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+        """The codes (N, n_components) of examples (N, D)."""
+        return self._apply("encode", self._validated(X))
+
+    def inverse_transform(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+        """The examples (N, D) that codes (N, n_components) stand for."""
+        check_is_fitted(self)
+        codes = np.asarray(X)
+        codes = codes if codes.dtype in (np.float32, np.float64) else codes.astype(np.float64)
+        if codes.ndim != 2 or codes.shape[1] != self._n_features_out:
+            raise ValueError(f"codes must have shape (examples, {self._n_features_out}), got {codes.shape}")
+        return self._apply("decode", codes)
+
+    def score_samples(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+        """How like the examples fitted to each of (N, D) is, (N,): higher is more like them.
+
+        The negative squared error of reconstruction, summed over features; of a variational one the evidence lower
+        bound in nats, by 16 samples that are the same at every call.
+        """
+        return self._apply("score", self._validated(X))
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:  # noqa: N803
+        """The mean of `score_samples`, which a grid search maximizes; `y` is ignored."""
+        return float(np.mean(self.score_samples(X), dtype=np.float64))
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn is told of it."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _experiment(self, seed: int, *, batch_size: int | None = None) -> Experiment:
+        variational: dict[str, Any] = {"family": "variational", "likelihood": "gaussian_with_global_variance"}
+        family = variational if self.variational else {"family": "undercomplete"}
+        noise: dict[str, Any] = {"corruption": "gaussian_noise", "corruption_level": self.noise} if self.noise else {}
+        experiment = Experiment(
+            model=Model(**family, hidden=tuple(self.hidden), code_size=self.n_components, activation=self.activation),
+            regularization=Regularization(contractive_weight=self.contractive_weight, **noise),
+            optimization=Optimization(
+                learning_rate=self.learning_rate, schedule="cosine", weight_decay=self.weight_decay
+            ),
+            training=Training(
+                batch_size=self.batch_size if batch_size is None else batch_size,
+                epochs=self.epochs,
+                patience=self.patience,
+                seed=seed,
+            ),
+        )
+        check(experiment)
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(f"validation_fraction must be between 0 and 1, got {self.validation_fraction}")
+        return experiment
+
+    def _validated(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
+        check_is_fitted(self)
+        return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+
+    def _apply(self, function: str, x: np.ndarray) -> np.ndarray:
+        """A function of one row, over rows in batches of one size, the last one filled up."""
+        apply = _functions(self.experiment_, self.n_features_in_)[function]
+        results = []
+        for start in range(0, len(x), _BATCH):
+            rows = x[start : start + _BATCH].astype(np.float32)
+            padded = np.concatenate([rows, np.zeros((_BATCH - len(rows), *rows.shape[1:]), np.float32)])
+            results.append(np.asarray(apply(self.params_, padded))[: len(rows)])
+        return np.concatenate(results).astype(x.dtype)
+
+
+@cache
+def _functions(experiment: Experiment, features: int) -> dict[str, Callable[..., jax.Array]]:
+    """Compiled functions of parameters and a batch; not kept by the estimator, which is to be pickled."""
+    autoencoder = build_autoencoder(experiment, Dataset(np.zeros((1, features), np.float32)))
+    key = jax.random.key(0)
+
+    def score(params: Any, x: jax.Array) -> jax.Array:
+        return -anomaly_score(autoencoder, params, key, x)
+
+    of_one = {"encode": autoencoder.encode, "decode": autoencoder.decode, "score": score}
+    return {name: jax.jit(jax.vmap(function, in_axes=(None, 0))) for name, function in of_one.items()}

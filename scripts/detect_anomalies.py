@@ -1,0 +1,179 @@
+"""Score examples by how little they are like those that an autoencoder was trained on, and say which are anomalies."""
+
+import csv
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from aejax import command_line
+from aejax.errors import UserError
+
+if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
+    import numpy as np
+    from rich.table import Table
+
+    from aejax.datasets.dataset import Dataset
+    from aejax.evaluation.anomaly import Detection
+    from aejax.trained import TrainedRun
+
+DESCRIPTION = """Score examples by how little they are like those that an autoencoder was trained on.
+
+  detect_anomalies.py runs/NAME data.npy found                          score examples of your own
+  detect_anomalies.py runs/NAME data.npy found --anomalies truth.npy    and tell how well that went
+  detect_anomalies.py runs/NAME --test found                            the run's test examples: those of a class that
+                                                                        it was not trained on are anomalies
+
+The score is the squared error of the reconstruction, of a variational run the negative evidence lower bound; the same
+run gives the same example the same score every time. What scores above a quantile of the run's validation examples is
+taken for an anomaly.
+
+The folder written holds scores.csv, summary.json and scores.png."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to score by which run."""
+
+    run: tyro.conf.Positional[Path]
+    """The run folder."""
+    input: tyro.conf.Positional[Path | None] = None
+    """Examples: a .npy file, or a .npz file with an entry x."""
+    folder: tyro.conf.Positional[Path | None] = None
+    """The folder to write, which must not exist yet."""
+    test: Path | None = None
+    """Score the run's own test examples, and write this folder."""
+    anomalies: Path | None = None
+    """A .npy file that holds 0 for every normal example and another integer for every anomaly."""
+    labels: Path | None = None
+    """A .npy file with the class of every example, for a conditional run."""
+    quantile: float = 0.95
+    """Of the validation examples' scores: the part of normal examples that is to stay unsuspected."""
+    samples: int = 16
+    """Of the posterior of a variational run, for every example."""
+
+
+def main() -> None:
+    """Parse, score, write, and tell."""
+    options = command_line.parse(Options, sys.argv[1:], program="detect_anomalies.py", description=DESCRIPTION)
+    folder = _check(options)
+
+    from rich.console import Console
+
+    from aejax import plots
+    from aejax.evaluation.anomaly import anomaly_scores, measure_detection, threshold_of
+    from aejax.likelihoods import check_support
+    from aejax.trained import load_examples, open_run
+
+    console = Console(highlight=False, soft_wrap=True)
+    run = open_run(options.run)
+    if options.input is None:
+        examples, name = run.splits.test, f"the test examples of {run.path}"
+    else:
+        examples, name = load_examples(run, options.input, options.labels), str(options.input)
+    truth = _truth(run, options)
+    if run.autoencoder.likelihood is not None:
+        check_support(run.autoencoder.likelihood, examples.x, name, advice="scale them as those of the run")
+
+    def scores_of(part: "Dataset") -> "np.ndarray":
+        conditions = run.conditions_of(part)
+        return anomaly_scores(run.autoencoder, run.params, run.key, part.x, *conditions, samples=options.samples)
+
+    validation_scores = scores_of(run.splits.validation)
+    threshold = threshold_of(validation_scores, quantile=options.quantile)
+    scores = scores_of(examples)
+    detection = None if truth is None else measure_detection(scores, truth, threshold=threshold)
+
+    folder.mkdir()
+    _write_scores(folder / "scores.csv", scores, threshold, truth)
+    unit = "squared error per example" if run.autoencoder.likelihood is None else "negative bound, nats per example"
+    summary = {"run": str(run.path), "examples": name, "score": unit, "quantile": options.quantile}
+    summary |= {"threshold": threshold, "above": int((scores > threshold).sum()), "scored": len(scores)}
+    if detection is not None:
+        summary |= {name: getattr(v, "_asdict", lambda v=v: v)() for name, v in detection._asdict().items()}
+    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    plots.anomaly_scores(validation_scores, scores, truth, threshold=threshold, unit=unit).savefig(
+        folder / "scores.png", dpi=150
+    )
+
+    console.print(
+        f"{name}: {summary['above']:,} of {len(scores):,} score above {threshold:.4g}, the {options.quantile:g} "
+        f"quantile of {len(validation_scores):,} validation examples ({unit})",
+        markup=False,
+    )
+    if detection is not None:
+        console.print(_table(detection, len(scores)))
+    console.print(f"scores and figures are in {folder}", markup=False)
+
+
+def _check(options: Options) -> Path:
+    """The folder to write; UserError where the options do not go together, before anything is loaded."""
+    if (options.test is None) == (options.input is None):
+        raise UserError("give a file and a folder to write, or --test FOLDER for the run's own test examples")
+    if options.test is not None and (options.anomalies is not None or options.labels is not None):
+        raise UserError("--test takes the run's own labels: leave --anomalies and --labels out")
+    if options.test is None and options.folder is None:
+        raise UserError("name the folder to write after the file")
+    if not 0 < options.quantile <= 1:
+        raise UserError(f"--quantile: must be above 0 and at most 1, got {options.quantile:g}")
+    if options.samples < 1:
+        raise UserError(f"--samples: must be at least 1, got {options.samples}")
+    folder = options.test or options.folder
+    assert folder is not None
+    if folder.exists():
+        raise UserError(f"{folder}: exists already; take another name")
+    if not folder.absolute().parent.is_dir():
+        raise UserError(f"{folder}: there is no folder {folder.absolute().parent}")
+    return folder
+
+
+def _truth(run: "TrainedRun", options: Options) -> "np.ndarray | None":
+    """Whether each example is an anomaly, where that is known: by file, or by a class that was not trained on."""
+    import numpy as np
+
+    from aejax.datasets.arrays import load_arrays
+
+    if options.anomalies is not None:
+        assert options.input is not None
+        given = load_arrays(options.input, options.anomalies).labels
+        assert given is not None
+        return np.not_equal(given, 0)
+    train, test = run.splits.train.labels, run.splits.test.labels
+    if options.input is not None or train is None or test is None:
+        return None
+    truth = ~np.isin(test, np.unique(train))
+    return truth if truth.any() else None
+
+
+def _write_scores(path: Path, scores: "np.ndarray", threshold: float, truth: "np.ndarray | None") -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["index", "score", "above_threshold", *([] if truth is None else ["is_anomaly"])])
+        for index, score in enumerate(scores):
+            known = [] if truth is None else [int(truth[index])]
+            writer.writerow([index, f"{score:.9g}", int(score > threshold), *known])
+
+
+def _table(detection: "Detection", examples: int) -> "Table":
+    from rich.table import Table
+
+    anomalies = round(detection.prevalence * examples)
+    table = Table(title=f"{anomalies:,} anomalies among {examples:,} examples", title_justify="left")
+    table.add_column("")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval", justify="right")
+    for name, interval in {"AUROC": detection.auroc, "average precision": detection.average_precision}.items():
+        table.add_row(name, f"{interval.value:.4f}", f"{interval.low:.4f} to {interval.high:.4f}")
+    table.add_row("average precision of no knowledge", f"{detection.prevalence:.4f}", "")
+    table.add_row("anomalies above the threshold", f"{detection.recall:.4f}", "")
+    table.add_row("normal examples above it", f"{detection.false_positive_rate:.4f}", "")
+    precision = "none above" if detection.precision is None else f"{detection.precision:.4f}"
+    table.add_row("anomalies among all above it", precision, "")
+    return table
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,42 @@
+"""The study of anomalies as a user runs it: its table, its files, its refusals."""
+
+import csv
+
+import numpy as np
+import pytest
+
+SMALL = ("--epochs", "2", "--hidden", "8", "--resamples", "5")
+
+
+def test_two_classes_of_digits(run_script, tmp_path):
+    arguments = ("digits", *SMALL, "--classes", "0", "1", "--run-dir", tmp_path / "study")
+    result = run_script("anomaly_study", *arguments)
+    assert (result.code, result.errors) == (0, "")
+    with (tmp_path / "study" / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["normal"] for row in rows] == ["class 0"] * 3 + ["class 1"] * 3
+    for row in rows:
+        assert float(row["auroc_low"]) <= float(row["auroc"]) <= float(row["auroc_high"])
+        assert f"{float(row['auroc']):.4f}" in result.output
+    pca = [float(row["auroc"]) for row in rows if row["method"] == "PCA"]
+    assert min(pca) > 0.95
+    report = (tmp_path / "study" / "report.txt").read_text()
+    assert f"{np.mean(pca):.4f} ± {np.std(pca, ddof=1):.4f}" in report
+    assert (tmp_path / "study" / "config.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["no-such-study"], "there is no study 'no-such-study'; the studies are ecg5000, digits"),
+        (["ecg5000", "--classes", "2"], "--classes: normal beats of ecg5000 are those of class 1"),
+        (["digits", "--classes", "12"], "there is no class 12"),
+        (["digits", "--repetitions", "0"], "--repetitions: must be at least 1, got 0"),
+        (["digits", "--resamples", "0"], "--resamples: must be at least 1, got 0"),
+        (["digits", "--epochs", "0"], "epochs: input should be greater than 0"),
+        (["digits", "--run-dir", "."], ".: exists already"),
+        (["ecg5000", "--data-dir", "nowhere"], "there is no nowhere/ecg5000/ECG5000_TRAIN.txt"),
+    ],
+)
+def test_mistakes(complaint_of, arguments, complaint):
+    assert complaint in complaint_of("anomaly_study", *arguments)

@@ -1,0 +1,109 @@
+"""Detection as a user runs it: on a file, on the run's own test examples, its refusals."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+from aejax.configuration import Data, Experiment, Model, Training
+from aejax.trained import open_run
+
+PLAIN = Experiment(
+    model=Model(family="undercomplete", hidden=(), code_size=8), training=Training(epochs=10, patience=None)
+)
+VARIATIONAL = Experiment(model=Model(hidden=(16,), code_size=2), training=Training(epochs=2, patience=None))
+
+
+def read(folder):
+    with (folder / "scores.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return rows, json.loads((folder / "summary.json").read_text())
+
+
+def test_noise_among_digits(make_run, run_script, tmp_path):
+    run = open_run(make_run(PLAIN))
+    rng = np.random.default_rng(0)
+    x = np.concatenate([run.splits.test.x[:50], rng.uniform(size=(30, 8, 8, 1)).astype(np.float32)])
+    truth = np.repeat([0, 1], [50, 30])
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "truth.npy", truth)
+    arguments = (run.path, tmp_path / "x.npy", tmp_path / "found", "--anomalies", tmp_path / "truth.npy")
+    result = run_script("detect_anomalies", *arguments, "--quantile", "0.9")
+    assert (result.code, result.errors) == (0, "")
+    rows, summary = read(tmp_path / "found")
+    expected = np.sum((x - run.reconstruct(run.splits.test._replace(x=x))) ** 2, axis=(1, 2, 3))
+    scores = np.array([float(row["score"]) for row in rows])
+    np.testing.assert_allclose(scores, expected, rtol=1e-4)
+    validation = run.splits.validation
+    errors = np.sum((validation.x - run.reconstruct(validation)) ** 2, axis=(1, 2, 3))
+    assert summary["threshold"] == pytest.approx(np.sort(errors)[int(np.ceil(0.9 * len(errors))) - 1], rel=1e-4)
+    assert summary["auroc"]["value"] == pytest.approx(roc_auc_score(truth, scores))
+    assert summary["auroc"]["value"] > 0.95
+    assert [int(row["above_threshold"]) for row in rows] == (scores > summary["threshold"]).astype(int).tolist()
+    assert [int(row["is_anomaly"]) for row in rows] == truth.tolist()
+    assert f"{summary['auroc']['value']:.4f}" in result.output
+    with Image.open(tmp_path / "found" / "scores.png") as figure:
+        assert len(figure.getcolors(1 << 24)) > 10
+
+
+def test_a_variational_run_scores_the_same_every_time(make_run, run_script, tmp_path):
+    run = open_run(make_run(VARIATIONAL))
+    np.save(tmp_path / "x.npy", run.splits.test.x[:20])
+    for name in ("one", "two"):
+        assert run_script("detect_anomalies", run.path, tmp_path / "x.npy", tmp_path / name).code == 0
+    assert (tmp_path / "one" / "scores.csv").read_text() == (tmp_path / "two" / "scores.csv").read_text()
+    rows, summary = read(tmp_path / "one")
+    assert summary["score"] == "negative bound, nats per example"
+    assert "is_anomaly" not in rows[0]
+
+
+def test_classes_that_were_not_trained_on_are_the_anomalies_of_a_test(make_run, run_script, tmp_path):
+    rng = np.random.default_rng(0)
+    beats = np.column_stack([np.repeat([1, 2], [292, 208]), rng.normal(size=(500, 140))])
+    beats[:292, 1:] = np.sin(np.linspace(0, 6, 140)) + 0.1 * beats[:292, 1:]
+    (tmp_path / "ecg5000").mkdir()
+    np.savetxt(tmp_path / "ecg5000" / "ECG5000_TRAIN.txt", beats)
+    data = Data(dataset="ecg5000", data_dir=str(tmp_path), validation_fraction=0.2)
+    model = Model(family="undercomplete", hidden=(), code_size=2)
+    folder = make_run(Experiment(data=data, model=model, training=Training(epochs=20, batch_size=20)))
+    result = run_script("detect_anomalies", folder, "--test", tmp_path / "found")
+    assert (result.code, result.errors) == (0, "")
+    _, summary = read(tmp_path / "found")
+    assert (summary["scored"], summary["prevalence"]) == (300, pytest.approx(208 / 300))
+    assert summary["auroc"]["value"] > 0.99
+
+
+def test_a_test_part_of_known_classes_only_is_scored_without_a_verdict(make_run, run_script, tmp_path):
+    result = run_script("detect_anomalies", make_run(PLAIN), "--test", tmp_path / "found")
+    assert result.code == 0
+    _, summary = read(tmp_path / "found")
+    assert "auroc" not in summary
+    assert summary["scored"] == 359
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "give a file and a folder to write, or --test FOLDER"),
+        (["x.npy"], "name the folder to write after the file"),
+        (["x.npy", "found", "--test", "found"], "give a file and a folder to write, or --test"),
+        (["--test", "found", "--anomalies", "truth.npy"], "--test takes the run's own labels"),
+        (["x.npy", "x.npy"], "x.npy: exists already"),
+        (["x.npy", "found", "--quantile", "1.5"], "--quantile: must be above 0 and at most 1, got 1.5"),
+        (["x.npy", "found", "--samples", "0"], "--samples: must be at least 1, got 0"),
+        (["x.npy", "found", "--anomalies", "truth.npy"], "4 labels do not fit 3 examples"),
+        (["x.npy", "found", "--anomalies", "none.npy"], "two normal examples and two anomalies are needed at least"),
+        (["wide.npy", "found"], "bernoulli wants values in [0, 1]"),
+        (["other.npy", "found"], "other.npy: examples have shape (5,)"),
+    ],
+)
+def test_mistakes(make_run, complaint_of, tmp_path, arguments, complaint):
+    np.save(tmp_path / "x.npy", np.zeros((3, 8, 8)))
+    np.save(tmp_path / "wide.npy", np.full((3, 8, 8), 7.0))
+    np.save(tmp_path / "other.npy", np.zeros((3, 5)))
+    np.save(tmp_path / "truth.npy", np.zeros(4, int))
+    np.save(tmp_path / "none.npy", np.zeros(3, int))
+    assert complaint in complaint_of("detect_anomalies", make_run(VARIATIONAL), *arguments)

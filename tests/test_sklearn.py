@@ -1,0 +1,113 @@
+"""The transformer as scikit-learn wants it: its own checks, pipelines, grid searches; and closed forms."""
+
+import pickle
+
+import jax
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from aejax.sklearn import AutoencoderTransformer
+
+X = StandardScaler().fit_transform(load_iris().data)
+SMALL = AutoencoderTransformer(2, hidden=(8,), epochs=3, random_state=0)
+
+
+@pytest.fixture(autouse=True)
+def dtype_promotion():
+    """In place of the strict one: Optax mixes integer counts with floats."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.mark.slow
+@parametrize_with_checks([SMALL, AutoencoderTransformer(1, hidden=(), variational=True, epochs=2, random_state=0)])
+def test_the_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+def test_a_linear_one_finds_the_principal_subspace():
+    """Its error is that of PCA, which no linear autoencoder passes on the examples it was fitted to."""
+    linear = AutoencoderTransformer(2, hidden=(), batch_size=32, epochs=200, random_state=0)
+    linear.set_params(learning_rate=3e-2, patience=None)
+    linear.fit(X)
+    back = linear.inverse_transform(linear.transform(X))
+    pca = PCA(2).fit(X)
+    least = np.mean(np.sum((X - pca.inverse_transform(pca.transform(X))) ** 2, axis=1))
+    error = np.mean(np.sum((X - back) ** 2, axis=1))
+    assert least < error < 1.05 * least  # it has seen nine examples in ten
+    assert linear.score(X) == pytest.approx(-error, rel=1e-4)
+    np.testing.assert_allclose(linear.score_samples(X), -np.sum((X - back) ** 2, axis=1), rtol=1e-3, atol=1e-5)
+
+
+def test_the_validation_loss_is_that_of_examples_held_out():
+    fitted = clone(SMALL).fit(X)
+    assert 0 < fitted.best_epoch_ <= 3
+    per_example = -fitted.score_samples(X)
+    assert per_example.min() < fitted.validation_loss_ < per_example.max()
+
+
+def test_the_seed_makes_it_the_same_and_a_pickle_keeps_it():
+    one, other = clone(SMALL).fit(X), clone(SMALL).fit(X)
+    codes = one.transform(X)
+    np.testing.assert_array_equal(other.transform(X), codes)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(one)).transform(X), codes)
+    assert not np.array_equal(clone(SMALL).set_params(random_state=1).fit(X).transform(X), codes)
+
+
+def test_a_code_depends_on_its_example_alone():
+    fitted = clone(SMALL).fit(X)
+    codes = fitted.transform(X)
+    np.testing.assert_array_equal(fitted.transform(X[::-1])[::-1], codes)
+    np.testing.assert_array_equal(fitted.transform(X[7:8]), codes[7:8])
+    assert fitted.transform(np.concatenate([X] * 3)).shape == (450, 2)
+
+
+def test_it_drops_into_a_pipeline_and_a_grid_search():
+    pipeline = make_pipeline(StandardScaler(), clone(SMALL))
+    search = GridSearchCV(pipeline, {"autoencodertransformer__n_components": [1, 3]}, cv=2)
+    search.fit(load_iris().data)
+    assert search.best_params_ == {"autoencodertransformer__n_components": 3}
+    assert search.best_estimator_.get_feature_names_out().tolist() == [f"autoencodertransformer{k}" for k in range(3)]
+
+
+@pytest.mark.parametrize("knobs", [{"variational": True}, {"noise": 0.3}, {"contractive_weight": 0.1}])
+def test_families(knobs):
+    fitted = clone(SMALL).set_params(**knobs, epochs=2).fit(X)
+    assert fitted.inverse_transform(fitted.transform(X)).shape == X.shape
+    assert np.isfinite(fitted.score_samples(X)).all()
+    np.testing.assert_array_equal(fitted.score_samples(X), fitted.score_samples(X))
+
+
+@pytest.mark.parametrize(
+    ("knobs", "message"),
+    [
+        ({"n_components": 0}, "code_size: input should be greater than 0, got 0"),
+        ({"activation": "step"}, "activation"),
+        ({"learning_rate": -1.0}, "learning_rate"),
+        ({"validation_fraction": 1.0}, "validation_fraction must be between 0 and 1, got 1.0"),
+        ({"epochs": 0}, "epochs"),
+    ],
+)
+def test_arguments_out_of_range(knobs, message):
+    with pytest.raises(ValueError, match=message):
+        clone(SMALL).set_params(**knobs).fit(X)
+
+
+def test_other_mistakes():
+    with pytest.raises(NotFittedError):
+        clone(SMALL).transform(X)
+    fitted = clone(SMALL).fit(X)
+    with pytest.raises(ValueError, match=r"codes must have shape \(examples, 2\), got \(150, 4\)"):
+        fitted.inverse_transform(X)
+    with pytest.raises(ValueError, match="X has 3 features, but AutoencoderTransformer is expecting 4"):
+        fitted.transform(X[:, :3])
+    with pytest.raises(ValueError, match="beyond single precision"):
+        clone(SMALL).fit(X * 1e300)
