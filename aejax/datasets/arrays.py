@@ -37,7 +37,9 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file:
             content = np.load(file, allow_pickle=False)
-            return {"x": content} if isinstance(content, np.ndarray) else dict(content)
+            if isinstance(content, np.ndarray):
+                return {"x": content}
+            return {name: entry for name, entry in content.items() if isinstance(entry, np.ndarray)}  # not other files
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except Exception as error:  # a damaged file ends in errors of zipfile, zlib, tokenize, NumPy: of no common type
