@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 _TRAIN, _VALIDATION, _QUIET = "#4c72b0", "#dd8452", "0.35"
 _COLORS = {"train": _TRAIN, "validation": _VALIDATION}
-_TITLES = {"code/frobenius_norm": "mean ‖J‖$_F$ of the encoder"}
+_TITLES = {"code/frobenius_norm": "mean norm of the encoder's Jacobian"}
 
 
 def training_curves(records: Sequence[dict[str, Any]], *, units: str = "") -> Figure:

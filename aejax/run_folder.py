@@ -17,7 +17,7 @@ from aejax.configuration import Experiment, differences, from_json, to_json
 from aejax.errors import UserError
 from aejax.training.checkpoints import Checkpoints
 
-_CONFIG, _DATA = "config.json", "data.sha256"
+_CONFIG, _DATA, _METRICS = "config.json", "data.sha256", "metrics.jsonl"
 Record = dict[str, Any]  # step, epoch, and means named train/..., validation/... and test/...
 
 
@@ -30,7 +30,7 @@ class RunFolder:
         self.experiment = experiment
         self.checkpoints = Checkpoints(path / "checkpoints")
         self.figures = path / "figures"
-        self._metrics = path / "metrics.jsonl"
+        self._metrics = path / _METRICS
         self._events: EventsWriter | None = None
 
     @classmethod
@@ -71,20 +71,8 @@ class RunFolder:
         check_data_of_run(self.path, data_fingerprint, dataset)
 
     def records(self) -> list[Record]:
-        """Every record written so far, in order; a last line that was cut off is left out.
-
-        Raises:
-          UserError: another line is no record.
-        """
-        if not self._metrics.exists():
-            return []
-        with _in_one_line(self._metrics):
-            lines = self._metrics.read_bytes().split(b"\n")
-        records = [_parse_record(line) for line in lines[:-1]]  # what follows the last line's end was cut off by a kill
-        for number, record in enumerate(records, 1):
-            if record is None:
-                raise UserError(f"{self._metrics}: line {number} is no record of a run; it was changed or damaged")
-        return [record for record in records if record is not None]
+        """As `read_records`."""
+        return read_records(self.path)
 
     def rewind(self, step: int) -> None:
         """Forget the records after a step, and those of the test examples: they will be written again."""
@@ -159,6 +147,24 @@ def _parse_record(line: bytes) -> Record | None:
         return None
     is_record = isinstance(record, dict) and isinstance(record.get("step"), int) and "epoch" in record
     return record if is_record and all(isinstance(value, int | float) for value in record.values()) else None
+
+
+def read_records(path: Path) -> list[Record]:
+    """Every record that a run has written so far, in order; a last line that was cut off is left out.
+
+    Raises:
+      UserError: another line is no record.
+    """
+    metrics = path / _METRICS
+    if not metrics.exists():
+        return []
+    with _in_one_line(metrics):
+        lines = metrics.read_bytes().split(b"\n")
+    records = [_parse_record(line) for line in lines[:-1]]  # what follows the last line's end was cut off by a kill
+    for number, record in enumerate(records, 1):
+        if record is None:
+            raise UserError(f"{metrics}: line {number} is no record of a run; it was changed or damaged")
+    return [record for record in records if record is not None]
 
 
 def read_experiment(path: Path) -> Experiment:

@@ -56,6 +56,13 @@ class TrainedRun(NamedTuple):
         """The example that every code stands for, in data space: (N, ...)."""
         return decode_all(self.autoencoder, self.params, codes.x, *self.conditions_of(codes))
 
+    def sample_codes(self, count: int, *, seed: int = 0) -> np.ndarray:
+        """Codes (count, ...code) drawn from the prior, which a variational run has."""
+        assert self.autoencoder.prior is not None, "only a variational autoencoder has a prior"
+        prior = self.autoencoder.prior(self.params)
+        keys = jax.random.split(jax.random.key(seed), count)
+        return np.asarray(jax.vmap(lambda key: prior.sample(key, self.code_shape))(keys))
+
     def reconstruct(self, dataset: Dataset) -> np.ndarray:
         """The reconstruction of every example, in data space: (N, ...)."""
         return self.decode(dataset._replace(x=self.encode(dataset)))

@@ -158,7 +158,9 @@ def samples(run: "TrainedRun", options: Options) -> Generated:
         import numpy as np
 
         labels = np.resize(_classes(run), (options.rows, options.columns))
-    return Generated(_prior_codes(run, options.seed, options.rows, options.columns), labels, "samples from the prior")
+    codes = run.sample_codes(options.rows * options.columns, seed=options.seed)
+    codes = codes.reshape(options.rows, options.columns, *run.code_shape)
+    return Generated(codes, labels, "samples from the prior")
 
 
 def classes(run: "TrainedRun", options: Options) -> Generated:
@@ -166,7 +168,8 @@ def classes(run: "TrainedRun", options: Options) -> Generated:
     import numpy as np
 
     known = _classes(run)
-    codes = _prior_codes(run, options.seed, len(known), options.columns)
+    codes = run.sample_codes(len(known) * options.columns, seed=options.seed)
+    codes = codes.reshape(len(known), options.columns, *run.code_shape)
     labels = np.repeat(known[:, None], options.columns, axis=1)
     return Generated(codes, labels, "samples of each class", tuple(map(str, known)))
 
@@ -280,17 +283,6 @@ WAYS: dict[str, Callable[["TrainedRun", Options], Generated]] = {
     "traversals": traverse,
     "manifold": manifold,
 }
-
-
-def _prior_codes(run: "TrainedRun", seed: int, rows: int, columns: int) -> "np.ndarray":
-    import jax
-    import numpy as np
-
-    assert run.autoencoder.prior is not None  # _check_run has seen to it
-    prior = run.autoencoder.prior(run.params)
-    keys = jax.random.split(jax.random.key(seed), rows * columns)
-    codes = np.asarray(jax.vmap(lambda key: prior.sample(key, run.code_shape))(keys))
-    return codes.reshape(rows, columns, *run.code_shape)
 
 
 def _classes(run: "TrainedRun") -> "np.ndarray":

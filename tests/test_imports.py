@@ -20,7 +20,7 @@ ROOMS = (  # from the ground up; those of one line do not import each other
     ("autoencoders",),
     ("datasets",),
     ("training", "evaluation"),
-    ("experiment", "run_folder", "progress", "plots", "export"),
+    ("experiment", "run_folder", "progress", "plots", "report", "export"),
     ("study", "trained"),
     ("one_class", "sklearn"),
 )

@@ -1,0 +1,230 @@
+"""Write one self-contained page about a run: numbers, curves, reconstructions, codes, samples, configuration."""
+
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from aejax import command_line
+from aejax.errors import UserError
+
+if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
+    import numpy as np
+
+    from aejax.report import Card, Section
+    from aejax.trained import TrainedRun
+
+DESCRIPTION = """Write one self-contained page about a run, of any family, finished or not.
+
+  evaluate.py runs/NAME                        writes runs/NAME/report.html
+  evaluate.py runs/NAME --output page.html     writes another file
+
+The page holds every number with its unit, curves, the best and the worst reconstructions of test examples, the codes,
+samples from the prior, the configuration, and the command that trains the same. It needs no server and no network."""
+
+SHOWN = 10  # best and worst reconstructions
+NAMES = {
+    "code/frobenius_norm": "mean norm of the encoder's Jacobian",
+    "code/mutual_information": "mutual information with the example, nats",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which run, and where to."""
+
+    run: tyro.conf.Positional[Path]
+    """The run folder."""
+    output: Path | None = None
+    """The file to write, over one that is there; report.html in the run folder if not given."""
+
+
+def main() -> None:
+    """Parse, evaluate, write."""
+    options = command_line.parse(Options, sys.argv[1:], program="evaluate.py", description=DESCRIPTION)
+    target = options.output or options.run / "report.html"
+    if options.output is not None and not target.absolute().parent.is_dir():
+        raise UserError(f"{target}: there is no folder {target.absolute().parent}")
+    from rich.console import Console
+
+    from aejax.report import page
+    from aejax.run_folder import read_records
+    from aejax.trained import open_run
+
+    console = Console(highlight=False, soft_wrap=True)
+    run = open_run(options.run)
+    records = read_records(options.run)
+    errors = _errors(run)
+    parts = " and ".join(run.autoencoder.parts).replace("_", " ")
+    sizes = ", ".join(f"{len(part.x):,} {split}" for split, part in zip(run.splits._fields, run.splits, strict=True))
+    subtitle = f"{parts} on {Path(run.experiment.data.dataset).name}; {sizes} examples of {run.example_shape}"
+    sections = [
+        *_numbers(run, records),
+        *_reconstructions(run, errors),
+        *_codes(run, records),
+        *_samples(run),
+        *_configuration(run),
+    ]
+    target.write_text(page(options.run.resolve().name, subtitle, _cards(run, records, errors), sections))
+    console.print(f"{target}: {target.stat().st_size / 1e6:.1f} MB", markup=False)
+
+
+def _errors(run: "TrainedRun") -> "np.ndarray":
+    """Squared error of every test example, per number."""
+    import numpy as np
+
+    differences = run.splits.test.x - run.reconstruct(run.splits.test)
+    return np.mean(np.square(differences, dtype=np.float64).reshape(len(differences), -1), axis=1)
+
+
+def _best(records: list[dict[str, Any]]) -> dict[str, Any]:
+    return min((r for r in records if "validation/loss" in r), key=lambda record: record["validation/loss"])
+
+
+def _final(records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The record of the test examples; empty for a run that has not come to its end."""
+    return next((record for record in reversed(records) if "test/loss" in record), {})
+
+
+def _unit(run: "TrainedRun") -> str:
+    return "in nats per example" if run.autoencoder.likelihood else "per example, summed over features"
+
+
+def _cards(run: "TrainedRun", records: list[dict[str, Any]], errors: "np.ndarray") -> "list[Card]":
+    from aejax.report import Card
+
+    final, best = _final(records), _best(records)
+    split = "test" if final else "validation"
+    loss = final.get("test/loss", best["validation/loss"])
+    peak = float(run.splits.train.x.max() - run.splits.train.x.min())
+    ratio = 10 * math.log10(peak**2 / max(float(errors.mean()), 1e-12))
+    cards = [
+        Card(f"{loss:.4g}", f"{split} loss, {_unit(run)}"),
+        Card(f"{errors.mean():.4g}", "squared error per number, test"),
+        Card(f"{ratio:.2f} dB", "peak signal-to-noise ratio, test"),
+    ]
+    if final:
+        norm, units = final["test/code/frobenius_norm"], final["test/code/units"]
+        cards.append(Card(f"{norm:.3g}", "mean norm of the encoder's Jacobian, test"))
+        cards.append(Card(f"{final['test/code/active_units']:g} of {units:g}", "units of the code active"))
+    return [*cards, Card(f"{run.best_epoch}", f"best epoch, of {_last_epoch(records):g}")]
+
+
+def _last_epoch(records: list[dict[str, Any]]) -> float:
+    return max(record["epoch"] for record in records)
+
+
+def _numbers(run: "TrainedRun", records: list[dict[str, Any]]) -> "list[Section]":
+    """Every term of the loss, and the curves."""
+    from aejax import plots
+    from aejax.report import Section, paragraph, picture, table
+
+    final, best = _final(records), _best(records)
+    names = sorted(
+        (name.removeprefix("validation/") for name in best if name.startswith("validation/")),
+        key=lambda name: (name != "loss", name),
+    )
+    rows = []
+    for name in names:
+        values = [best.get(f"train/{name}"), best[f"validation/{name}"], final.get(f"test/{name}")]
+        rows.append(
+            [NAMES.get(name, name.replace("_", " ")), *("" if value is None else f"{value:.4f}" for value in values)]
+        )
+    text = (
+        f"Means, {_unit(run)}, of the best epoch; those of training are over that epoch, while the parameters changed."
+    )
+    if not final:
+        text += " The run has not come to its end: its test examples have not been evaluated."
+    curves = plots.training_curves(records, units=_unit(run).removeprefix("in "))
+    content = paragraph(text) + table(["", "train", "validation", "test"], rows)
+    return [Section("Numbers", content + picture(curves, "Every term over the epochs; the best epoch is marked."))]
+
+
+def _reconstructions(run: "TrainedRun", errors: "np.ndarray") -> "list[Section]":
+    """The test examples that are reconstructed best, and worst."""
+    import numpy as np
+
+    from aejax import plots
+    from aejax.report import Section, picture
+
+    order, test = np.argsort(errors), run.splits.test
+    limits = float(run.splits.train.x.min()), float(run.splits.train.x.max())
+    content = ""
+    for what, chosen in {"best": order[:SHOWN], "worst": order[: -SHOWN - 1 : -1]}.items():
+        some = test._replace(x=test.x[chosen], labels=None if test.labels is None else test.labels[chosen])
+        rows = {"original": some.x, "reconstruction": run.reconstruct(some)}
+        if plots.is_image(run.example_shape):
+            examples, names = np.stack(list(rows.values())), [f"{errors[place]:.4f}" for place in chosen]
+            gap = max(1, run.example_shape[1] // 14)
+            figure = plots.mosaic(examples, limits=limits, title="", rows=tuple(rows), columns=names, gap=gap)
+        else:
+            figure = plots.reconstructions(rows)
+        low, high = errors[chosen].min(), errors[chosen].max()
+        caption = f"The {len(chosen)} {what} of {len(errors):,} test examples: squared error per number"
+        content += picture(figure, f"{caption} from {low:.4f} to {high:.4f}.")
+    return [Section("Reconstructions", content)]
+
+
+def _codes(run: "TrainedRun", records: list[dict[str, Any]]) -> "list[Section]":
+    """Where the codes of the test examples lie, and what they tell."""
+    import numpy as np
+
+    from aejax import plots
+    from aejax.report import Section, picture, table
+
+    test, final = run.splits.test, _final(records)
+    content = picture(plots.latent_space(run.encode(test), test.labels), "Codes of the test examples.")
+    code = {name.removeprefix("test/code/"): value for name, value in final.items() if name.startswith("test/code/")}
+    by_unit = [value for name, value in code.items() if name.startswith("kl/")]
+    rows = [
+        [NAMES.get(f"code/{name}", name.replace("_", " ")), f"{value:.4g}"]
+        for name, value in code.items()
+        if not name.startswith("kl/")
+    ]
+    if rows:
+        content += table(["of the code, test examples", ""], rows)
+    if by_unit:
+        figure = plots.kl_per_unit(np.array(by_unit))
+        content += picture(figure, "Divergence of each unit's posterior from the prior, mean over test examples, nats.")
+    return [Section("Codes", content)]
+
+
+def _samples(run: "TrainedRun") -> "list[Section]":
+    """Decoded samples of the prior, of a conditional run a row for each class."""
+    import numpy as np
+
+    from aejax import plots
+    from aejax.datasets.dataset import Dataset
+    from aejax.report import Section, picture
+
+    if run.autoencoder.prior is None:
+        return []
+    labels = None
+    if run.experiment.model.conditional:
+        (known,) = run.conditions_of(run.splits.train)
+        labels = np.repeat(np.unique(known), 10)
+    count = 40 if labels is None else len(labels)
+    examples = run.decode(Dataset(run.sample_codes(count), labels))
+    limits = float(run.splits.train.x.min()), float(run.splits.train.x.max())
+    if plots.is_image(run.example_shape):
+        grid = examples.reshape(-1, 10, *run.example_shape)
+        figure = plots.mosaic(grid, limits=limits, title="", gap=max(1, run.example_shape[1] // 14))
+    else:
+        figure = plots.samples(examples, limits=limits, title="", columns=8)
+    what = "a row for each class" if labels is not None else "not chosen"
+    return [Section("Samples", picture(figure, f"Decoded samples from the prior, {what}."))]
+
+
+def _configuration(run: "TrainedRun") -> "list[Section]":
+    from aejax.report import Section, code_block, configuration_table, folded, paragraph, training_command
+
+    command = code_block(training_command(run.experiment))
+    text = paragraph("This command trains the same, with the same bits on the same machine.")
+    return [Section("How it was made", text + command + folded("every knob", configuration_table(run.experiment)))]
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,52 @@
+"""The page about a run: whole, with its numbers, for families with and without a prior."""
+
+import numpy as np
+import pytest
+
+from aejax.configuration import Experiment, Model, Training
+from aejax.run_folder import read_records
+from aejax.trained import open_run
+
+SHORT = Training(epochs=2, patience=None)
+LINEAR = Experiment(model=Model(family="undercomplete", hidden=(), code_size=4), training=SHORT)
+CONDITIONAL = Experiment(model=Model(hidden=(), code_size=3, conditional=True), training=SHORT)
+
+
+def test_the_page_has_the_numbers_of_the_run(make_run, run_script, tmp_path):
+    folder = make_run(LINEAR)
+    result = run_script("evaluate", folder, "--output", tmp_path / "page.html")
+    assert (result.code, result.errors) == (0, "")
+    text = (tmp_path / "page.html").read_text()
+    run = open_run(folder)
+    error = np.mean(np.square(run.splits.test.x - run.reconstruct(run.splits.test)))
+    assert f"<b>{error:.4g}</b>" in text
+    best = min(record["validation/loss"] for record in read_records(folder))
+    assert f"<td>{best:.4f}</td>" in text
+    assert "The run has not come to its end" in text  # it was trained without a script, which evaluates test examples
+    assert "Samples" not in text
+    assert text.count("data:image/png") == 4
+    assert "--family undercomplete" in text
+
+
+def test_a_conditional_run_shows_samples_of_each_class(make_run, run_script):
+    folder = make_run(CONDITIONAL)
+    result = run_script("evaluate", folder)
+    assert (result.code, result.errors) == (0, "")
+    assert "a row for each class" in (folder / "report.html").read_text()
+    (folder / "report.html").unlink()
+
+
+def test_mistakes(complaint_of, make_run, tmp_path):
+    assert "is no run folder" in complaint_of("evaluate", tmp_path)
+    assert "there is no folder" in complaint_of("evaluate", make_run(LINEAR), "--output", "no/page.html")
+
+
+@pytest.mark.slow
+def test_the_page_of_a_finished_run(run_script, tmp_path):
+    run_script("train", "--epochs", "2", "--run-dir", tmp_path / "run")
+    result = run_script("evaluate", tmp_path / "run")
+    assert (result.code, result.errors) == (0, "")
+    text = (tmp_path / "run" / "report.html").read_text()
+    final = read_records(tmp_path / "run")[-1]
+    assert f"<td>{final['test/elbo']:.4f}</td>" in text
+    assert "mutual information with the example, nats" in text
