@@ -20,6 +20,7 @@ _MODULES = (
     "jacobian",
     "likelihoods",
     "losses",
+    "music",
     "networks",
     "one_class",
     "plots",

@@ -24,7 +24,13 @@ from hypothesis import settings
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # the modules whose signatures state shapes; imported after this line, by tests and doctests alike
 CHECKED = ("losses", "divergences", "sampling", "corruption", "likelihoods", "priors", "jacobian", "generation")
-CHECKED += ("networks.conv", "autoencoders.record", "autoencoders.contractive", "autoencoders.denoising")
+CHECKED += (
+    "networks.conv",
+    "networks.sequence",
+    "autoencoders.record",
+    "autoencoders.contractive",
+    "autoencoders.denoising",
+)
 jaxtyping.install_import_hook([f"aejax.{module}" for module in CHECKED], "beartype.beartype")
 
 settings.register_profile("fixed", max_examples=20, deadline=None, derandomize=True, database=None)

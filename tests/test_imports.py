@@ -15,7 +15,7 @@ ROOMS = (  # from the ground up; those of one line do not import each other
     ("errors", "checks"),
     ("configuration", "command_line", "losses", "divergences", "sampling", "corruption", "schedules"),
     ("presets", "likelihoods", "priors", "preemption"),
-    ("jacobian", "tables", "generation"),
+    ("jacobian", "tables", "generation", "music"),
     ("networks",),
     ("autoencoders",),
     ("datasets",),

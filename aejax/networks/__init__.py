@@ -7,5 +7,17 @@ from aejax.networks.mlp import MLP as MLP
 from aejax.networks.network import Network as Network
 from aejax.networks.network import followed_by as followed_by
 from aejax.networks.network import from_nnx as from_nnx
+from aejax.networks.sequence import SequenceDecoder as SequenceDecoder
+from aejax.networks.sequence import SequenceEncoder as SequenceEncoder
 
-__all__ = ["MLP", "ConvDecoder", "ConvEncoder", "Network", "followed_by", "from_nnx", "with_global_log_variance"]
+__all__ = [
+    "MLP",
+    "ConvDecoder",
+    "ConvEncoder",
+    "Network",
+    "SequenceDecoder",
+    "SequenceEncoder",
+    "followed_by",
+    "from_nnx",
+    "with_global_log_variance",
+]

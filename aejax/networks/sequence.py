@@ -1,0 +1,95 @@
+"""Convolutional encoder and decoder of one sequence: blocks that halve its length, and blocks that double it."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+_KERNEL = (5,)
+
+
+class SequenceEncoder(nn.Module):
+    """Blocks of convolution of stride 2 and activation on ONE sequence (T,) or (T, C), then a dense layer.
+
+    A condition, an array of any shape, enters as constant channels of the sequence.
+
+    Attributes:
+      features: channels of the blocks, in order; each halves the length, rounding up.
+      code_size: the length of the code.
+      activation: after each convolution.
+
+    >>> import jax, jax.numpy as jnp
+    >>> encoder = SequenceEncoder(features=(8, 16), code_size=3)
+    >>> params = encoder.init(jax.random.key(0), jnp.ones((33, 2)))
+    >>> encoder.apply(params, jnp.ones((33, 2))).shape
+    (3,)
+    """
+
+    features: Sequence[int]
+    code_size: int
+    activation: Callable[[Array], Array] = nn.relu
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "..."], condition: Array | None = None) -> Float[Array, "K"]:
+        _check_sequence_shape(x.shape)
+        x = x if x.ndim == 2 else x[:, None]
+        if condition is not None:
+            channels = jnp.broadcast_to(condition.reshape(1, -1), (len(x), condition.size))
+            x = jnp.concatenate([x, channels], axis=1)
+        for channels_of_block in self.features:
+            x = self.activation(nn.Conv(channels_of_block, _KERNEL, strides=2)(x))
+        return nn.Dense(self.code_size)(x.reshape(-1))
+
+
+class SequenceDecoder(nn.Module):
+    """A dense layer, blocks that double the length and convolve, then a convolution to exactly `shape`.
+
+    The mirror of `SequenceEncoder` with the features in reverse order: every level has the length that it has there,
+    so odd lengths return as they were. A condition, an array of any shape, is appended to the code.
+
+    Attributes:
+      shape: (T,) or (T, C) of the sequence to return.
+      features: channels of the blocks, in order; each doubles the length.
+      activation: after the dense layer and after each convolution but the last.
+
+    >>> import jax, jax.numpy as jnp
+    >>> decoder = SequenceDecoder(shape=(33, 2), features=(16, 8))
+    >>> params = decoder.init(jax.random.key(0), jnp.ones(3))
+    >>> decoder.apply(params, jnp.ones(3)).shape
+    (33, 2)
+    """
+
+    shape: Sequence[int]
+    features: Sequence[int]
+    activation: Callable[[Array], Array] = nn.relu
+
+    @nn.compact
+    def __call__(self, code: Float[Array, "K"], condition: Array | None = None) -> Float[Array, "..."]:
+        shape = tuple(self.shape)
+        _check_sequence_shape(shape)
+        lengths = [shape[0]]
+        for _ in self.features:
+            lengths.append(math.ceil(lengths[-1] / 2))
+        *longer, shortest = lengths
+        inputs = code if condition is None else jnp.concatenate([code, condition.reshape(-1)])
+        x = self.activation(nn.Dense(shortest * self.features[0])(inputs)).reshape(shortest, self.features[0])
+        for channels, length in zip(self.features, reversed(longer), strict=True):
+            x = self.activation(nn.Conv(channels, _KERNEL)(repeat(x)[:length]))
+        return nn.Conv(math.prod(shape[1:]), _KERNEL)(x).reshape(shape)
+
+
+def repeat(x: Float[Array, "t C"]) -> Float[Array, "T C"]:
+    """Every step twice.
+
+    >>> repeat(jnp.array([[1.0], [2.0]]))[:, 0].tolist()
+    [1.0, 1.0, 2.0, 2.0]
+    """
+    steps, channels = x.shape
+    return jnp.broadcast_to(x[:, None], (steps, 2, channels)).reshape(2 * steps, channels)
+
+
+def _check_sequence_shape(shape: tuple[int, ...]) -> None:
+    if len(shape) not in (1, 2):
+        raise ValueError(f"a sequence has shape (T,) or (T, C), got {shape}")
