@@ -23,7 +23,7 @@ def preemptible() -> Iterator[None]:
 
     Neither may come to it in time: Python tells of a signal between two of its own instructions only, and a compiled
     call, or a checkpoint on a slow disk, may take long. After `GRACE` seconds the process ends as it is: what follows
-    the last whole checkpoint is lost.
+    the last whole checkpoint is lost. After the body the signal is ignored, unless there was an error.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -31,11 +31,16 @@ def preemptible() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, _raise)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     threading.Thread(target=_end_by_force, args=(reader, over), daemon=True).start()
+    has_failed = False
     try:
         yield
+    except Exception:
+        has_failed = True
+        raise
     finally:
         signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGTERM, before)
+        # where the work is done, or saved, what ends by itself keeps its exit code
+        signal.signal(signal.SIGTERM, before if has_failed else signal.SIG_IGN)
         over.set()
         os.close(writer)  # which ends the thread
 

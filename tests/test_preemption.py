@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
+from aejax.errors import UserError
 from aejax.preemption import GRACE, PreemptedError, asked_to_stop, preemptible
 
 PROGRAM = """
@@ -16,6 +18,14 @@ preemption.GRACE = 0.5
 with preemption.preemptible():
     {body}
 """
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Those of the test run are there again afterwards."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 def run(body: str) -> subprocess.CompletedProcess[str]:
@@ -28,7 +38,19 @@ def test_it_is_an_exception() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         signal.pause()
     assert stop.value.code == 75
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+
+
+def test_an_error_leaves_the_signal_as_it_was() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(UserError), preemptible():
+        raise UserError("a mistake")
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_signal_that_comes_when_all_is_done_changes_nothing() -> None:
+    result = run("pass\nos.kill(os.getpid(), signal.SIGTERM)\nprint('whole')")
+    assert (result.returncode, result.stdout) == (0, "whole\n"), result.stderr
 
 
 def test_what_does_not_end_is_ended() -> None:
