@@ -96,7 +96,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
 
 @pytest.fixture
 def stopped(whole: Whole, tmp_path: Path) -> Iterator:
-    """Starts a run, sends it a signal after a time, and returns it as it ended, with what it had printed."""
+    """Starts a run, sends it a signal after a time, and returns how it ended, what it printed, how long it took.
+
+    Where the run has ended before (a machine is not always as slow), once more, and earlier.
+    """
     started: list[subprocess.Popen[str]] = []
 
     def stop(number: signal.Signals, seconds: float) -> tuple[int, str, float]:
@@ -112,6 +115,10 @@ def stopped(whole: Whole, tmp_path: Path) -> Iterator:
         process.send_signal(number)
         sent = time.monotonic()
         output, _ = process.communicate(timeout=60)
+        if process.returncode == 0 and "the run is in" in output:
+            shutil.rmtree(tmp_path / "run")
+            return stop(number, 0.8 * seconds)
+        print(f"{number.name} after {seconds:.2f} s of about {whole.seconds:.2f}: {state_of(tmp_path / 'run')}")
         return process.returncode, output, time.monotonic() - sent
 
     yield stop
@@ -148,9 +155,8 @@ def test_a_run_that_is_killed_loses_at_most_one_interval(whole: Whole, stopped, 
     run = tmp_path / "run"
     seconds = moment(kill, whole)
     code, output, _ = stopped(signal.SIGKILL, seconds)
-    last, state = newest(run), state_of(run)
-    print(f"killed after {seconds:.2f} of {whole.seconds:.2f} s: {state}, exit code {code}")
-    assert code in (-signal.SIGKILL, 0), output
+    last = newest(run)
+    assert code == -signal.SIGKILL, output
     steps_per_epoch = records(whole.path)[0]["step"]
     reached = max((record["step"] for record in records(run)), default=0)
     assert (last or 0) >= reached - steps_per_epoch  # a checkpoint every epoch: at most one epoch is lost
@@ -162,11 +168,11 @@ def test_a_run_that_is_preempted_ends_within_ten_seconds(whole: Whole, stopped, 
     run = tmp_path / "run"
     seconds = moment(kill, whole)
     code, output, took = stopped(signal.SIGTERM, seconds)
-    print(f"SIGTERM after {seconds:.2f} of {whole.seconds:.2f} s: {state_of(run)}, exit code {code} after {took:.2f} s")
+    print(f"exit code {code} after {took:.2f} s")
     assert took < 10
     if code == -signal.SIGTERM:  # within the first imports: no line of the script had been reached
         assert not run.exists()
     else:
-        assert code == 75 or (code == 0 and "the run is in" in output), output
+        assert code == 75, output
     assert "Traceback" not in output
     resume_and_compare(run, whole.path, newest(run))
