@@ -81,6 +81,41 @@ def test_latent_space_of_codes_without_variance(codes: np.ndarray) -> None:
     plots.latent_space(codes).canvas.draw()
 
 
+def test_embeddings_lie_side_by_side_with_one_legend() -> None:
+    panels = {"one": RNG.normal(size=(30, 2)), "other": RNG.normal(size=(30, 2))}
+    labels = np.arange(30) % 3
+    figure = plots.embeddings(panels, labels, title="codes")
+    figure.canvas.draw()
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["one", "other"]
+    for axes, places in zip(figure.axes, panels.values(), strict=True):
+        np.testing.assert_array_equal(axes.collections[0].get_offsets(), places)
+    assert [axes.get_legend() is not None for axes in figure.axes] == [False, True]
+    plots.embeddings(panels, None, title="codes").canvas.draw()
+
+
+@pytest.mark.parametrize("shift", [0.0, 50.0])
+def test_anomaly_scores_show_groups_the_threshold_and_the_curve(shift: float) -> None:
+    """Each group's bars sum to 100 %; the mark on the curve is what lies above the threshold."""
+    validation, scores = RNG.exponential(size=40) + shift, RNG.exponential(size=60) + shift
+    truth = np.arange(60) % 3 == 0
+    figure = plots.anomaly_scores(validation, scores, truth, threshold=shift + 1.0, unit="nats")
+    figure.canvas.draw()
+    histogram, curve = figure.axes
+    assert histogram.get_xlabel() == "nats"
+    assert [text.get_text() for text in histogram.get_legend().get_texts()] == [
+        "validation, normal",
+        "normal",
+        "anomalies",
+        "threshold",
+    ]
+    for group in histogram.patches:
+        assert np.sum(group.get_xy()[1:-1:2, 1]) == pytest.approx(100)
+    mark = curve.lines[-1]
+    expected = [np.mean(scores[~truth] > shift + 1.0), np.mean(scores[truth] > shift + 1.0)]
+    np.testing.assert_allclose(np.ravel(mark.get_data()), expected)
+    assert len(plots.anomaly_scores(validation, scores, None, threshold=1.0, unit="nats").axes) == 1
+
+
 def test_samples_are_drawn_in_so_many_columns() -> None:
     figure = plots.samples(np.zeros((12, 4, 4)), limits=(0, 1), title="", columns=4)
     grid = figure.axes[0].get_subplotspec().get_gridspec()

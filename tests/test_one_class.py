@@ -1,0 +1,61 @@
+"""One class against the rest: what is trained on, and what the three methods find."""
+
+import jax
+import numpy as np
+import pytest
+
+from aejax.configuration import Experiment, Model, Optimization, Training
+from aejax.datasets.dataset import Dataset, Splits
+from aejax.errors import UserError
+from aejax.one_class import METHODS, compare, one_class
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def dtype_promotion():
+    """In place of the strict one: Optax mixes integer counts with floats."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+def plane(examples: int, *, first: int) -> Dataset:
+    """Class 0 lies in the plane of the first two axes, class 1 elsewhere; the last number tells examples apart."""
+    labels = np.arange(examples, dtype=np.int32) % 2
+    x = RNG.normal(size=(examples, 6))
+    x[:, 2:] *= np.where(labels == 1, 1.0, 0.05)[:, None]
+    x[:, 5] = 1e-3 * (first + np.arange(examples))
+    return Dataset(x.astype(np.float32), labels)
+
+
+SPLITS = Splits(plane(200, first=0), plane(60, first=200), plane(100, first=260))
+
+
+def test_no_other_class_and_no_test_example_is_trained_on():
+    chosen = one_class(SPLITS, 0)
+    assert set(chosen.train.labels) == set(chosen.validation.labels) == {0}
+    assert (len(chosen.train.x), len(chosen.validation.x)) == (100, 30)
+    np.testing.assert_array_equal(chosen.test.x, SPLITS.test.x)
+    seen = set(np.concatenate([chosen.train.x, chosen.validation.x])[:, 5].tolist())
+    assert not seen & set(chosen.test.x[:, 5].tolist())
+
+
+def test_all_three_tell_a_plane_from_the_rest():
+    model = Model(family="undercomplete", hidden=(), code_size=2)
+    optimization = Optimization(learning_rate=1e-2)
+    experiment = Experiment(
+        model=model, optimization=optimization, training=Training(batch_size=20, epochs=200, patience=None, seed=3)
+    )
+    trials = compare(experiment, one_class(SPLITS, 0), normal="class 0", components=2, resamples=10)
+    assert [trial.method for trial in trials] == list(METHODS)
+    assert {(trial.normal, trial.seed) for trial in trials} == {("class 0", 3)}
+    for trial in trials:
+        assert trial.detection.prevalence == 0.5
+        assert trial.detection.auroc.value > 0.9, trial
+
+
+def test_refusals():
+    with pytest.raises(UserError, match=r"there is no class 7 .* the classes are 0, 1"):
+        one_class(SPLITS, 7)
+    with pytest.raises(UserError, match="the data have no labels"):
+        one_class(SPLITS._replace(train=SPLITS.train._replace(labels=None)), 0)
