@@ -37,6 +37,8 @@ Studies:
 
 The values shown below are those of the study named before --help."""
 
+WIDTH = 140  # of the table, which a narrower terminal wraps
+
 
 @dataclass(frozen=True)
 class Options:
@@ -77,8 +79,8 @@ def main() -> None:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(to_json(options.experiment))
     (folder / "trials.csv").write_text(_to_csv(trials))
-    report = Console(file=io.StringIO(), record=True, width=120, highlight=False)
-    for out in (console, report):
+    report = Console(file=io.StringIO(), record=True, width=WIDTH, highlight=False)
+    for out in (Console(width=max(console.width, WIDTH), highlight=False, soft_wrap=True), report):
         out.print(_table(name, trials))
     (folder / "report.txt").write_text(report.export_text())
     console.print(f"{time.perf_counter() - started:.1f} s in all; the study is in {folder}", markup=False)
