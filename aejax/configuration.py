@@ -89,6 +89,9 @@ class Model:
     """variational: what the decoder's output means; bernoulli wants data in [0, 1], poisson counts."""
     likelihood_variance: PositiveFloat = 1.0
     """variational: the fixed variance of a gaussian or laplace likelihood."""
+    compute_dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the networks compute in; bfloat16 halves their memory and is faster on GPUs and TPUs. Parameters, codes and
+    losses are float32 in any case."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,12 @@ class Training:
     """Epochs between checkpoints."""
     seed: Seed = 0
     """Of initialization, noise and order."""
+    accumulation_steps: PositiveInt = 1
+    """Into how many parts each device divides its share of a batch, one after the other, where memory is short; the
+    result is that of the whole batch."""
+    rematerialize: bool = False
+    """Compute the inner values of encoder and decoder twice instead of keeping them for the gradient, where the memory
+    of an accelerator is short; the result is the same."""
 
 
 @dataclass(frozen=True)
@@ -224,6 +233,14 @@ def _parse(text: str | bytes) -> Experiment:
     except ValidationError as error:
         raise UserError(_first_fault(error)) from error
     _check_combination(experiment.model, experiment.regularization)
+    if experiment.model.family == "tied" and experiment.training.rematerialize:
+        raise UserError("rematerialize: goes with an encoder and a decoder of their own, and the family is tied")
+    for knob in _COUPLED if experiment.training.accumulation_steps > 1 else ():
+        if getattr(experiment.regularization, knob):
+            raise UserError(
+                f"accumulation_steps: {knob} takes a mean over the whole batch, which parts of it do not have: leave "
+                "one of the two out; --rematerialize saves memory too"
+            )
     return experiment
 
 
@@ -262,12 +279,14 @@ _USES = [
     ("output_activation", "family", ("undercomplete", "k_sparse")),
     ("output_activation", "loss", ("squared_error", "absolute_error", "huber", "structural_dissimilarity")),
     ("active_entries", "family", ("k_sparse",)),
+    ("compute_dtype", "family", ("undercomplete", "k_sparse", "variational")),
     ("likelihood_variance", "likelihood", ("gaussian", "laplace")),
     ("corruption_level", "corruption", ("salt_and_pepper", "gaussian_noise", "masking", "gaussian_blur")),
     ("beta_steps", "beta_schedule", ("linear", "cyclical")),
     ("beta_cycles", "beta_schedule", ("cyclical",)),
     ("prior_components", "prior", ("mixture", "vamp")),
 ]
+_COUPLED = ("sparse_kl_weight", "free_bits", "mmd_weight", "total_correlation_weight")  # through the batch
 _WEIGHED = {
     "contractive_projections": "contractive_weight",
     "higher_order_noise": "higher_order_weight",

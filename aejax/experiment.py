@@ -5,23 +5,33 @@ import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Array
 
 from aejax import autoencoders, corruption, likelihoods, losses, priors, schedules
 from aejax.autoencoders import Autoencoder, Examples
 from aejax.configuration import Data, Experiment, Model, Regularization
 from aejax.datasets.arrays import SUFFIXES, load_arrays
-from aejax.datasets.dataset import Dataset, Splits, split
+from aejax.datasets.dataset import Dataset, Splits, sample, split
 from aejax.datasets.digits import load_digits
 from aejax.datasets.ecg5000 import load_ecg5000, normal_beats
 from aejax.datasets.tfds import load_tfds
 from aejax.errors import UserError
 from aejax.likelihoods import Likelihood, check_support
-from aejax.networks import MLP, ConvDecoder, ConvEncoder, followed_by, with_global_log_variance
+from aejax.networks import (
+    MLP,
+    ConvDecoder,
+    ConvEncoder,
+    computing_in,
+    followed_by,
+    rematerialized,
+    with_global_log_variance,
+)
 from aejax.networks.network import SupportsInitApply
 from aejax.training.devices import AXIS
 
@@ -54,8 +64,13 @@ LOSSES = {
 }
 
 
-def load_splits(data: Data) -> Splits:
-    """Train, validation and test examples, disjoint and fixed by the split seed."""
+def load_splits(data: Data, *, stored: bool | None = None) -> Splits:
+    """Train, validation and test examples, disjoint and fixed by the split seed.
+
+    Args:
+      data: which.
+      stored: whether the examples of a .npy file stay in it; None leaves it to their size, as `load_arrays` does.
+    """
     path = Path(data.dataset)
     is_file = path.suffix in SUFFIXES
     if data.labels is not None and not is_file:
@@ -71,7 +86,7 @@ def load_splits(data: Data) -> Splits:
             seed=data.split_seed,
         )
     labels = None if data.labels is None else Path(data.labels)
-    dataset = load_arrays(path, labels) if is_file else load_digits()
+    dataset = load_arrays(path, labels, stored=stored) if is_file else load_digits()
     if data.validation_fraction + data.test_fraction >= 1:
         raise UserError(
             "validation_fraction and test_fraction leave nothing to train on: "
@@ -113,14 +128,14 @@ def _base(experiment: Experiment, train: Dataset) -> Autoencoder:
     if model.family == "variational":
         likelihood = build_likelihood(model)
         return autoencoders.variational(
-            *_networks(model, shape, likelihood),
+            *_networks(experiment, shape, likelihood),
             beta=_beta(regularization),
             likelihood=likelihood,
             prior=_prior(regularization, train.x),
             free_bits=regularization.free_bits,
             axis_name=AXIS,
         )
-    encoder, decoder = _networks(model, shape)
+    encoder, decoder = _networks(experiment, shape)
     if model.family == "k_sparse":
         return autoencoders.k_sparse(encoder, decoder, k=model.active_entries, loss=LOSSES[model.loss])
     return autoencoders.undercomplete(encoder, decoder, loss=LOSSES[model.loss])
@@ -201,7 +216,8 @@ def conditions_of(model: Model, dataset: Dataset) -> tuple[np.ndarray, ...]:
 
 def as_examples(model: Model, dataset: Dataset) -> Examples:
     """A part of the data as training and evaluation take it."""
-    return Examples(jnp.asarray(dataset.x), None, *map(jnp.asarray, conditions_of(model, dataset)))
+    x, *conditions = (cast(Array, array) for array in (dataset.x, *conditions_of(model, dataset)))
+    return Examples(x, None, *conditions)
 
 
 def _classes(labels: np.ndarray | None) -> int:
@@ -231,9 +247,10 @@ def _prior(regularization: Regularization, train_x: np.ndarray) -> priors.Prior 
 
 
 def _networks(
-    model: Model, shape: tuple[int, ...], likelihood: Likelihood | None = None
+    experiment: Experiment, shape: tuple[int, ...], likelihood: Likelihood | None = None
 ) -> tuple[SupportsInitApply, SupportsInitApply]:
     """Encoder and decoder; of a variational autoencoder, for the posterior's two moments and for the likelihood."""
+    model = experiment.model
     activation = ACTIVATIONS[model.activation]
     moments = 1 if likelihood is None else 2
     code_size = None if model.code_size is None else moments * model.code_size
@@ -256,6 +273,10 @@ def _networks(
         encoder = ConvEncoder(model.hidden, code_size, activation)
         decoder = ConvDecoder((*shape[:2], channels), model.hidden[::-1], activation)
         decoder = followed_by(decoder, lambda output: output.reshape(output_shape))
+    if model.compute_dtype != "float32":
+        encoder, decoder = (computing_in(network, model.compute_dtype) for network in (encoder, decoder))
+    if experiment.training.rematerialize:
+        encoder, decoder = rematerialized(encoder), rematerialized(decoder)
     if model.code_activation != "none":
         encoder = followed_by(encoder, ACTIVATIONS[model.code_activation])
     if model.output_activation != "none":
@@ -281,7 +302,10 @@ def build_optimizer(experiment: Experiment, training_examples: int) -> optax.Gra
 
 
 def check_data(model: Model, splits: Splits, dataset: str) -> None:
-    """Raise UserError where examples lie outside what the loss or the likelihood can explain."""
+    """Raise UserError where examples lie outside what the loss or the likelihood can explain.
+
+    Of more than a GiB a sample is looked at here; a likelihood has what is streamed checked when it is read.
+    """
     if model.family == "variational":
         likelihood, knob = build_likelihood(model), "likelihood gaussian"
     elif model.loss == "binary_cross_entropy":
@@ -291,4 +315,4 @@ def check_data(model: Model, splits: Splits, dataset: str) -> None:
     else:
         return
     for part in splits:
-        check_support(likelihood, part.x, dataset, advice=f"scale them, or take --{knob}")
+        check_support(likelihood, sample(part.x), dataset, advice=f"scale them, or take --{knob}")

@@ -133,6 +133,7 @@ def fit(
         patience=training.patience,
         min_delta=training.min_delta,
         devices=devices,
+        accumulation_steps=training.accumulation_steps,
     ):
         snapshot = report.snapshot
         on_report(report)

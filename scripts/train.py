@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from aejax import command_line
+from aejax import command_line, environment
 from aejax.configuration import Experiment, check
 from aejax.errors import UserError
 from aejax.preemption import asked_to_stop, preemptible
@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
     from aejax.run_folder import RunFolder
     from aejax.training import Snapshot
 
+MOST_SHOWN = 10_000  # test examples
 WIDTH = max(map(len, PRESETS)) + 2
 DESCRIPTION = f"""Train an autoencoder on real data and write what it learned into a run folder.
 
@@ -55,6 +56,15 @@ class Options:
     """The run folder to write, which must not exist yet; runs/PRESET-DATE-TIME if not given."""
     resume: Path | None = None
     """A run folder to continue to its end, as if it had never been stopped."""
+    stream: Literal["auto", "always", "never"] = "auto"
+    """Whether examples stay in memory or in their .npy file, and batches are gathered while the devices work, instead
+    of lying on the devices; auto: where they take more than a GiB, or half of an accelerator's memory."""
+    deterministic: bool = False
+    """Ask for the same bits in every run on a GPU, at some cost of time; on CPU and TPU they are the same anyway."""
+    compilation_cache: bool = True
+    """Keep what is compiled in ~/.cache/aejax ($XDG_CACHE_HOME/aejax), so that the next run starts sooner."""
+    profile: Path | None = None
+    """A folder for a trace of some steps, which TensorBoard and https://ui.perfetto.dev show."""
     devices: int | None = None
     """How many devices to train on; all if not given. The batch size must be a multiple of it. Of several processes:
     of each."""
@@ -104,25 +114,27 @@ def _run(options: Options, name: str, started: float) -> None:
     if options.resume is None and is_writer():
         check_absent(run_dir)
     devices = choose_devices(options.devices)
-    splits = setup.load_splits(experiment.data)
+    splits = setup.load_splits(experiment.data, stored=_streamed(options))
     setup.check_data(experiment.model, splits, experiment.data.dataset)
-    check_batch_size(experiment.training.batch_size, len(splits.train.x), len(devices))
+    training = experiment.training
+    check_batch_size(training.batch_size, len(splits.train.x), len(devices), training.accumulation_steps)
     autoencoder = setup.build_autoencoder(experiment, splits.train)
     optimizer = setup.build_optimizer(experiment, len(splits.train.x))
     example = (splits.train.x[0], *(labels[0] for labels in setup.conditions_of(experiment.model, splits.train)))
-    snapshot = start(autoencoder, optimizer, jax.random.key(experiment.training.seed), *example)
+    snapshot = start(autoencoder, optimizer, jax.random.key(training.seed), *example)
 
     console = Console(highlight=False, soft_wrap=True, quiet=not is_writer())
     run = None  # of a process that does not write
-    check_same(int(fingerprint(splits)[:15], 16), "the fingerprint of the data")
+    fingerprint_of_data = fingerprint(splits)
+    check_same(int(fingerprint_of_data[:15], 16), "the fingerprint of the data")
     if options.resume is None:
         if is_writer():
-            run = RunFolder.create(run_dir, experiment, fingerprint(splits))
+            run = RunFolder.create(run_dir, experiment, fingerprint_of_data)
             run.checkpoints.save(snapshot, experiment)
     else:
         if is_writer():
             run = RunFolder.resume(options.resume)
-            run.check_data(fingerprint(splits), experiment.data.dataset)
+            run.check_data(fingerprint_of_data, experiment.data.dataset)
         checkpoints = Checkpoints(options.resume / "checkpoints", read_only=True) if run is None else run.checkpoints
         if checkpoints.has_begun:
             snapshot = checkpoints.restore(snapshot)
@@ -144,8 +156,8 @@ def _run(options: Options, name: str, started: float) -> None:
         where += f" of {jax.process_count()} processes"
     console.print(f"{name}: {experiment.data.dataset}, {sizes} examples; {parameters:,} parameters; {where}")
     try:
-        snapshot = _train(run, experiment, autoencoder, optimizer, snapshot, splits, devices, console)
-        _conclude(run, experiment, autoencoder, snapshot, splits, devices, console)
+        snapshot = _train(run, options, experiment, autoencoder, optimizer, snapshot, splits, devices, console)
+        _conclude(run, options, experiment, autoencoder, snapshot, splits, devices, console)
     finally:
         if run is not None:
             run.close()
@@ -174,6 +186,10 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
         )
 
     options = parse(PRESETS[preset or DEFAULT][1])
+    if options.deterministic:  # before anything that follows imports JAX
+        environment.make_deterministic()
+    if options.compilation_cache:
+        environment.use_compilation_cache()
     folder = options.resume
     if folder is None:
         check(options.experiment)
@@ -190,8 +206,13 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
     return options, folder.resolve().name
 
 
+def _streamed(options: Options) -> bool | None:
+    return {"always": True, "never": False}.get(options.stream)
+
+
 def _train(
     run: "RunFolder | None",
+    options: Options,
     experiment: Experiment,
     autoencoder: "Autoencoder",
     optimizer: "optax.GradientTransformation",
@@ -208,7 +229,8 @@ def _train(
     from aejax.experiment import as_examples, conditions_of
     from aejax.progress import TrainingProgress
     from aejax.training import check_parameters, train
-    from aejax.training.distributed import any_process
+    from aejax.training.distributed import any_process, is_writer
+    from aejax.training.profile import Profile
 
     training, model = experiment.training, experiment.model
     steps_per_epoch = len(splits.train.x) // training.batch_size
@@ -224,25 +246,31 @@ def _train(
         patience=training.patience,
         min_delta=training.min_delta,
         devices=devices,
+        accumulation_steps=training.accumulation_steps,
+        streamed=_streamed(options),
     )
     watched = (splits.validation.x, *conditions_of(model, splits.validation))
     mean_frobenius_norm = make_mean_frobenius_norm(autoencoder, snapshot.state.params, *watched)
     done = int(snapshot.state.step) / steps_per_epoch
-    with asked_to_stop() as stop, TrainingProgress(console, training.epochs, done) as progress:
+    profile = Profile(options.profile if is_writer() else None)
+    with asked_to_stop() as stop, TrainingProgress(console, training.epochs, done) as progress, profile:
         for report in reports:
             snapshot = report.snapshot
             progress.show(report)
+            profile.note(report)
             if run is not None and report.evaluation is not None:
                 norm = {"validation/code/frobenius_norm": mean_frobenius_norm(snapshot.state.params)}
                 run.write({"step": report.step, "epoch": report.epoch, **report.evaluation, **norm})
             due = report.step % (training.checkpoint_every * steps_per_epoch) == 0
             stopped = any_process(bool(stop))
-            if due or report.finished or stopped:
+            if (due and not report.evaluating) or report.finished or stopped:
                 check_parameters(snapshot.state)
                 if run is not None:
                     run.checkpoints.save(snapshot, experiment)
             if stopped and not report.finished:
                 break
+    if profile.steps:
+        console.print(f"a trace of {profile.steps} steps is in {profile.folder}")
     if any_process(bool(stop)):
         if run is not None:
             run.checkpoints.wait()
@@ -255,6 +283,7 @@ def _train(
 
 def _conclude(
     run: "RunFolder | None",
+    options: Options,
     experiment: Experiment,
     autoencoder: "Autoencoder",
     snapshot: "Snapshot",
@@ -262,26 +291,42 @@ def _conclude(
     devices: "list[jax.Device]",
     console: "Console",
 ) -> None:
-    """Evaluate the best parameters on every split, and write the last record and the figures."""
-    import jax
+    """Evaluate the best parameters on every split, and write the last record and the figures.
 
+    The statistics of the code and the figures are those of the first `MOST_SHOWN` test examples.
+    """
+    import jax
+    import numpy as np
+
+    from aejax.datasets.dataset import take
     from aejax.evaluation import code_statistics
     from aejax.experiment import as_examples, bounds_of_code, conditions_of
     from aejax.progress import describe_code, summary_table
     from aejax.training import make_evaluate, run_keys
     from aejax.training.devices import replicate
+    from aejax.training.plan import choose_plan
 
     params = snapshot.best_params
     _, evaluation_key = run_keys(snapshot.state)
     figures_key, code_key = jax.random.split(jax.random.fold_in(evaluation_key, 0))
-    evaluate = make_evaluate(autoencoder, batch_size=experiment.training.batch_size, devices=devices)
+    parts = {name: as_examples(experiment.model, part) for name, part in splits._asdict().items()}
+    size, streamed = experiment.training.batch_size, _streamed(options)
+    plan = choose_plan(
+        autoencoder, params, parts["train"], parts["test"], batch_size=size, devices=devices, streamed=streamed
+    )
+    evaluate = make_evaluate(
+        autoencoder,
+        batch_size=size,
+        devices=devices,
+        streamed=plan.streamed,
+        batches_per_call=plan.batches_per_call,
+    )
     replicated = replicate(params, devices)
-    means = {
-        name: evaluate(replicated, evaluation_key, replicate(as_examples(experiment.model, part), devices))
-        for name, part in zip(splits._fields, splits, strict=True)
-    }
+    means = {name: evaluate(replicated, evaluation_key, part) for name, part in parts.items()}
     if run is None:
         return
+    few = take(splits.test, np.arange(min(len(splits.test.x), MOST_SHOWN)))
+    splits = splits._replace(test=few._replace(x=np.asarray(few.x)))
     conditions = conditions_of(experiment.model, splits.test)
     bounds = bounds_of_code(experiment.model)
     code = code_statistics(autoencoder, params, code_key, splits.test.x, *conditions, bounds=bounds)

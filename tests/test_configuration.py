@@ -26,10 +26,20 @@ from aejax.presets import PRESETS
 KNOBS = [(group.name, knob.name) for group in dataclasses.fields(Experiment) for knob in dataclasses.fields(group.type)]
 OTHER = Experiment(  # every knob that the family allows has another value than its default
     data=Data("mine.npz", "labels.npy", "/data", 0.2, 0.3, 1),
-    model=Model("undercomplete", "conv", (8, 4), 5, "tanh", "sigmoid", conditional=True, loss="absolute_error"),
+    model=Model(
+        "undercomplete",
+        "conv",
+        (8, 4),
+        5,
+        "tanh",
+        "sigmoid",
+        conditional=True,
+        loss="absolute_error",
+        compute_dtype="bfloat16",
+    ),
     regularization=Regularization("masking", 0.2, 0.1, None, 0.0, 0.1, 0.1, 0.1, 0.2, mmd_weight=0.1),
     optimization=Optimization(1e-2, "cosine", 10, 1.0, 0.1),
-    training=Training(32, 5, 2, None, 0.01, 3, 7),
+    training=Training(32, 5, 2, None, 0.01, 3, 7, rematerialize=True),
 )
 
 
@@ -88,6 +98,8 @@ def test_a_document_need_not_say_everything():
         ("training", "patience", 0),
         ("training", "min_delta", -1.0),
         ("training", "checkpoint_every", 0),
+        ("training", "accumulation_steps", 0),
+        ("model", "compute_dtype", "float16"),
         ("training", "seed", -1),
         # not finite
         ("regularization", "beta", math.nan),
@@ -152,7 +164,18 @@ def of(family="undercomplete", **knobs):
     return Experiment(model=Model(family=family, **model), regularization=Regularization(**regularization))
 
 
+def in_parts(**knobs):
+    """A variational experiment whose batches are divided."""
+    return dataclasses.replace(of("variational", **knobs), training=Training(accumulation_steps=2))
+
+
 MISMATCHES = [
+    *(
+        (in_parts(**{knob: 0.1}), f"accumulation_steps: {knob} takes a mean over the whole batch")
+        for knob in ("free_bits", "mmd_weight", "total_correlation_weight")
+    ),
+    (of("tied", compute_dtype="bfloat16"), "compute_dtype: goes with family undercomplete or k_sparse or variational"),
+    (dataclasses.replace(of("tied"), training=Training(rematerialize=True)), "rematerialize: goes with an encoder and"),
     (of(beta=2.0), "beta: goes with family variational, and the family is undercomplete"),
     (of(likelihood="gaussian"), "likelihood: goes with family variational"),
     (of(likelihood_variance=2.0), "likelihood_variance: goes with family variational"),
@@ -161,9 +184,6 @@ MISMATCHES = [
     (of("variational", likelihood_variance=2.0), "likelihood_variance: goes with likelihood gaussian or laplace"),
     (of("variational", loss="absolute_error"), "loss: goes with family undercomplete or tied or k_sparse, and the"),
     (of("variational", code_activation="tanh"), "code_activation: goes with family"),
-    (of("variational", output_activation="sigmoid"), "output_activation: goes with family undercomplete or k_sparse"),
-    (of("tied", output_activation="sigmoid"), "output_activation: goes with family undercomplete or k_sparse"),
-    (of(loss="binary_cross_entropy", output_activation="sigmoid"), "output_activation: goes with loss squared_error"),
     (of(active_entries=3), "active_entries: goes with family k_sparse"),
     (of("k_sparse", code_size=5, active_entries=6), "active_entries: must be at most the code_size, 5, got 6"),
     (of(network="mlp", code_size=None), "code_size: an mlp needs one"),
@@ -214,6 +234,7 @@ def test_knobs_that_do_not_go_together_are_named_with_their_document(experiment,
     [
         of(corruption="gaussian_noise", corruption_level=1.5),
         of(hidden=()),
+        in_parts(),
         of(network="conv", hidden=(4,), code_size=None),
         of("tied", activation="sigmoid", sparse_kl_weight=0.1, target_activation=0.2),
         of("variational", beta_schedule="cyclical", beta_steps=5, beta_cycles=2, prior="vamp", prior_components=3),
@@ -254,6 +275,7 @@ def test_differences_name_the_knobs_and_both_values():
         "prior_components",
         "importance_samples",
         "total_correlation_weight",
+        "accumulation_steps",
     }
     assert set(found) == {knob for _, knob in KNOBS} - same
     assert found["epochs"] == (300, 5)

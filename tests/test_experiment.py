@@ -60,7 +60,7 @@ def examples(shape: tuple[int, ...], number: int = 4) -> Dataset:
 def slope_and_terms(experiment: Experiment, train: Dataset, transform=jax.jit):
     """The gradient of the loss with respect to drawn parameters, and its terms, on two devices of half the examples."""
     autoencoder = build_autoencoder(experiment, train)
-    batch = as_batch(as_examples(experiment.model, train))
+    batch = as_batch(jax.tree.map(jnp.asarray, as_examples(experiment.model, train)))
     conditions = [condition[0] for condition in conditions_of(experiment.model, train)]
 
     def compute(key):
@@ -173,6 +173,24 @@ def test_knobs_compose() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("network", ["mlp", "conv"])
+def test_memory_may_be_saved_and_products_taken_in_bfloat16(network: str) -> None:
+    """Rematerialization changes no term; bfloat16 changes them by its rounding, and nothing that is kept."""
+    model, train = Model(network=network, hidden=(8,), code_size=3), examples((8, 8, 1))
+    plain, lean, half = (
+        slope_and_terms(experiment, train)
+        for experiment in (
+            Experiment(model=model),
+            Experiment(model=model, training=Training(rematerialize=True)),
+            Experiment(model=replace(model, compute_dtype="bfloat16")),
+        )
+    )
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), lean, plain)
+    assert {leaf.dtype for leaf in jax.tree.leaves(half)} == {jnp.dtype("float32")}
+    assert np.abs(half[1]["loss"] / plain[1]["loss"] - 1).max() < 0.01
+    assert np.abs(half[1]["loss"] - plain[1]["loss"]).max() > 0
+
+
 def test_feature_maps_may_be_codes() -> None:
     model = Model(family="undercomplete", network="conv", hidden=(4, 2), code_size=None, code_activation="sigmoid")
     autoencoder = build_autoencoder(Experiment(model=model), examples((9, 9, 1)))

@@ -1,47 +1,62 @@
 """The user's own arrays: .npy and .npz files, of any shape, never unpickled."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from aejax.datasets.dataset import Dataset, as_dataset
+from aejax.datasets.stored import LARGE, StoredArray
 from aejax.errors import UserError
 
 SUFFIXES = (".npy", ".npz")
 
 
-def load_arrays(path: Path, labels: Path | None = None) -> Dataset:
+def load_arrays(path: Path, labels: Path | None = None, *, stored: bool | None = None) -> Dataset:
     """Examples from a .npy file, or from the entries `x` and (optional) `labels` of a .npz file.
+
+    A .npy file whose examples take more than a GiB as float32 is not read here: they stay in it, and are read when
+    they are needed (`StoredArray`). A .npz file, and labels, are read into memory whatever their size.
 
     Args:
       path: the examples, (N, ...); bytes (uint8) are divided by 255.
       labels: a .npy file of N integers; for a .npz file it takes the place of its entry.
+      stored: whether the examples of a .npy file stay in it; None leaves it to their size.
 
     Raises:
       UserError: a file that is missing, no such array file, or one that would have to be unpickled; an entry
         that is missing; and all that `as_dataset` refuses.
     """
-    content = _load(path)
+    content = _load(path, stored=stored)
     if "x" not in content:
         raise UserError(f"{path}: no entry 'x' with the examples; it holds {sorted(content)}")
     if labels is not None:
         if labels.suffix != ".npy":
             raise UserError(f"{labels}: labels are read from a .npy file")
-        content["labels"] = _load(labels)["x"]
+        content["labels"] = _load(labels, stored=False)["x"]
     return as_dataset(content["x"], content.get("labels"), name=str(path))
 
 
-def _load(path: Path) -> dict[str, np.ndarray]:
+def _load(path: Path, *, stored: bool | None) -> dict[str, Any]:
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: arrays are read from .npy and .npz files")
     try:
+        may_be_large = StoredArray.dtype.itemsize * path.stat().st_size > LARGE  # if it holds bytes
+        if path.suffix == ".npy" and (stored or (stored is None and may_be_large)):
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+            if stored or StoredArray.dtype.itemsize * mapped.size > LARGE:
+                return {"x": StoredArray(mapped)}
+            del mapped
         with path.open("rb") as file:
             content = np.load(file, allow_pickle=False)
             if isinstance(content, np.ndarray):
                 return {"x": content}
             return {name: entry for name, entry in content.items() if isinstance(entry, np.ndarray)}  # not other files
+    except UserError:
+        raise
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except Exception as error:  # a damaged file ends in errors of zipfile, zlib, tokenize, NumPy: of no common type
-        reason = "it holds pickled objects" if "Object arrays" in str(error) else "it is damaged or no array file"
+        is_pickled = "Object arrays" in str(error) or "Python objects" in str(error)
+        reason = "it holds pickled objects" if is_pickled else "it is damaged or no array file"
         raise UserError(f"{path}: cannot be read as an array: {reason}") from error

@@ -1,17 +1,20 @@
 """What every source of data returns: examples, their labels where known, and three disjoint parts of them."""
 
 import hashlib
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
+from aejax.datasets.stored import LARGE, StoredArray, as_float32, count_broken
 from aejax.errors import UserError
+
+_SAMPLED, _SAMPLED_BYTES = 16384, 2**28  # examples that a fingerprint of large data takes, and their bytes
 
 
 class Dataset(NamedTuple):
     """Examples and, where they are known, their labels."""
 
-    x: np.ndarray  # (N, ...) float32; integers of one byte have been scaled to [0, 1]
+    x: np.ndarray  # (N, ...) float32, or a StoredArray in place of it; integers of one byte are scaled to [0, 1]
     labels: np.ndarray | None = None  # (N,) int32
 
 
@@ -23,11 +26,11 @@ class Splits(NamedTuple):
     test: Dataset
 
 
-def as_dataset(x: np.ndarray, labels: np.ndarray | None = None, *, name: str) -> Dataset:
+def as_dataset(x: np.ndarray | StoredArray, labels: np.ndarray | None = None, *, name: str) -> Dataset:
     """Examples and labels, checked and converted: float32, bytes divided by 255.
 
     Args:
-      x: (N, ...) booleans, integers or floats.
+      x: (N, ...) booleans, integers or floats; those that stay in their file are looked at when they are read.
       labels: (N,) integers, or None.
       name: what messages call the data: a file or a data set.
 
@@ -35,18 +38,20 @@ def as_dataset(x: np.ndarray, labels: np.ndarray | None = None, *, name: str) ->
       UserError: objects or text, no examples, NaN or infinity, one number per file instead of examples, or
         labels of another length, rank or type.
     """
-    if x.dtype.kind not in "buif":
-        raise UserError(f"{name}: examples must be numbers, got dtype {x.dtype}")
+    dtype = x.stored_dtype if isinstance(x, StoredArray) else x.dtype
+    if dtype.kind not in "buif":
+        raise UserError(f"{name}: examples must be numbers, got dtype {dtype}")
     if x.ndim < 2:
         raise UserError(f"{name}: examples must have shape (examples, features...), got {x.shape}")
     if x.size == 0:
         raise UserError(f"{name}: there are no examples, the shape is {x.shape}")
-    with np.errstate(over="ignore"):
-        scaled = x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else x.astype(np.float32)
-    broken = len(scaled) - np.isfinite(scaled).reshape(len(scaled), -1).all(axis=1).sum()
-    if broken:
+    labels = None if labels is None else _as_labels(labels, len(x), name)
+    if isinstance(x, StoredArray):
+        return Dataset(cast(np.ndarray, x), labels)
+    scaled = as_float32(x)
+    if broken := count_broken(scaled):
         raise UserError(f"{name}: {broken} of {len(x)} examples hold NaN, infinity or values beyond float32")
-    return Dataset(scaled, None if labels is None else _as_labels(labels, len(x), name))
+    return Dataset(scaled, labels)
 
 
 def _as_labels(labels: np.ndarray, examples: int, name: str) -> np.ndarray:
@@ -62,6 +67,9 @@ def _as_labels(labels: np.ndarray, examples: int, name: str) -> np.ndarray:
 def fingerprint(splits: Splits) -> str:
     """A SHA-256 of every example and label, in order: equal where a run sees equal data.
 
+    Of examples of more than a GiB it takes 16,384 at equal distances (fewer, where they are larger than 16 KiB): what
+    changes between them alone is not seen.
+
     >>> part = Dataset(np.zeros((2, 3), np.float32))
     >>> other = Dataset(np.ones((2, 3), np.float32))
     >>> fingerprint(Splits(part, part, part)) == fingerprint(Splits(part, part, other))
@@ -72,13 +80,22 @@ def fingerprint(splits: Splits) -> str:
         for array in dataset:
             if array is not None:
                 digest.update(f"{array.shape}{array.dtype}".encode())
-                digest.update(np.ascontiguousarray(array).data)
+                digest.update(np.ascontiguousarray(sample(array)).data)
     return digest.hexdigest()
 
 
+def sample(array: np.ndarray) -> np.ndarray:
+    """All of an array up to a GiB, and of a larger one some rows at equal distances, of all parts of it."""
+    if array.nbytes <= LARGE:
+        return np.asarray(array)
+    rows = max(1, min(_SAMPLED, _SAMPLED_BYTES * len(array) // array.nbytes))
+    return array[np.linspace(0, len(array) - 1, rows).astype(np.int64)]
+
+
 def take(dataset: Dataset, index: np.ndarray) -> Dataset:
-    """The examples at these positions, in this order, with their labels."""
-    return Dataset(dataset.x[index], None if dataset.labels is None else dataset.labels[index])
+    """The examples at these positions, in this order, with their labels; of a file nothing is read."""
+    x = cast(np.ndarray, dataset.x.select(index)) if isinstance(dataset.x, StoredArray) else dataset.x[index]
+    return Dataset(x, None if dataset.labels is None else dataset.labels[index])
 
 
 def split(dataset: Dataset, *, fractions: tuple[float, ...], seed: int) -> tuple[Dataset, ...]:
@@ -102,6 +119,9 @@ def split(dataset: Dataset, *, fractions: tuple[float, ...], seed: int) -> tuple
     sizes = [max(1, round(fraction * examples)) for fraction in fractions]
     if sum(sizes) >= examples:
         raise UserError(f"{examples} examples are too few to be split into {len(sizes) + 1} parts")
-    order = np.random.default_rng(seed).permutation(examples)
+    order = np.arange(examples, dtype=np.min_scalar_type(-examples))  # in few bytes: there may be many millions
+    np.random.default_rng(seed).shuffle(order)
     parts = np.split(order, np.cumsum(sizes))
-    return tuple(take(dataset, np.sort(part)) for part in (parts[-1], *parts[:-1]))
+    for part in parts:
+        part.sort()
+    return tuple(take(dataset, part) for part in (parts[-1], *parts[:-1]))

@@ -9,6 +9,9 @@ from jax import lax
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders import Autoencoder
+from aejax.datasets.stored import StoredArray
+
+_STORED_AT_A_TIME = 4096  # examples that are read from a file that is larger than memory
 
 
 def encode_all(
@@ -46,5 +49,11 @@ def reconstruct_all(
 
 def map_over_examples(function: Callable[..., PyTree], *arrays: np.ndarray | Array, batch_size: int) -> PyTree:
     """A function of ONE example over arrays (N, ...) of them, so many at a time."""
-    size = min(batch_size, len(arrays[0]))
-    return jax.jit(lambda arrays: lax.map(lambda one: function(*one), arrays, batch_size=size))(arrays)
+    examples = len(arrays[0])
+    size = min(batch_size, examples)
+    mapped = jax.jit(lambda arrays: lax.map(lambda one: function(*one), arrays, batch_size=size))
+    if not any(isinstance(array, StoredArray) for array in arrays):
+        return mapped(arrays)
+    starts = range(0, examples, _STORED_AT_A_TIME)
+    pieces = [jax.device_get(mapped([array[s : s + _STORED_AT_A_TIME] for array in arrays])) for s in starts]
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *pieces)

@@ -7,6 +7,8 @@ from aejax.networks.mlp import MLP as MLP
 from aejax.networks.network import Network as Network
 from aejax.networks.network import followed_by as followed_by
 from aejax.networks.network import from_nnx as from_nnx
+from aejax.networks.precision import computing_in as computing_in
+from aejax.networks.rematerialization import rematerialized as rematerialized
 from aejax.networks.sequence import SequenceDecoder as SequenceDecoder
 from aejax.networks.sequence import SequenceEncoder as SequenceEncoder
 
@@ -17,7 +19,9 @@ __all__ = [
     "Network",
     "SequenceDecoder",
     "SequenceEncoder",
+    "computing_in",
     "followed_by",
     "from_nnx",
+    "rematerialized",
     "with_global_log_variance",
 ]

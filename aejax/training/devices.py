@@ -1,17 +1,15 @@
-"""Devices: which ones a run uses, how arrays are laid on them, and how many steps one call should hold."""
+"""Devices: which ones a run uses, and how arrays are laid on them."""
 
 from collections.abc import Sequence
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from jaxtyping import Array, PyTree
+from jaxtyping import PyTree
 
-from aejax.autoencoders import Autoencoder, Examples, as_batch
 from aejax.errors import UserError
 
 AXIS = "devices"  # the name over which losses, metrics and gradients are averaged
-MOST_STEPS_PER_CALL = 500
 
 
 def choose_devices(number: int | None) -> list[jax.Device]:
@@ -39,35 +37,26 @@ def replicate(tree: PyTree, devices: Sequence[jax.Device]) -> PyTree:
 
     Every process must do the same: what it cannot see of the others, `pmap` takes for equal.
     """
-    here = [devices[place] for place in places_here(devices)]
-    return jax.device_put(tree, NamedSharding(Mesh(np.array(here), (AXIS,)), PartitionSpec()))
+    return jax.device_put(tree, _layout(devices, PartitionSpec()))
 
 
-def check_batch_size(batch_size: int, examples: int, devices: int) -> None:
-    """Raise UserError unless a global batch fits the data and divides among the devices."""
+def divide(tree: PyTree, devices: Sequence[jax.Device]) -> PyTree:
+    """Arrays (devices of this process, ...) with a part on each of them, in the layout of a mapped argument."""
+    return jax.device_put(tree, _layout(devices, PartitionSpec(AXIS)))
+
+
+def check_batch_size(batch_size: int, examples: int, devices: int, accumulation_steps: int = 1) -> None:
+    """Raise UserError unless a global batch fits the data and divides among the devices and their microbatches."""
     if batch_size > examples:
         raise UserError(f"batch_size must be at most the {examples} training examples, got {batch_size}")
-    if batch_size % devices:
-        lower = batch_size // devices * devices
-        nearest = f"{lower} or {lower + devices}" if lower else f"{devices}"
-        raise UserError(f"batch_size must be divisible by the {devices} devices: {nearest}, got {batch_size}")
+    parts = devices * accumulation_steps
+    if batch_size % parts:
+        lower = batch_size // parts * parts
+        nearest = f"{lower} or {lower + parts}" if lower else f"{parts}"
+        times = f" times {accumulation_steps} accumulation steps" if accumulation_steps > 1 else ""
+        raise UserError(f"batch_size must be divisible by the {devices} devices{times}: {nearest}, got {batch_size}")
 
 
-def choose_steps_per_call(
-    autoencoder: Autoencoder, params: PyTree, examples: Examples | Array | np.ndarray, device: jax.Device
-) -> int:
-    """How many steps one compiled call scans over: many, or 1 for convolutions on CPU.
-
-    A scan saves the dispatch of every step. But XLA compiles the gradient of a convolution inside a loop on CPU to
-    code that is 10 to 20 times slower than outside, so there every step is a call of its own. One call never holds
-    more than `MOST_STEPS_PER_CALL` steps, lest progress and interruption wait.
-    """
-    one = jax.tree.map(lambda part: part[:1], examples)
-
-    def loss(params: PyTree, key: Array, one: Examples | Array) -> PyTree:
-        return autoencoder.loss(params, key, as_batch(one))
-
-    trace = jax.make_jaxpr(loss, axis_env=[(AXIS, 1)])
-    if device.platform == "cpu" and "conv_general_dilated" in str(trace(params, jax.random.key(0), one)):
-        return 1
-    return MOST_STEPS_PER_CALL
+def _layout(devices: Sequence[jax.Device], partition: PartitionSpec) -> NamedSharding:
+    here = [devices[place] for place in places_here(devices)]
+    return NamedSharding(Mesh(np.array(here), (AXIS,)), partition)

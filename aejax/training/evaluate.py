@@ -1,6 +1,7 @@
 """The mean of every loss term over a whole split, the last partial batch exact."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -10,48 +11,114 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from aejax.autoencoders import Autoencoder, Examples, as_batch
 from aejax.autoencoders.record import Metrics
-from aejax.training.devices import AXIS, places_here
+from aejax.training.devices import AXIS, divide, places_here
+from aejax.training.streaming import as_examples, gather, in_memory, on_host, prefetch
 
-Evaluate = Callable[[PyTree, Array, Examples | Array | np.ndarray], dict[str, float]]
+
+class Evaluate:
+    """A compiled `(params, key, examples) -> means` over all N examples; made by `make_evaluate`."""
+
+    def __init__(
+        self,
+        autoencoder: Autoencoder,
+        *,
+        batch_size: int,
+        devices: Sequence[jax.Device],
+        streamed: bool = False,
+        batches_per_call: int | None = None,
+    ) -> None:
+        """As `make_evaluate`."""
+        self._autoencoder, self._batch_size, self._devices = autoencoder, batch_size, devices
+        self._streamed, self._batches_per_call = streamed, batches_per_call
+
+        def sums(
+            params: PyTree,
+            key: Array,
+            data: Examples,
+            positions: Int[Array, "S share"],
+            weights: Float[Array, "S share"],
+        ) -> Metrics:
+            def step(carry: None, inputs: tuple[Array, Array, Examples | None]) -> tuple[None, Metrics]:
+                position, weight, given = inputs
+                examples = jax.tree.map(lambda part: part[position], data) if given is None else given
+                batch = as_batch(examples)._replace(indices=position, weight=weight)
+                metrics = autoencoder.loss(params, key, batch)[1]
+                return carry, lax.psum(jax.tree.map(lambda mean: mean * jnp.sum(weight), metrics), AXIS)
+
+            return lax.scan(step, None, (positions, weights, data if streamed else None))[1]
+
+        axes = (None, None, 0 if streamed else None, 0, 0)
+        self._sums = jax.pmap(sums, AXIS, in_axes=axes, out_axes=None, devices=devices)
+
+    def __call__(self, params: PyTree, key: Array, data: Examples | Array | np.ndarray) -> dict[str, float]:
+        """The mean of every term, by name."""
+        *_, means = self.parts(params, key, data)
+        assert means is not None
+        return means
+
+    def parts(
+        self, params: PyTree, key: Array, data: Examples | Array | np.ndarray
+    ) -> Iterator[dict[str, float] | None]:
+        """None after every compiled call but the last, and then the means: for who has something to do in between."""
+        examples = on_host(as_examples(data)) if self._streamed else in_memory(as_examples(data))
+        number, dtype = len(examples.x), examples.x.dtype
+        totals: dict[str, np.float64] = {}
+        calls = self._calls(number, np.dtype(dtype))
+        arguments: Generator[tuple[Examples, np.ndarray, np.ndarray], None, None]
+        if self._streamed:
+            likelihood = self._autoencoder.likelihood
+
+            def load(call: tuple[np.ndarray, np.ndarray]) -> tuple[Examples, np.ndarray, np.ndarray]:
+                return divide(gather(examples, call[0], likelihood, "the examples"), self._devices), *call
+
+            arguments = prefetch(load, calls)
+        else:
+            arguments = ((examples, *call) for call in calls)
+        with contextlib.closing(arguments):
+            first = True
+            for argument in arguments:
+                if not first:
+                    yield None
+                first = False
+                sums = jax.device_get(self._sums(params, key, *argument))
+                for name, values in sums.items():
+                    totals[name] = totals.get(name, np.float64(0)) + np.sum(values, dtype=np.float64)
+        yield {name: float(total / number) for name, total in totals.items()}
+
+    def _calls(self, examples: int, dtype: np.dtype) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Positions and weights of the batches of each call, all of one shape, of this process's devices."""
+        devices, here = len(self._devices), places_here(self._devices)
+        share = -(-min(self._batch_size, examples) // devices)
+        batches = -(-examples // (share * devices))
+        calls = -(-batches // (self._batches_per_call or batches))
+        size = -(-batches // calls)
+        for call in range(calls):
+            order = np.arange(call * size * devices * share, (call + 1) * size * devices * share)
+            order = order.reshape(size, devices, share).swapaxes(0, 1)[here]
+            yield np.where(order < examples, order, 0).astype(np.int32), (order < examples).astype(dtype)
 
 
-def make_evaluate(autoencoder: Autoencoder, *, batch_size: int, devices: Sequence[jax.Device]) -> Evaluate:
+def make_evaluate(
+    autoencoder: Autoencoder,
+    *,
+    batch_size: int,
+    devices: Sequence[jax.Device],
+    streamed: bool = False,
+    batches_per_call: int | None = None,
+) -> Evaluate:
     """Compile `(params, key, examples) -> means` over all N examples.
 
-    Sums and counts are taken apart, and the sums of the batches added in float64, so that the batch size does not
-    change the result. Of several processes each takes its share of every batch, and gets the means over all. Noise is
-    keyed by the key and an example's position: the same at every call.
+    Sums and counts are taken apart, and the sums of the batches added in float64, so that neither the batch size nor
+    the division into calls changes the result. Of several processes each takes its share of every batch, and gets the
+    means over all. Noise is keyed by the key and an example's position: the same at every call.
+
+    Args:
+      autoencoder: whose loss is meant.
+      batch_size: of the global batch.
+      devices: of every process.
+      streamed: the examples stay on the host, arrays or files, and are gathered while the devices work.
+      batches_per_call: at most so many in one compiled call; None for all.
     """
-
-    def batch_sums(
-        params: PyTree,
-        key: Array,
-        data: Examples | Array,
-        positions: Int[Array, "S share"],
-        weights: Float[Array, "S share"],
-    ) -> Metrics:
-        def step(carry: None, positions_and_weights: tuple[Array, Array]) -> tuple[None, Metrics]:
-            position, weight = positions_and_weights
-            batch = as_batch(jax.tree.map(lambda part: part[position], data))
-            metrics = autoencoder.loss(params, key, batch._replace(indices=position, weight=weight))[1]
-            sums = jax.tree.map(lambda mean: mean * jnp.sum(weight), metrics)
-            return carry, lax.psum(sums, AXIS)
-
-        return lax.scan(step, None, (positions, weights))[1]
-
-    mapped = jax.pmap(batch_sums, AXIS, in_axes=(None, None, None, 0, 0), out_axes=None, devices=devices)
-    here = places_here(devices)
-
-    def evaluate(params: PyTree, key: Array, data: Examples | Array | np.ndarray) -> dict[str, float]:
-        x = jax.tree.leaves(data)[0]
-        examples = len(x)
-        share = -(-min(batch_size, examples) // len(devices))
-        batches = -(-examples // (share * len(devices)))
-        shape = (batches, len(devices), share)
-        order = np.arange(batches * len(devices) * share)
-        weights = (order < examples).astype(x.dtype).reshape(shape).swapaxes(0, 1)[here]
-        positions = np.where(order < examples, order, 0).astype(np.int32).reshape(shape).swapaxes(0, 1)[here]
-        sums = jax.device_get(mapped(params, key, data, positions, weights))
-        return {name: float(np.sum(values, dtype=np.float64) / examples) for name, values in sums.items()}
-
-    return evaluate
+    return Evaluate(
+        autoencoder, batch_size=batch_size, devices=devices, streamed=streamed, batches_per_call=batches_per_call
+    )

@@ -1,7 +1,8 @@
 """The training loop: an iterator of reports. It prints nothing and writes nothing; who iterates does."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +13,16 @@ from jaxtyping import Array, Key, PyTree
 from aejax.autoencoders import Autoencoder, Examples
 from aejax.errors import UserError
 from aejax.likelihoods import check_support
-from aejax.training.devices import check_batch_size, choose_devices, choose_steps_per_call, places_here, replicate
+from aejax.training.accumulation import check_accumulation
+from aejax.training.devices import check_batch_size, choose_devices, divide, places_here, replicate
 from aejax.training.early_stopping import EarlyStopping, is_over, observe
 from aejax.training.evaluate import make_evaluate
+from aejax.training.plan import choose_plan
 from aejax.training.state import TrainState, create_state, run_keys
-from aejax.training.step import make_train_steps
+from aejax.training.step import make_train_on, make_train_steps
+from aejax.training.streaming import ADVICE, as_examples, gather, in_memory, on_host, prefetch
+
+_MANY = 2**20  # examples from which on the order of an epoch is drawn by NumPy, in a hundredth of the time
 
 
 class NonFiniteLossError(UserError):
@@ -43,6 +49,7 @@ class Report(NamedTuple):
     loss: float  # of training, mean since the last report
     evaluation: dict[str, float] | None  # means named train/... and validation/..., where an evaluation was due
     finished: bool
+    evaluating: bool = False  # an evaluation is under way, and nothing has changed; the snapshot stands before it
 
 
 def start(
@@ -69,24 +76,27 @@ def train(
     patience: int | None = None,
     min_delta: float = 0.0,
     devices: Sequence[jax.Device] | None = None,
+    accumulation_steps: int = 1,
+    streamed: bool | None = None,
     steps_per_call: int | None = None,
 ) -> Iterator[Report]:
     """Train from a snapshot until `epochs` epochs are full or patience ends, and report after every compiled call.
 
     Every epoch takes the examples in a new order that follows from the snapshot's key, in batches of `batch_size`;
     what does not fill a batch is left out of that epoch. The result depends neither on the number of devices nor on
-    how the steps are divided into calls, but for rounding.
+    how the steps are divided into calls, nor on where the examples lie, but for rounding.
 
     Several processes that have met (`aejax.training.distributed`) each call this with equal arguments and train as one:
-    a global batch is spread over the devices of all, and the reports of all are equal. Each process holds all examples
-    and takes its share of every batch from them, so that the order of an epoch is the one that one process would take.
+    a global batch is spread over the devices of all, and the reports of all are equal. Each process can reach all
+    examples and takes its share of every batch from them, and where they are streamed reads no more than that; so the
+    order of an epoch is the one that one process would take.
 
     Args:
       autoencoder: whose loss is minimized.
       optimizer: an Optax gradient transformation.
       snapshot: from `start`, or of an earlier report. Its state is used up.
-      train_x: (N, ...) examples, held on every device of every process; as `Examples` where they are pairs of clean
-        and noisy, or have conditions.
+      train_x: (N, ...) examples, arrays, mapped .npy files or `StoredArray`s; as `Examples` where they are pairs of
+        clean and noisy, or have conditions.
       validation_x: (M, ...) examples, likewise.
       batch_size: of the global batch; a multiple of the number of devices.
       epochs: how many in all, those before the snapshot counted in.
@@ -94,65 +104,94 @@ def train(
       patience: evaluations in a row without improvement after which training ends; None never ends it.
       min_delta: what validation loss must fall by to count as an improvement.
       devices: all by default, those of every process where there are several.
-      steps_per_call: steps in one compiled call; by default as `choose_steps_per_call` says.
+      accumulation_steps: into how many parts each device divides its share of a batch, so that only one part has to
+        fit into memory; the result is the same.
+      streamed: whether examples stay on the host, and batches are gathered there while the devices work, instead of
+        lying on every device; by default, and at most so many steps in one compiled call, as `choose_plan` says.
+      steps_per_call: at most so many steps in one compiled call; by default as `choose_plan` says.
 
     Raises:
-      UserError: a batch size that does not fit the data or the devices, or examples that the likelihood cannot explain.
+      UserError: a batch size that does not fit the data or the devices, a loss that cannot be accumulated, or examples
+        that cannot be read or that the likelihood cannot explain.
       NonFiniteLossError: a term of the loss is NaN or infinite.
     """
     devices = choose_devices(None) if devices is None else list(devices)
-    here = places_here(devices)
-    first_leaf = jax.tree.leaves(train_x)[0]
-    check_batch_size(batch_size, len(first_leaf), len(devices))
-    if autoencoder.likelihood is not None:
-        for name, part in (("the training examples", train_x), ("the validation examples", validation_x)):
-            x = np.asarray(jax.tree.leaves(part)[0])
-            check_support(autoencoder.likelihood, x, name, advice="scale them, or take another likelihood")
-    steps_per_epoch = len(first_leaf) // batch_size
-    if steps_per_call is None:
-        steps_per_call = choose_steps_per_call(autoencoder, snapshot.state.params, train_x, devices[0])
-    train_steps = make_train_steps(autoencoder, optimizer, devices)
-    evaluate = make_evaluate(autoencoder, batch_size=batch_size, devices=devices)
+    training, validation = as_examples(train_x), as_examples(validation_x)
+    examples = len(training.x)
+    check_accumulation(autoencoder, accumulation_steps)
+    check_batch_size(batch_size, examples, len(devices), accumulation_steps)
+    plan = choose_plan(
+        autoencoder,
+        snapshot.state.params,
+        training,
+        validation,
+        batch_size=batch_size,
+        devices=devices,
+        streamed=streamed,
+        steps_per_call=steps_per_call,
+    )
+    division: dict[str, Any] = {"accumulation_steps": accumulation_steps, "unrolled": plan.unrolled}
     snapshot = snapshot._replace(state=replicate(snapshot.state, devices))
-    train_x, validation_x = replicate((train_x, validation_x), devices)
     order_key, evaluation_key = run_keys(snapshot.state)
-    step = int(snapshot.state.step)
+    step, steps_per_epoch = int(snapshot.state.step), examples // batch_size
+    calls = _calls(order_key, step, epochs, examples, batch_size, plan.steps_per_call, devices)
+    arguments: Generator[tuple[Any, ...], None, None]  # of every call to come, besides the state
+    if plan.streamed:
+        training, validation = on_host((training, validation))
+        train_steps: Any = make_train_on(autoencoder, optimizer, devices, **division)
+
+        def load(positions: np.ndarray) -> tuple[Examples]:
+            batches = gather(training, positions, autoencoder.likelihood, "the training examples")
+            return (divide(batches, devices),)
+
+        arguments = prefetch(load, calls)
+    else:
+        if autoencoder.likelihood is not None:
+            for part, name in ((training, "the training examples"), (validation, "the validation examples")):
+                check_support(autoencoder.likelihood, np.asarray(part.x), name, advice=ADVICE)
+        training, validation = replicate(in_memory((training, validation)), devices)
+        train_steps = make_train_steps(autoencoder, optimizer, devices, **division)
+        arguments = ((training, positions) for positions in calls)
+    evaluate = make_evaluate(
+        autoencoder,
+        batch_size=batch_size,
+        devices=devices,
+        streamed=plan.streamed,
+        batches_per_call=plan.batches_per_call,
+    )
 
     def is_finished(stopping: EarlyStopping) -> bool:
         return step >= epochs * steps_per_epoch or is_over(stopping, patience=patience)
 
-    order, order_epoch = np.empty(0, np.int32), -1
-    while not is_finished(snapshot.stopping):
+    def is_due() -> bool:
         epoch, offset = divmod(step, steps_per_epoch)
-        if epoch != order_epoch:
-            order, order_epoch = _epoch_order(order_key, epoch, len(first_leaf)), epoch
-        calls_left = -(-(steps_per_epoch - offset) // steps_per_call)
-        steps = -(-(steps_per_epoch - offset) // calls_left)
-        positions = order[offset * batch_size : (offset + steps) * batch_size]
-        positions = positions.reshape(steps, len(devices), -1).swapaxes(0, 1)[here]
-        state, metrics = train_steps(snapshot.state, train_x, positions)
-        metrics = jax.device_get(metrics)
-        _check_finite(metrics, first_step=step + 1)
-        step += steps
-        sums = {name: snapshot.sums.get(name, 0.0) + float(np.sum(v, dtype=np.float64)) for name, v in metrics.items()}
-        snapshot = snapshot._replace(state=state, sums=sums, steps_summed=snapshot.steps_summed + steps)
-        evaluation = None
-        epoch, offset = divmod(step, steps_per_epoch)
-        if offset == 0 and (epoch % evaluate_every == 0 or epoch == epochs):
-            validation = evaluate(state.params, evaluation_key, validation_x)
-            _check_finite({name: np.array([value]) for name, value in validation.items()}, first_step=step)
-            evaluation = {f"train/{name}": value / snapshot.steps_summed for name, value in sums.items()}
-            evaluation |= {f"validation/{name}": value for name, value in validation.items()}
-            snapshot = _after_evaluation(snapshot, validation["loss"], epoch, min_delta)
-        yield Report(
-            snapshot,
-            step,
-            step / steps_per_epoch,
-            steps * batch_size,
-            float(np.mean(metrics["loss"], dtype=np.float64)),
-            evaluation,
-            is_finished(snapshot.stopping),
-        )
+        return offset == 0 and (epoch % evaluate_every == 0 or epoch == epochs)
+
+    # where the run was stopped in the middle of an evaluation, that comes first
+    pending = is_due() and snapshot.steps_summed > 0
+    with contextlib.closing(arguments):
+        while pending or not is_finished(snapshot.stopping):
+            images, loss = 0, snapshot.sums["loss"] / snapshot.steps_summed if pending else 0.0
+            if not pending:
+                state, metrics = train_steps(snapshot.state, *next(arguments))
+                metrics = jax.device_get(metrics)
+                _check_finite(metrics, first_step=step + 1)
+                step, images = step + len(metrics["loss"]), len(metrics["loss"]) * batch_size
+                loss = float(np.mean(metrics["loss"], dtype=np.float64))
+                snapshot = _after_steps(snapshot, state, metrics)
+            pending, evaluation = False, None
+            if is_due():
+                for means in evaluate.parts(snapshot.state.params, evaluation_key, validation):
+                    if means is not None:
+                        _check_finite({name: np.array([value]) for name, value in means.items()}, first_step=step)
+                        evaluation = {f"train/{term}": v / snapshot.steps_summed for term, v in snapshot.sums.items()}
+                        evaluation |= {f"validation/{term}": value for term, value in means.items()}
+                        snapshot = _after_evaluation(snapshot, means["loss"], step // steps_per_epoch, min_delta)
+                    else:
+                        yield Report(snapshot, step, step / steps_per_epoch, images, loss, None, False, True)
+                        images = 0
+            finished = is_finished(snapshot.stopping)
+            yield Report(snapshot, step, step / steps_per_epoch, images, loss, evaluation, finished)
 
 
 def check_parameters(state: TrainState) -> None:
@@ -164,9 +203,41 @@ def check_parameters(state: TrainState) -> None:
         )
 
 
+def _calls(
+    order_key: Array,
+    step: int,
+    epochs: int,
+    examples: int,
+    batch_size: int,
+    steps_per_call: int,
+    devices: Sequence[jax.Device],
+) -> Iterator[np.ndarray]:
+    """The positions (devices, S, share) of the examples of every call from a step on, of this process's devices."""
+    here, steps_per_epoch = places_here(devices), examples // batch_size
+    for epoch in range(step // steps_per_epoch, epochs):
+        order = _epoch_order(order_key, epoch, examples)
+        offset = step - epoch * steps_per_epoch
+        while offset < steps_per_epoch:
+            calls_left = -(-(steps_per_epoch - offset) // steps_per_call)
+            steps = -(-(steps_per_epoch - offset) // calls_left)
+            positions = order[offset * batch_size : (offset + steps) * batch_size]
+            yield positions.reshape(steps, len(devices), -1).swapaxes(0, 1)[here]
+            offset += steps
+        step = (epoch + 1) * steps_per_epoch
+
+
 def _epoch_order(order_key: Array, epoch: int, examples: int) -> np.ndarray:
     key = jax.random.fold_in(order_key, epoch)
-    return np.asarray(jax.random.permutation(key, examples), np.int32)
+    if examples <= _MANY:
+        return np.asarray(jax.random.permutation(key, examples), np.int32)
+    order = np.arange(examples, dtype=np.min_scalar_type(-examples))
+    np.random.default_rng(np.asarray(jax.random.key_data(key))).shuffle(order)
+    return order
+
+
+def _after_steps(snapshot: Snapshot, state: TrainState, metrics: dict[str, np.ndarray]) -> Snapshot:
+    sums = {name: snapshot.sums.get(name, 0.0) + float(np.sum(v, dtype=np.float64)) for name, v in metrics.items()}
+    return snapshot._replace(state=state, sums=sums, steps_summed=snapshot.steps_summed + len(metrics["loss"]))
 
 
 def _after_evaluation(snapshot: Snapshot, loss: float, epoch: int, min_delta: float) -> Snapshot:

@@ -1,19 +1,22 @@
 """One optimization step on one device's share of a batch, and many of them compiled under `pmap`."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import jax
 import numpy as np
 import optax
 from jax import lax
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, PyTree
 
 from aejax.autoencoders import Autoencoder, Examples, as_batch
 from aejax.autoencoders.record import Metrics
+from aejax.training.accumulation import gradient_and_metrics
 from aejax.training.devices import AXIS
 from aejax.training.state import TrainState
 
 TrainSteps = Callable[[TrainState, Examples | Array | np.ndarray, np.ndarray], tuple[TrainState, Metrics]]
+TrainOn = Callable[[TrainState, Examples | Array | np.ndarray], tuple[TrainState, Metrics]]
 
 
 def train_step(
@@ -21,6 +24,9 @@ def train_step(
     optimizer: optax.GradientTransformation,
     state: TrainState,
     examples: Examples | Array,
+    *,
+    accumulation_steps: int = 1,
+    unrolled: bool = False,
 ) -> tuple[TrainState, Metrics]:
     """One step on this device's share of the global batch; call it under a map over the axis `AXIS`.
 
@@ -32,6 +38,9 @@ def train_step(
       optimizer: an Optax gradient transformation.
       state: equal on every device.
       examples: this device's share; the global batch is the shares of all devices in order.
+      accumulation_steps: into how many parts the share is divided, so that only one of them has to fit into memory;
+        the result is that of the whole share, but for rounding.
+      unrolled: the parts lie in straight-line code, not in a loop.
 
     Returns:
       The next state and the loss terms, both equal on every device.
@@ -40,7 +49,9 @@ def train_step(
     first = lax.axis_index(AXIS) * len(batch.x)
     batch = batch._replace(indices=first + batch.indices, step=state.step)
     noise_key = jax.random.fold_in(state.key, state.step)
-    gradient, metrics = jax.grad(autoencoder.loss, has_aux=True)(state.params, noise_key, batch)
+    gradient, metrics = gradient_and_metrics(
+        autoencoder, state.params, noise_key, batch, microbatches=accumulation_steps, unrolled=unrolled
+    )
     gradient, metrics = lax.pmean((gradient, metrics), AXIS)
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -51,23 +62,55 @@ def make_train_steps(
     autoencoder: Autoencoder,
     optimizer: optax.GradientTransformation,
     devices: Sequence[jax.Device],
+    *,
+    accumulation_steps: int = 1,
+    unrolled: bool = False,
 ) -> TrainSteps:
     """Compile S steps in one call: `(state, data, positions) -> (state, metrics)`.
 
     The function takes a state and the whole data set on every device, and positions (devices, S, share) of the
     examples of each step's batch, where there are several processes of this one's devices only; it returns each metric
-    as (S,), of the global batch. The state given is used up: its buffers become those of the state returned.
+    as (S,), of the global batch. The state given is used up: its buffers become those of the state returned. The
+    keywords are those of `train_step`.
     """
+    one_step = partial(train_step, autoencoder, optimizer, accumulation_steps=accumulation_steps, unrolled=unrolled)
 
     def steps(
         state: TrainState, data: Examples | Array, positions: Int[Array, "S share"]
     ) -> tuple[TrainState, Metrics]:
         def step(state: TrainState, position: Int[Array, "share"]) -> tuple[TrainState, Metrics]:
-            return train_step(autoencoder, optimizer, state, jax.tree.map(lambda part: part[position], data))
+            return one_step(state, jax.tree.map(lambda part: part[position], data))
 
-        if len(positions) == 1:  # no loop at all: XLA on CPU keeps even a loop of one step
-            state, metrics = step(state, positions[0])
-            return state, jax.tree.map(lambda value: value[None], metrics)
-        return lax.scan(step, state, positions)
+        return _one_after_the_other(step, state, positions)
 
     return jax.pmap(steps, AXIS, in_axes=(None, None, 0), out_axes=(None, None), devices=devices, donate_argnums=0)
+
+
+def make_train_on(
+    autoencoder: Autoencoder,
+    optimizer: optax.GradientTransformation,
+    devices: Sequence[jax.Device],
+    *,
+    accumulation_steps: int = 1,
+    unrolled: bool = False,
+) -> TrainOn:
+    """Compile S steps on batches that are given: `(state, batches) -> (state, metrics)`, for data that do not fit.
+
+    As `make_train_steps`, but for the examples: their arrays are (devices, S, share, ...).
+    """
+    one_step = partial(train_step, autoencoder, optimizer, accumulation_steps=accumulation_steps, unrolled=unrolled)
+
+    def steps(state: TrainState, batches: Examples | Array) -> tuple[TrainState, Metrics]:
+        return _one_after_the_other(one_step, state, batches)
+
+    return jax.pmap(steps, AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices, donate_argnums=0)
+
+
+def _one_after_the_other(
+    step: Callable[[TrainState, PyTree], tuple[TrainState, Metrics]], state: TrainState, inputs: PyTree
+) -> tuple[TrainState, Metrics]:
+    """A scan; of one step no loop at all, since XLA on CPU keeps even that."""
+    if len(jax.tree.leaves(inputs)[0]) == 1:
+        state, metrics = step(state, jax.tree.map(lambda part: part[0], inputs))
+        return state, jax.tree.map(lambda value: value[None], metrics)
+    return lax.scan(step, state, inputs)

@@ -58,7 +58,8 @@ def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str]) -> 
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert [record["epoch"] for record in records[:-1]] == list(range(1, EPOCHS + 1))
     terms = {"loss", "reconstruction", "kl", "elbo"}
-    assert set(records[0]) == {"step", "epoch"} | {f"{s}/{t}" for s in ("train", "validation") for t in terms}
+    watched = {"step", "epoch", "validation/code/frobenius_norm"}
+    assert set(records[0]) == watched | {f"{s}/{t}" for s in ("train", "validation") for t in terms}
     of_code = {"units", "active_units", "nonzero_fraction", "frobenius_norm", "mutual_information"}
     of_code |= {f"kl/{unit}" for unit in (1, 2, 3)}
     expected = {f"test/{term}" for term in terms} | {f"test/code/{name}" for name in of_code}
@@ -139,7 +140,7 @@ def test_a_reader_that_goes_does_not_end_the_run(tmp_path: Path) -> None:
 def test_a_disk_that_is_full_is_one_line_and_the_run_goes_on_from_what_it_has(tmp_path: Path) -> None:
     """No file may grow beyond 64 KiB, which is less than the figures want."""
     command = shlex.join([sys.executable, str(SCRIPT), *SMALL, "--run-dir", "run"])
-    limited = f"ulimit -f 64; unset JAX_COMPILATION_CACHE_DIR; exec {command}"
+    limited = f"ulimit -f 64; unset JAX_COMPILATION_CACHE_DIR; XDG_CACHE_HOME=cache exec {command}"
     full = subprocess.run(
         ["bash", "-c", limited], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
@@ -162,6 +163,26 @@ def test_data_that_have_changed_are_refused_and_a_path_may_be_relative(tmp_path:
     changed = run("--resume", "run", cwd=tmp_path)
     assert changed.returncode == 2
     assert "mine.npy: is not what run was begun with" in changed.stderr
+
+
+@pytest.mark.slow
+def test_examples_that_stay_in_their_file_train_as_those_in_memory(tmp_path: Path) -> None:
+    """Records to 1e-6, with a corruption that wants to know the extremes; a trace and a cache of executables beside."""
+    x = np.random.default_rng(0).integers(0, 256, (120, 6, 5), np.uint8)
+    np.save(tmp_path / "mine.npy", x)
+    arguments = ("--dataset", "mine.npy", "--batch-size", "8", "--epochs", "4", "--hidden", "8", "--code-size", "2")
+    arguments += ("--corruption", "salt_and_pepper", "--accumulation-steps", "2", "--rematerialize", "--deterministic")
+    records = []
+    for stream in ("always", "never"):
+        result = run(*arguments, "--stream", stream, "--run-dir", stream, "--profile", f"trace-{stream}", cwd=tmp_path)
+        assert result.returncode == 0, result.stderr
+        assert re.search(rf"a trace of \d+ steps is in trace-{stream}", result.stdout)
+        assert list((tmp_path / f"trace-{stream}").rglob("perfetto_trace.json.gz"))
+        records.append([json.loads(line) for line in (tmp_path / stream / "metrics.jsonl").read_text().splitlines()])
+    for one, other in zip(*records, strict=True):
+        assert one == pytest.approx(other, rel=1e-5, abs=1e-6)
+    resumed = run("--resume", "never", "--stream", "always", cwd=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
 
 
 @pytest.mark.slow
@@ -208,6 +229,8 @@ def refused(complaint_of: Callable[..., str]) -> Callable[..., str]:
         (["--resume", "missing"], "missing: is no run folder"),
         (["--resume", "."], ".: is no run folder"),
         (["--resume", "a", "--run-dir", "b"], "--run-dir and --resume"),
+        (["--accumulation-steps", "2", "--free-bits", "0.1"], "free_bits takes a mean over the whole batch"),
+        (["--accumulation-steps", "3", "--devices", "1"], "1 devices times 3 accumulation steps: 63 or 66, got 64"),
     ],
 )
 def test_mistakes_on_the_command_line(refused, arguments: list[str], culprit: str) -> None:

@@ -54,7 +54,7 @@ FAMILIES = {
 }
 
 
-def learn(autoencoder: Autoencoder, number: int | None) -> dict[str, np.ndarray]:
+def learn(autoencoder: Autoencoder, number: int | None, streamed: bool | None) -> dict[str, np.ndarray]:
     """Parameters after the last step, and the means of the last evaluation."""
     x = np.random.default_rng(0).uniform(size=(EXAMPLES, *SHAPE)).astype(np.float32)
     conditions = (np.arange(EXAMPLES, dtype=np.int32) % 3,) if "conditional" in autoencoder.parts else ()
@@ -62,6 +62,7 @@ def learn(autoencoder: Autoencoder, number: int | None) -> dict[str, np.ndarray]
     optimizer = optax.adam(1e-3)
     snapshot = start(autoencoder, optimizer, jax.random.key(0), x[0], *(c[0] for c in conditions))
     options = {"batch_size": BATCH, "epochs": EPOCHS, "evaluate_every": 5, "devices": choose_devices(number)}
+    options["streamed"] = streamed
     for report in train(
         autoencoder, optimizer, snapshot, examples, jax.tree.map(lambda a: a[:37], examples), **options
     ):
@@ -77,6 +78,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--families", nargs="+", default=list(FAMILIES))
     parser.add_argument("--devices", type=int)
+    parser.add_argument("--streamed", action="store_true", default=None)
     parser.add_argument("--group", nargs=3, metavar=("COORDINATOR", "PROCESSES", "PROCESS"))
     options = parser.parse_args()
     group = contextlib.nullcontext()
@@ -85,7 +87,7 @@ def main() -> None:
         group = together(coordinator, int(processes), int(process))
     with group:
         for name in options.families:
-            learned = learn(FAMILIES[name](), options.devices)
+            learned = learn(FAMILIES[name](), options.devices, options.streamed)
             np.savez(options.output / f"{name}-{jax.process_index()}.npz", **learned)
 
 

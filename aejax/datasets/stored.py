@@ -1,0 +1,158 @@
+"""Examples that stay in their file: rows of a large .npy file, read when they are asked for and not before."""
+
+import copy
+import functools
+import os
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aejax.errors import UserError
+
+LARGE = 2**30  # bytes of float32 from which on a .npy file is not read into memory
+_BLOCK = 2**24  # bytes of float32 that a pass over the file holds at a time
+
+
+def as_float32(x: np.ndarray) -> np.ndarray:
+    """Numbers as examples hold them: float32, bytes divided by 255.
+
+    >>> as_float32(np.array([0, 51, 255], np.uint8)).tolist()
+    [0.0, 0.20000000298023224, 1.0]
+    """
+    with np.errstate(over="ignore"):
+        converted = x.astype(np.float32)
+    return converted / np.float32(255) if x.dtype == np.uint8 else converted
+
+
+def count_broken(x: np.ndarray) -> int:
+    """How many examples (N, ...) hold NaN or infinity."""
+    return len(x) - int(np.isfinite(x).reshape(len(x), -1).all(axis=1).sum())
+
+
+class StoredArray:
+    """Examples (N, ...) in a .npy file, float32 as `as_float32` has them.
+
+    Indexing reads from the file and returns an array: by a number one example, by a slice or an array of numbers many.
+    What is read is checked to be finite. Reading through the file and not through a mapping of it keeps the pages that
+    were read out of this process's memory, and makes of a file that is cut short an error instead of a crash.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, file: np.memmap) -> None:
+        """The examples that `np.load(path, mmap_mode="r")` has found.
+
+        Raises:
+          UserError: examples that do not lie one after the other, or a file that cannot be opened.
+        """
+        assert file.filename is not None
+        self.path = Path(file.filename)
+        if not file.flags.c_contiguous:
+            raise UserError(
+                f"{self.path}: is read example by example, and in Fortran order none lies in one place; save "
+                "numpy.ascontiguousarray of it, or take --stream never where memory suffices"
+            )
+        self.stored_dtype = file.dtype
+        self._file = file  # for its header alone: where the numbers are, and of what kind
+        self._rows: np.ndarray | None = None  # of the file; None for all
+        self._stride = file[0].nbytes if len(file) else 0
+        self._descriptor = os.open(self.path, os.O_RDONLY)
+        weakref.finalize(file, os.close, self._descriptor)  # when no part of it is left
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self._file) if self._rows is None else len(self._rows)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, ...)."""
+        return (len(self), *self._file.shape[1:])
+
+    @property
+    def ndim(self) -> int:
+        """Of N examples, so one more than an example has."""
+        return self._file.ndim
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are."""
+        return len(self) * (self._file.size // max(len(self._file), 1))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the examples as float32, were they in memory."""
+        return self.dtype.itemsize * self.size
+
+    def select(self, index: np.ndarray) -> "StoredArray":
+        """The examples at these positions, in this order; nothing is read."""
+        part = copy.copy(self)
+        part.__dict__.pop("_extremes", None)
+        part._rows = self._places(index)
+        return part
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """Read one example, or many.
+
+        Raises:
+          UserError: examples that hold NaN or infinity, or a file that is shorter than it was.
+        """
+        if isinstance(index, slice):
+            index = np.arange(*index.indices(len(self)))
+        positions = np.asarray(index)
+        x = as_float32(self._read(self._places(positions.reshape(-1))))
+        if self.stored_dtype.kind == "f" and (broken := count_broken(x)):
+            raise UserError(
+                f"{self.path}: {broken} of {len(x)} examples that were read hold NaN, infinity or values beyond float32"
+            )
+        return x.reshape(*positions.shape, *self.shape[1:])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """All of it, in memory: a copy in any case."""
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All examples in order, some at a time."""
+        examples = max(1, _BLOCK * len(self) // max(self.nbytes, 1))
+        for start in range(0, len(self), examples):
+            yield self[start : start + examples]
+
+    def min(self) -> np.float32:
+        """The least number; the first time by a pass over the file."""
+        return self._extremes[0]
+
+    def max(self) -> np.float32:
+        """The greatest number; the first time by a pass over the file."""
+        return self._extremes[1]
+
+    @functools.cached_property
+    def _extremes(self) -> tuple[np.float32, np.float32]:
+        lows, highs = zip(*((block.min(), block.max()) for block in self.blocks()), strict=True)
+        return np.float32(min(lows)), np.float32(max(highs))
+
+    def _places(self, index: np.ndarray) -> np.ndarray:
+        """The rows of the file that examples are."""
+        if index.size and not -len(self) <= index.min() <= index.max() < len(self):
+            raise IndexError(f"{self.path}: there are {len(self)} examples, and one of {index} is none of them")
+        if index.size and index.min() < 0:
+            index = np.where(index < 0, index.astype(np.int64) + len(self), index)
+        return index if self._rows is None else self._rows[index]
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        """Rows of the file as they are stored; those that follow each other in one piece."""
+        content = np.empty((len(rows), *self.shape[1:]), self.stored_dtype)
+        view = content.reshape(-1).view(np.uint8).data
+        ends = np.flatnonzero(np.diff(rows) != 1) + 1
+        runs = zip([0, *ends.tolist()], [*ends.tolist(), len(rows)], strict=True) if len(rows) else ()
+        for start, stop in runs:
+            place = self._file.offset + int(rows[start]) * self._stride
+            self._read_into(view[start * self._stride : stop * self._stride], place)
+        return content
+
+    def _read_into(self, view: memoryview, place: int) -> None:
+        while view:
+            if not (count := os.preadv(self._descriptor, [view], place)):
+                raise UserError(f"{self.path}: is shorter than it was when it was opened")
+            view, place = view[count:], place + count

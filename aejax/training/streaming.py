@@ -1,0 +1,72 @@
+"""Examples that stay on the host: batches of them are gathered in the background while the devices work."""
+
+import itertools
+import mmap
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar, cast
+
+import jax
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from aejax.autoencoders import Examples
+from aejax.datasets.stored import StoredArray
+from aejax.likelihoods import Likelihood, check_support
+
+Item = TypeVar("Item")
+Loaded = TypeVar("Loaded")
+
+ADVICE = "scale them, or take another likelihood"
+
+
+def as_examples(x: Examples | Array | np.ndarray) -> Examples:
+    """Examples that are seen as they are, unless it is said otherwise; arrays of either kind."""
+    return x if isinstance(x, Examples) else Examples(cast(Array, x))
+
+
+def on_host(tree: PyTree) -> PyTree:
+    """Arrays and files as they are gathered from: a mapped file is read, so that none of it stays in memory."""
+
+    def leaf_on_host(leaf: PyTree) -> PyTree:
+        is_whole_file = isinstance(leaf, np.memmap) and isinstance(leaf.base, mmap.mmap) and leaf.flags.c_contiguous
+        if is_whole_file and leaf.dtype == StoredArray.dtype:
+            return StoredArray(leaf)
+        return leaf if isinstance(leaf, StoredArray) else np.asarray(leaf)
+
+    return jax.tree.map(leaf_on_host, tree)
+
+
+def in_memory(tree: PyTree) -> PyTree:
+    """Arrays as they are, and what lies in a file read from it."""
+    return jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else np.asarray(leaf), tree)
+
+
+def gather(examples: Examples, positions: np.ndarray, likelihood: Likelihood | None, name: str) -> Examples:
+    """The examples at positions of any shape, as arrays (*positions.shape, ...).
+
+    Raises:
+      UserError: an example that the likelihood cannot explain, or that cannot be read.
+    """
+    flat = positions.reshape(-1)
+    gathered = jax.tree.map(lambda leaf: leaf[flat].reshape(*positions.shape, *leaf.shape[1:]), examples)
+    if likelihood is not None:
+        check_support(likelihood, gathered.x, name, advice=ADVICE)
+    return gathered
+
+
+def prefetch(load: Callable[[Item], Loaded], items: Iterable[Item]) -> Generator[Loaded, None, None]:
+    """What `load` makes of each item, in order; while one is being used, the next is loaded in another thread.
+
+    An error of `load` is raised where its result would have come. Ending the iteration waits for the load under way.
+
+    >>> list(prefetch(lambda number: number**2, range(4)))
+    [0, 1, 4, 9]
+    """
+    items = iter(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
+        ahead: deque[Future[Loaded]] = deque(pool.submit(load, item) for item in itertools.islice(items, 1))
+        while ahead:
+            ahead.extend(pool.submit(load, item) for item in itertools.islice(items, 1))
+            yield ahead.popleft().result()
