@@ -1,11 +1,13 @@
 """What an encoder or a decoder must offer, and the adapter that lets a Flax NNX module offer it."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import flax.linen as nn
-from flax import nnx
 from jaxtyping import Array, PyTree
+
+if TYPE_CHECKING:  # takes a third of a second to import, and only `from_nnx` needs it
+    from flax import nnx
 
 
 class SupportsInitApply(Protocol):
@@ -55,7 +57,7 @@ def followed_by(network: SupportsInitApply, function: Callable[[Array], Array]) 
     return Network(init, lambda params, *inputs: function(network.apply(params, *inputs)))
 
 
-def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Network:
+def from_nnx(build: "Callable[[nnx.Rngs], nnx.Module]") -> Network:
     """A Flax NNX module as a `Network`, by `nnx.split` and `nnx.merge`.
 
     Args:
@@ -65,11 +67,14 @@ def from_nnx(build: Callable[[nnx.Rngs], nnx.Module]) -> Network:
       ValueError: the module holds state besides its parameters (batch statistics, random streams).
 
     >>> import jax, jax.numpy as jnp
+    >>> from flax import nnx
     >>> network = from_nnx(lambda rngs: nnx.Linear(4, 2, rngs=rngs))
     >>> params = network.init(jax.random.key(0), jnp.ones(4))
     >>> network.apply(params, jnp.ones(4)).shape
     (2,)
     """
+    from flax import nnx
+
     module = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
     definition, _, rest = nnx.split(module, nnx.Param, ...)  # type: ignore[misc]
     if others := sorted({type(variable).__name__ for _, variable in nnx.to_flat_state(rest)}):

@@ -1,6 +1,7 @@
 """The digits that come with the package: known counts, known range."""
 
 import numpy as np
+from sklearn import datasets
 
 from aejax.datasets.digits import load_digits
 
@@ -25,3 +26,9 @@ def test_labels_belong_to_the_images():
     means = np.stack([x[labels == digit].mean(axis=0) for digit in range(10)])
     nearest = np.square(x[:, None] - means[None]).sum(axis=(2, 3, 4)).argmin(axis=1)
     assert np.mean(nearest == labels) > 0.85
+
+
+def test_they_are_what_scikit_learn_loads():
+    digits, (x, labels) = datasets.load_digits(), load_digits()
+    np.testing.assert_array_equal(x[..., 0], digits.images.astype(np.float32) / 16)
+    np.testing.assert_array_equal(labels, digits.target)
