@@ -7,15 +7,14 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event, SessionLog
-from tensorboardX.summary import scalar
+from typing import TYPE_CHECKING, Any
 
 from aejax.configuration import Experiment, differences, from_json, to_json
 from aejax.errors import UserError
 from aejax.training.checkpoints import Checkpoints
+
+if TYPE_CHECKING:  # imported where it is used: it takes seconds to import where PyTorch is installed
+    from tensorboardX.event_file_writer import EventsWriter
 
 _CONFIG, _DATA, _METRICS = "config.json", "data.sha256", "metrics.jsonl"
 Record = dict[str, Any]  # step, epoch, and means named train/..., validation/... and test/...
@@ -31,7 +30,7 @@ class RunFolder:
         self.checkpoints = Checkpoints(path / "checkpoints")
         self.figures = path / "figures"
         self._metrics = path / _METRICS
-        self._events: EventsWriter | None = None
+        self._events: "EventsWriter | None" = None
 
     @classmethod
     def create(cls, path: Path, experiment: Experiment, data_fingerprint: str) -> "RunFolder":
@@ -76,6 +75,8 @@ class RunFolder:
 
     def rewind(self, step: int) -> None:
         """Forget the records after a step, and those of the test examples: they will be written again."""
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
         kept = [
             record
             for record in self.records()
@@ -91,6 +92,9 @@ class RunFolder:
 
     def write(self, record: Record) -> None:
         """Append one record to metrics.jsonl and to the TensorBoard events, after the checkpoint before it is whole."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
+
         self.checkpoints.wait()
         with _in_one_line(self.path):
             with self._metrics.open("a") as file:
@@ -109,7 +113,9 @@ class RunFolder:
             with _in_one_line(self.path):
                 events.close()
 
-    def _open_events(self) -> EventsWriter:
+    def _open_events(self) -> "EventsWriter":
+        from tensorboardX.event_file_writer import EventsWriter
+
         if self._events is not None:
             self._events.close()
         (self.path / "events").mkdir(exist_ok=True)
