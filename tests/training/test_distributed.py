@@ -37,9 +37,12 @@ def launch(folder: Path, *command: str | Path, processes: int, devices: int) -> 
     return group
 
 
-def learn(folder: Path, processes: int, devices: int, families: list[str]) -> list[dict[str, dict[str, np.ndarray]]]:
+def learn(
+    folder: Path, processes: int, devices: int, families: list[str], *options: str
+) -> list[dict[str, dict[str, np.ndarray]]]:
     """What each process has learned, by family."""
-    group = launch(folder, PROGRAM, folder, "--families", *families, processes=processes, devices=devices)
+    command = (PROGRAM, folder, *options, "--families", *families)
+    group = launch(folder, *command, processes=processes, devices=devices)
     for process in group:
         _, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors
@@ -76,6 +79,15 @@ def test_no_family_depends_on_the_topology(tmp_path: Path, processes: int, devic
     for learned in group:
         assert_close(learned, expected)
         np.testing.assert_equal(learned, group[0])
+
+
+@pytest.mark.slow
+def test_two_processes_that_stream_learn_what_resident_examples_teach(tmp_path: Path) -> None:
+    """Each gathers its own share of every batch."""
+    families = ["denoising", "conditional"]
+    (expected,) = learn(tmp_path / "one", 1, 1, families)
+    for learned in learn(tmp_path / "two", 2, 2, families, "--streamed"):
+        assert_close(learned, expected)
 
 
 WAITING = """
