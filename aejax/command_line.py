@@ -12,6 +12,7 @@ from typing import TextIO, TypeVar
 
 import tyro
 
+from aejax.environment import avoid_slow_fusions
 from aejax.errors import UserError
 
 Options = TypeVar("Options")
@@ -50,6 +51,7 @@ def run(main: Callable[[], None]) -> None:
 
     So does an error of the system that no program can help: a full disk, a folder that must not be written.
     """
+    avoid_slow_fusions()  # before a script imports JAX
     sys.stdout = _Outliving(sys.stdout)
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # what Orbax cannot do is told in one line of ours
     try:

@@ -8,7 +8,20 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
+_WITH_SLOW_FUSIONS = ("0.10.0", "0.10.1", "0.10.2")  # of jaxlib: others may not know the flag, and would end at once
+_FUSIONS_FLAG = "--xla_cpu_experimental_ynn_fusion_type"
 _NO_WARNING = "Error (reading|writing) persistent compilation cache entry"
+
+
+def avoid_slow_fusions() -> None:
+    """Keep XLA on CPU from fusing matrix products with what surrounds them, where that is known to be slower.
+
+    A step of the 784-400-20 variational autoencoder took 8.4 ms with these fusions and 3.9 ms without, on two cores
+    with jaxlib 0.10.2, convolutional and contractive ones 10 % less. Nothing is done where XLA_FLAGS names the flag.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if _FUSIONS_FLAG not in flags and version("jaxlib") in _WITH_SLOW_FUSIONS:
+        os.environ["XLA_FLAGS"] = f"{flags} {_FUSIONS_FLAG}=".strip()
 
 
 def make_deterministic() -> None:

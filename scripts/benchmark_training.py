@@ -194,7 +194,7 @@ def train_ours(name: str, framework: str) -> tuple[list[float], float | None]:
     clock = time.perf_counter()
     epochs = 1 + workload.epochs
     for report in train(
-        autoencoder, optimizer, snapshot, x, x[: len(x) // 10], batch_size=workload.batch_size, epochs=epochs
+        autoencoder, optimizer, snapshot, x, x[: max(1, len(x) // 10)], batch_size=workload.batch_size, epochs=epochs
     ):
         if report.evaluation is not None:
             now = time.perf_counter()

@@ -21,13 +21,10 @@ from aejax.presets import DEFAULT, PRESETS
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import jax
     import optax
-    from jaxtyping import PyTree
-    from matplotlib.figure import Figure
     from rich.console import Console
 
     from aejax.autoencoders import Autoencoder
     from aejax.datasets.dataset import Splits
-    from aejax.evaluation import CodeStatistics
     from aejax.run_folder import RunFolder
     from aejax.training import Snapshot
 
@@ -302,6 +299,7 @@ def _conclude(
     from aejax.evaluation import code_statistics
     from aejax.experiment import as_examples, bounds_of_code, conditions_of
     from aejax.progress import describe_code, summary_table
+    from aejax.run_figures import draw_figures
     from aejax.training import make_evaluate, run_keys
     from aejax.training.devices import replicate
     from aejax.training.plan import choose_plan
@@ -334,59 +332,11 @@ def _conclude(
     steps_per_epoch = len(splits.train.x) // experiment.training.batch_size
     terms = means["test"] | {f"code/{name}": value for name, value in code.as_dict().items()}
     run.write({"step": step, "epoch": epoch, **{f"test/{term}": value for term, value in terms.items()}})
-    for name, figure in _draw(run, autoencoder, params, figures_key, splits, code).items():
+    drawn = draw_figures(experiment, autoencoder, params, figures_key, splits, code, run.records())
+    for name, figure in drawn.items():
         figure.savefig(run.figures / f"{name}.png", dpi=150)
     console.print(summary_table(f"best epoch {epoch} of {step // steps_per_epoch}; means per example", means))
     console.print(describe_code(code))
-
-
-def _draw(
-    run: "RunFolder",
-    autoencoder: "Autoencoder",
-    params: "PyTree",
-    key: "jax.Array",
-    splits: "Splits",
-    code: "CodeStatistics",
-) -> "dict[str, Figure]":
-    """The figures of a run, by name."""
-    import jax
-    import jax.numpy as jnp
-    import numpy as np
-
-    from aejax import plots
-    from aejax.evaluation import encode_all, reconstruct_all
-    from aejax.experiment import build_corruption, conditions_of
-
-    corruption_key, sample_key = jax.random.split(key)
-    test = splits.test
-    conditions = conditions_of(run.experiment.model, test)
-    shown = test.x[:10]
-    rows = {"original": shown}
-    if (corrupt := build_corruption(run.experiment.regularization, splits.train)) is not None:
-        keys = jax.random.split(corruption_key, len(shown))
-        rows["corrupted"] = jax.device_get(jax.vmap(corrupt)(keys, jnp.asarray(shown)))
-    conditions_shown = [condition[:10] for condition in conditions]
-    rows["reconstruction"] = reconstruct_all(autoencoder, params, list(rows.values())[-1], *conditions_shown)
-    codes = encode_all(autoencoder, params, test.x, *conditions)
-    units = "nats per example" if autoencoder.likelihood else "per example, summed over features"
-    figures = {
-        "training_curves": plots.training_curves(run.records(), units=units),
-        "reconstructions": plots.reconstructions(rows),
-        "latent_space": plots.latent_space(codes, test.labels),
-    }
-    if code.kl_per_unit is not None:
-        figures["code_units"] = plots.kl_per_unit(code.kl_per_unit)
-    if autoencoder.prior is not None:
-        prior = autoencoder.prior(params)
-        columns, title = 8, "decoded samples from the prior"
-        if conditions:
-            columns, title = min(10, int(conditions[0].max()) + 1), f"{title}, a class per column"
-        told = [np.arange(8 * columns) % columns for _ in conditions]
-        decode = jax.vmap(lambda key, *c: autoencoder.decode(params, prior.sample(key, codes.shape[1:]), *c))
-        drawn = jax.device_get(decode(jax.random.split(sample_key, 8 * columns), *told))
-        limits = (float(test.x.min()), float(test.x.max()))
-        figures["samples"] = plots.samples(drawn, limits=limits, title=title, columns=columns)
-    return figures
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from aejax.environment import make_deterministic, use_compilation_cache
+import aejax.environment
+from aejax.environment import avoid_slow_fusions, make_deterministic, use_compilation_cache
 
 
 @pytest.fixture
@@ -27,6 +28,18 @@ def test_deterministic_adds_to_the_flags_that_are_there(monkeypatch: pytest.Monk
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=there")
     make_deterministic()
     assert os.environ["XLA_FLAGS"] == "--xla_dump_to=there --xla_gpu_deterministic_ops=true"
+
+
+def test_slow_fusions_are_avoided_once_and_where_the_version_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=there")
+    monkeypatch.setattr(aejax.environment, "version", lambda name: "0.10.2")
+    for _ in range(2):
+        avoid_slow_fusions()
+        assert os.environ["XLA_FLAGS"] == "--xla_dump_to=there --xla_cpu_experimental_ynn_fusion_type="
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setattr(aejax.environment, "version", lambda name: "99.0")
+    avoid_slow_fusions()
+    assert os.environ["XLA_FLAGS"] == ""
 
 
 @pytest.mark.parametrize("home", ["XDG_CACHE_HOME", "HOME"])

@@ -21,7 +21,7 @@ ROOMS = (  # from the ground up; those of one line do not import each other
     ("datasets",),
     ("training", "evaluation"),
     ("experiment", "run_folder", "progress", "plots", "report", "export"),
-    ("study", "trained"),
+    ("study", "trained", "run_figures"),
     ("one_class", "sklearn"),
 )
 

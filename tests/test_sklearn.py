@@ -70,6 +70,7 @@ def test_a_code_depends_on_its_example_alone():
     assert fitted.transform(np.concatenate([X] * 3)).shape == (450, 2)
 
 
+@pytest.mark.slow
 def test_it_drops_into_a_pipeline_and_a_grid_search():
     pipeline = make_pipeline(StandardScaler(), clone(SMALL))
     search = GridSearchCV(pipeline, {"autoencodertransformer__n_components": [1, 3]}, cv=2)

@@ -120,6 +120,10 @@ def train(
     examples = len(training.x)
     check_accumulation(autoencoder, accumulation_steps)
     check_batch_size(batch_size, examples, len(devices), accumulation_steps)
+    if not len(jax.tree.leaves(validation_x)[0]):
+        raise UserError(
+            "there are no validation examples, and the best parameters are chosen by them; give at least one"
+        )
     plan = choose_plan(
         autoencoder,
         snapshot.state.params,

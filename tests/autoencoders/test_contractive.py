@@ -169,6 +169,7 @@ def test_gradient_of_the_higher_order_penalty_reaches_the_encoder(linear):
     np.testing.assert_allclose(difference["decoder"], 0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_penalty_by_projections_has_the_exact_one_as_its_mean():
     plain = undercomplete(MLP((3,), (6,), jnp.tanh), MLP((5,)))
     params = plain.init(KEY, jnp.ones(5))

@@ -56,6 +56,7 @@ def test_one_sample_is_log_joint_less_log_posterior_by_hand(linear):
     assert metrics["loss"] == loss == -metrics["elbo"]
 
 
+@pytest.mark.slow
 def test_bound_rises_with_the_samples_to_the_exact_log_likelihood():
     """Each step up is more than 5 standard errors; with 300 samples the mean is within 0.02 nats, and not above."""
     repeats = 2000

@@ -94,6 +94,7 @@ def test_the_own_posterior_weighs_one_over_n(float64):
     np.testing.assert_allclose(got, np.mean(joint - marginals), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_derivatives_equal_finite_differences(float64):
     rng = np.random.default_rng(0)
     codes, mean, log_variance = (jnp.array(rng.normal(size=(4, 2))) for _ in range(3))

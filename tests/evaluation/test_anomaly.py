@@ -111,6 +111,7 @@ def delong(normal, anomalous) -> float:
     return np.sqrt(np.var(order.mean(1), ddof=1) / len(anomalous) + np.var(order.mean(0), ddof=1) / len(normal))
 
 
+@pytest.mark.slow
 def test_intervals_agree_with_those_of_delong_and_are_the_same_every_time():
     normal, anomalous = RNG.normal(size=150), RNG.normal(size=100) + 1.2
     scores, truth = np.concatenate([normal, anomalous]), np.arange(250) >= 150

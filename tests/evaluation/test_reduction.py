@@ -78,7 +78,7 @@ def test_without_labels_there_are_no_accuracies():
     assert (found.neighbors_accuracy_percent, found.probe_accuracy_percent) == (None, None)
 
 
-@pytest.mark.parametrize("size", [1, 2, 5])
+@pytest.mark.parametrize("size", [1, 2, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_picture_is_in_the_plane(size):
     codes = Dataset(SPLITS.test.x[:40, :size], SPLITS.test.labels[:40])
     layout = picture(codes)

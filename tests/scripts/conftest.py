@@ -1,6 +1,7 @@
 """Scripts run in this process, as a user runs them: what they print, how they end, what they complain about."""
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,7 +56,8 @@ def run_script(
     def run(name: str, *arguments: str | Path) -> Result:
         script = load_script(name)
         monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
-        monkeypatch.setattr(sys, "stdout", sys.stdout)  # which `command_line.run` replaces
+        monkeypatch.setattr(sys, "stdout", sys.stdout)  # which `command_line.run` replaces, as it adds to these flags
+        monkeypatch.setenv("XLA_FLAGS", os.environ["XLA_FLAGS"])
         code = 0
         try:
             command_line.run(script.main)

@@ -1,6 +1,8 @@
 """Several processes on this machine learn what one learns, and none waits for one that has gone."""
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,8 +16,9 @@ from aejax.errors import UserError
 from aejax.training.distributed import any_process, check_same, is_writer, together
 
 PROGRAM = Path(__file__).with_name("train_families.py")
-FAMILIES = "undercomplete variational denoising contractive sparse_kl free_bits mmd total_correlation conditional"
-BY_TERMS_OF_THE_WHOLE_BATCH = ("denoising", "free_bits", "total_correlation")  # noise, a mean, all pairs
+BY_TERMS_OF_THE_WHOLE_BATCH = ["denoising", "free_bits", "total_correlation"]  # noise, a mean, all pairs
+FAMILIES = [*BY_TERMS_OF_THE_WHOLE_BATCH, *("undercomplete", "variational", "contractive", "sparse_kl", "mmd")]
+FAMILIES += ["conditional"]
 
 
 def free_address() -> str:
@@ -59,41 +62,43 @@ def assert_close(learned: dict, expected: dict) -> None:
             np.testing.assert_allclose(learned[family][name], array, atol=1e-5, rtol=1e-5, err_msg=f"{family} {name}")
 
 
-@pytest.mark.slow
-def test_two_processes_learn_what_one_device_learns(tmp_path: Path) -> None:
-    """The order, the noise and the terms of the whole batch are those of one device, and both report the same."""
-    families = list(BY_TERMS_OF_THE_WHOLE_BATCH)
-    (expected,) = learn(tmp_path / "one", 1, 1, families)
-    group = learn(tmp_path / "two", 2, 2, families)
-    for learned in group:
-        assert_close(learned, expected)
-    np.testing.assert_equal(group[1], group[0])
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, np.ndarray]]:
+    """What one device learns, by family."""
+    return learn(tmp_path_factory.mktemp("topology") / "one", 1, 1, FAMILIES)[0]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("processes", "devices"), [(1, 8), (2, 4), (4, 2)])
-def test_no_family_depends_on_the_topology(tmp_path: Path, processes: int, devices: int) -> None:
-    families = FAMILIES.split()
-    (expected,) = learn(tmp_path / "one", 1, 1, families)
+@pytest.mark.parametrize(
+    ("processes", "devices", "families"),
+    [(2, 2, BY_TERMS_OF_THE_WHOLE_BATCH), (4, 2, BY_TERMS_OF_THE_WHOLE_BATCH), (1, 8, FAMILIES), (2, 4, FAMILIES)],
+    ids=lambda value: str(value) if isinstance(value, int) else f"{len(value)} families",
+)
+def test_no_family_depends_on_the_topology(
+    tmp_path: Path, expected: dict[str, dict[str, np.ndarray]], processes: int, devices: int, families: list[str]
+) -> None:
+    """The order, the noise and the terms of the whole batch are those of one device, and all report the same."""
     group = learn(tmp_path / "many", processes, devices, families)
     for learned in group:
-        assert_close(learned, expected)
+        assert_close(learned, {family: expected[family] for family in families})
         np.testing.assert_equal(learned, group[0])
 
 
 @pytest.mark.slow
-def test_two_processes_that_stream_learn_what_resident_examples_teach(tmp_path: Path) -> None:
+def test_two_processes_that_stream_learn_what_resident_examples_teach(
+    tmp_path: Path, expected: dict[str, dict[str, np.ndarray]]
+) -> None:
     """Each gathers its own share of every batch."""
     families = ["denoising", "conditional"]
-    (expected,) = learn(tmp_path / "one", 1, 1, families)
     for learned in learn(tmp_path / "two", 2, 2, families, "--streamed"):
-        assert_close(learned, expected)
+        assert_close(learned, {family: expected[family] for family in families})
 
 
 WAITING = """
 import sys, time
 import jax
 from aejax.errors import UserError
+from aejax.preemption import PreemptedError
 from aejax.training.distributed import any_process, together
 _, _, coordinator, processes, process = sys.argv
 with together(coordinator, int(processes), int(process)):
@@ -126,19 +131,60 @@ def meet(tmp_path: Path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", [0, 1])
-def test_a_process_that_is_killed_is_named_by_the_other_within_a_minute(meet, victim: int) -> None:
+@pytest.mark.parametrize(
+    ("victim", "end", "message"),
+    [
+        (1, signal.SIGKILL, "process 1 has not answered for 30 s: it has died, or its machine has"),
+        (0, signal.SIGKILL, "process 0 has died: the coordinator no longer answers"),
+        (0, signal.SIGSTOP, "process 0 has not answered for 30 s: it has died, or its machine has"),
+    ],
+)
+def test_a_process_that_dies_is_named_by_the_other_within_a_minute(
+    meet, victim: int, end: signal.Signals, message: str
+) -> None:
+    """Killed, or as a machine that hangs: then its coordinator hangs, too."""
     group = meet(victim, "time.sleep(300)")
-    killed = time.monotonic()
-    group[victim].kill()
-    _, errors = group[1 - victim].communicate(timeout=60)
-    print(f"the survivor stopped after {time.monotonic() - killed:.1f} s: {errors}")
-    assert group[1 - victim].returncode != 0
-    if victim == 0:  # JAX's own message
-        assert "Either the leader task was preempted/died/restarted" in errors
-    else:
-        assert errors.splitlines()[-1].startswith("waiting.py: error: process 1 has not answered for")
-        assert "Traceback" not in errors
+    ended = time.monotonic()
+    coordinator = int(Path(f"/proc/{group[0].pid}/task/{group[0].pid}/children").read_text().split()[0])
+    if end == signal.SIGSTOP:
+        os.kill(coordinator, end)
+    group[victim].send_signal(end)
+    try:
+        _, errors = group[1 - victim].communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(coordinator, signal.SIGCONT)
+    print(f"the survivor stopped after {time.monotonic() - ended:.1f} s: {errors}")
+    assert group[1 - victim].returncode == 1
+    assert errors.splitlines()[-1] == f"waiting.py: error: {message}; process {1 - victim} stops"
+    assert "Traceback" not in errors
+
+
+@pytest.mark.slow
+def test_the_port_is_free_when_process_0_has_been_killed(meet) -> None:
+    """The coordinator outlives it by seconds only: the group can meet again at the same address."""
+    group = meet(0, "time.sleep(300)")
+    address = group[0].args[-3]
+    group[0].kill()
+    group[1].communicate(timeout=60)
+    deadline = time.monotonic() + 20
+    while is_taken(address):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def is_taken(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    with socket.socket() as client:
+        return client.connect_ex((host, int(port))) == 0
+
+
+@pytest.mark.slow
+def test_a_preemption_of_one_where_nothing_is_to_be_saved_ends_all(meet) -> None:
+    group = meet(1, "raise PreemptedError(75)")
+    errors = [process.communicate(timeout=30)[1] for process in group]
+    assert [process.returncode for process in group] == [75, 75]
+    assert "process 1 was asked to stop by SIGTERM; process 0 stops" in errors[0]
 
 
 @pytest.mark.slow

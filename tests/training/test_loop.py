@@ -42,6 +42,7 @@ def copy(snapshot: Snapshot) -> Snapshot:
     return jax.tree.map(lambda leaf: leaf.copy() if isinstance(leaf, jax.Array) else leaf, snapshot)
 
 
+@pytest.mark.slow
 def test_linear_autoencoder_reaches_pca() -> None:
     """Squared error and linear networks: the optimum is PCA, reached on test examples within 1 %."""
     code_size, epochs = 8, 300
@@ -178,6 +179,11 @@ def test_batches_that_do_not_fit_are_refused(batch_size: int, devices: int, mess
     )
     with pytest.raises(UserError, match=message):
         next(reports)
+
+
+def test_no_validation_examples_are_refused() -> None:
+    with pytest.raises(UserError, match="there are no validation examples"):
+        next(train(small(), OPTIMIZER, begin(small()), TRAIN, VALIDATION[:0], batch_size=64, epochs=1))
 
 
 def test_pairs_of_clean_and_noisy_examples_are_learned_from() -> None:

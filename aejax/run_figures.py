@@ -1,0 +1,71 @@
+"""The figures that a run ends with: curves, reconstructions, codes, samples."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key, PyTree
+from matplotlib.figure import Figure
+
+from aejax import plots
+from aejax.autoencoders import Autoencoder
+from aejax.configuration import Experiment
+from aejax.datasets.dataset import Splits
+from aejax.evaluation import CodeStatistics, encode_all, reconstruct_all
+from aejax.experiment import build_corruption, conditions_of
+
+_SHOWN, _ROWS = 10, 8  # examples that are reconstructed; rows of samples
+
+
+def draw_figures(
+    experiment: Experiment,
+    autoencoder: Autoencoder,
+    params: PyTree,
+    key: Key[Array, ""],
+    splits: Splits,
+    code: CodeStatistics,
+    records: Sequence[dict[str, Any]],
+) -> dict[str, Figure]:
+    """The figures of a run, by name.
+
+    Args:
+      experiment: of the run.
+      autoencoder: that was trained.
+      params: its best parameters.
+      key: of what is corrupted and sampled.
+      splits: of whose test examples the figures are.
+      code: statistics of their codes.
+      records: of all evaluations.
+    """
+    corruption_key, sample_key = jax.random.split(key)
+    test = splits.test
+    conditions = conditions_of(experiment.model, test)
+    shown = test.x[:_SHOWN]
+    rows = {"original": shown}
+    if (corrupt := build_corruption(experiment.regularization, splits.train)) is not None:
+        keys = jax.random.split(corruption_key, len(shown))
+        rows["corrupted"] = jax.device_get(jax.vmap(corrupt)(keys, jnp.asarray(shown)))
+    conditions_shown = [condition[:_SHOWN] for condition in conditions]
+    rows["reconstruction"] = reconstruct_all(autoencoder, params, list(rows.values())[-1], *conditions_shown)
+    codes = encode_all(autoencoder, params, test.x, *conditions)
+    units = "nats per example" if autoencoder.likelihood else "per example, summed over features"
+    figures = {
+        "training_curves": plots.training_curves(records, units=units),
+        "reconstructions": plots.reconstructions(rows),
+        "latent_space": plots.latent_space(codes, test.labels),
+    }
+    if code.kl_per_unit is not None:
+        figures["code_units"] = plots.kl_per_unit(code.kl_per_unit)
+    if autoencoder.prior is not None:
+        prior = autoencoder.prior(params)
+        columns, title = 8, "decoded samples from the prior"
+        if conditions:
+            columns, title = min(10, int(conditions[0].max()) + 1), f"{title}, a class per column"
+        told = [np.arange(_ROWS * columns) % columns for _ in conditions]
+        decode = jax.vmap(lambda key, *c: autoencoder.decode(params, prior.sample(key, codes.shape[1:]), *c))
+        drawn = jax.device_get(decode(jax.random.split(sample_key, _ROWS * columns), *told))
+        limits = (float(test.x.min()), float(test.x.max()))
+        figures["samples"] = plots.samples(drawn, limits=limits, title=title, columns=columns)
+    return figures
