@@ -31,20 +31,22 @@ class Data:
     __pydantic_config__ = _STRICT
 
     dataset: str = "digits"
-    """digits (comes with the package), ecg5000 (heartbeats, from a file), a .npy or .npz file of your own, or the name
-    of a TFDS image set such as fashion_mnist, prepared by scripts/prepare_data.py."""
+    """digits (comes with the package), ecg5000 (heartbeats) or jsb_chorales (piano rolls), from a file, a .npy or .npz
+    file of your own, or a TFDS image set such as fashion_mnist, prepared by scripts/prepare_data.py."""
     labels: str | None = None
     """A .npy file of integer labels for a file of your own; they color the figures, and are the conditions of a
     conditional model."""
     data_dir: str | None = None
-    """Where TFDS sets are prepared; TFDS's own default if not given. ecg5000: what ecg5000/ECG5000_TRAIN.txt lies in;
-    AEJAX_DATA_DIR if not given."""
+    """Where TFDS sets are prepared; TFDS's own default if not given. ecg5000 and jsb_chorales: what the folder of that
+    name lies in; AEJAX_DATA_DIR if not given."""
     validation_fraction: Fraction = 0.1
     """Part of the examples held out for early stopping."""
     test_fraction: Fraction = 0.2
     """Part held out for the final evaluation; a TFDS set with a test split of its own keeps that."""
     split_seed: Seed = 0
     """Seed of the division, apart from the training seed: runs with other seeds are tested on the same examples."""
+    window: PositiveInt = 16
+    """jsb_chorales: quarter notes of an example."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,12 @@ class Model:
     family: Literal["undercomplete", "tied", "k_sparse", "variational"] = "variational"
     """undercomplete: a plain autoencoder; tied: one whose decoder uses the encoder's weights; k_sparse: one that keeps
     the largest entries of its code; variational: a VAE. What else the code is to be stands further below."""
-    network: Literal["mlp", "conv"] = "mlp"
-    """mlp: dense layers on examples of any shape; conv: convolutions with pooling on images."""
+    network: Literal["mlp", "conv", "sequence"] = "mlp"
+    """mlp: dense layers on examples of any shape; conv: convolutions with pooling on images; sequence: convolutions
+    over time on sequences."""
     hidden: tuple[PositiveInt, ...] = (200,)
-    """mlp: widths of the encoder's hidden layers; conv: channels of its blocks. The decoder mirrors them."""
+    """mlp: widths of the encoder's hidden layers; conv and sequence: channels of its blocks. The decoder mirrors
+    them."""
     code_size: PositiveInt | None = 20
     """Length of the code. None, for conv only: the code is the last block's feature map."""
     activation: Literal["relu", "tanh", "sigmoid", "elu", "gelu", "silu", "softplus"] = "relu"
@@ -305,12 +309,14 @@ def _check_combination(model: Model, regularization: Regularization) -> None:
     for knob, weight in _WEIGHED.items():
         if knob in changed and not values[weight]:
             raise UserError(f"{knob}: goes with a {weight} above 0")
-    if model.code_size is None and model.network == "mlp":
-        raise UserError("code_size: an mlp needs one; None is for conv")
-    if not model.hidden and model.network == "conv":
-        raise UserError("hidden: a conv network needs at least one block")
-    if model.family == "tied" and model.network == "conv":
-        raise UserError("network: tied weights are those of dense layers, mlp, not conv")
+    if model.code_size is None and model.network != "conv":
+        raise UserError(
+            f"code_size: {'an mlp' if model.network == 'mlp' else 'a sequence'} needs one; None is for conv"
+        )
+    if not model.hidden and model.network != "mlp":
+        raise UserError(f"hidden: a {model.network} network needs at least one block")
+    if model.family == "tied" and model.network != "mlp":
+        raise UserError(f"network: tied weights are those of dense layers, mlp, not {model.network}")
     if regularization.corruption in ("salt_and_pepper", "masking") and regularization.corruption_level > 1:
         raise UserError(f"corruption_level: a fraction is between 0 and 1, got {regularization.corruption_level}")
     if model.family == "k_sparse" and model.code_size is not None and model.active_entries > model.code_size:

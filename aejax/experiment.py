@@ -20,6 +20,7 @@ from aejax.datasets.arrays import SUFFIXES, load_arrays
 from aejax.datasets.dataset import Dataset, Splits, sample, split
 from aejax.datasets.digits import load_digits
 from aejax.datasets.ecg5000 import load_ecg5000, normal_beats
+from aejax.datasets.jsb_chorales import load_jsb_chorales
 from aejax.datasets.tfds import load_tfds
 from aejax.errors import UserError
 from aejax.likelihoods import Likelihood, check_support
@@ -27,6 +28,8 @@ from aejax.networks import (
     MLP,
     ConvDecoder,
     ConvEncoder,
+    SequenceDecoder,
+    SequenceEncoder,
     computing_in,
     followed_by,
     rematerialized,
@@ -78,6 +81,10 @@ def load_splits(data: Data, *, stored: bool | None = None) -> Splits:
     if data.dataset == "ecg5000":
         beats = load_ecg5000(None if data.data_dir is None else Path(data.data_dir))
         return normal_beats(beats, validation_fraction=data.validation_fraction, seed=data.split_seed)
+    if data.dataset == "jsb_chorales":
+        return load_jsb_chorales(None if data.data_dir is None else Path(data.data_dir), steps=data.window)
+    if data.window != Data.window:
+        raise UserError(f"window: goes with the dataset jsb_chorales, and the dataset is {data.dataset}")
     if data.dataset != "digits" and not is_file:
         return load_tfds(
             data.dataset,
@@ -264,6 +271,13 @@ def _networks(
         assert code_size is not None  # configuration.check has seen to it
         encoder = MLP((code_size,), model.hidden, activation)
         decoder = MLP(output_shape, model.hidden[::-1], activation)
+    elif model.network == "sequence":
+        if len(shape) not in (1, 2):
+            raise UserError(f"network: sequence takes sequences (T,) or (T, C), an example has shape {shape}; use mlp")
+        assert code_size is not None  # configuration.check has seen to it
+        encoder = SequenceEncoder(model.hidden, code_size, activation)
+        decoder = SequenceDecoder((shape[0], math.prod(output_shape[1:])), model.hidden[::-1], activation)
+        decoder = followed_by(decoder, lambda output: output.reshape(output_shape))
     else:
         if len(shape) not in (2, 3):
             raise UserError(f"network: conv takes images (H, W) or (H, W, C), an example has shape {shape}; use mlp")

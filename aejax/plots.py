@@ -255,6 +255,31 @@ def kl_per_unit(divergences: np.ndarray, *, title: str = "what each unit of the 
     return figure
 
 
+def piano_rolls(rows: dict[str, np.ndarray], *, lowest_note: int) -> Figure:
+    """Windows of music side by side, time to the right and pitch upwards, gray by the probability that a key sounds.
+
+    Args:
+      rows: title -> (n, T, keys) in [0, 1].
+      lowest_note: the MIDI number of the first key.
+    """
+    everything = np.concatenate(list(rows.values()))
+    sounding = np.flatnonzero(everything.max(axis=(0, 1)) > 0.5)
+    low, high = (int(sounding[0]) - 1, int(sounding[-1]) + 2) if len(sounding) else (0, everything.shape[2])
+    columns = max(map(len, rows.values()))
+    figure = Figure(figsize=(1.4 * columns + 0.8, 2.6 * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey=True)
+    for line, (title, windows) in zip(grid, rows.items(), strict=True):
+        for axes, window in zip(line, windows, strict=False):
+            extent = (0, len(window), lowest_note + low - 0.5, lowest_note + high - 0.5)
+            axes.imshow(
+                window[:, low:high].T, cmap="gray_r", vmin=0, vmax=1, origin="lower", aspect="auto", extent=extent
+            )
+        line[0].set_title(title, loc="left", fontsize=11)
+        line[0].set_ylabel("MIDI note")
+    grid[-1, 0].set_xlabel("quarter notes")
+    return figure
+
+
 def rate_distortion(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str) -> Figure:
     """Peak signal-to-noise ratio, in dB, against bits per number, a curve for each way to compress.
 

@@ -165,6 +165,16 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
     "mnist-ae32": ("undercomplete, dense, 32 numbers for 784 pixels of MNIST", _reducing("mnist")),
     "fashion-ae32": ("undercomplete, dense, 32 numbers for 784 pixels of Fashion-MNIST", _reducing("fashion_mnist")),
     "ecg5000-vae": ("variational, of 200 normal heartbeats, to tell abnormal ones", _ECG5000),
+    "chorales-vae": (
+        "variational, 16 quarter notes of Bach's chorales as a piano roll",
+        Experiment(
+            data=Data(dataset="jsb_chorales"),
+            model=Model(network="sequence", hidden=(256, 256), code_size=32, activation="gelu"),
+            regularization=Regularization(beta_schedule="linear", beta_steps=500),
+            optimization=Optimization(learning_rate=1e-3, schedule="cosine"),
+            training=Training(batch_size=32, epochs=100, patience=20),
+        ),
+    ),
     # The 784-400-20 network of the Flax and PyTorch examples, after D. P. Kingma, M. Welling (2014), on gray values
     # as they are (not binarized).
     "mnist-vae": (

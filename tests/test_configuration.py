@@ -25,7 +25,7 @@ from aejax.presets import PRESETS
 
 KNOBS = [(group.name, knob.name) for group in dataclasses.fields(Experiment) for knob in dataclasses.fields(group.type)]
 OTHER = Experiment(  # every knob that the family allows has another value than its default
-    data=Data("mine.npz", "labels.npy", "/data", 0.2, 0.3, 1),
+    data=Data("mine.npz", "labels.npy", "/data", 0.2, 0.3, 1, 32),
     model=Model(
         "undercomplete",
         "conv",
@@ -188,6 +188,9 @@ MISMATCHES = [
     (of("k_sparse", code_size=5, active_entries=6), "active_entries: must be at most the code_size, 5, got 6"),
     (of(network="mlp", code_size=None), "code_size: an mlp needs one"),
     (of(network="conv", hidden=()), "hidden: a conv network needs at least one block"),
+    (of(network="sequence", hidden=()), "hidden: a sequence network needs at least one block"),
+    (of(network="sequence", code_size=None), "code_size: a sequence needs one"),
+    (of("tied", network="sequence"), "network: tied weights are those of dense layers, mlp, not sequence"),
     (of("tied", network="conv"), "network: tied weights are those of dense layers"),
     (of(corruption="masking", corruption_level=1.5), "corruption_level: a fraction is between 0 and 1, got 1.5"),
     (of(corruption="salt_and_pepper", corruption_level=1.5), "corruption_level: a fraction"),

@@ -44,6 +44,7 @@ def test_splits_are_disjoint_and_fixed_by_their_seed(tmp_path: Path) -> None:
         (Data(validation_fraction=0.5, test_fraction=0.5), "leave nothing to train on"),
         (Data(labels="labels.npy"), "labels: go with a file of your own"),
         (Data(dataset="missing.npy"), "missing.npy: no such file"),
+        (Data(window=32), "window: goes with the dataset jsb_chorales, and the dataset is digits"),
     ],
 )
 def test_data_that_cannot_be_had(data: Data, message: str) -> None:
@@ -86,7 +87,7 @@ def test_every_preset_builds(name: str) -> None:
     _, experiment = PRESETS[name]
     check(experiment)
     model = experiment.model
-    shape = (8, 8, 1) if experiment.data.dataset == "digits" else (28, 28, 1)
+    shape = {"digits": (8, 8, 1), "ecg5000": (140,), "jsb_chorales": (16, 88)}.get(experiment.data.dataset, (28, 28, 1))
     train = examples(shape, max(4, experiment.regularization.prior_components))
     gradient, terms, code = slope_and_terms(experiment, train, trace)
     assert "loss" in terms
@@ -117,12 +118,13 @@ def test_gradients_of_presets_reach_every_parameter(name: str) -> None:
         "beta",
     ],
 )
-@pytest.mark.parametrize("network", ["mlp", "conv"])
+@pytest.mark.parametrize("network", ["mlp", "conv", "sequence"])
 def test_every_likelihood_builds_with_every_network(likelihood: str, network: str) -> None:
     model = Model(family="variational", network=network, hidden=(4,), code_size=3, likelihood=likelihood)
-    slope_and_terms(Experiment(model=model), examples((6, 5, 1)), trace)
+    train = examples((6, 5) if network == "sequence" else (6, 5, 1))
+    slope_and_terms(Experiment(model=model), train, trace)
     name = likelihood.replace("global", "predicted")  # the decoder learns the one and predicts the other
-    assert build_autoencoder(Experiment(model=model), examples((6, 5, 1))).likelihood.name == name
+    assert build_autoencoder(Experiment(model=model), train).likelihood.name == name
 
 
 @pytest.mark.parametrize(
@@ -207,6 +209,7 @@ SPARSE = Regularization(sparse_weight=0.1)
     ("experiment", "shape", "message"),
     [
         (Experiment(model=Model(network="conv")), (140,), r"takes images .* shape \(140,\)"),
+        (Experiment(model=Model(network="sequence")), (8, 8, 1), r"takes sequences .* shape \(8, 8, 1\)"),
         (Experiment(model=Model(network="conv", hidden=(3,), code_size=None)), (8, 8), "even channels, 3"),
         (
             Experiment(model=Model(family="k_sparse"), regularization=SPARSE),
