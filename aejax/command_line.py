@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TextIO, TypeVar
 
 import tyro
@@ -44,6 +45,14 @@ def parse(
         if stop.code == 0:
             raise
         raise UserError(_one_line(message.getvalue())) from stop
+
+
+def check_free(path: Path) -> None:
+    """Raise UserError where a file or folder that is to be made exists already, or has no folder to lie in."""
+    if path.exists():
+        raise UserError(f"{path}: exists already; take another name")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"{path}: there is no folder {path.absolute().parent}")
 
 
 def run(main: Callable[[], None]) -> None:

@@ -79,10 +79,7 @@ def _check(options: Options) -> None:
         raise UserError(f"--count: must be at least 1, got {options.count}")
     if not 1 <= options.beats_per_minute <= 1000:
         raise UserError(f"--beats-per-minute: must be between 1 and 1000, got {options.beats_per_minute:g}")
-    if options.folder.exists():
-        raise UserError(f"{options.folder}: exists already; take another name")
-    if not options.folder.absolute().parent.is_dir():
-        raise UserError(f"{options.folder}: there is no folder {options.folder.absolute().parent}")
+    command_line.check_free(options.folder)
 
 
 def _nats_per_step(run: "TrainedRun") -> tuple[float, float]:

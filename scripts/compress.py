@@ -106,10 +106,7 @@ def _check(options: Options) -> None:
         raise UserError("--bits: give at least one number")
     if options.examples < 1:
         raise UserError(f"--examples: must be at least 1, got {options.examples}")
-    if options.folder.exists():
-        raise UserError(f"{options.folder}: exists already; take another name")
-    if not options.folder.absolute().parent.is_dir():
-        raise UserError(f"{options.folder}: there is no folder {options.folder.absolute().parent}")
+    command_line.check_free(options.folder)
 
 
 def _autoencoder(run: "TrainedRun", splits: "Splits", bits: tuple[int, ...]) -> "list[RatePoint]":

@@ -123,10 +123,7 @@ def _check(options: Options) -> Path:
         raise UserError(f"--samples: must be at least 1, got {options.samples}")
     folder = options.test or options.folder
     assert folder is not None
-    if folder.exists():
-        raise UserError(f"{folder}: exists already; take another name")
-    if not folder.absolute().parent.is_dir():
-        raise UserError(f"{folder}: there is no folder {folder.absolute().parent}")
+    command_line.check_free(folder)
     return folder
 
 

@@ -75,10 +75,7 @@ def _check(options: Options) -> None:
         if options.output.suffix != ".npy":
             raise UserError(f"{options.output}: arrays are written to .npy files")
         target = options.output
-    if target.exists():
-        raise UserError(f"{target}: exists already; take another name")
-    if not target.absolute().parent.is_dir():
-        raise UserError(f"{target}: there is no folder {target.absolute().parent}")
+    command_line.check_free(target)
 
 
 def _convert(run: "TrainedRun", options: Options, console: "Console") -> None:

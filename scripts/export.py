@@ -7,7 +7,6 @@ from pathlib import Path
 import tyro
 
 from aejax import command_line
-from aejax.errors import UserError
 
 DESCRIPTION = """Export a trained autoencoder for programs without aejax.
 
@@ -36,8 +35,7 @@ class Options:
 def main() -> None:
     """Parse, export, write, and say what was written."""
     options = command_line.parse(Options, sys.argv[1:], program="export.py", description=DESCRIPTION)
-    if options.folder.exists():
-        raise UserError(f"{options.folder}: exists already; take another name")
+    command_line.check_free(options.folder)
 
     from rich.console import Console
 
@@ -50,7 +48,7 @@ def main() -> None:
     train = run.splits.train
     example = (train.x[0], *(condition[0] for condition in run.conditions_of(train)))
     functions = export_functions(run.autoencoder, run.params, *example, platforms=options.platforms)
-    options.folder.mkdir(parents=True)
+    options.folder.mkdir()
     kind = " and ".join(run.autoencoder.parts)
     write_export(options.folder, functions, run.params, f"{kind} on {run.experiment.data.dataset}, {run.path.name}")
     for name, function in functions.items():

@@ -127,10 +127,7 @@ def _check(options: Options) -> None:
     wanted = {"interpolation": 2, "traversals": 1}.get(options.what)
     if options.examples and wanted and len(options.examples) != wanted:
         raise UserError(f"--examples: {options.what} takes {wanted}, got {len(options.examples)}")
-    if options.folder.exists():
-        raise UserError(f"{options.folder}: exists already; take another name")
-    if not options.folder.absolute().parent.is_dir():
-        raise UserError(f"{options.folder}: there is no folder {options.folder.absolute().parent}")
+    command_line.check_free(options.folder)
 
 
 def _check_run(run: "TrainedRun", options: Options) -> None:

@@ -62,3 +62,11 @@ def test_user_errors_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
 def test_other_errors_are_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         command_line.run(lambda: 1 / 0)  # type: ignore[arg-type]
+
+
+def test_what_is_to_be_made_must_be_free_and_have_a_folder(tmp_path):
+    command_line.check_free(tmp_path / "new")
+    with pytest.raises(UserError, match="exists already; take another name"):
+        command_line.check_free(tmp_path)
+    with pytest.raises(UserError, match=r"there is no folder .*missing"):
+        command_line.check_free(tmp_path / "missing" / "new")

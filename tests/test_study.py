@@ -126,6 +126,7 @@ def test_penalties_against_numpy(params, method: str) -> None:
     np.testing.assert_allclose(loss, metrics["reconstruction"] + 0.3 * penalty, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_estimated_penalty_is_unbiased(params) -> None:
     loss = METHODS["cae-estimator"].build(PLAIN, jnp.array(1.0)).loss
     keys = jax.random.split(jax.random.key(0), 1000)

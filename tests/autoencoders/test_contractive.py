@@ -138,6 +138,7 @@ def test_noise_of_what_is_wrapped_is_unchanged_without_a_higher_order_weight(ide
     assert on["drawn"] != expected  # no key is used twice
 
 
+@pytest.mark.slow
 def test_higher_order_noise_is_keyed_by_the_index_of_the_example(linear):
     """Two halves of a batch, as two devices see them, meet the noise that the whole batch meets."""
     autoencoder = contractive(undercomplete(LOGISTIC, linear(2, 5)), weight=0.0, higher_order_weight=1.0)

@@ -70,6 +70,7 @@ def test_bound_rises_with_the_samples_to_the_exact_log_likelihood():
     assert abs(means[0] - elbo.mean()) < 5 * np.hypot(errors[0], elbo.std() / np.sqrt(repeats))
 
 
+@pytest.mark.slow
 def test_with_the_exact_posterior_every_weight_is_the_likelihood_of_x():
     x = jnp.array(X, jnp.float32)
     weights = log_importance_weights(linear_gaussian(0.0), NO_PARAMS, KEY, x, x, samples=100)
@@ -90,6 +91,7 @@ def test_weights_too_small_for_any_float_leave_value_and_gradient_finite(linear)
     assert all(np.isfinite(leaf).all() and np.any(leaf != 0) for leaf in jax.tree.leaves(gradient))
 
 
+@pytest.mark.slow
 def test_gradient_is_the_weighted_mean_of_the_gradients_of_the_samples(linear):
     vae = variational(linear(5, 4), linear(2, 5), likelihood=gaussian())
     params, x = vae.init(jax.random.key(1), jnp.ones(5)), jnp.linspace(0.0, 1.0, 5)

@@ -57,6 +57,7 @@ def test_a_score_depends_on_the_example_alone():
     assert not np.array_equal(anomaly_scores(LINEAR, EMPTY, jax.random.key(1), x), scores)
 
 
+@pytest.mark.slow
 def test_a_learned_prior_enters_by_samples():
     """A mixture of equal standard normals is one; its divergence is estimated, deviation 1 / sqrt(samples)."""
     vae = variational(

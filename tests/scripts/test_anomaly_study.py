@@ -8,6 +8,7 @@ import pytest
 SMALL = ("--epochs", "2", "--hidden", "8", "--resamples", "5")
 
 
+@pytest.mark.slow
 def test_two_classes_of_digits(run_script, tmp_path):
     arguments = ("digits", *SMALL, "--classes", "0", "1", "--run-dir", tmp_path / "study")
     result = run_script("anomaly_study", *arguments)

@@ -76,6 +76,7 @@ def test_classes_that_were_not_trained_on_are_the_anomalies_of_a_test(make_run, 
     assert summary["auroc"]["value"] > 0.99
 
 
+@pytest.mark.slow
 def test_a_test_part_of_known_classes_only_is_scored_without_a_verdict(make_run, run_script, tmp_path):
     result = run_script("detect_anomalies", make_run(PLAIN), "--test", tmp_path / "found")
     assert result.code == 0

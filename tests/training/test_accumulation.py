@@ -56,7 +56,7 @@ FAMILIES: dict[str, Callable[[], Autoencoder]] = {
     "conditional": lambda: conditional(variational(*mlps(6)), classes=3),
     "projections": lambda: contractive_by_projections(undercomplete(*mlps(3)), weight=0.1),
 }
-FAST = ("variational", "convolutional")
+FAST = ("variational",)
 
 
 def learn(autoencoder: Autoencoder, *, devices: int = 1, **options):
