@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -45,6 +45,22 @@ def parse(
         if stop.code == 0:
             raise
         raise UserError(_one_line(message.getvalue())) from stop
+
+
+def take_name(
+    arguments: Sequence[str], names: Collection[str], *, default: str, kind: str, kinds: str
+) -> tuple[str, Sequence[str]]:
+    """The name that arguments begin with, and those that follow it; the default where they begin with an option.
+
+    >>> take_name(["mnist", "--seeds", "2"], ("digits", "mnist"), default="digits", kind="preset", kinds="presets")
+    ('mnist', ['--seeds', '2'])
+    """
+    name = default
+    if arguments and not arguments[0].startswith("-"):
+        name, *arguments = arguments
+    if name not in names:
+        raise UserError(f"there is no {kind} {name!r}; the {kinds} are {', '.join(names)}")
+    return name, arguments
 
 
 def check_free(path: Path) -> None:

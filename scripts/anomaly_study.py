@@ -88,11 +88,7 @@ def main() -> None:
 
 def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
     """The options and the study's name."""
-    name = DEFAULT
-    if arguments and not arguments[0].startswith("-"):
-        name, *arguments = arguments
-    if name not in ONE_CLASS:
-        raise UserError(f"there is no study {name!r}; the studies are {', '.join(ONE_CLASS)}")
+    name, arguments = command_line.take_name(arguments, ONE_CLASS, default=DEFAULT, kind="study", kinds="studies")
     options = command_line.parse(
         Options,
         arguments,

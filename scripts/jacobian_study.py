@@ -102,11 +102,7 @@ def main() -> None:
 
 def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
     """The options and the preset's name."""
-    preset = DEFAULT
-    if arguments and not arguments[0].startswith("-"):
-        preset, *arguments = arguments
-    if preset not in PRESETS:
-        raise UserError(f"there is no preset {preset!r}; the presets are {', '.join(PRESETS)}")
+    preset, arguments = command_line.take_name(arguments, PRESETS, default=DEFAULT, kind="preset", kinds="presets")
     options = command_line.parse(
         Options,
         arguments,
