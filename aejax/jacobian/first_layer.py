@@ -9,6 +9,8 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, DebugInfo, DropVar, Jaxpr, JaxprEqn, Literal, jaxpr_as_fun, jaxprs_in_params
 from jaxtyping import Array, Float
 
+from aejax.jacobian.products import rows_times_matrix
+
 _RESHAPES = {"reshape", "squeeze", "expand_dims", "copy", "convert_element_type"}  # they keep the features' order
 _CALLS = {"jit": "jaxpr", "remat2": "jaxpr", "closed_call": "call_jaxpr"}  # they have no derivative of their own
 _ELEMENTWISE = {
@@ -83,6 +85,9 @@ def split_first_layer(f: Callable[[Array], Array], x: Float[Array, "..."]) -> Sp
         for equation in above:
             if _is_activation(equation):
                 inner[equation.outvars[0]] = _by_slope(equation)(inner[equation.invars[0]])
+            elif _is_rows_times_matrix(equation):
+                left, right = (_read(inner, variable) for variable in equation.invars)
+                inner[equation.outvars[0]] = rows_times_matrix(left, right)
             else:
                 _evaluate([equation], inner)
         return _read(inner, jaxpr.outvars[0])
@@ -141,6 +146,16 @@ def _is_activation(equation: JaxprEqn) -> bool:
     shapes = {_shape(variable) for variable in (*_variables(equation), *equation.outvars)}
     alone = len(equation.invars) == len(_variables(equation)) == len(types) == len(shapes) == 1
     return alone and _is_elementwise(equation) and jnp.issubdtype(types.pop(), jnp.floating)
+
+
+def _is_rows_times_matrix(equation: JaxprEqn) -> bool:
+    """Whether this is x @ W, as dense layers have it, at default precision."""
+    if equation.primitive.name != "dot_general":
+        return False
+    rows, matrix, out = (cast(Any, variable.aval) for variable in (*equation.invars, *equation.outvars))
+    (contracting, batching), precision = equation.params["dimension_numbers"], equation.params["precision"]
+    plain = contracting == ((rows.ndim - 1,), (0,)) and matrix.ndim == 2 and not any(batching) and precision is None
+    return plain and rows.dtype == matrix.dtype == out.dtype
 
 
 def _by_slope(equation: JaxprEqn) -> Callable[[Array], Array]:

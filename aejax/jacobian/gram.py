@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from aejax.jacobian.products import rows_times_matrix
+
 
 @jax.custom_jvp
 def gram_matrix(kernel: Float[Array, "units features"]) -> Float[Array, "units units"]:
@@ -24,21 +26,23 @@ def _gram_matrix_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Arr
 def gram_norm_squared(m: Float[Array, "rows units"], gram: Float[Array, "units units"]) -> Float[Array, ""]:
     """Σ M ∘ (M G), of whose G only the symmetric part matters.
 
-    Its derivative is 2 Σ (M G) ∘ dM + Σ M ∘ (M dGᵀ): M G is there already, and under the caller's vmap over examples, G
-    not batched, the transpose of the second term is one matrix product over examples and rows.
+    Its derivative is 2 Σ (M G) ∘ dM + Σ M ∘ (M dG): M G is there already.
     """
-    return jnp.vdot(m, _times_symmetric_part(m, gram))
+    return _inner_product(m, _times_symmetric_part(m, gram))
 
 
 @gram_norm_squared.defjvp
 def _gram_norm_squared_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
     (m, gram), (m_tangent, gram_tangent) = primals, tangents
     product = _times_symmetric_part(m, gram)
-    of_m = 2 * jnp.vdot(product, m_tangent)
-    # dGᵀ for dG, the form being the same: of the two, XLA on CPU transposes this one's cotangent without a slow copy
-    of_gram = jnp.vdot(m, jnp.einsum("rh,gh->rg", m, gram_tangent))
-    return jnp.vdot(m, product), of_m + of_gram
+    of_m = 2 * _inner_product(product, m_tangent)
+    of_gram = _inner_product(m, rows_times_matrix(m, gram_tangent))
+    return _inner_product(m, product), of_m + of_gram
 
 
 def _times_symmetric_part(m: Array, gram: Array) -> Array:
-    return jnp.einsum("rh,hg->rg", m, 0.5 * (gram + gram.T))
+    return rows_times_matrix(m, 0.5 * (gram + gram.T))
+
+
+def _inner_product(a: Array, b: Array) -> Array:
+    return jnp.sum(jnp.sum(a * b, axis=-1))  # of one sum over both axes XLA on CPU writes all products to memory first

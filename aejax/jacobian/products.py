@@ -1,0 +1,108 @@
+"""Many rows times one matrix, as a primitive whose derivatives under vmap remain products of two matrices.
+
+The gradient of a product of rows by a matrix that all examples share sums over examples and rows, two axes. XLA on CPU
+computes such a product from a transposed copy of its operand, which takes as long as the product: 20 of 77 ms of the
+gradient of ‖J‖_F² for 784-512-256-32 and 128 examples on two cores. Of two matrices it needs no copy. A function of one
+example cannot put the two axes together, as only its caller's vmap brings the other; a primitive can.
+"""
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+from jaxtyping import Array, Float
+
+_rows_times_matrix = Primitive("rows_times_matrix")
+_sum_of_outer_products = Primitive("sum_of_outer_products")
+
+
+def rows_times_matrix(rows: Float[Array, "*leading n"], matrix: Float[Array, "n m"]) -> Float[Array, "*leading m"]:
+    """Every row times the matrix, as `rows @ matrix`: Σₙ rows[..., n] matrix[n, m].
+
+    Differentiable to any order, forward and in reverse; the gradient with respect to the matrix is
+    `sum_of_outer_products` of the rows and their products' cotangents.
+
+    Args:
+      rows: any number of them, along any number of axes.
+      matrix: one for all rows, of the rows' type.
+
+    >>> rows_times_matrix(jnp.ones((3, 1, 2)), jnp.array([[1.0], [2.0]])).tolist()
+    [[[3.0]], [[3.0]], [[3.0]]]
+    """
+    product: Array = _rows_times_matrix.bind(rows, matrix)
+    return product
+
+
+def sum_of_outer_products(left: Float[Array, "*leading n"], right: Float[Array, "*leading m"]) -> Float[Array, "n m"]:
+    """Σ left[..., n] right[..., m] over all leading axes.
+
+    >>> sum_of_outer_products(jnp.ones((5, 4, 1)), jnp.ones((5, 4, 2))).tolist()
+    [[20.0, 20.0]]
+    """
+    total: Array = _sum_of_outer_products.bind(left, right)
+    return total
+
+
+def _multiply(rows: Any, matrix: Any) -> Array:  # an eager cotangent is an array of NumPy's
+    return (_flat(rows) @ jnp.asarray(matrix)).reshape(*rows.shape[:-1], matrix.shape[-1])
+
+
+def _sum(left: Any, right: Any) -> Array:
+    return lax.dot_general(_flat(left), _flat(right), (((0,), (0,)), ((), ())))
+
+
+def _flat(rows: Any) -> Array:
+    return jnp.asarray(rows).reshape(-1, rows.shape[-1])
+
+
+def _multiply_batched(operands: tuple[Array, Array], axes: tuple[int | None, int | None]) -> tuple[Array, int]:
+    rows, matrix = _with_batch_in_front(operands, axes)
+    of_rows, of_matrix = (axis is not None for axis in axes)
+    if not of_matrix:
+        return rows_times_matrix(rows, matrix), 0
+    contracting = ((rows.ndim - 1,), (1,))
+    if not of_rows:
+        return lax.dot_general(rows, matrix, (contracting, ((), ()))), rows.ndim - 1
+    return lax.dot_general(rows, matrix, (contracting, ((0,), (0,)))), 0
+
+
+def _sum_batched(operands: tuple[Array, Array], axes: tuple[int | None, int | None]) -> tuple[Array, int]:
+    left, right = _with_batch_in_front(operands, axes)
+    of_left, of_right = (axis is not None for axis in axes)
+    contracting = (tuple(range(of_left, left.ndim - 1)), tuple(range(of_right, right.ndim - 1)))
+    batch = ((0,), (0,)) if of_left and of_right else ((), ())
+    return lax.dot_general(left, right, (contracting, batch)), 0 if of_left else 1
+
+
+def _with_batch_in_front(operands: tuple[Array, Array], axes: tuple[int | None, int | None]) -> list[Array]:
+    pairs = zip(operands, axes, strict=True)
+    return [operand if axis is None else jnp.moveaxis(operand, axis, 0) for operand, axis in pairs]
+
+
+def _define(primitive: Primitive, evaluate: Any, shape: Any, batch: Any, of_first: Any, of_second: Any) -> None:
+    """All rules of a bilinear primitive; `of_first` and `of_second` transpose it: (cotangent, first, second)."""
+    primitive.def_impl(evaluate)
+    primitive.def_abstract_eval(lambda first, second: first.update(shape=shape(first.shape, second.shape)))
+    mlir.register_lowering(primitive, mlir.lower_fun(evaluate, multiple_results=False))
+    batching.primitive_batchers[primitive] = batch
+    ad.defbilinear(primitive, of_first, of_second)
+
+
+_define(
+    _rows_times_matrix,
+    _multiply,
+    lambda rows, matrix: (*rows[:-1], matrix[-1]),
+    _multiply_batched,
+    lambda cotangent, _, matrix: _rows_times_matrix.bind(cotangent, matrix.T),
+    lambda cotangent, rows, _: _sum_of_outer_products.bind(rows, cotangent),
+)
+_define(
+    _sum_of_outer_products,
+    _sum,
+    lambda left, right: (left[-1], right[-1]),
+    _sum_batched,
+    lambda cotangent, _, right: _rows_times_matrix.bind(right, cotangent.T),
+    lambda cotangent, left, _: _rows_times_matrix.bind(left, cotangent),
+)
