@@ -28,8 +28,8 @@ torch.autograd run beside it on as many threads.
 
 What bounds the results: on a CPU, matrix products, and beside them memory. Of 784-512-256-32, batch 128, value and
 gradient, they are 13.7 GFLOP with jacrev and 8.9 with structured, of 3072-1024-512-64 184 and 77: where both run at the
-same rate, no less than 0.65 and 0.42 of the time remains. The rest is XLA's: it writes M, multiplied by the slopes of
-the activations, once for each product that reads it, and transposed for those that sum over examples."""
+same rate, no less than 0.65 and 0.42 of the time remains. benchmark_jacobian_products.py shows what they take by
+themselves; the rest is XLA's, which writes M, multiplied by the slopes of the activations, before they read it."""
 
 ENCODERS: dict[str, tuple[tuple[int, ...], str]] = {
     "mlp": ((784, 512, 256, 32), "tanh"),
