@@ -31,14 +31,15 @@ class Data:
     __pydantic_config__ = _STRICT
 
     dataset: str = "digits"
-    """digits (comes with the package), ecg5000 (heartbeats) or jsb_chorales (piano rolls), from a file, a .npy or .npz
-    file of your own, or a TFDS image set such as fashion_mnist, prepared by scripts/prepare_data.py."""
+    """digits (comes with the package), ecg5000 (heartbeats), jsb_chorales (piano rolls) or documents (scanned pages),
+    from files, a .npy or .npz file of your own, a folder of your own with the images noisy/NAME and clean/NAME, or a
+    TFDS image set such as fashion_mnist, prepared by scripts/prepare_data.py."""
     labels: str | None = None
     """A .npy file of integer labels for a file of your own; they color the figures, and are the conditions of a
     conditional model."""
     data_dir: str | None = None
-    """Where TFDS sets are prepared; TFDS's own default if not given. ecg5000 and jsb_chorales: what the folder of that
-    name lies in; AEJAX_DATA_DIR if not given."""
+    """Where TFDS sets are prepared; TFDS's own default if not given. ecg5000, jsb_chorales and documents: what the
+    folder of that name lies in; AEJAX_DATA_DIR if not given."""
     validation_fraction: Fraction = 0.1
     """Part of the examples held out for early stopping."""
     test_fraction: Fraction = 0.2
@@ -47,6 +48,10 @@ class Data:
     """Seed of the division, apart from the training seed: runs with other seeds are tested on the same examples."""
     window: PositiveInt = 16
     """jsb_chorales: quarter notes of an example."""
+    crop: PositiveInt = 128
+    """documents: pixels of a side of the squares that are trained on."""
+    crops_per_page: PositiveInt = 24
+    """documents: how many of them are cut from every page to train on, at random places."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +63,14 @@ class Model:
     family: Literal["undercomplete", "tied", "k_sparse", "variational"] = "variational"
     """undercomplete: a plain autoencoder; tied: one whose decoder uses the encoder's weights; k_sparse: one that keeps
     the largest entries of its code; variational: a VAE. What else the code is to be stands further below."""
-    network: Literal["mlp", "conv", "sequence"] = "mlp"
-    """mlp: dense layers on examples of any shape; conv: convolutions with pooling on images; sequence: convolutions
-    over time on sequences."""
+    network: Literal["mlp", "conv", "unet", "sequence"] = "mlp"
+    """mlp: dense layers on examples of any shape; conv: convolutions with pooling on images; unet: the same with maps
+    that skip from every level to the decoder, to denoise; sequence: convolutions over time on sequences."""
     hidden: tuple[PositiveInt, ...] = (200,)
-    """mlp: widths of the encoder's hidden layers; conv and sequence: channels of its blocks. The decoder mirrors
-    them."""
+    """mlp: widths of the encoder's hidden layers; conv, unet and sequence: channels of its blocks. The
+    decoder mirrors them."""
     code_size: PositiveInt | None = 20
-    """Length of the code. None, for conv only: the code is the last block's feature map."""
+    """Length of the code. None, for conv: the code is the last block's feature map; for unet: all maps."""
     activation: Literal["relu", "tanh", "sigmoid", "elu", "gelu", "silu", "softplus"] = "relu"
     """After every hidden layer; tied: after the code too."""
     code_activation: Literal["none", "relu", "sigmoid", "tanh"] = "none"
@@ -309,9 +314,14 @@ def _check_combination(model: Model, regularization: Regularization) -> None:
     for knob, weight in _WEIGHED.items():
         if knob in changed and not values[weight]:
             raise UserError(f"{knob}: goes with a {weight} above 0")
-    if model.code_size is None and model.network != "conv":
+    if model.code_size is None and model.network not in ("conv", "unet"):
         raise UserError(
-            f"code_size: {'an mlp' if model.network == 'mlp' else 'a sequence'} needs one; None is for conv"
+            f"code_size: {'an mlp' if model.network == 'mlp' else 'a sequence'} needs one; None is for conv and unet"
+        )
+    if model.network == "unet" and (model.code_size is not None or model.family != "undercomplete"):
+        raise UserError(
+            "network: unet goes with family undercomplete and code_size None: its code is larger than the image, and "
+            "corruption, or pairs of noisy and clean, make it learn"
         )
     if not model.hidden and model.network != "mlp":
         raise UserError(f"hidden: a {model.network} network needs at least one block")
@@ -330,8 +340,8 @@ def _check_combination(model: Model, regularization: Regularization) -> None:
             "higher_order_weight: wants a smooth activation, such as tanh or softplus: the gradient does not see how "
             "the kinks of relu move"
         )
-    if regularization.higher_order_weight and (model.network == "conv" or model.family == "k_sparse"):
-        choice = "conv" if model.network == "conv" else "k_sparse"
+    if regularization.higher_order_weight and (model.network in ("conv", "unet") or model.family == "k_sparse"):
+        choice = model.network if model.network in ("conv", "unet") else "k_sparse"
         raise UserError(
             f"higher_order_weight: wants a smooth encoder, and {choice} takes maxima: the gradient does not "
             "see how they change places"

@@ -19,6 +19,7 @@ from aejax.configuration import Data, Experiment, Model, Regularization
 from aejax.datasets.arrays import SUFFIXES, load_arrays
 from aejax.datasets.dataset import Dataset, Splits, sample, split
 from aejax.datasets.digits import load_digits
+from aejax.datasets.documents import PageSplits, crop_pages, folder_of_pages, load_pages, split_pages
 from aejax.datasets.ecg5000 import load_ecg5000, normal_beats
 from aejax.datasets.jsb_chorales import load_jsb_chorales
 from aejax.datasets.tfds import load_tfds
@@ -30,6 +31,8 @@ from aejax.networks import (
     ConvEncoder,
     SequenceDecoder,
     SequenceEncoder,
+    UNetDecoder,
+    UNetEncoder,
     computing_in,
     followed_by,
     rematerialized,
@@ -85,6 +88,11 @@ def load_splits(data: Data, *, stored: bool | None = None) -> Splits:
         return load_jsb_chorales(None if data.data_dir is None else Path(data.data_dir), steps=data.window)
     if data.window != Data.window:
         raise UserError(f"window: goes with the dataset jsb_chorales, and the dataset is {data.dataset}")
+    if (pages := load_page_splits(data)) is not None:
+        return crop_pages(pages, crop=data.crop, crops_per_page=data.crops_per_page, seed=data.split_seed)
+    for knob in ("crop", "crops_per_page"):
+        if getattr(data, knob) != getattr(Data, knob):
+            raise UserError(f"{knob}: goes with the dataset documents, and the dataset is {data.dataset}")
     if data.dataset != "digits" and not is_file:
         return load_tfds(
             data.dataset,
@@ -94,18 +102,37 @@ def load_splits(data: Data, *, stored: bool | None = None) -> Splits:
         )
     labels = None if data.labels is None else Path(data.labels)
     dataset = load_arrays(path, labels, stored=stored) if is_file else load_digits()
+    _check_fractions(data)
+    fractions = (data.validation_fraction, data.test_fraction)
+    return Splits(*split(dataset, fractions=fractions, seed=data.split_seed))
+
+
+def load_page_splits(data: Data) -> PageSplits | None:
+    """The whole pages that the examples are cut from, if they are, divided as the examples are."""
+    folder = folder_of_pages(data.dataset, None if data.data_dir is None else Path(data.data_dir))
+    if folder is None:
+        return None
+    _check_fractions(data)
+    return split_pages(
+        load_pages(folder),
+        validation_fraction=data.validation_fraction,
+        test_fraction=data.test_fraction,
+        seed=data.split_seed,
+    )
+
+
+def _check_fractions(data: Data) -> None:
     if data.validation_fraction + data.test_fraction >= 1:
         raise UserError(
             "validation_fraction and test_fraction leave nothing to train on: "
             f"{data.validation_fraction} + {data.test_fraction}"
         )
-    fractions = (data.validation_fraction, data.test_fraction)
-    return Splits(*split(dataset, fractions=fractions, seed=data.split_seed))
 
 
 def locate(data: Data) -> Data:
     """The same data with the files of the user by their whole paths, so that a run can be continued from anywhere."""
-    dataset = str(Path(data.dataset).absolute()) if Path(data.dataset).suffix in SUFFIXES else data.dataset
+    is_own = Path(data.dataset).suffix in SUFFIXES or folder_of_pages(data.dataset) == Path(data.dataset)
+    dataset = str(Path(data.dataset).absolute()) if is_own else data.dataset
     return replace(data, dataset=dataset, labels=None if data.labels is None else str(Path(data.labels).absolute()))
 
 
@@ -223,8 +250,8 @@ def conditions_of(model: Model, dataset: Dataset) -> tuple[np.ndarray, ...]:
 
 def as_examples(model: Model, dataset: Dataset) -> Examples:
     """A part of the data as training and evaluation take it."""
-    x, *conditions = (cast(Array, array) for array in (dataset.x, *conditions_of(model, dataset)))
-    return Examples(x, None, *conditions)
+    x, observed, *conditions = (cast(Array, a) for a in (dataset.x, dataset.input, *conditions_of(model, dataset)))
+    return Examples(x, observed, *conditions)
 
 
 def _classes(labels: np.ndarray | None) -> int:
@@ -278,9 +305,13 @@ def _networks(
         encoder = SequenceEncoder(model.hidden, code_size, activation)
         decoder = SequenceDecoder((shape[0], math.prod(output_shape[1:])), model.hidden[::-1], activation)
         decoder = followed_by(decoder, lambda output: output.reshape(output_shape))
+    elif len(shape) not in (2, 3):
+        raise UserError(
+            f"network: {model.network} takes images (H, W) or (H, W, C), an example has shape {shape}; use mlp"
+        )
+    elif model.network == "unet":
+        encoder, decoder = UNetEncoder(model.hidden, activation), UNetDecoder(shape, model.hidden, activation)
     else:
-        if len(shape) not in (2, 3):
-            raise UserError(f"network: conv takes images (H, W) or (H, W, C), an example has shape {shape}; use mlp")
         if code_size is None and model.hidden[-1] % moments:
             raise UserError(f"hidden: the last block of a variational encoder needs even channels, {model.hidden[-1]}")
         channels = math.prod(output_shape[2:])

@@ -44,12 +44,14 @@ def draw_figures(
     conditions = conditions_of(experiment.model, test)
     shown = test.x[:_SHOWN]
     rows = {"original": shown}
+    if test.input is not None:
+        rows["noisy"] = test.input[:_SHOWN]
     if (corrupt := build_corruption(experiment.regularization, splits.train)) is not None:
         keys = jax.random.split(corruption_key, len(shown))
-        rows["corrupted"] = jax.device_get(jax.vmap(corrupt)(keys, jnp.asarray(shown)))
+        rows["corrupted"] = jax.device_get(jax.vmap(corrupt)(keys, jnp.asarray(test.seen[:_SHOWN])))
     conditions_shown = [condition[:_SHOWN] for condition in conditions]
     rows["reconstruction"] = reconstruct_all(autoencoder, params, list(rows.values())[-1], *conditions_shown)
-    codes = encode_all(autoencoder, params, test.x, *conditions)
+    codes = encode_all(autoencoder, params, test.seen, *conditions)
     units = "nats per example" if autoencoder.likelihood else "per example, summed over features"
     figures = {
         "training_curves": plots.training_curves(records, units=units),

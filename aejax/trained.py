@@ -49,8 +49,8 @@ class TrainedRun(NamedTuple):
         return setup.conditions_of(self.experiment.model, dataset)
 
     def encode(self, dataset: Dataset) -> np.ndarray:
-        """The code of every example: (N, ...code)."""
-        return encode_all(self.autoencoder, self.params, dataset.x, *self.conditions_of(dataset))
+        """The code of every example, of pairs that of the noisy one: (N, ...code)."""
+        return encode_all(self.autoencoder, self.params, dataset.seen, *self.conditions_of(dataset))
 
     def decode(self, codes: Dataset) -> np.ndarray:
         """The example that every code stands for, in data space: (N, ...)."""
@@ -169,7 +169,8 @@ def load_examples(run: TrainedRun, path: Path, labels: Path | None = None) -> Da
     if _without_ones(shape) != _without_ones(wanted):
         raise UserError(f"{path}: examples have shape {shape}, and {run.path} was trained on examples of {wanted}")
     _check_classes(run, dataset, path)
-    return dataset._replace(x=dataset.x.reshape(-1, *wanted))
+    observed = None if dataset.input is None else dataset.input.reshape(-1, *wanted)
+    return dataset._replace(x=dataset.x.reshape(-1, *wanted), input=observed)
 
 
 def load_codes(run: TrainedRun, path: Path, labels: Path | None = None) -> Dataset:

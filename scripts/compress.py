@@ -54,19 +54,18 @@ def main() -> None:
     """Parse, measure, print and write."""
     options = command_line.parse(Options, sys.argv[1:], program="compress.py", description=DESCRIPTION)
     _check(options)
+    import numpy as np
     from rich.console import Console
 
     from aejax import plots
+    from aejax.datasets.dataset import take
     from aejax.evaluation.compression import best_settings
     from aejax.trained import open_run
 
     console = Console(highlight=False, soft_wrap=True)
     run = open_run(options.run)
     test = run.splits.test
-    few = slice(min(options.examples, len(test.x)))
-    splits = run.splits._replace(
-        test=test._replace(x=test.x[few], labels=None if test.labels is None else test.labels[few])
-    )
+    splits = run.splits._replace(test=take(test, np.arange(min(options.examples, len(test.x)))))
     low, high = float(splits.train.x.min()), float(splits.train.x.max())
     ways = {OURS: _autoencoder(run, splits, options.bits), "PCA": _pca(run, splits, options.bits)}
     if plots.is_image(run.example_shape) and low >= 0 and high <= 1:

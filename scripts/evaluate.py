@@ -148,13 +148,14 @@ def _reconstructions(run: "TrainedRun", errors: "np.ndarray") -> "list[Section]"
     import numpy as np
 
     from aejax import plots
+    from aejax.datasets.dataset import take
     from aejax.report import Section, picture
 
     order, test = np.argsort(errors), run.splits.test
     limits = float(run.splits.train.x.min()), float(run.splits.train.x.max())
     content = ""
     for what, chosen in {"best": order[:SHOWN], "worst": order[: -SHOWN - 1 : -1]}.items():
-        some = test._replace(x=test.x[chosen], labels=None if test.labels is None else test.labels[chosen])
+        some = take(test, chosen)
         rows = {"original": some.x, "reconstruction": run.reconstruct(some)}
         if plots.is_image(run.example_shape):
             examples, names = np.stack(list(rows.values())), [f"{errors[place]:.4f}" for place in chosen]

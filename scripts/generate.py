@@ -296,9 +296,12 @@ def _training_codes(run: "TrainedRun") -> "np.ndarray":
 
 def _test_codes(run: "TrainedRun", places: "tuple[int, ...] | range") -> "tuple[np.ndarray, np.ndarray | None]":
     """The codes of test examples, and their labels if the run is conditional."""
+    import numpy as np
+
+    from aejax.datasets.dataset import take
+
     test = run.splits.test
-    chosen = list(places)
-    some = test._replace(x=test.x[chosen], labels=None if test.labels is None else test.labels[chosen])
+    some = take(test, np.asarray(places))
     return run.encode(some), some.labels if run.experiment.model.conditional else None
 
 

@@ -246,7 +246,7 @@ def _train(
         accumulation_steps=training.accumulation_steps,
         streamed=_streamed(options),
     )
-    watched = (splits.validation.x, *conditions_of(model, splits.validation))
+    watched = (splits.validation.seen, *conditions_of(model, splits.validation))
     mean_frobenius_norm = make_mean_frobenius_norm(autoencoder, snapshot.state.params, *watched)
     done = int(snapshot.state.step) / steps_per_epoch
     profile = Profile(options.profile if is_writer() else None)
@@ -327,7 +327,7 @@ def _conclude(
     splits = splits._replace(test=few._replace(x=np.asarray(few.x)))
     conditions = conditions_of(experiment.model, splits.test)
     bounds = bounds_of_code(experiment.model)
-    code = code_statistics(autoencoder, params, code_key, splits.test.x, *conditions, bounds=bounds)
+    code = code_statistics(autoencoder, params, code_key, splits.test.seen, *conditions, bounds=bounds)
     step, epoch = int(snapshot.state.step), snapshot.stopping.best_epoch
     steps_per_epoch = len(splits.train.x) // experiment.training.batch_size
     terms = means["test"] | {f"code/{name}": value for name, value in code.as_dict().items()}

@@ -27,6 +27,7 @@ CHECKED = ("losses", "divergences", "sampling", "corruption", "likelihoods", "pr
 CHECKED += (
     "networks.conv",
     "networks.sequence",
+    "networks.unet",
     "autoencoders.record",
     "autoencoders.contractive",
     "autoencoders.denoising",

@@ -25,7 +25,7 @@ from aejax.presets import PRESETS
 
 KNOBS = [(group.name, knob.name) for group in dataclasses.fields(Experiment) for knob in dataclasses.fields(group.type)]
 OTHER = Experiment(  # every knob that the family allows has another value than its default
-    data=Data("mine.npz", "labels.npy", "/data", 0.2, 0.3, 1, 32),
+    data=Data("mine.npz", "labels.npy", "/data", 0.2, 0.3, 1, 32, 64, 3),
     model=Model(
         "undercomplete",
         "conv",
@@ -188,6 +188,8 @@ MISMATCHES = [
     (of("k_sparse", code_size=5, active_entries=6), "active_entries: must be at most the code_size, 5, got 6"),
     (of(network="mlp", code_size=None), "code_size: an mlp needs one"),
     (of(network="conv", hidden=()), "hidden: a conv network needs at least one block"),
+    (of("k_sparse", network="unet", code_size=None), "network: unet goes with family undercomplete and code_size None"),
+    (of("undercomplete", network="unet"), "network: unet goes with family undercomplete and code_size None"),
     (of(network="sequence", hidden=()), "hidden: a sequence network needs at least one block"),
     (of(network="sequence", code_size=None), "code_size: a sequence needs one"),
     (of("tied", network="sequence"), "network: tied weights are those of dense layers, mlp, not sequence"),

@@ -87,11 +87,13 @@ def test_every_preset_builds(name: str) -> None:
     _, experiment = PRESETS[name]
     check(experiment)
     model = experiment.model
-    shape = {"digits": (8, 8, 1), "ecg5000": (140,), "jsb_chorales": (16, 88)}.get(experiment.data.dataset, (28, 28, 1))
+    shapes = {"digits": (8, 8, 1), "ecg5000": (140,), "jsb_chorales": (16, 88), "documents": (32, 32, 1)}
+    shape = shapes.get(experiment.data.dataset, (28, 28, 1))
     train = examples(shape, max(4, experiment.regularization.prior_components))
     gradient, terms, code = slope_and_terms(experiment, train, trace)
     assert "loss" in terms
-    assert code.shape == ((4, 4, 16) if model.code_size is None else (model.code_size,))
+    maps = {"fashion-denoise": (4, 4, 16), "documents-tutorial": (16, 16, 64), "documents-denoise": (2, 2, 3168)}
+    assert code.shape == (maps[name] if model.code_size is None else (model.code_size,))
     assert all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(gradient))
 
 

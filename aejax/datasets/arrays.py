@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from aejax.datasets.dataset import Dataset, as_dataset
+from aejax.datasets.dataset import Dataset, as_dataset, with_input
 from aejax.datasets.stored import LARGE, StoredArray
 from aejax.errors import UserError
 
@@ -13,7 +13,10 @@ SUFFIXES = (".npy", ".npz")
 
 
 def load_arrays(path: Path, labels: Path | None = None, *, stored: bool | None = None) -> Dataset:
-    """Examples from a .npy file, or from the entries `x` and (optional) `labels` of a .npz file.
+    """Examples from a .npy file, or from the entries `x` and (optional) `labels` and `input` of a .npz file.
+
+    `input` are noisy examples, of which those in `x` are what they ought to be: an encoder is given the one and learns
+    to return the other.
 
     A .npy file whose examples take more than a GiB as float32 is not read here: they stay in it, and are read when
     they are needed (`StoredArray`). A .npz file, and labels, are read into memory whatever their size.
@@ -25,7 +28,7 @@ def load_arrays(path: Path, labels: Path | None = None, *, stored: bool | None =
 
     Raises:
       UserError: a file that is missing, no such array file, or one that would have to be unpickled; an entry
-        that is missing; and all that `as_dataset` refuses.
+        that is missing; and all that `as_dataset` and `with_input` refuse.
     """
     content = _load(path, stored=stored)
     if "x" not in content:
@@ -34,7 +37,8 @@ def load_arrays(path: Path, labels: Path | None = None, *, stored: bool | None =
         if labels.suffix != ".npy":
             raise UserError(f"{labels}: labels are read from a .npy file")
         content["labels"] = _load(labels, stored=False)["x"]
-    return as_dataset(content["x"], content.get("labels"), name=str(path))
+    dataset = as_dataset(content["x"], content.get("labels"), name=str(path))
+    return dataset if "input" not in content else with_input(dataset, content["input"], name=str(path))
 
 
 def _load(path: Path, *, stored: bool | None) -> dict[str, Any]:

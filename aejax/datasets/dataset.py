@@ -12,10 +12,16 @@ _SAMPLED, _SAMPLED_BYTES = 16384, 2**28  # examples that a fingerprint of large 
 
 
 class Dataset(NamedTuple):
-    """Examples and, where they are known, their labels."""
+    """Examples and, where they are known, their labels, or what is seen of them."""
 
     x: np.ndarray  # (N, ...) float32, or a StoredArray in place of it; integers of one byte are scaled to [0, 1]
     labels: np.ndarray | None = None  # (N,) int32
+    input: np.ndarray | None = None  # as x: of pairs of clean and noisy examples the noisy ones
+
+    @property
+    def seen(self) -> np.ndarray:
+        """What an encoder is given: the noisy examples of pairs, else the examples themselves."""
+        return self.x if self.input is None else self.input
 
 
 class Splits(NamedTuple):
@@ -54,6 +60,17 @@ def as_dataset(x: np.ndarray | StoredArray, labels: np.ndarray | None = None, *,
     return Dataset(scaled, labels)
 
 
+def with_input(dataset: Dataset, given: np.ndarray, *, name: str) -> Dataset:
+    """The same examples as those to be reconstructed from noisy ones, which are checked and converted likewise.
+
+    Raises:
+      UserError: noisy examples of another shape; and all that `as_dataset` refuses.
+    """
+    if given.shape != dataset.x.shape:
+        raise UserError(f"{name}: noisy examples {given.shape} do not fit clean ones {dataset.x.shape}")
+    return dataset._replace(input=as_dataset(given, name=f"{name}, input").x)
+
+
 def _as_labels(labels: np.ndarray, examples: int, name: str) -> np.ndarray:
     if labels.dtype.kind not in "bui" or labels.ndim != 1:
         raise UserError(f"{name}: labels must be a vector of integers, got {labels.dtype} {labels.shape}")
@@ -65,7 +82,7 @@ def _as_labels(labels: np.ndarray, examples: int, name: str) -> np.ndarray:
 
 
 def fingerprint(splits: Splits) -> str:
-    """A SHA-256 of every example and label, in order: equal where a run sees equal data.
+    """A SHA-256 of all examples, labels and inputs, in order: equal where a run sees equal data.
 
     Of examples of more than a GiB it takes 16,384 at equal distances (fewer, where they are larger than 16 KiB): what
     changes between them alone is not seen.
@@ -93,9 +110,10 @@ def sample(array: np.ndarray) -> np.ndarray:
 
 
 def take(dataset: Dataset, index: np.ndarray) -> Dataset:
-    """The examples at these positions, in this order, with their labels; of a file nothing is read."""
+    """The examples at these positions, in this order, with all that belongs to them; of a file nothing is read."""
     x = cast(np.ndarray, dataset.x.select(index)) if isinstance(dataset.x, StoredArray) else dataset.x[index]
-    return Dataset(x, None if dataset.labels is None else dataset.labels[index])
+    labels, observed = (None if array is None else array[index] for array in (dataset.labels, dataset.input))
+    return Dataset(x, labels, observed)
 
 
 def split(dataset: Dataset, *, fractions: tuple[float, ...], seed: int) -> tuple[Dataset, ...]:

@@ -11,13 +11,15 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from aejax.autoencoders import Autoencoder
 from aejax.evaluation.representation import map_over_examples
-from aejax.jacobian import frobenius_norm_squared, saturation
+from aejax.jacobian import estimate_frobenius_norm_squared, frobenius_norm_squared, saturation
 from aejax.sampling import gaussian_log_prob, reparameterize
 
 ACTIVE_VARIANCE = 0.01  # of a posterior's mean over the data, above which a unit is active, as Burda et al. have it
 COLLAPSED_FRACTION = 0.1  # of active units, below which a posterior is said to have collapsed
 _MOST_EXAMPLES = 2000  # for what compares all pairs of examples, or takes a Jacobian of each
 _MOST_ROWS, _MOST_WATCHED = 4000, 200  # of Jacobians at every evaluation of a run, and of its examples
+_PROJECTIONS = 8  # that estimate the norm of a Jacobian of more rows than these
+_MOST_PROJECTED, _MOST_WATCHED_PROJECTED = 8e6, 1e6  # numbers of examples, times projections; of the second each time
 
 
 class CodeStatistics(NamedTuple):
@@ -54,7 +56,8 @@ def code_statistics(
 ) -> CodeStatistics:
     """Statistics of the codes of N examples.
 
-    The Jacobian and the mutual information are taken over the first 2,000 at most.
+    The Jacobian and the mutual information are taken over the first 2,000 at most. Where a Jacobian has more than
+    4,000 rows and as many columns, its norm is estimated from 8 projections, and over fewer examples.
 
     Args:
       autoencoder: any.
@@ -78,7 +81,9 @@ def code_statistics(
         return jax.device_get(map_over_examples(function, *arrays, batch_size=batch_size))
 
     some = min(len(x), _MOST_EXAMPLES)
-    norms = over_examples(lambda *one: _frobenius_norm(autoencoder, params, *one), some)
+    norm_of = _frobenius_norm_of(autoencoder, params, *(array[0] for array in (x, *condition)))
+    watched = min(some, _most_projected(x[0].size, _MOST_PROJECTED)) if norm_of is _estimated_norm else some
+    norms = over_examples(lambda *one: norm_of(autoencoder, params, *one), watched)
     frobenius_norm = float(np.mean(norms, dtype=np.float64))
     if autoencoder.posterior is None or autoencoder.prior is None:
         codes = over_examples(lambda *one: autoencoder.encode(params, *one).reshape(-1), len(x))
@@ -110,7 +115,7 @@ def make_mean_frobenius_norm(
     """Compile `params -> mean ‖∂h/∂x‖_F` over a few of N examples, always the same, to watch it while a run goes on.
 
     They are the first 200, or so many that their Jacobians have 4,000 rows in all: the cost is a small part of an
-    epoch's for any encoder.
+    epoch's for any encoder. A Jacobian that alone has more is estimated from 8 projections.
 
     >>> from aejax.autoencoders import undercomplete
     >>> from aejax.networks import MLP
@@ -121,21 +126,45 @@ def make_mean_frobenius_norm(
     >>> bool(np.isclose(make_mean_frobenius_norm(linear, params, x)(params), np.linalg.norm(kernel), rtol=1e-6))
     True
     """
-    code = jax.eval_shape(autoencoder.encode, params, *(array[0] for array in (x, *condition)))
-    rows = min(code.size, x[0].size)
-    few = min(len(x), max(_MOST_ROWS // rows, 1), _MOST_WATCHED)
+    first = [array[0] for array in (x, *condition)]
+    norm_of = _frobenius_norm_of(autoencoder, params, *first)
+    if norm_of is _estimated_norm:
+        few = min(len(x), _most_projected(x[0].size, _MOST_WATCHED_PROJECTED))
+    else:
+        few = min(len(x), max(_MOST_ROWS // _rows(autoencoder, params, *first), 1), _MOST_WATCHED)
     arrays = [np.asarray(array[:few]) for array in (x, *condition)]
 
     @jax.jit
     def mean_norm(params: PyTree, *arrays: Array) -> Array:
-        return jnp.mean(jax.lax.map(lambda one: _frobenius_norm(autoencoder, params, *one), arrays, batch_size=few))
+        return jnp.mean(jax.lax.map(lambda one: norm_of(autoencoder, params, *one), arrays, batch_size=few))
 
     return lambda params: float(mean_norm(params, *arrays))
 
 
+def _rows(autoencoder: Autoencoder, params: PyTree, *first: np.ndarray) -> int:
+    """Of the Jacobian of one example, or its columns, if they are fewer."""
+    return min(jax.eval_shape(autoencoder.encode, params, *first).size, first[0].size)
+
+
+def _frobenius_norm_of(autoencoder: Autoencoder, params: PyTree, *first: np.ndarray) -> Callable[..., Array]:
+    """How ‖∂h/∂x‖_F is computed of examples like this one: (autoencoder, params, x, *condition) -> norm."""
+    return _frobenius_norm if _rows(autoencoder, params, *first) <= _MOST_ROWS else _estimated_norm
+
+
+def _most_projected(size: int, numbers: float) -> int:
+    return max(1, int(numbers // (_PROJECTIONS * size)))
+
+
 def _frobenius_norm(autoencoder: Autoencoder, params: PyTree, x: Array, *condition: Array) -> Array:
-    """‖∂h/∂x‖_F of one example."""
     return jnp.sqrt(frobenius_norm_squared(lambda x: autoencoder.encode(params, x, *condition), x, method="auto"))
+
+
+def _estimated_norm(autoencoder: Autoencoder, params: PyTree, x: Array, *condition: Array) -> Array:
+    def encode(x: Array) -> Array:
+        return autoencoder.encode(params, x, *condition)
+
+    key = jax.random.key(0)  # the same directions for every example and at every evaluation
+    return jnp.sqrt(estimate_frobenius_norm_squared(key, encode, x, num_projections=_PROJECTIONS, mode="forward"))
 
 
 def is_active(codes: np.ndarray, *, threshold: float = ACTIVE_VARIANCE) -> np.ndarray:

@@ -11,6 +11,8 @@ from aejax.networks.precision import computing_in as computing_in
 from aejax.networks.rematerialization import rematerialized as rematerialized
 from aejax.networks.sequence import SequenceDecoder as SequenceDecoder
 from aejax.networks.sequence import SequenceEncoder as SequenceEncoder
+from aejax.networks.unet import UNetDecoder as UNetDecoder
+from aejax.networks.unet import UNetEncoder as UNetEncoder
 
 __all__ = [
     "MLP",
@@ -19,6 +21,8 @@ __all__ = [
     "Network",
     "SequenceDecoder",
     "SequenceEncoder",
+    "UNetDecoder",
+    "UNetEncoder",
     "computing_in",
     "followed_by",
     "from_nnx",

@@ -99,6 +99,17 @@ def test_the_norm_that_is_watched_is_the_mean_over_the_first_examples():
     assert make_mean_frobenius_norm(autoencoder, params, X[:7])(params) == pytest.approx(np.mean(norms[:7]), rel=1e-5)
 
 
+def test_the_norm_of_a_large_jacobian_is_estimated_from_projections():
+    """Of x² it is 2 ‖x‖, and by signs without any error, since the rows of that Jacobian are orthogonal."""
+    pixels = np.ones((40, 5000), np.float32) * np.arange(1, 41, dtype=np.float32)[:, None]
+    squares = undercomplete(fixed(jnp.square), fixed(lambda code: code))
+    params = {"encoder": {}, "decoder": {}}
+    norms = 2 * np.sqrt(5000) * np.arange(1, 41)
+    watched = make_mean_frobenius_norm(squares, params, pixels)(params)
+    assert watched == pytest.approx(np.mean(norms[:25]), rel=1e-5)  # 25 x 8 x 5,000 numbers
+    assert code_statistics(squares, params, KEY, pixels).frobenius_norm == pytest.approx(np.mean(norms), rel=1e-5)
+
+
 def test_fewer_examples_are_watched_where_the_jacobian_is_large():
     pixels = np.ones((3, 2000), np.float32) * np.array([[1.0], [2.0], [3.0]], np.float32)
     squares = undercomplete(fixed(jnp.square), fixed(lambda code: code))

@@ -10,11 +10,11 @@ from jaxtyping import PyTree
 
 @pytest.fixture
 def random_params() -> Callable[..., PyTree]:
-    """`random_params(network, x)`: normal numbers in the place of every parameter, biases included."""
+    """`random_params(network, x)`, or `(network, x, condition)`: normal numbers in place of parameters, biases included."""
 
-    def draw(network, x):
+    def draw(network, *inputs):
         rng = np.random.default_rng(0)
-        shapes = jax.eval_shape(network.init, jax.random.key(0), x)
+        shapes = jax.eval_shape(network.init, jax.random.key(0), *inputs)
         return jax.tree.map(lambda leaf: jax.numpy.array(rng.standard_normal(leaf.shape), leaf.dtype), shapes)
 
     return draw
