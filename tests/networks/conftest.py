@@ -10,7 +10,7 @@ from jaxtyping import PyTree
 
 @pytest.fixture
 def random_params() -> Callable[..., PyTree]:
-    """`random_params(network, x)`, or `(network, x, condition)`: normal numbers in place of parameters, biases included."""
+    """`random_params(network, x)`, or `(network, x, condition)`: normal numbers for parameters, biases too."""
 
     def draw(network, *inputs):
         rng = np.random.default_rng(0)
