@@ -156,6 +156,7 @@ def test_a_contractive_weight_of_zero_trains_the_plain_autoencoder() -> None:
     chex.assert_trees_all_close(without, plain.params, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_norm_falls_as_the_weight_grows() -> None:
     """On digits, for every seed."""
     method = "cae"

@@ -82,6 +82,7 @@ def test_importance_weighted_bound_of_one_sample_is_the_bound_given_the_conditio
     assert vae.loss(params, KEY, swapped)[0] != vae.loss(params, KEY, batch)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code_size", [3, None])
 def test_convolutional_networks_take_conditions(code_size):
     encoder, decoder = ConvEncoder((2,), code_size), ConvDecoder((6, 5, 1), (2,))

@@ -158,6 +158,7 @@ def test_higher_order_noise_is_keyed_by_the_index_of_the_example(linear):
     np.testing.assert_allclose(padded, penalty(part(slice(1))), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_gradient_of_the_higher_order_penalty_reaches_the_encoder(linear):
     base = undercomplete(LOGISTIC, linear(2, 5))
 

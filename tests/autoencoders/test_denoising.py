@@ -45,6 +45,7 @@ def test_the_key_decides_the_corruption(plain):
     assert first != other
 
 
+@pytest.mark.slow
 def test_corruption_and_sampling_are_independent(identity):
     # the mean is the corruption's noise, the sample adds its own: variances 1 + 1, and 4 were they the same
     encoder = Network(lambda key, x: {}, lambda params, x: jnp.concatenate([x, jnp.zeros_like(x)]))

@@ -79,6 +79,7 @@ def test_with_the_exact_posterior_every_weight_is_the_likelihood_of_x():
     np.testing.assert_allclose(bounds_of(importance_weighted(linear_gaussian(0.0), samples=7), 10), LOG_P, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_weights_too_small_for_any_float_leave_value_and_gradient_finite(linear):
     vae = variational(linear(5, 4), linear(2, 5), likelihood=gaussian())
     params = {"encoder": jnp.zeros((4, 5)), "decoder": jnp.ones((5, 2))}

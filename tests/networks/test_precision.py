@@ -24,6 +24,7 @@ def test_products_are_of_the_computation_and_the_rest_is_not(network) -> None:
     assert 0 < np.abs(got - expected).max() < 0.05 * np.abs(expected).max()  # 2^-8 of each of a few factors
 
 
+@pytest.mark.slow
 def test_losses_and_gradients_are_float32_and_conditions_reach_both_networks() -> None:
     encoder, decoder = (computing_in(MLP(shape, (8,)), jnp.bfloat16) for shape in ((6,), (5,)))
     vae = conditional(variational(encoder, decoder), classes=3)

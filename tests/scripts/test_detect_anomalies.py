@@ -23,6 +23,7 @@ def read(folder):
     return rows, json.loads((folder / "summary.json").read_text())
 
 
+@pytest.mark.slow
 def test_noise_among_digits(make_run, run_script, tmp_path):
     run = open_run(make_run(PLAIN))
     rng = np.random.default_rng(0)
@@ -49,6 +50,7 @@ def test_noise_among_digits(make_run, run_script, tmp_path):
         assert len(figure.getcolors(1 << 24)) > 10
 
 
+@pytest.mark.slow
 def test_a_variational_run_scores_the_same_every_time(make_run, run_script, tmp_path):
     run = open_run(make_run(VARIATIONAL))
     np.save(tmp_path / "x.npy", run.splits.test.x[:20])

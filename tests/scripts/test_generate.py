@@ -82,6 +82,7 @@ def test_units_are_changed_one_by_one_most_variable_first(generate):
         assert np.all(np.diff(moved[:, unit]) > 0)
 
 
+@pytest.mark.slow
 def test_the_plane_of_two_numbers(generate, tmp_path):
     run, codes, _ = generate(MIXTURE, "manifold", "--side", "5")
     assert codes.shape == (5, 5, 2)
