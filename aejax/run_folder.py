@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+
 from aejax.configuration import Experiment, differences, from_json, to_json
 from aejax.errors import UserError
 from aejax.training.checkpoints import Checkpoints
@@ -16,7 +18,7 @@ from aejax.training.checkpoints import Checkpoints
 if TYPE_CHECKING:  # imported where it is used: it takes seconds to import where PyTorch is installed
     from tensorboardX.event_file_writer import EventsWriter
 
-_CONFIG, _DATA, _METRICS = "config.json", "data.sha256", "metrics.jsonl"
+_CONFIG, _DATA, _METRICS, _LOCK = "config.json", "data.sha256", "metrics.jsonl", ".lock"
 Record = dict[str, Any]  # step, epoch, and means named train/..., validation/... and test/...
 
 
@@ -25,6 +27,7 @@ class RunFolder:
 
     def __init__(self, path: Path, experiment: Experiment) -> None:
         """Use `create` or `resume`."""
+        self._lock = _lock(path)
         self.path = path
         self.experiment = experiment
         self.checkpoints = Checkpoints(path / "checkpoints")
@@ -52,17 +55,21 @@ class RunFolder:
 
         Raises:
           UserError: the folder is none of a run; its config and its checkpoints are not of one run; what lies in it is
-            not what a run writes, or leads out of it.
+            not what a run writes, or leads out of it; another process is writing to it.
         """
         experiment = read_experiment(path)
         with _in_one_line(path):
             _check_contents(path)
             (path / "figures").mkdir(exist_ok=True)
         run = cls(path, experiment)
-        # records follow a whole checkpoint: where there are any, there is something to lose
-        saved = run.checkpoints.experiment() if run.checkpoints.has_begun or run.records() else experiment
-        if changed := differences(saved, experiment):
-            raise UserError(f"{path / _CONFIG}: does not match the checkpoints: {_list_changes(changed)}")
+        try:
+            # records follow a whole checkpoint: where there are any, there is something to lose
+            saved = run.checkpoints.experiment() if run.checkpoints.has_begun or run.records() else experiment
+            if changed := differences(saved, experiment):
+                raise UserError(f"{path / _CONFIG}: does not match the checkpoints: {_list_changes(changed)}")
+        except BaseException:
+            run.close()
+            raise
         return run
 
     def check_data(self, data_fingerprint: str, dataset: str) -> None:
@@ -112,6 +119,7 @@ class RunFolder:
             events, self._events = self._events, None
             with _in_one_line(self.path):
                 events.close()
+        self._lock.release()
 
     def _open_events(self) -> "EventsWriter":
         from tensorboardX.event_file_writer import EventsWriter
@@ -121,6 +129,17 @@ class RunFolder:
         (self.path / "events").mkdir(exist_ok=True)
         self._events = EventsWriter(str(self.path / "events" / "events"), f".{os.getpid()}.{time.monotonic_ns()}")
         return self._events
+
+
+def _lock(path: Path) -> FileLock:
+    """Hold the folder, until released or the process is gone; UserError where another one holds it."""
+    lock = FileLock(path / _LOCK, thread_local=False)
+    with _in_one_line(path):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise UserError(f"{path}: another process is writing to this run; stop it, or wait for its end") from error
+    return lock
 
 
 def check_absent(path: Path) -> None:

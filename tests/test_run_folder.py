@@ -96,6 +96,7 @@ def test_folders_that_are_no_runs_are_refused(tmp_path: Path, content: str | Non
 
 
 def test_a_run_that_was_stopped_before_its_first_checkpoint_can_be_resumed(run: RunFolder) -> None:
+    run.close()
     resumed = RunFolder.resume(run.path)
     assert not resumed.checkpoints.has_begun
     resumed.close()
@@ -103,6 +104,7 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_can_be_resumed(run: 
 
 def test_a_run_with_records_and_no_checkpoint_is_refused(run: RunFolder) -> None:
     run.write(record(10))
+    run.close()
     with pytest.raises(UserError, match="holds no whole checkpoint"):
         RunFolder.resume(run.path)
 
@@ -113,6 +115,7 @@ def test_a_run_with_records_and_no_checkpoint_is_refused(run: RunFolder) -> None
 def test_a_link_that_leads_out_of_the_folder_is_refused(run: RunFolder, tmp_path: Path, name: str) -> None:
     (tmp_path / "mine").write_text("mine")
     run.write(record(10))
+    run.close()
     (run.path / name).unlink(missing_ok=True)
     (run.path / name).symlink_to(tmp_path / "mine")
     with pytest.raises(UserError, match=f"{name}: is a link"):
@@ -120,9 +123,17 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(run: RunFolder, tmp_path
     assert (tmp_path / "mine").read_text() == "mine"
 
 
+def test_two_do_not_write_to_one_run(run: RunFolder) -> None:
+    with pytest.raises(UserError, match="one: another process is writing to this run; stop it, or wait for its end"):
+        RunFolder.resume(run.path)
+    run.close()
+    RunFolder.resume(run.path).close()
+
+
 @pytest.mark.parametrize("name", ["metrics.jsonl", "events", "figures", "checkpoints", "config.json", "data.sha256"])
 def test_what_is_of_another_kind_is_one_line(run: RunFolder, name: str) -> None:
     """A folder in place of a file, and a file in place of a folder."""
+    run.close()
     path = run.path / name
     if path.is_dir():
         shutil.rmtree(path)

@@ -71,6 +71,7 @@ def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str]) -> 
         "metrics.jsonl",
         "events",
         "checkpoints",
+        ".lock",
         "figures",
     }
     for name in ("training_curves", "reconstructions", "samples", "latent_space", "code_units"):
