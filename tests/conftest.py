@@ -26,6 +26,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 CHECKED = ("losses", "divergences", "sampling", "corruption", "likelihoods", "priors", "jacobian", "generation")
 CHECKED += (
     "networks.conv",
+    "networks.convolution",
     "networks.sequence",
     "networks.unet",
     "autoencoders.record",

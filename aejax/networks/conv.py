@@ -5,9 +5,14 @@ from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
+from jax import lax
 from jaxtyping import Array, Float
 
-_KERNEL = (3, 3)
+from aejax.networks.convolution import convolve, upsampled_convolution
+
+# they never fall, and so may come after the maximum of a window instead of before
+_MONOTONE = (nn.relu, nn.leaky_relu, nn.elu, nn.selu, nn.softplus, nn.sigmoid, nn.tanh)
 
 
 class ConvEncoder(nn.Module):
@@ -36,7 +41,10 @@ class ConvEncoder(nn.Module):
         _check_image_shape(x.shape)
         x = with_channels(x if x.ndim == 3 else x[..., None], condition)
         for channels in self.features:
-            x = max_pool(self.activation(nn.Conv(channels, _KERNEL)(x)))
+            if self.activation in _MONOTONE:
+                x = self.activation(Conv(channels, pooled=True)(x))
+            else:
+                x = max_pool(self.activation(Conv(channels)(x)))
         return x if self.code_size is None else nn.Dense(self.code_size)(x.reshape(-1))
 
 
@@ -79,9 +87,39 @@ class ConvDecoder(nn.Module):
             raise ValueError(f"a code for {shape} must have height and width {smallest}, got {code.shape}")
         else:
             x = with_channels(code, condition)
-        for channels, (height, width) in zip(self.features, reversed(larger_sizes), strict=True):
-            x = upsample(self.activation(nn.Conv(channels, _KERNEL)(x)))[:height, :width]
-        return nn.Conv(math.prod(shape[2:]), _KERNEL)(x).reshape(shape)
+        size: tuple[int, ...] | None = None  # what is upsampled is upsampled by the convolution that comes next
+        for channels, larger in zip(self.features, reversed(larger_sizes), strict=True):
+            x = self.activation(Conv(channels, size)(x))
+            size = larger
+        return Conv(math.prod(shape[2:]), size)(x).reshape(shape)
+
+
+class Conv(nn.Module):
+    """A 3x3 convolution with the parameters of `flax.linen.Conv`, after upsampling or before pooling.
+
+    Attributes:
+      features: channels of its output.
+      size: (H, W) to upsample to first (`upsampled_convolution`); None convolves the image as it is.
+      pooled: take the maximum of each 2x2 window, and add the bias to a quarter of the numbers.
+
+    >>> import jax, jax.numpy as jnp
+    >>> layer = Conv(features=4, size=(5, 6))
+    >>> params = layer.init(jax.random.key(0), jnp.ones((3, 3, 2)))
+    >>> layer.apply(params, jnp.ones((3, 3, 2))).shape
+    (5, 6, 4)
+    """
+
+    features: int
+    size: tuple[int, ...] | None = None
+    pooled: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "h w D"]:
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), (3, 3, x.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        x, kernel, bias = promote_dtype(x, kernel, bias)
+        y = convolve(x, kernel) if self.size is None else upsampled_convolution(x, kernel, self.size)
+        return (max_pool(y) if self.pooled else y) + bias[None, None]
 
 
 def max_pool(x: Float[Array, "H W C"]) -> Float[Array, "h w C"]:
@@ -96,21 +134,10 @@ def max_pool(x: Float[Array, "H W C"]) -> Float[Array, "h w C"]:
     height, width, channels = x.shape
     edges = ((0, height % 2), (0, width % 2), (0, 0))
     x = jnp.pad(x, edges, mode="edge") if height % 2 or width % 2 else x
-    x = x.reshape(x.shape[0] // 2, 2, x.shape[1] // 2, 2, channels)
-    rows = jnp.maximum(x[:, 0], x[:, 1])
-    return jnp.maximum(rows[:, :, 0], rows[:, :, 1])
-
-
-def upsample(x: Float[Array, "h w C"]) -> Float[Array, "H W C"]:
-    """Every pixel repeated as a 2x2 block.
-
-    >>> upsample(jnp.array([[[1.0], [2.0]]]))[..., 0]
-    Array([[1., 1., 2., 2.],
-           [1., 1., 2., 2.]], dtype=float32)
-    """
-    height, width, channels = x.shape
-    blocks = jnp.broadcast_to(x[:, None, :, None], (height, 2, width, 2, channels))
-    return blocks.reshape(2 * height, 2 * width, channels)
+    height, width = x.shape[0] // 2, x.shape[1] // 2
+    upper, lower = lax.split(x.reshape(height, 2, width, 2, channels), [1, 1], axis=1)
+    left, right = lax.split(jnp.maximum(upper, lower), [1, 1], axis=3)
+    return jnp.maximum(left, right).reshape(height, width, channels)
 
 
 def with_channels(x: Float[Array, "H W C"], condition: Array | None) -> Float[Array, "H W D"]:

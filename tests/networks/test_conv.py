@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import signal
 
 from aejax.networks import ConvDecoder, ConvEncoder
-from aejax.networks.conv import max_pool, upsample
+from aejax.networks.conv import Conv, max_pool
 
 KEY = jax.random.key(0)
 sides = st.integers(1, 33)
@@ -56,15 +56,23 @@ def test_an_image_of_any_size_comes_back_in_its_size(shape, features):
     assert output_shape(decoder, (5,)) == shape
 
 
+def gelu(x):
+    """The approximation by tanh, which is that of `jax.nn.gelu`."""
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+@pytest.mark.parametrize(
+    ("activation", "oracle"), [(nn.relu, lambda x: np.maximum(x, 0)), (jnp.tanh, np.tanh), (nn.gelu, gelu)]
+)
 @pytest.mark.parametrize("shape", [(6, 4), (5, 7), (5, 6, 2), (1, 1, 1)])
-def test_encoder_equals_scipy(shape, random_params):
+def test_encoder_equals_scipy(shape, activation, oracle, random_params):
     x = jax.random.normal(jax.random.key(1), shape)
-    encoder = ConvEncoder(features=(3, 2), code_size=4)
+    encoder = ConvEncoder(features=(3, 2), code_size=4, activation=activation)
     params = random_params(encoder, x)
     layers = params["params"]
     expected = np.asarray(x, np.float64).reshape(*shape[:2], -1)
     for layer in ("Conv_0", "Conv_1"):
-        expected = pool(np.maximum(correlate(expected, layers[layer]), 0))
+        expected = pool(oracle(correlate(expected, layers[layer])))
     expected = expected.reshape(-1) @ np.asarray(layers["Dense_0"]["kernel"]) + layers["Dense_0"]["bias"]
     np.testing.assert_allclose(jax.jit(encoder.apply)(params, x), expected, rtol=1e-4, atol=1e-5)
 
@@ -111,10 +119,21 @@ def test_max_pool_shares_the_gradient_of_equal_values():
     assert gradient.min() >= 0
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 2), (1, 1, 1)])
-def test_upsample_equals_repeat(shape):
-    x = jax.random.normal(jax.random.key(1), shape)
-    np.testing.assert_array_equal(upsample(x), jnp.repeat(jnp.repeat(x, 2, axis=0), 2, axis=1))
+@pytest.mark.parametrize("layer", [Conv(5), Conv(5, size=(12, 13)), Conv(5, pooled=True)])
+def test_parameters_are_those_of_flax(layer):
+    x = jnp.ones((6, 7, 3))
+    ours, flax = (jax.jit(one.init)(KEY, x) for one in (layer, nn.Conv(5, (3, 3))))
+    jax.tree.map(np.testing.assert_array_equal, ours, flax)
+
+
+def test_networks_have_the_parameters_of_layers_of_flax():
+    x = jnp.ones((7, 6, 1))
+    encoder, decoder = ConvEncoder((4, 3)), ConvDecoder((7, 6, 1), (3, 4))
+    trees = [jax.eval_shape(encoder.init, KEY, x), jax.eval_shape(decoder.init, KEY, jnp.ones((2, 2, 3)))]
+    channels = [[(1, 4), (4, 3)], [(3, 3), (3, 4), (4, 1)]]
+    for tree, pairs in zip(trees, channels, strict=True):
+        expected = {f"Conv_{n}": {"kernel": (3, 3, c, d), "bias": (d,)} for n, (c, d) in enumerate(pairs)}
+        assert jax.tree.map(lambda leaf: leaf.shape, tree["params"]) == expected
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 5, 5, 1)])
