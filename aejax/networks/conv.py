@@ -140,6 +140,18 @@ def max_pool(x: Float[Array, "H W C"]) -> Float[Array, "h w C"]:
     return jnp.maximum(left, right).reshape(height, width, channels)
 
 
+def upsample(x: Float[Array, "h w C"]) -> Float[Array, "H W C"]:
+    """Every pixel repeated as a 2x2 block.
+
+    >>> upsample(jnp.array([[[1.0], [2.0]]]))[..., 0]
+    Array([[1., 1., 2., 2.],
+           [1., 1., 2., 2.]], dtype=float32)
+    """
+    height, width, channels = x.shape
+    blocks = jnp.broadcast_to(x[:, None, :, None], (height, 2, width, 2, channels))
+    return blocks.reshape(2 * height, 2 * width, channels)
+
+
 def with_channels(x: Float[Array, "H W C"], condition: Array | None) -> Float[Array, "H W D"]:
     """An image with the numbers of a condition as constant channels behind its own.
 

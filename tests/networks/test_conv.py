@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import signal
 
 from aejax.networks import ConvDecoder, ConvEncoder
-from aejax.networks.conv import Conv, max_pool
+from aejax.networks.conv import Conv, max_pool, upsample
 
 KEY = jax.random.key(0)
 sides = st.integers(1, 33)
@@ -117,6 +117,12 @@ def test_max_pool_shares_the_gradient_of_equal_values():
     gradient = jax.jit(jax.grad(lambda x: jnp.sum(max_pool(x))))(jnp.zeros((3, 4, 1)))
     np.testing.assert_allclose(jnp.sum(gradient), 4)  # one for each window
     assert gradient.min() >= 0
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 2), (1, 1, 1)])
+def test_upsample_equals_repeat(shape):
+    x = jax.random.normal(jax.random.key(1), shape)
+    np.testing.assert_array_equal(upsample(x), jnp.repeat(jnp.repeat(x, 2, axis=0), 2, axis=1))
 
 
 @pytest.mark.parametrize("layer", [Conv(5), Conv(5, size=(12, 13)), Conv(5, pooled=True)])
