@@ -39,6 +39,7 @@ from aejax.networks import (
     with_global_log_variance,
 )
 from aejax.networks.network import SupportsInitApply
+from aejax.networks.reach import conv_reach, unet_reach
 from aejax.training.devices import AXIS
 
 ACTIVATIONS = {name: getattr(jax.nn, name) for name in ("relu", "sigmoid", "elu", "gelu", "silu", "softplus")}
@@ -231,6 +232,14 @@ def build_corruption(regularization: Regularization, train: Dataset) -> corrupti
         return partial(corruption.salt_and_pepper, amount=level, low=low, high=high)
     knob = "standard_deviation" if name.startswith("gaussian") else "amount"
     return partial(getattr(corruption, name), **{knob: level})
+
+
+def extent_of(model: Model) -> tuple[int, int] | None:
+    """How far a pixel sees, and in blocks of how many pixels, of a network that takes images of any size; else None."""
+    if model.network == "mlp" or model.code_size is not None:
+        return None
+    levels = len(model.hidden)
+    return (conv_reach if model.network == "conv" else unet_reach)(levels), 2**levels
 
 
 def bounds_of_code(model: Model) -> tuple[float, float] | None:

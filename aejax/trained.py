@@ -1,5 +1,6 @@
 """A trained autoencoder: trained here to its end, or opened from its run folder, and files checked against it."""
 
+import functools
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from aejax.datasets.arrays import load_arrays
 from aejax.datasets.dataset import Dataset, Splits, fingerprint
 from aejax.errors import UserError
 from aejax.evaluation import decode_all, encode_all
+from aejax.evaluation.denoising import denoise_tiled
 from aejax.run_folder import check_data_of_run, read_experiment
 from aejax.training import Report, Snapshot, check_parameters, run_keys, start, train
 from aejax.training.checkpoints import Checkpoints
@@ -153,6 +155,50 @@ def check_kind(run: TrainedRun, fits: bool, wanted: str, *, script: str) -> None
     if not fits:
         kind = f"{' and '.join(run.autoencoder.parts)} on {run.experiment.data.dataset}"
         raise UserError(f"{run.path}: {script} takes {wanted}, and this run is {kind}")
+
+
+def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], np.ndarray]:
+    """From an image (H, W) or (H, W, C) to its reconstruction of the same size, clipped to the range of training data.
+
+    A fully convolutional network takes images of any size, large ones by tiles that overlap; another network those of
+    the size that it was trained on. For each size of a tile it is compiled once.
+
+    Args:
+      run: without conditions.
+      tile: pixels of a side of what is computed at a time; more where the network sees so far that little is left.
+
+    Raises:
+      UserError: by the function that is returned, for an image that the network does not take.
+    """
+    wanted, extent = run.example_shape, setup.extent_of(run.experiment.model)
+    low, high = float(run.splits.train.x.min()), float(run.splits.train.x.max())
+
+    @functools.cache
+    def compiled(shape: tuple[int, ...]) -> Callable[[PyTree, np.ndarray], Array]:
+        autoencoder = run.autoencoder
+        if shape != wanted:
+            # as many as a learned prior may ask for
+            stand_in = np.zeros((run.experiment.regularization.prior_components, *shape), np.float32)
+            autoencoder = setup.build_autoencoder(run.experiment, Dataset(stand_in))
+        return jax.jit(lambda params, x: autoencoder.decode(params, autoencoder.encode(params, x)))
+
+    def whole(x: np.ndarray) -> np.ndarray:
+        return np.asarray(compiled(x.shape)(run.params, x))
+
+    def denoise(image: np.ndarray) -> np.ndarray:
+        x = image[..., None] if image.ndim == 2 and len(wanted) == 3 else image
+        fits = x.shape == wanted if extent is None else x.shape[2:] == wanted[2:]
+        if not fits:
+            takes = f"(height, width, {wanted[2]})" if extent and len(wanted) == 3 else str(wanted)
+            raise UserError(f"an image has shape {image.shape}, and {run.path} takes {takes}")
+        if extent is None:
+            result = whole(x)
+        else:
+            reach, stride = extent
+            result = denoise_tiled(whole, x, tile=max(tile, 4 * (reach + stride)), reach=reach, stride=stride)
+        return np.clip(result, low, high).reshape(image.shape)
+
+    return denoise
 
 
 def load_examples(run: TrainedRun, path: Path, labels: Path | None = None) -> Dataset:

@@ -94,18 +94,6 @@ class UNetDecoder(nn.Module):
         return x[: shape[0], : shape[1]].reshape(shape)
 
 
-def unet_reach(levels: int) -> int:
-    """How many pixels away, at most, a pixel of the input may lie that a pixel of the output depends on.
-
-    Convolutions reach 2^l at level l = 1...L, two of them on either side but for the last level, which is on one side
-    only; one more at the end reaches 2; and pixels are met in blocks of 2^L.
-
-    >>> unet_reach(1), unet_reach(4)
-    (7, 105)
-    """
-    return 7 * 2**levels - 7
-
-
 def space_to_depth(x: Float[Array, "H W C"], block: int) -> Float[Array, "h w D"]:
     """Every block of pixels as one pixel with the channels of all: (H / block, W / block, block² C).
 

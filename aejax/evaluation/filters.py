@@ -1,0 +1,82 @@
+"""Filters without learning beside which a denoising autoencoder is measured, their settings chosen on examples."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+Denoise = Callable[[np.ndarray], np.ndarray]  # from an image (H, W) to one of the same size
+MEDIAN_SIZES = (3, 5, 7)
+STRENGTHS = (0.03, 0.1, 0.2, 0.3, 0.5)  # of non-local means, in gray values
+BACKGROUND_SIZES = (15, 25, 35)
+BLACKS, WHITES = np.linspace(0, 0.5, 6), np.linspace(0.6, 1, 9)
+
+
+class Filter(NamedTuple):
+    """A filter with its settings."""
+
+    denoise: Denoise
+    settings: str
+
+
+def median(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]) -> Filter:
+    """The median filter of the size that brings noisy images (H, W) nearest to the clean ones in the square."""
+    size = min(MEDIAN_SIZES, key=lambda size: _error(partial(ndimage.median_filter, size=size), noisy, clean))
+    return Filter(partial(ndimage.median_filter, size=size), f"{size}x{size}")
+
+
+def has_non_local_means() -> bool:
+    """Whether scikit-image is installed, which non-local means are from."""
+    return find_spec("skimage") is not None
+
+
+def non_local_means(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]) -> Filter:
+    """Non-local means of the strength that brings noisy images (H, W) nearest to the clean ones in the square.
+
+    Source: A. Buades, B. Coll, J.-M. Morel (2005), A Non-Local Algorithm for Image Denoising; as in scikit-image, with
+    patches of 5x5 pixels up to 6 pixels away.
+    """
+    from skimage.restoration import denoise_nl_means
+
+    def means(image: np.ndarray, strength: float) -> np.ndarray:
+        return denoise_nl_means(image, patch_size=5, patch_distance=6, h=strength, fast_mode=True)
+
+    strength = min(STRENGTHS, key=lambda strength: _error(partial(means, strength=strength), noisy, clean))
+    return Filter(partial(means, strength=strength), f"strength {strength}")
+
+
+def background_division(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]) -> Filter:
+    """Pages (H, W) divided by their background, with what brings noisy ones nearest to the clean ones in the square."""
+    best = (np.inf, 0, 0.0, 1.0)
+    for size in BACKGROUND_SIZES:
+        ratios = [image / np.maximum(ndimage.median_filter(image, size), 1e-3) for image in noisy]
+        for black, white in itertools.product(BLACKS, WHITES):
+            error = _error(partial(stretch, black=black, white=white), ratios, clean)
+            best = min(best, (error, size, float(black), float(white)))
+    _, size, black, white = best
+    settings = f"{size}x{size}, black {black:g}, white {white:g}"
+    return Filter(partial(divide_by_background, size=size, black=black, white=white), settings)
+
+
+def divide_by_background(image: np.ndarray, *, size: int, black: float, white: float) -> np.ndarray:
+    """A page (H, W) over its background, which is the median around each pixel; then `stretch`.
+
+    >>> page = np.full((9, 9), 0.8)
+    >>> page[4, 4] = 0.2
+    >>> divide_by_background(page, size=5, black=0.25, white=0.75)[4, 3:6].tolist()
+    [1.0, 0.0, 1.0]
+    """
+    return stretch(image / np.maximum(ndimage.median_filter(image, size), 1e-3), black=black, white=white)
+
+
+def stretch(image: np.ndarray, *, black: float, white: float) -> np.ndarray:
+    """Gray values with `black` as 0 and `white` as 1, clipped to these."""
+    return np.clip((image - black) / (white - black), 0, 1)
+
+
+def _error(denoise: Denoise, noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]) -> float:
+    return sum(float(np.sum(np.square(denoise(x) - y))) for x, y in zip(noisy, clean, strict=True))

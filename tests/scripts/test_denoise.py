@@ -1,0 +1,187 @@
+"""Denoising as a user runs it: files of every kind, what goes wrong with some of them, the run's own test examples."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+
+from aejax.configuration import Data, Experiment, Model, Regularization, Training
+from aejax.evaluation.denoising import quality
+from aejax.experiment import build_autoencoder, load_page_splits
+from aejax.trained import make_denoise, open_run
+
+ONCE = Training(epochs=1, batch_size=8, patience=None)
+CONV = Model(family="undercomplete", network="conv", hidden=(3, 2), code_size=None, output_activation="sigmoid")
+NOISE = Regularization(corruption="salt_and_pepper", corruption_level=0.1)
+DIGITS = Experiment(model=CONV, regularization=NOISE, training=ONCE)
+DENSE = Experiment(
+    model=Model(family="undercomplete", hidden=(), code_size=4), regularization=NOISE, training=Training(epochs=1)
+)
+PLAIN = Experiment(model=Model(family="undercomplete", hidden=(), code_size=4), training=Training(epochs=1))
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """A folder of 8 pages: dark squares, and the same on a background that gets darker to the right."""
+    folder = tmp_path_factory.mktemp("pages")
+    for side in ("noisy", "clean"):
+        (folder / side).mkdir()
+    for number in range(8):
+        clean = 1 - np.kron(RNG.integers(2, size=(5, 6)), np.ones((6, 6)))[:29, :35]
+        noisy = clean * np.linspace(0.9, 0.5, 35)
+        for side, page in (("noisy", noisy), ("clean", clean)):
+            Image.fromarray(np.round(255 * page).astype(np.uint8)).save(folder / side / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def page_run(make_run, pages):
+    data = Data(dataset=str(pages), crop=16, crops_per_page=4, test_fraction=0.25)
+    model = Model(family="undercomplete", network="unet", hidden=(4, 3), code_size=None, loss="binary_cross_entropy")
+    return make_run(Experiment(data=data, model=model, training=ONCE))
+
+
+def reconstructed(run, image):
+    """By the network built for exactly this image, without tiles."""
+    shape = (*image.shape, 1)
+    autoencoder = build_autoencoder(run.experiment, run.splits.train._replace(x=np.zeros((1, *shape), np.float32)))
+    x = image.astype(np.float32).reshape(shape)
+    return np.asarray(jax.jit(autoencoder.decode)(run.params, jax.jit(autoencoder.encode)(run.params, x)))[..., 0]
+
+
+@pytest.mark.parametrize("kind", ["conv", "unet"])
+@pytest.mark.parametrize("shape", [(77, 150), (64, 31), (8, 8)])
+def test_tiles_of_a_network_are_the_whole(make_run, page_run, kind, shape):
+    run = open_run(make_run(DIGITS) if kind == "conv" else page_run)
+    params = jax.tree.map(lambda leaf: 2 * leaf + 0.1, run.params)  # away from what hardly depends on the input
+    run = run._replace(params=params)
+    image = RNG.uniform(size=shape).astype(np.float32)
+    whole = np.clip(reconstructed(run, image), 0, 1)
+    assert np.ptp(whole) > 0.01
+    np.testing.assert_allclose(make_denoise(run, tile=1)(image), whole, atol=1e-5)
+
+
+def test_a_file_keeps_its_size_and_its_depth(make_run, run_script, tmp_path):
+    folder = make_run(DIGITS)
+    levels = RNG.integers(65536, size=(19, 23)).astype(np.uint16)
+    for name, pixels in (("deep.png", levels), ("page.tif", (levels >> 8).astype(np.uint8))):
+        Image.fromarray(pixels).save(tmp_path / name)
+        result = run_script("denoise", folder, tmp_path / name, tmp_path / f"out-{name}")
+        assert (result.code, result.errors) == (0, "")
+        assert f"{name}: 23x19 pixels of {8 * pixels.itemsize} bits" in result.output
+        with Image.open(tmp_path / f"out-{name}") as image:
+            written = np.asarray(image)
+            assert image.format == ("PNG" if name.endswith("png") else "TIFF")
+        assert written.dtype == pixels.dtype
+        most = np.iinfo(pixels.dtype).max
+        expected = np.clip(reconstructed(open_run(folder), pixels / most), 0, 1) * most
+        np.testing.assert_allclose(written, expected, atol=0.5 + 1e-4 * most)
+
+
+def test_a_folder_is_measured_against_clean_pages(page_run, pages, run_script, tmp_path):
+    result = run_script("denoise", page_run, pages / "noisy", tmp_path / "out", "--clean", pages / "clean")
+    assert (result.code, result.errors) == (0, "")
+    clean, noisy, ours = [], [], []
+    denoise = make_denoise(open_run(page_run))
+    for path in sorted((pages / "noisy").iterdir()):
+        noisy.append(np.asarray(Image.open(path)).astype(np.float32) / 255)
+        clean.append(np.asarray(Image.open(pages / "clean" / path.name)).astype(np.float32) / 255)
+        ours.append(denoise(noisy[-1]))
+        written = np.asarray(Image.open(tmp_path / "out" / path.name))
+        np.testing.assert_array_equal(written, np.round(255 * ours[-1]))
+    for name, images in (("noisy", noisy), ("autoencoder", ours)):
+        measured = quality(clean, images)
+        row = next(line for line in result.output.splitlines() if line.startswith(f"│ {name}"))
+        assert [float(cell) for cell in row.strip("│ ").split("│")[1:]] == pytest.approx(measured, abs=6e-3)
+    assert "background division" in result.output
+    assert "8 of 8 images denoised" in result.output
+
+
+def test_what_cannot_be_denoised_is_named_and_counted(make_run, run_script, tmp_path):
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    Image.new("L", (20, 12)).save(folder / "good.png")
+    Image.new("RGB", (20, 12)).save(folder / "color.png")
+    (folder / "broken.jpg").write_text("no image")
+    result = run_script("denoise", make_run(DIGITS), folder, tmp_path / "out")
+    assert result.code == 2
+    lines = result.errors.splitlines()
+    assert len(lines) == 3
+    assert "broken.jpg: cannot be read as an image" in lines[0]
+    assert "color.png: is no gray image" in lines[1]
+    assert lines[2] == "denoise.py: error: 2 of 3 images could not be denoised"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.png"]
+    assert "1 of 3 images denoised" in result.output
+
+
+def test_examples_in_an_array(make_run, run_script, tmp_path):
+    folder = make_run(DENSE)
+    run = open_run(folder)
+    test = run.splits.test
+    np.save(tmp_path / "clean.npy", test.x[:9])
+    np.save(tmp_path / "noisy.npy", test.x[3:12])
+    arguments = ("noisy.npy", "out.npy", "--clean", "clean.npy")
+    result = run_script("denoise", folder, *(tmp_path / a if a.endswith("npy") else a for a in arguments))
+    assert (result.code, result.errors) == (0, "")
+    expected = run.reconstruct(test._replace(x=test.x[3:12], labels=None))
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-5)
+    assert f"{np.sqrt(np.mean((test.x[3:12] - test.x[:9]) ** 2)):.4f}" in result.output
+    assert f"{np.sqrt(np.mean((expected - test.x[:9]) ** 2)):.4f}" in result.output
+
+
+@pytest.mark.parametrize("kind", ["digits", "pages"])
+def test_the_runs_own_test_examples(make_run, page_run, run_script, tmp_path, kind):
+    folder = make_run(DENSE) if kind == "digits" else page_run
+    result = run_script("denoise", folder, "--test", tmp_path / "report", "--examples", "40")
+    assert (result.code, result.errors) == (0, "")
+    report = json.loads((tmp_path / "report" / "denoising.json").read_text())
+    run = open_run(folder)
+    if kind == "digits":
+        assert report["examples"] == "40 test examples"
+        # replaced are 10 %, half of them by 0, half by 1
+        x = run.splits.test.x[:40].astype(float)
+        expected = np.sqrt(0.05 * np.mean(x**2) + 0.05 * np.mean((1 - x) ** 2))
+        assert report["noisy"]["rmse"] == pytest.approx(expected, rel=0.1)  # 256 replaced pixels
+        pairs = 3
+    else:
+        test = load_page_splits(run.experiment.data).test
+        differences = np.concatenate([(page.noisy - page.clean).ravel() for page in test])
+        assert report["noisy"]["rmse"] == pytest.approx(np.sqrt(np.mean(differences**2)), rel=1e-5)
+        pairs = 4
+    assert len(report) == 2 + pairs + 1
+    with Image.open(tmp_path / "report" / "comparison.png") as figure:
+        assert len(figure.getcolors(1 << 24)) > 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["page.png"], "give what to denoise and what to write, or --test FOLDER"),
+        (["missing.png", "out.png"], "missing.png: there is no such file or folder"),
+        (["page.png", "out.jpg"], "out.jpg: give it a name of the same format, as page.png has"),
+        (["notes.txt", "out.txt"], "notes.txt: is none of .npy, .png"),
+        (["page.png", "page.png"], "page.png: exists already"),
+        (["page.png", "out.png", "--clean", "empty"], "a folder goes with a folder, a file with a file"),
+        (["page.png", "out.png", "--tile", "0"], "--tile: must be at least 1, got 0"),
+        (["--test", "report", "--examples", "0"], "--examples: must be at least 1, got 0"),
+        (["page.png", "out.png", "--test", "report"], "leave out files and --clean"),
+        (["empty", "out"], "empty: there are no images in it"),
+        (["page.png", "out.png"], "page.png: an image has shape (9, 8), and"),
+        (["x.npy", "out.npy"], "x.npy: examples have shape (5,), and"),
+    ],
+)
+def test_mistakes(make_run, complaint_of, tmp_path, arguments, complaint):
+    Image.new("L", (8, 9)).save(tmp_path / "page.png")
+    np.save(tmp_path / "x.npy", np.zeros((3, 5), np.float32))
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "empty").mkdir()
+    assert complaint in complaint_of("denoise", make_run(DENSE), *arguments)
+
+
+def test_a_run_that_was_not_trained_to(make_run, complaint_of):
+    complaint = complaint_of("denoise", make_run(PLAIN), "--test", "report")
+    assert "denoise.py takes a run that was trained to denoise" in complaint
+    assert "this run is undercomplete on digits" in complaint
