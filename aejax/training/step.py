@@ -52,7 +52,8 @@ def train_step(
     gradient, metrics = gradient_and_metrics(
         autoencoder, state.params, noise_key, batch, microbatches=accumulation_steps, unrolled=unrolled
     )
-    gradient, metrics = lax.pmean((gradient, metrics), AXIS)
+    if lax.axis_size(AXIS) > 1:  # of one device XLA on CPU would copy every gradient
+        gradient, metrics = lax.pmean((gradient, metrics), AXIS)
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     return TrainState(params, opt_state, state.step + 1, state.key), metrics
