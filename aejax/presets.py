@@ -190,6 +190,14 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
     "mnist-ae32": ("undercomplete, dense, 32 numbers for 784 pixels of MNIST", _reducing("mnist")),
     "fashion-ae32": ("undercomplete, dense, 32 numbers for 784 pixels of Fashion-MNIST", _reducing("fashion_mnist")),
     "ecg5000-vae": ("variational, of 200 normal heartbeats, to tell abnormal ones", _ECG5000),
+    "ecg5000-sequence": (
+        "as ecg5000-vae, convolutional over time",
+        replace(
+            _ECG5000,
+            model=replace(_ECG5000.model, network="sequence", hidden=(16, 32)),
+            training=replace(_ECG5000.training, epochs=60),
+        ),
+    ),
     "chorales-vae": (
         "variational, 16 quarter notes of Bach's chorales as a piano roll",
         Experiment(
