@@ -17,7 +17,7 @@ from aejax.datasets.stored import StoredArray
 from aejax.training.devices import AXIS, places_here
 
 MOST_STEPS_PER_CALL = 500  # beyond which nothing is gained
-_WORK_PER_CALL = {"cpu": 1e10}  # operations, or bytes moved: well below a second of it on two cores
+_WORK_PER_CALL = {"cpu": 3e10}  # operations, or bytes moved: well below a second of it on two cores
 _WORK_PER_CALL_OF_ACCELERATORS = 2e12
 _RESIDENT_BYTES_ON_CPU = 2**30  # where examples that stay on the host are as near as those that are resident
 _RESIDENT_PART = 0.5  # of the memory of an accelerator
@@ -50,7 +50,7 @@ def choose_plan(
       process takes more than a GiB of the host's memory, or more than half of an accelerator's. Else they are copied
       to the devices once, and batches are gathered there.
     - **Steps in one call.** A compiled scan saves the dispatch of every step, and is not interrupted: progress and
-      signals wait for its end. So a call does 1e10 operations on CPU and 2e12 on accelerators, or moves as many bytes,
+      signals wait for its end. So a call does 3e10 operations on CPU and 2e12 on accelerators, or moves as many bytes,
       by XLA's own count for the loss, times three for its gradient; never more than `MOST_STEPS_PER_CALL` steps, and,
       where they are streamed, 16 MiB of examples.
     - **One step in a call** for gradients of convolutions on CPU: inside a loop XLA compiles them to code that is 10 to

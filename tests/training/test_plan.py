@@ -38,8 +38,8 @@ def test_a_call_does_a_bounded_number_of_operations() -> None:
     width, devices = 4096, 2
     products = 8 * 2 * (width * width + 2 * width * 2)  # of a multiplication and an addition each, for all examples
     plan = plan_of(wide(width), 10_000, (width,), devices, streamed=False)
-    assert plan.batches_per_call == pytest.approx(1e10 / products, rel=0.05)
-    assert 0.5 * 1e10 / (3 * products) <= plan.steps_per_call <= 1e10 / (3 * products)
+    assert plan.batches_per_call == pytest.approx(3e10 / products, rel=0.05)
+    assert 0.5 * 3e10 / (3 * products) <= plan.steps_per_call <= 3e10 / (3 * products)
 
 
 @pytest.mark.parametrize(

@@ -118,3 +118,13 @@ def test_many_calls_trace_the_loss_once() -> None:
 
     train_on(8, autoencoder._replace(loss=loss), steps_per_call=2)
     assert traces == [(BATCH // 8, *SHAPE)]
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_only_several_devices_exchange_gradients(devices: int) -> None:
+    chosen = jax.local_devices()[:devices]
+    autoencoder, x = FAMILIES["undercomplete"](), np.ones((BATCH, *SHAPE), np.float32)
+    state = create_state(autoencoder, optax.sgd(0.1), jax.random.key(0), x[0])
+    positions = np.arange(BATCH, dtype=np.int32).reshape(devices, 1, -1)
+    lowered = make_train_steps(autoencoder, optax.sgd(0.1), chosen).lower(state, x, positions)
+    assert ("all_reduce" in lowered.as_text()) == (devices > 1)
