@@ -48,9 +48,9 @@ class Data:
     """Seed of the division, apart from the training seed: runs with other seeds are tested on the same examples."""
     window: PositiveInt = 16
     """jsb_chorales: quarter notes of an example."""
-    crop: PositiveInt = 128
+    crop: PositiveInt = 64
     """documents: pixels of a side of the squares that are trained on."""
-    crops_per_page: PositiveInt = 24
+    crops_per_page: PositiveInt = 96
     """documents: how many of them are cut from every page to train on, at random places."""
 
 

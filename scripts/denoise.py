@@ -34,7 +34,7 @@ of the size that it was trained on. A run is one with --corruption, or trained o
 
 Beside it stand the median filter, non-local means (with the extra images) and, for pages, division by the background;
 their settings are those that are best on training examples. --test writes a folder with denoising.json and
-comparison.png."""
+comparison.png, and, of examples that it has corrupted, noisy.npy and clean.npy, to denoise by another run."""
 
 OURS, NOISY, CLEAN = "autoencoder", "noisy", "clean"
 FITTED_PIXELS, FEWEST_FITTED, MOST_FITTED = 400_000, 8, 200  # of training examples, by which filters are chosen
@@ -209,6 +209,9 @@ def _test(run: "TrainedRun", options: Options, folder: Path, console: "Console")
     measured = _qualities(run, clean, results)
     folder.mkdir()
     report = {"run": str(run.path), "examples": what, **{name: of._asdict() for name, of in measured.items()}}
+    if pages is None:
+        np.save(folder / f"{NOISY}.npy", np.stack(noisy))
+        np.save(folder / f"{CLEAN}.npy", np.stack(clean))
     (folder / "denoising.json").write_text(json.dumps(report, indent=2) + "\n")
     if plots.is_image(clean[0].shape):
         _figure(clean, results).savefig(folder / "comparison.png", dpi=300)

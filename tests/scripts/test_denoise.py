@@ -146,6 +146,10 @@ def test_the_runs_own_test_examples(make_run, page_run, run_script, tmp_path, ki
         expected = np.sqrt(0.05 * np.mean(x**2) + 0.05 * np.mean((1 - x) ** 2))
         assert report["noisy"]["rmse"] == pytest.approx(expected, rel=0.1)  # 256 replaced pixels
         pairs = 3
+        noisy, clean = (tmp_path / "report" / f"{name}.npy" for name in ("noisy", "clean"))
+        again = run_script("denoise", folder, noisy, tmp_path / "again.npy", "--clean", clean)
+        rows = [line for line in result.output.splitlines() if "autoencoder" in line]
+        assert rows == [line for line in again.output.splitlines() if "autoencoder" in line]
     else:
         test = load_page_splits(run.experiment.data).test
         differences = np.concatenate([(page.noisy - page.clean).ravel() for page in test])
