@@ -214,7 +214,7 @@ def _test(run: "TrainedRun", options: Options, folder: Path, console: "Console")
         np.save(folder / f"{CLEAN}.npy", np.stack(clean))
     (folder / "denoising.json").write_text(json.dumps(report, indent=2) + "\n")
     if plots.is_image(clean[0].shape):
-        _figure(clean, results).savefig(folder / "comparison.png", dpi=300)
+        _figure(clean, results).savefig(folder / "comparison.png", dpi=300, bbox_inches="tight")
     console.print(_table(measured, what))
     console.print(f"the comparison is in {folder}", markup=False)
 

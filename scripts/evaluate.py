@@ -156,7 +156,8 @@ def _reconstructions(run: "TrainedRun", errors: "np.ndarray") -> "list[Section]"
     content = ""
     for what, chosen in {"best": order[:SHOWN], "worst": order[: -SHOWN - 1 : -1]}.items():
         some = take(test, chosen)
-        rows = {"original": some.x, "reconstruction": run.reconstruct(some)}
+        rows = {"original": some.x} | ({} if some.input is None else {"noisy": some.input})
+        rows["reconstruction"] = run.reconstruct(some)
         if plots.is_image(run.example_shape):
             examples, names = np.stack(list(rows.values())), [f"{errors[place]:.4f}" for place in chosen]
             gap = max(1, run.example_shape[1] // 14)
