@@ -59,7 +59,7 @@ def _on_documents(model: Model) -> Experiment:
         data=Data(dataset="documents"),
         model=model,
         optimization=Optimization(learning_rate=2e-3, schedule="cosine", warmup_steps=100),
-        training=Training(batch_size=8, epochs=20, patience=None, checkpoint_every=5),
+        training=Training(batch_size=8, epochs=40, patience=None, checkpoint_every=5),
     )
 
 
