@@ -19,8 +19,8 @@ DESCRIPTION = """What the training loop adds to bare steps of the 784-400-20 var
   benchmark_loop.py                      an epoch of 100 steps of each, in turns, a minute or two
   benchmark_loop.py --batch-size 1024    larger batches
 
-A bare step is the gradient and Adam's update, many in one compiled scan, of one batch that lies on the device, without
-metrics. The rows below add up: the loop of `aejax.training.train`, which draws an order for every epoch, gathers its
+A bare step is the loss, its gradient and Adam's update, many in one compiled scan, of one batch that lies on the
+device. The rows below add up: the loop of `aejax.training.train`, which draws an order for every epoch, gathers its
 batches from examples on the device, keeps every metric and looks whether all are finite; the progress that train.py
 shows; examples that stay in the host's memory; examples that lie in a .npy file."""
 
@@ -90,7 +90,7 @@ def build() -> Any:
 
 
 def bare_epochs(x: Any, options: Options) -> Iterator[None]:
-    """An epoch at a time of gradients and updates alone."""
+    """An epoch at a time of losses, gradients and updates alone."""
     import jax
     import optax
 
@@ -98,19 +98,19 @@ def bare_epochs(x: Any, options: Options) -> Iterator[None]:
     params = autoencoder.init(jax.random.key(0), x[0])
     state = (params, optimizer.init(params))
 
-    def step(state: Any, key: Any, batch: Any) -> tuple[Any, None]:
+    def step(state: Any, key: Any, batch: Any) -> tuple[Any, Any]:
         params, optimizer_state = state
-        gradient = jax.grad(autoencoder.loss, has_aux=True)(params, key, batch)[0]
+        (loss, _), gradient = jax.value_and_grad(autoencoder.loss, has_aux=True)(params, key, batch)
         updates, optimizer_state = optimizer.update(gradient, optimizer_state, params)
-        return (optax.apply_updates(params, updates), optimizer_state), None
+        return (optax.apply_updates(params, updates), optimizer_state), loss
 
     def epoch(state: Any, key: Any, batch: Any) -> Any:
         keys = jax.random.split(key, options.steps)
-        return jax.lax.scan(lambda state, key: step(state, key, batch), state, keys)[0]
+        return jax.lax.scan(lambda state, key: step(state, key, batch), state, keys)
 
     run, batch = jax.jit(epoch, donate_argnums=0), jax.device_put(x[: options.batch_size])
     while True:
-        state = jax.block_until_ready(run(state, jax.random.key(1), batch))
+        state, _ = jax.block_until_ready(run(state, jax.random.key(1), batch))
         yield
 
 

@@ -18,10 +18,11 @@ from aejax.training.devices import check_batch_size, choose_devices, divide, pla
 from aejax.training.early_stopping import EarlyStopping, is_over, observe
 from aejax.training.evaluate import make_evaluate
 from aejax.training.plan import choose_plan
-from aejax.training.state import TrainState, create_state, run_keys
+from aejax.training.state import TrainState, create_state, epoch_order, run_keys
 from aejax.training.step import make_train_on, make_train_steps
 from aejax.training.streaming import ADVICE, as_examples, gather, in_memory, on_host, prefetch
 
+_jitted_epoch_order = jax.jit(epoch_order, static_argnums=2)
 _MANY = 2**20  # examples from which on the order of an epoch is drawn by NumPy, in a hundredth of the time
 
 
@@ -231,9 +232,9 @@ def _calls(
 
 
 def _epoch_order(order_key: Array, epoch: int, examples: int) -> np.ndarray:
-    key = jax.random.fold_in(order_key, epoch)
     if examples <= _MANY:
-        return np.asarray(jax.random.permutation(key, examples), np.int32)
+        return np.asarray(_jitted_epoch_order(order_key, epoch, examples))
+    key = jax.random.fold_in(order_key, epoch)
     order = np.arange(examples, dtype=np.min_scalar_type(-examples))
     np.random.default_rng(np.asarray(jax.random.key_data(key))).shuffle(order)
     return order

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from aejax.autoencoders import Autoencoder, Examples
 from aejax.autoencoders.record import Metrics
 from aejax.errors import UserError
 from aejax.training.devices import AXIS
-from aejax.training.state import TrainState, create_state, run_keys
+from aejax.training.state import TrainState, create_state, epoch_order, run_keys
 from aejax.training.step import train_step
 
 MEMBERS = "members"  # the name of the axis that they are divided over
@@ -111,14 +111,13 @@ def make_train_epoch(
         examples = len(jax.tree.leaves(data)[0])
         steps = examples // batch_size
         order_key, _ = run_keys(state)
-        order = jax.random.permutation(jax.random.fold_in(order_key, state.step // steps), examples)
+        order = epoch_order(order_key, state.step // steps, examples)
         # of the axis that a run is spread over there is one place: a member's batch is not divided
-        whole_step = jax.vmap(
-            partial(train_step, autoencoder, optimizer), in_axes=(None, 0), out_axes=None, axis_name=AXIS
-        )
+        whole_step = jax.vmap(partial(train_step, autoencoder, optimizer), in_axes=(None, 0), axis_name=AXIS)
 
         def step(state: TrainState, positions: Int[Array, "B"]) -> tuple[TrainState, Metrics]:
-            return whole_step(state, jax.tree.map(lambda part: part[positions][None], data))
+            results = whole_step(state, jax.tree.map(lambda part: part[positions][None], data))
+            return cast(tuple[TrainState, Metrics], jax.tree.map(lambda result: result[0], results))
 
         state, metrics = lax.scan(step, state, order[: steps * batch_size].reshape(steps, batch_size))
         return state, jax.tree.map(partial(jnp.mean, axis=0), metrics)

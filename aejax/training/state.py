@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Int, Key, PyTree
 
 from aejax.autoencoders import Autoencoder
@@ -42,3 +43,16 @@ def create_state(
     init_key, run_key = jax.random.split(key)
     params = jax.jit(autoencoder.init)(init_key, *example)
     return TrainState(params, optimizer.init(params), jnp.zeros((), jnp.int32), run_key)
+
+
+def epoch_order(key: Key[Array, ""], epoch: ArrayLike, examples: int) -> Int[Array, "N"]:
+    """The order in which an epoch takes the examples: by random numbers of 32 bits, one for each.
+
+    Of a million examples some hundred pairs have equal numbers, and keep their order. That is half the time of
+    `jax.random.permutation`, which draws and sorts twice, and on CPU a sort takes a hundredth of an epoch.
+
+    >>> epoch_order(jax.random.key(0), 3, 5).tolist()
+    [4, 3, 0, 1, 2]
+    """
+    numbers = jax.random.bits(jax.random.fold_in(key, epoch), (examples,))
+    return jnp.argsort(numbers).astype(jnp.int32)

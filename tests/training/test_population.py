@@ -102,7 +102,7 @@ def test_metrics_are_means_over_the_epoch() -> None:
     population, history = trained(lambda level: tied(SHAPE, (12,)), devices=1, optimizer=optax.sgd(0.0))
     params = jax.tree.map(lambda leaf: leaf[3], members_of(population).params)
     order_key, _ = jax.random.split(jax.random.split(KEYS[3])[1])
-    order = jax.random.permutation(jax.random.fold_in(order_key, EPOCHS - 1), len(DATA))[: 4 * BATCH]
+    order = epoch_order(order_key, EPOCHS - 1, len(DATA))[: 4 * BATCH]
     expected, _ = tied(SHAPE, (12,)).loss(params, KEYS[3], jnp.asarray(DATA)[order])
     np.testing.assert_allclose(history[-1]["loss"][3], expected, rtol=1e-5)
 
