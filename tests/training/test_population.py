@@ -14,6 +14,7 @@ from aejax.corruption import gaussian_noise, masking
 from aejax.errors import UserError
 from aejax.training import AXIS, start, train
 from aejax.training.population import Population, collect, lay_out, make_train_epoch, members_of, start_population
+from aejax.training.state import epoch_order
 
 SHAPE, BATCH, EPOCHS = (6, 5), 16, 3
 DATA = np.random.default_rng(0).uniform(size=(70, *SHAPE)).astype(np.float32)
