@@ -38,7 +38,7 @@ class ConvEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "..."], condition: Array | None = None) -> Float[Array, "..."]:
-        _check_image_shape(x.shape)
+        check_image_shape(x.shape)
         x = with_channels(x if x.ndim == 3 else x[..., None], condition)
         for channels in self.features:
             if self.activation in _MONOTONE:
@@ -74,7 +74,7 @@ class ConvDecoder(nn.Module):
     @nn.compact
     def __call__(self, code: Float[Array, "..."], condition: Array | None = None) -> Float[Array, "..."]:
         shape = tuple(self.shape)
-        _check_image_shape(shape)
+        check_image_shape(shape)
         sizes = [shape[:2]]
         for _ in self.features:
             sizes.append((math.ceil(sizes[-1][0] / 2), math.ceil(sizes[-1][1] / 2)))
@@ -164,6 +164,7 @@ def with_channels(x: Float[Array, "H W C"], condition: Array | None) -> Float[Ar
     return jnp.concatenate([x, channels], axis=-1)
 
 
-def _check_image_shape(shape: tuple[int, ...]) -> None:
+def check_image_shape(shape: tuple[int, ...]) -> None:
+    """ValueError unless this is the shape of one image."""
     if len(shape) not in (2, 3):
         raise ValueError(f"an image has shape (H, W) or (H, W, C), got {shape}")

@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from aejax.networks.conv import _check_image_shape, max_pool, upsample, with_channels
+from aejax.networks.conv import check_image_shape, max_pool, upsample, with_channels
 
 _KERNEL = (3, 3)
 
@@ -40,7 +40,7 @@ class UNetEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "..."], condition: Array | None = None) -> Float[Array, "h w K"]:
-        _check_image_shape(x.shape)
+        check_image_shape(x.shape)
         x = with_channels(x if x.ndim == 3 else x[..., None], condition)
         multiple = 2 ** len(self.features)
         x = jnp.pad(x, ((0, -x.shape[0] % multiple), (0, -x.shape[1] % multiple), (0, 0)), mode="edge")
@@ -78,7 +78,7 @@ class UNetDecoder(nn.Module):
     @nn.compact
     def __call__(self, code: Float[Array, "..."], condition: Array | None = None) -> Float[Array, "..."]:
         shape = tuple(self.shape)
-        _check_image_shape(shape)
+        check_image_shape(shape)
         multiple = 2 ** len(self.features)
         smallest = (math.ceil(shape[0] / multiple), math.ceil(shape[1] / multiple))
         blocks = [multiple // 2 ** (level + 1) for level in range(len(self.features))]
