@@ -85,8 +85,8 @@ def pairs(x: np.ndarray, labels: np.ndarray) -> list[tuple[bytes, int]]:
 
 def assert_same_as_archives(splits: Any, held: dict[str, np.ndarray]) -> None:
     read = {
-        "train": [np.concatenate(both) for both in zip(splits.train, splits.validation, strict=True)],
-        "t10k": splits.test,
+        "train": [np.concatenate(both) for both in zip(splits.train[:2], splits.validation[:2], strict=True)],
+        "t10k": splits.test[:2],
     }
     for part, (x, labels) in read.items():
         assert x.shape[1:] == (28, 28, 1)
