@@ -52,6 +52,7 @@ def test_small_batches_are_finite(batch):
         assert np.isfinite(gradient).all()
 
 
+@pytest.mark.slow
 def test_padding_does_not_count():
     codes, samples = normal(5, 2), normal(5, 2, seed=1)
     weights = jnp.array([1.0, 1.0, 1.0, 0.0, 0.0])

@@ -32,6 +32,7 @@ def test_each_layer_has_one_matrix():
     assert [weights.shape for weights in params["weights"]] == [(8, 5), (5, 3)]
 
 
+@pytest.mark.slow
 def test_gradients_reach_the_weights_both_ways(float64):
     autoencoder = contractive(tied((4, 2), (3,)), weight=0.1)
     params = jax.tree.map(lambda leaf: jnp.array(leaf, jnp.float64), autoencoder.init(KEY, jnp.array(X[0])))

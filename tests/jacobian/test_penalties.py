@@ -175,6 +175,7 @@ def test_higher_order_penalty_of_a_linear_map_is_zero(method):
     assert higher_order(lambda x: jnp.dot(weights, x) + 1.0, jnp.ones(5), method=method) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["jacfwd", "jacrev", "auto"])
 @pytest.mark.parametrize("standard_deviation", [0.01, 3.0])
 def test_higher_order_penalty_of_a_quadratic_map_is_that_of_its_hessian(method, standard_deviation, float64):
@@ -234,6 +235,7 @@ def test_higher_order_penalty_is_the_same_under_jit_and_vmap_and_for_images():
     np.testing.assert_allclose(jax.vmap(penalty)(keys, x.reshape(4, 3, 2)), loop, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_higher_order_penalty_is_finite_for_saturated_units():
     def penalty(scale):
         return higher_order(lambda x: jax.nn.sigmoid(scale * x), jnp.ones(2))

@@ -31,6 +31,7 @@ def test_products_are_all_that_the_compiled_gradient_multiplies(load_script):
     assert listed < cost["flops"] < 1.2 * listed
 
 
+@pytest.mark.slow
 def test_table_sums_what_it_lists(run_script):
     result = run_script(
         "benchmark_jacobian_products", "--widths", "30", "20", "4", "--batch-size", "2", "--repeats", "1"

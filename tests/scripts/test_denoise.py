@@ -52,6 +52,7 @@ def reconstructed(run, image):
     return np.asarray(jax.jit(autoencoder.decode)(run.params, jax.jit(autoencoder.encode)(run.params, x)))[..., 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["conv", "unet"])
 @pytest.mark.parametrize("shape", [(77, 150), (64, 31), (8, 8)])
 def test_tiles_of_a_network_are_the_whole(make_run, page_run, kind, shape):
