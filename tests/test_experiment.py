@@ -195,6 +195,7 @@ def test_memory_may_be_saved_and_products_taken_in_bfloat16(network: str) -> Non
     assert np.abs(half[1]["loss"] - plain[1]["loss"]).max() > 0
 
 
+@pytest.mark.slow
 def test_feature_maps_may_be_codes() -> None:
     model = Model(family="undercomplete", network="conv", hidden=(4, 2), code_size=None, code_activation="sigmoid")
     autoencoder = build_autoencoder(Experiment(model=model), examples((9, 9, 1)))

@@ -40,6 +40,7 @@ def test_mmd_of_two_gaussians_is_the_closed_form():
     np.testing.assert_allclose(discrepancy, expected, rtol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 2])
 def test_small_batches_are_finite(batch):
     codes, mean, log_variance = normal(batch, 3), normal(batch, 3, seed=1), normal(batch, 3, seed=2)
@@ -103,6 +104,7 @@ def test_derivatives_equal_finite_differences(float64):
     check_grads(maximum_mean_discrepancy, (codes, mean), order=2)
 
 
+@pytest.mark.slow
 def test_terms_are_added_with_their_weight():
     params = VAE.init(KEY, X[0])
     total, metrics = total_correlation_penalized(VAE, weight=3.0, examples=100).loss(params, KEY, X)
@@ -112,6 +114,7 @@ def test_terms_are_added_with_their_weight():
     assert total == pytest.approx(float(metrics["reconstruction"] + 3.0 * metrics["mmd"]), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_padded_batches_have_the_loss_of_what_counts():
     """The loss is coupled through the batch: padding must leave it through every term."""
     regularized = total_correlation_penalized(mmd_regularized(VAE, weight=2.0), weight=3.0, examples=100)

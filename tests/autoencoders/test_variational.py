@@ -184,6 +184,7 @@ def test_free_bits_press_no_dimension_below_its_bound(linear):
     assert np.all(np.abs(plain[:, free]).max(axis=-1) > 1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", [mixture_prior(10), vamp_prior(jnp.array(X[:3]))], ids=["mixture", "vamp"])
 def test_learned_priors_are_parameters_and_learn(prior, linear):
     autoencoder = variational(linear(5, 4), linear(2, 5), prior=prior)

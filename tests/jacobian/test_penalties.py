@@ -194,6 +194,7 @@ def test_higher_order_penalty_of_a_quadratic_map_is_that_of_its_hessian(method, 
     np.testing.assert_allclose(expected, standard_deviation**2 * np.sum(np.square(hessian)), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_higher_order_penalty_of_a_network_is_that_of_its_hessian_for_little_noise(float64):
     params, x = (normal(0, 5, 4), normal(1, 3, 5)), normal(2, 4)
     hessian = np.asarray(jax.hessian(partial(two_layers, params))(x))

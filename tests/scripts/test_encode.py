@@ -41,6 +41,7 @@ def test_a_conditional_run_wants_labels(make_run, run_script, complaint_of, tmp_
     assert np.load(tmp_path / "codes.npy").shape == (3, 3)
 
 
+@pytest.mark.slow
 def test_the_comparison_with_pca(make_run, run_script, tmp_path):
     folder = make_run(LINEAR)
     result = run_script("encode", folder, "--compare", tmp_path / "report")
