@@ -1,7 +1,5 @@
 """Anomalies: scores of examples unlike those trained on, thresholds, and how well scores tell them apart."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -99,8 +97,11 @@ def anomaly_scores(
     batch_size: int = 500,
 ) -> np.ndarray:
     """`anomaly_score` of every example, with one key for all: (N, ...) -> (N,)."""
-    score: Callable[..., Array] = partial(anomaly_score, autoencoder, params, key, samples=samples)
-    return np.asarray(map_over_examples(score, x, *condition, batch_size=batch_size))
+
+    def score(arguments: tuple[PyTree, Array], one: Array, *condition: Array) -> Array:
+        return anomaly_score(autoencoder, *arguments, one, *condition, samples=samples)
+
+    return np.asarray(map_over_examples(score, (params, key), x, *condition, batch_size=batch_size))
 
 
 def threshold_of(normal_scores: np.ndarray, *, quantile: float) -> float:

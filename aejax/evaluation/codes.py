@@ -1,6 +1,7 @@
 """What a code tells and how: active units, information, saturation, sensitivity. Collapse shows here."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -78,21 +79,21 @@ def code_statistics(
 
     def over_examples(function: Callable[..., PyTree], examples: int) -> PyTree:
         arrays = [array[:examples] for array in (x, *condition)]
-        return jax.device_get(map_over_examples(function, *arrays, batch_size=batch_size))
+        return jax.device_get(map_over_examples(function, params, *arrays, batch_size=batch_size))
 
     some = min(len(x), _MOST_EXAMPLES)
     norm_of = _frobenius_norm_of(autoencoder, params, *(array[0] for array in (x, *condition)))
     watched = min(some, _most_projected(x[0].size, _MOST_PROJECTED)) if norm_of is _estimated_norm else some
-    norms = over_examples(lambda *one: norm_of(autoencoder, params, *one), watched)
+    norms = over_examples(partial(norm_of, autoencoder), watched)
     frobenius_norm = float(np.mean(norms, dtype=np.float64))
     if autoencoder.posterior is None or autoencoder.prior is None:
-        codes = over_examples(lambda *one: autoencoder.encode(params, *one).reshape(-1), len(x))
+        codes = over_examples(lambda params, *one: autoencoder.encode(params, *one).reshape(-1), len(x))
         active = is_active(codes, threshold=1e-12 * float(np.max(np.square(codes))))
         saturated = None if bounds is None else saturation(jnp.asarray(codes), low=bounds[0], high=bounds[1]).item()
         return _statistics(codes, active, frobenius_norm, saturation=saturated)
     posterior, prior = autoencoder.posterior, autoencoder.prior(params)
 
-    def flat_posterior(*one: Array) -> tuple[Array, Array]:
+    def flat_posterior(params: PyTree, *one: Array) -> tuple[Array, Array]:
         mean, log_variance = posterior(params, *one)
         return mean.reshape(-1), log_variance.reshape(-1)
 
@@ -199,11 +200,11 @@ def mutual_information(
     codes = jax.vmap(reparameterize)(jax.random.split(key, len(mean)), jnp.asarray(mean), jnp.asarray(log_variance))
     to_all = jax.vmap(gaussian_log_prob, in_axes=(None, 0, 0))
 
-    def pointwise(code: Array, index: Array) -> Array:
-        log_densities = to_all(code, mean, log_variance)
+    def pointwise(posteriors: tuple[Array, Array], code: Array, index: Array) -> Array:
+        log_densities = to_all(code, *posteriors)
         return log_densities[index] - logsumexp(log_densities) + jnp.log(jnp.asarray(len(mean), code.dtype))
 
-    return jnp.mean(map_over_examples(pointwise, codes, jnp.arange(len(mean)), batch_size=100))
+    return jnp.mean(map_over_examples(pointwise, (mean, log_variance), codes, jnp.arange(len(mean)), batch_size=100))
 
 
 def _statistics(codes: np.ndarray, active: np.ndarray, frobenius_norm: float, **others: Any) -> CodeStatistics:

@@ -1,7 +1,6 @@
 """Codes and reconstructions of many examples, in batches that bound the memory."""
 
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import numpy as np
@@ -26,14 +25,14 @@ def encode_all(
     >>> encode_all(autoencoder, params, np.ones((7, 5), np.float32), batch_size=3).shape
     (7, 2)
     """
-    return np.asarray(map_over_examples(partial(autoencoder.encode, params), x, *condition, batch_size=batch_size))
+    return np.asarray(map_over_examples(autoencoder.encode, params, x, *condition, batch_size=batch_size))
 
 
 def decode_all(
     autoencoder: Autoencoder, params: PyTree, codes: np.ndarray, *condition: np.ndarray, batch_size: int = 500
 ) -> np.ndarray:
     """The example that every code stands for, given its condition where there is one: (N, ...code) -> (N, ...)."""
-    return np.asarray(map_over_examples(partial(autoencoder.decode, params), codes, *condition, batch_size=batch_size))
+    return np.asarray(map_over_examples(autoencoder.decode, params, codes, *condition, batch_size=batch_size))
 
 
 def reconstruct_all(
@@ -41,19 +40,28 @@ def reconstruct_all(
 ) -> np.ndarray:
     """The reconstruction of every example: (N, ...) -> (N, ...), in data space."""
 
-    def reconstruct(one: Array, *condition: Array) -> Array:
+    def reconstruct(params: PyTree, one: Array, *condition: Array) -> Array:
         return autoencoder.decode(params, autoencoder.encode(params, one, *condition), *condition)
 
-    return np.asarray(map_over_examples(reconstruct, x, *condition, batch_size=batch_size))
+    return np.asarray(map_over_examples(reconstruct, params, x, *condition, batch_size=batch_size))
 
 
-def map_over_examples(function: Callable[..., PyTree], *arrays: np.ndarray | Array, batch_size: int) -> PyTree:
-    """A function of ONE example over arrays (N, ...) of them, so many at a time."""
+def map_over_examples(
+    function: Callable[..., PyTree], params: PyTree, *arrays: np.ndarray | Array, batch_size: int
+) -> PyTree:
+    """A function of parameters and ONE example over arrays (N, ...) of these, so many at a time.
+
+    What it holds besides its arguments is a constant to the compiler, which may spend seconds on computing with it.
+    """
     examples = len(arrays[0])
     size = min(batch_size, examples)
-    mapped = jax.jit(lambda arrays: lax.map(lambda one: function(*one), arrays, batch_size=size))
+
+    @jax.jit
+    def mapped(params: PyTree, arrays: list[Array]) -> PyTree:
+        return lax.map(lambda one: function(params, *one), arrays, batch_size=size)
+
     if not any(isinstance(array, StoredArray) for array in arrays):
-        return mapped(arrays)
+        return mapped(params, list(arrays))
     starts = range(0, examples, _STORED_AT_A_TIME)
-    pieces = [jax.device_get(mapped([array[s : s + _STORED_AT_A_TIME] for array in arrays])) for s in starts]
+    pieces = [jax.device_get(mapped(params, [array[s : s + _STORED_AT_A_TIME] for array in arrays])) for s in starts]
     return jax.tree.map(lambda *parts: np.concatenate(parts), *pieces)
