@@ -1,9 +1,8 @@
 """Exact Jacobians of functions of one example, and what is made of them.
 
-All are pure functions of ONE example, vmapped by the caller. Norms of half precision are summed in
-single: for an encoder of
-parameters in float32 that computes in bfloat16 (`flax.linen.Dense(..., dtype=jnp.bfloat16)`), the relative error of
-‖J‖_F² against float64, as largest (median) of 16 examples, Flax's initial weights, on CPU:
+All are pure functions of ONE example, vmapped by the caller. Norms of half precision are summed in single: for an
+encoder of parameters in float32 that computes in bfloat16 (`flax.linen.Dense(..., dtype=jnp.bfloat16)`), the relative
+error of ‖J‖_F² against float64, as largest (median) of 16 examples, Flax's initial weights, on CPU:
 
     encoder                float32 jacrev  float32 structured  bfloat16 jacrev  bfloat16 structured
     784-512-256-32 tanh    1e-7 (3e-8)     1e-7 (4e-8)         2e-3 (6e-4)      3e-3 (8e-4)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import signal
 
 from aejax.networks import UNetDecoder, UNetEncoder
 from aejax.networks.unet import depth_to_space, space_to_depth
@@ -16,19 +15,6 @@ from aejax.networks.unet import depth_to_space, space_to_depth
 KEY = jax.random.key(0)
 sides = st.integers(1, 33)
 shapes = st.tuples(sides, sides) | st.tuples(sides, sides, st.integers(1, 3))
-
-
-def correlate(x, params):
-    """The 3x3 convolution of the field, with zeros around the image: SciPy, channel by channel."""
-    kernel, bias = np.asarray(params["kernel"], np.float64), np.asarray(params["bias"], np.float64)
-    inputs, outputs = kernel.shape[2:]
-    return bias + np.stack(
-        [
-            sum(signal.correlate(x[..., i], kernel[..., i, o], mode="same", method="direct") for i in range(inputs))
-            for o in range(outputs)
-        ],
-        axis=-1,
-    )
 
 
 @settings(max_examples=12)
@@ -42,7 +28,7 @@ def test_an_image_of_any_size_comes_back_in_its_size(shape, features):
 
 
 @pytest.mark.parametrize("shape", [(6, 11, 2), (8, 4)])
-def test_both_halves_equal_scipy(shape, random_params):
+def test_both_halves_equal_scipy(shape, random_params, correlate):
     """The textbook's U-Net, with its maps in a list, on an image that is filled up to whole blocks."""
     encoder, decoder = UNetEncoder((3, 2), jnp.tanh), UNetDecoder(shape, (3, 2), jnp.tanh)
     x = jax.random.normal(jax.random.key(1), shape)
