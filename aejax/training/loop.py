@@ -22,9 +22,6 @@ from aejax.training.state import TrainState, create_state, epoch_order, run_keys
 from aejax.training.step import make_train_on, make_train_steps
 from aejax.training.streaming import ADVICE, as_examples, gather, in_memory, on_host, prefetch
 
-_jitted_epoch_order = jax.jit(epoch_order, static_argnums=2)
-_MANY = 2**20  # examples from which on the order of an epoch is drawn by NumPy, in a hundredth of the time
-
 
 class NonFiniteLossError(UserError):
     """Training or validation loss became NaN or infinite: names the terms and the step."""
@@ -220,7 +217,7 @@ def _calls(
     """The positions (devices, S, share) of the examples of every call from a step on, of this process's devices."""
     here, steps_per_epoch = places_here(devices), examples // batch_size
     for epoch in range(step // steps_per_epoch, epochs):
-        order = _epoch_order(order_key, epoch, examples)
+        order = epoch_order(order_key, epoch, examples)
         offset = step - epoch * steps_per_epoch
         while offset < steps_per_epoch:
             calls_left = -(-(steps_per_epoch - offset) // steps_per_call)
@@ -229,15 +226,6 @@ def _calls(
             yield positions.reshape(steps, len(devices), -1).swapaxes(0, 1)[here]
             offset += steps
         step = (epoch + 1) * steps_per_epoch
-
-
-def _epoch_order(order_key: Array, epoch: int, examples: int) -> np.ndarray:
-    if examples <= _MANY:
-        return np.asarray(_jitted_epoch_order(order_key, epoch, examples))
-    key = jax.random.fold_in(order_key, epoch)
-    order = np.arange(examples, dtype=np.min_scalar_type(-examples))
-    np.random.default_rng(np.asarray(jax.random.key_data(key))).shuffle(order)
-    return order
 
 
 def _after_steps(snapshot: Snapshot, state: TrainState, metrics: dict[str, np.ndarray]) -> Snapshot:

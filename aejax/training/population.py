@@ -106,12 +106,10 @@ def make_train_epoch(
       It raises UserError where a batch is larger than the data.
     """
 
-    def epoch(state: TrainState, settings: PyTree, data: Examples | Array) -> tuple[TrainState, Metrics]:
+    def epoch(
+        state: TrainState, settings: PyTree, order: Int[Array, "S B"], data: Examples | Array
+    ) -> tuple[TrainState, Metrics]:
         autoencoder = build(settings)
-        examples = len(jax.tree.leaves(data)[0])
-        steps = examples // batch_size
-        order_key, _ = run_keys(state)
-        order = epoch_order(order_key, state.step // steps, examples)
         # of the axis that a run is spread over there is one place: a member's batch is not divided
         whole_step = jax.vmap(partial(train_step, autoencoder, optimizer), in_axes=(None, 0), axis_name=AXIS)
 
@@ -119,11 +117,11 @@ def make_train_epoch(
             results = whole_step(state, jax.tree.map(lambda part: part[positions][None], data))
             return cast(tuple[TrainState, Metrics], jax.tree.map(lambda result: result[0], results))
 
-        state, metrics = lax.scan(step, state, order[: steps * batch_size].reshape(steps, batch_size))
+        state, metrics = lax.scan(step, state, order)
         return state, jax.tree.map(partial(jnp.mean, axis=0), metrics)
 
     mapped = jax.pmap(
-        jax.vmap(epoch, in_axes=(0, 0, None)), MEMBERS, in_axes=(0, 0, None), devices=devices, donate_argnums=0
+        jax.vmap(epoch, in_axes=(0, 0, 0, None)), MEMBERS, in_axes=(0, 0, 0, None), devices=devices, donate_argnums=0
     )
     everywhere = NamedSharding(Mesh(np.array(devices), (MEMBERS,)), PartitionSpec())
 
@@ -133,10 +131,23 @@ def make_train_epoch(
         examples = len(jax.tree.leaves(data)[0])
         if not 1 <= batch_size <= examples:
             raise UserError(f"batch_size must be between 1 and the {examples} training examples, got {batch_size}")
-        states, metrics = mapped(population.states, population.hyperparameters, jax.device_put(data, everywhere))
+        states, settings = population.states, population.hyperparameters
+        orders = lay_out(_orders(population, examples, batch_size), devices)
+        states, metrics = mapped(states, settings, orders, jax.device_put(data, everywhere))
         return population._replace(states=states), collect(metrics, population.members)
 
     return train_epoch
+
+
+def _orders(population: Population, examples: int, batch_size: int) -> Int[np.ndarray, "M S B"]:
+    """The positions of the examples of the coming epoch, of every member."""
+    order_keys, _ = jax.vmap(jax.vmap(run_keys))(population.states)
+    numbers = collect(jax.random.key_data(order_keys), population.members)
+    keys = jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(order_keys))
+    steps = examples // batch_size
+    epochs = collect(population.states.step, population.members) // steps
+    orders = [epoch_order(key, int(epoch), examples) for key, epoch in zip(keys, epochs, strict=True)]
+    return np.stack(orders)[:, : steps * batch_size].reshape(population.members, steps, batch_size)
 
 
 def members_of(population: Population) -> TrainState:

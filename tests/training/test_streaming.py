@@ -1,7 +1,6 @@
 """Examples on the host train as resident ones do, in the background, and only those that are asked for are read."""
 
 import threading
-from functools import partial
 from pathlib import Path
 
 import chex
@@ -159,17 +158,6 @@ def test_streamed_examples_that_the_likelihood_cannot_explain_are_refused(tmp_pa
     gather(Examples(stored), np.array([0, 1]), bernoulli(), "few")
     with pytest.raises(UserError, match="few: bernoulli wants"):
         gather(Examples(stored), np.array([[3]]), bernoulli(), "few")
-
-
-def test_the_order_of_very_many_examples_is_a_permutation_of_its_epoch(monkeypatch) -> None:
-    monkeypatch.setattr(loop, "_MANY", 10)
-    draw = partial(loop._epoch_order, jax.random.key(0))
-    for examples in (11, 300):
-        order = draw(0, examples)
-        assert sorted(order) == list(range(examples))
-        assert list(order) == list(draw(0, examples)) != list(draw(1, examples))
-    assert list(draw(0, 300)) != list(loop._epoch_order(jax.random.key(1), 0, 300))
-    chex.assert_trees_all_close(learn(X, streamed=True), learn(X), rtol=1e-6, atol=1e-6)
 
 
 def test_a_run_stopped_in_an_evaluation_goes_on_with_it(monkeypatch) -> None:
