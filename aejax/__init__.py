@@ -9,6 +9,7 @@ from types import ModuleType
 __version__ = "0.1.0"
 
 _MODULES = (
+    "augmentation",
     "autoencoders",
     "corruption",
     "datasets",

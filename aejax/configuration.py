@@ -46,6 +46,9 @@ class Data:
     """Part held out for the final evaluation; a TFDS set with a test split of its own keeps that."""
     split_seed: Seed = 0
     """Seed of the division, apart from the training seed: runs with other seeds are tested on the same examples."""
+    shift: NonNegativeInt = 0
+    """Pixels by which images that are trained on are moved at random, at most, up or down and sideways, anew at every
+    step: more of them to learn from, and less to learn by heart. 0 leaves them where they are."""
     window: PositiveInt = 16
     """jsb_chorales: quarter notes of an example."""
     crop: PositiveInt = 64

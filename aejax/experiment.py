@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from aejax import autoencoders, corruption, likelihoods, losses, priors, schedules
+from aejax import augmentation, autoencoders, corruption, likelihoods, losses, priors, schedules
 from aejax.autoencoders import Autoencoder, Examples
 from aejax.configuration import Data, Experiment, Model, Regularization
 from aejax.datasets.arrays import SUFFIXES, load_arrays
@@ -142,6 +142,11 @@ def build_autoencoder(experiment: Experiment, train: Dataset) -> Autoencoder:
     model = experiment.model
     if model.loss == "structural_dissimilarity" and (train.x.ndim not in (3, 4) or min(train.x.shape[1:3]) < 7):
         raise UserError(f"loss: structural_dissimilarity takes images from 7x7 on, an example has {train.x.shape[1:]}")
+    if experiment.data.shift and (train.x.ndim not in (3, 4) or min(train.x.shape[1:3]) <= experiment.data.shift):
+        raise UserError(
+            f"shift: takes images of more than {experiment.data.shift} pixels a side, an example has shape "
+            f"{train.x.shape[1:]}"
+        )
     if experiment.regularization.corruption == "gaussian_blur" and train.x.ndim not in (3, 4):
         raise UserError(f"corruption: gaussian_blur takes images, an example has shape {train.x.shape[1:]}")
     try:
@@ -336,6 +341,11 @@ def _networks(
     if model.output_activation != "none":
         decoder = followed_by(decoder, ACTIVATIONS[model.output_activation])
     return encoder, with_global_log_variance(decoder) if has_global_variance else decoder
+
+
+def build_augmentation(data: Data) -> augmentation.Augmentation | None:
+    """The augmentation `(key, x) -> another x` of training examples that a configuration names, if any."""
+    return partial(augmentation.shift, pixels=data.shift) if data.shift else None
 
 
 def build_optimizer(experiment: Experiment, training_examples: int) -> optax.GradientTransformation:

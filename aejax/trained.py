@@ -135,6 +135,7 @@ def fit(
         patience=training.patience,
         min_delta=training.min_delta,
         devices=devices,
+        augment=setup.build_augmentation(experiment.data),
         accumulation_steps=training.accumulation_steps,
     ):
         snapshot = report.snapshot

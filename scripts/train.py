@@ -223,7 +223,7 @@ def _train(
     Of several processes all stop after the same step, whichever was asked to.
     """
     from aejax.evaluation import make_mean_frobenius_norm
-    from aejax.experiment import as_examples, conditions_of
+    from aejax.experiment import as_examples, build_augmentation, conditions_of
     from aejax.progress import TrainingProgress
     from aejax.training import check_parameters, train
     from aejax.training.distributed import any_process, is_writer
@@ -243,6 +243,7 @@ def _train(
         patience=training.patience,
         min_delta=training.min_delta,
         devices=devices,
+        augment=build_augmentation(experiment.data),
         accumulation_steps=training.accumulation_steps,
         streamed=_streamed(options),
     )

@@ -23,8 +23,19 @@ from hypothesis import settings
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # the modules whose signatures state shapes; imported after this line, by tests and doctests alike
-CHECKED = ("losses", "divergences", "sampling", "corruption", "likelihoods", "priors", "jacobian", "generation")
+CHECKED = (
+    "losses",
+    "divergences",
+    "sampling",
+    "augmentation",
+    "corruption",
+    "likelihoods",
+    "priors",
+    "jacobian",
+    "generation",
+)
 CHECKED += (
+    "augmentation",
     "networks.conv",
     "networks.convolution",
     "networks.sequence",

@@ -240,6 +240,12 @@ SPARSE = Regularization(sparse_weight=0.1)
             (6, 9),
             r"structural_dissimilarity takes images from 7x7 on, an example has \(6, 9\)",
         ),
+        (
+            Experiment(data=Data(shift=6)),
+            (6, 9),
+            r"shift: takes images of more than 6 pixels a side, an example has shape \(6, 9\)",
+        ),
+        (Experiment(data=Data(shift=1)), (5,), r"shift: takes images of more than 1 pixels .* shape \(5,\)"),
     ],
 )
 def test_what_cannot_be_built_says_why(experiment: Experiment, shape: tuple[int, ...], message: str) -> None:

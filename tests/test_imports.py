@@ -13,7 +13,7 @@ import aejax
 ROOT = Path(aejax.__file__).parent
 ROOMS = (  # from the ground up; those of one line do not import each other
     ("errors", "checks", "environment"),
-    ("configuration", "command_line", "losses", "divergences", "sampling", "corruption", "schedules"),
+    ("configuration", "command_line", "losses", "divergences", "sampling", "augmentation", "corruption", "schedules"),
     ("presets", "likelihoods", "priors", "preemption"),
     ("jacobian", "tables", "generation", "music"),
     ("networks",),
@@ -109,7 +109,7 @@ def test_configuration_and_presets_need_no_jax():
 
 def test_pure_functions_need_no_networks():
     heavy = {"flax", "optax", "orbax", "matplotlib", "sklearn", "tensorflow_datasets"}
-    pure = "corruption, divergences, jacobian, likelihoods, losses, priors, sampling"
+    pure = "augmentation, corruption, divergences, jacobian, likelihoods, losses, priors, sampling"
     assert not heavy & loaded_by(f"from aejax import {pure}")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Key, PyTree
 
+from aejax.augmentation import Augmentation
 from aejax.autoencoders import Autoencoder, Examples
 from aejax.errors import UserError
 from aejax.likelihoods import check_support
@@ -74,6 +75,7 @@ def train(
     patience: int | None = None,
     min_delta: float = 0.0,
     devices: Sequence[jax.Device] | None = None,
+    augment: Augmentation | None = None,
     accumulation_steps: int = 1,
     streamed: bool | None = None,
     steps_per_call: int | None = None,
@@ -102,6 +104,8 @@ def train(
       patience: evaluations in a row without improvement after which training ends; None never ends it.
       min_delta: what validation loss must fall by to count as an improvement.
       devices: all by default, those of every process where there are several.
+      augment: (key, x) -> another x, of ONE example: what takes the place of a training example, anew at every step,
+        such as `functools.partial(aejax.augmentation.shift, pixels=1)`; what is evaluated stays as it is.
       accumulation_steps: into how many parts each device divides its share of a batch, so that only one part has to
         fit into memory; the result is the same.
       streamed: whether examples stay on the host, and batches are gathered there while the devices work, instead of
@@ -132,7 +136,11 @@ def train(
         streamed=streamed,
         steps_per_call=steps_per_call,
     )
-    division: dict[str, Any] = {"accumulation_steps": accumulation_steps, "unrolled": plan.unrolled}
+    knobs: dict[str, Any] = {
+        "augment": augment,
+        "accumulation_steps": accumulation_steps,
+        "unrolled": plan.unrolled,
+    }
     snapshot = snapshot._replace(state=replicate(snapshot.state, devices))
     order_key, evaluation_key = run_keys(snapshot.state)
     step, steps_per_epoch = int(snapshot.state.step), examples // batch_size
@@ -140,7 +148,7 @@ def train(
     arguments: Generator[tuple[Any, ...], None, None]  # of every call to come, besides the state
     if plan.streamed:
         training, validation = on_host((training, validation))
-        train_steps: Any = make_train_on(autoencoder, optimizer, devices, **division)
+        train_steps: Any = make_train_on(autoencoder, optimizer, devices, **knobs)
 
         def load(positions: np.ndarray) -> tuple[Examples]:
             batches = gather(training, positions, autoencoder.likelihood, "the training examples")
@@ -152,7 +160,7 @@ def train(
             for part, name in ((training, "the training examples"), (validation, "the validation examples")):
                 check_support(autoencoder.likelihood, np.asarray(part.x), name, advice=ADVICE)
         training, validation = replicate(in_memory((training, validation)), devices)
-        train_steps = make_train_steps(autoencoder, optimizer, devices, **division)
+        train_steps = make_train_steps(autoencoder, optimizer, devices, **knobs)
         arguments = ((training, positions) for positions in calls)
     evaluate = make_evaluate(
         autoencoder,

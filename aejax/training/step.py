@@ -9,8 +9,9 @@ import optax
 from jax import lax
 from jaxtyping import Array, Int, PyTree
 
+from aejax.augmentation import Augmentation
 from aejax.autoencoders import Autoencoder, Examples, as_batch
-from aejax.autoencoders.record import Metrics
+from aejax.autoencoders.record import Batch, Metrics, example_keys
 from aejax.training.accumulation import gradient_and_metrics
 from aejax.training.devices import AXIS
 from aejax.training.state import TrainState
@@ -25,6 +26,7 @@ def train_step(
     state: TrainState,
     examples: Examples | Array,
     *,
+    augment: Augmentation | None = None,
     accumulation_steps: int = 1,
     unrolled: bool = False,
 ) -> tuple[TrainState, Metrics]:
@@ -38,6 +40,8 @@ def train_step(
       optimizer: an Optax gradient transformation.
       state: equal on every device.
       examples: this device's share; the global batch is the shares of all devices in order.
+      augment: (key, x) -> another x, of ONE example; what is seen of an example and what it is meant to be are changed
+        by one key.
       accumulation_steps: into how many parts the share is divided, so that only one of them has to fit into memory;
         the result is that of the whole share, but for rounding.
       unrolled: the parts lie in straight-line code, not in a loop.
@@ -49,6 +53,9 @@ def train_step(
     first = lax.axis_index(AXIS) * len(batch.x)
     batch = batch._replace(indices=first + batch.indices, step=state.step)
     noise_key = jax.random.fold_in(state.key, state.step)
+    if augment is not None:
+        augmentation_key, noise_key = jax.random.split(noise_key)
+        batch = _augmented(augment, augmentation_key, batch)
     gradient, metrics = gradient_and_metrics(
         autoencoder, state.params, noise_key, batch, microbatches=accumulation_steps, unrolled=unrolled
     )
@@ -64,6 +71,7 @@ def make_train_steps(
     optimizer: optax.GradientTransformation,
     devices: Sequence[jax.Device],
     *,
+    augment: Augmentation | None = None,
     accumulation_steps: int = 1,
     unrolled: bool = False,
 ) -> TrainSteps:
@@ -74,7 +82,14 @@ def make_train_steps(
     as (S,), of the global batch. The state given is used up: its buffers become those of the state returned. The
     keywords are those of `train_step`.
     """
-    one_step = partial(train_step, autoencoder, optimizer, accumulation_steps=accumulation_steps, unrolled=unrolled)
+    one_step = partial(
+        train_step,
+        autoencoder,
+        optimizer,
+        augment=augment,
+        accumulation_steps=accumulation_steps,
+        unrolled=unrolled,
+    )
 
     def steps(
         state: TrainState, data: Examples | Array, positions: Int[Array, "S share"]
@@ -92,6 +107,7 @@ def make_train_on(
     optimizer: optax.GradientTransformation,
     devices: Sequence[jax.Device],
     *,
+    augment: Augmentation | None = None,
     accumulation_steps: int = 1,
     unrolled: bool = False,
 ) -> TrainOn:
@@ -99,12 +115,25 @@ def make_train_on(
 
     As `make_train_steps`, but for the examples: their arrays are (devices, S, share, ...).
     """
-    one_step = partial(train_step, autoencoder, optimizer, accumulation_steps=accumulation_steps, unrolled=unrolled)
+    one_step = partial(
+        train_step,
+        autoencoder,
+        optimizer,
+        augment=augment,
+        accumulation_steps=accumulation_steps,
+        unrolled=unrolled,
+    )
 
     def steps(state: TrainState, batches: Examples | Array) -> tuple[TrainState, Metrics]:
         return _one_after_the_other(one_step, state, batches)
 
     return jax.pmap(steps, AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices, donate_argnums=0)
+
+
+def _augmented(augment: Augmentation, key: Array, batch: Batch) -> Batch:
+    """The batch with every example changed, keyed by its place in the global batch."""
+    change = partial(jax.vmap(augment), example_keys(key, batch))
+    return batch._replace(x=change(batch.x), input=change(batch.input))
 
 
 def _one_after_the_other(

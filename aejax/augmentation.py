@@ -1,0 +1,49 @@
+"""Augmentations of one example, keyed: `augment(key, x, *, knob)`, the shape and dtype of x kept.
+
+Unlike a corruption, an augmentation makes another example: the loss is taken against what it returns.
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Key, Num
+
+from aejax.checks import check_samples
+
+Augmentation = Callable[[Array, Array], Array]  # (key, x) -> another x, of one example
+
+
+def shift(key: Key[Array, ""], x: Num[Array, "H W *C"], *, pixels: int) -> Num[Array, "H W *C"]:
+    """Move ONE image by whole pixels, at random: yᵢⱼ = x₍ᵢ₋ₐ₎₍ⱼ₋ᵦ₎, a and b uniform in {-pixels, ..., pixels}.
+
+    Beyond its edges the image goes on as its outermost pixels (a a a | a b c d | d d d).
+
+    Args:
+      key: a key, not used elsewhere.
+      x: one image (H, W) or (H, W, C); all channels move alike.
+      pixels: the largest distance along each axis, at least 1 and less than H and W.
+
+    Returns:
+      The image moved.
+
+    Raises:
+      ValueError: x is no image, or a distance out of that range.
+      TypeError: a distance that is no integer.
+
+    Source: P. Y. Simard, D. Steinkraus, J. C. Platt (2003), Best Practices for Convolutional Neural Networks Applied to
+    Visual Document Analysis, section 2.
+
+    >>> shift(jax.random.key(1), jnp.arange(9).reshape(3, 3), pixels=1)
+    Array([[1, 2, 2],
+           [4, 5, 5],
+           [7, 8, 8]], dtype=int32)
+    """
+    check_samples("pixels", pixels)
+    if x.ndim not in (2, 3):
+        raise ValueError(f"an image has shape (H, W) or (H, W, C), got {x.shape}")
+    if pixels >= min(x.shape[:2]):
+        raise ValueError(f"pixels must be less than the sides of the image, {x.shape[:2]}, got {pixels}")
+    framed = jnp.pad(x, [(pixels, pixels)] * 2 + [(0, 0)] * (x.ndim - 2), mode="edge")
+    row, column = jax.random.randint(key, (2,), 0, 2 * pixels + 1)
+    return jax.lax.dynamic_slice(framed, (row, column, *(0,) * (x.ndim - 2)), x.shape)

@@ -1,0 +1,117 @@
+"""Augmentations: what they make of an image by SciPy, how often each, that they are kept out of evaluation."""
+
+from functools import partial
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from aejax.augmentation import shift
+from aejax.autoencoders import Examples, denoising, undercomplete
+from aejax.corruption import masking
+from aejax.networks import MLP
+from aejax.training import start, train
+
+SHAPE = (5, 4, 2)
+X = np.random.default_rng(0).uniform(size=(64, *SHAPE)).astype(np.float32)
+
+
+def every_shift(x, pixels):
+    """The image moved by every distance, by SciPy."""
+    distances = range(-pixels, pixels + 1)
+    still = (0,) * (x.ndim - 2)
+    return [ndimage.shift(x, (a, b, *still), order=0, mode="nearest") for a in distances for b in distances]
+
+
+@given(
+    sides=st.tuples(st.integers(2, 7), st.integers(2, 7)),
+    channels=st.sampled_from([(), (1,), (3,)]),
+    dtype=st.sampled_from([np.float32, np.int32]),
+    seed=st.integers(0, 2**31),
+    data=st.data(),
+)
+def test_a_shift_is_one_of_scipys(sides, channels, dtype, seed, data):
+    pixels = data.draw(st.integers(1, min(sides) - 1))
+    x = np.random.default_rng(seed).integers(0, 1000, (*sides, *channels)).astype(dtype)
+    moved = shift(jax.random.key(seed), jnp.asarray(x), pixels=pixels)
+    assert moved.dtype == dtype
+    assert any(np.array_equal(moved, expected) for expected in every_shift(x, pixels))
+
+
+def test_every_distance_is_as_frequent_as_any_other():
+    """Of 10,000 shifts by up to 2 pixels, each of the 25 within 5 standard deviations."""
+    number, probability = 10_000, 1 / 25
+    x = jnp.arange(42.0).reshape(6, 7)
+    keys = jax.random.split(jax.random.key(0), number)
+    moved = np.asarray(jax.vmap(partial(shift, pixels=2), in_axes=(0, None))(keys, x))
+    counts = np.array([np.all(moved == expected, axis=(1, 2)).sum() for expected in every_shift(np.asarray(x), 2)])
+    assert counts.sum() == number
+    assert np.abs(counts - number * probability).max() < 5 * np.sqrt(number * probability * (1 - probability))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "error", "message"),
+    [
+        (3, ValueError, r"pixels must be less than the sides of the image, \(3, 4\), got 3"),
+        (0, ValueError, "pixels must be at least 1, got 0"),
+        (0.5, TypeError, "pixels"),
+    ],
+)
+def test_a_distance_out_of_range(pixels, error, message):
+    with pytest.raises(error, match=message):
+        shift(jax.random.key(0), jnp.ones((3, 4)), pixels=pixels)
+
+
+BY_ONE = partial(shift, pixels=1)
+
+
+def learn(devices=1, augment=BY_ONE, learning_rate=1e-2, **knobs):
+    """The reports of 3 epochs of a denoising autoencoder."""
+    plain = undercomplete(MLP((3,), (6,)), MLP(SHAPE, (6,)))
+    autoencoder, optimizer = denoising(plain, corrupt=partial(masking, amount=0.2)), optax.sgd(learning_rate)
+    return list(
+        train(
+            autoencoder,
+            optimizer,
+            start(autoencoder, optimizer, jax.random.key(0), X[0]),
+            X,
+            X[:16],
+            batch_size=16,
+            epochs=3,
+            augment=augment,
+            devices=jax.local_devices()[:devices],
+            **knobs,
+        )
+    )
+
+
+@pytest.mark.parametrize("knobs", [{"devices": 8}, {"accumulation_steps": 4}, {"streamed": True}])
+def test_what_is_drawn_depends_on_the_example_and_the_step_alone(knobs):
+    one, other = (reports[-1].snapshot.state.params for reports in (learn(), learn(**knobs)))
+    chex.assert_trees_all_close(one, other, atol=1e-5, rtol=1e-5)
+
+
+def test_training_sees_what_is_drawn_and_evaluation_does_not():
+    still, moved = learn(augment=None, learning_rate=1e-30), learn(learning_rate=1e-30)
+    for one, other in zip(still, moved, strict=True):
+        assert one.evaluation["validation/loss"] == other.evaluation["validation/loss"]
+        assert abs(one.evaluation["train/loss"] - other.evaluation["train/loss"]) > 1e-3
+
+
+def test_pairs_are_moved_alike():
+    """What is seen and what it is meant to be: as examples that are themselves seen, without noise."""
+    plain = undercomplete(MLP((3,), (6,)), MLP(SHAPE, (6,)))
+    optimizer, x = optax.sgd(1e-2), jnp.asarray(X)
+
+    def params(examples):
+        snapshot = start(plain, optimizer, jax.random.key(0), x[0])
+        knobs = {"batch_size": 16, "epochs": 2, "augment": partial(shift, pixels=2), "devices": jax.devices()[:1]}
+        return list(train(plain, optimizer, snapshot, examples, x[:16], **knobs))[-1].snapshot.state.params
+
+    chex.assert_trees_all_equal(params(Examples(X, X)), params(X))
