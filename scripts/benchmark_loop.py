@@ -20,11 +20,12 @@ DESCRIPTION = """What the training loop adds to bare steps of the 784-400-20 var
   benchmark_loop.py --batch-size 1024    larger batches
 
 A bare step is the loss, its gradient and Adam's update, many in one compiled scan, of one batch that lies on the
-device. The rows below add up: the loop of `aejax.training.train`, which draws an order for every epoch, gathers its
-batches from examples on the device, keeps every metric and looks whether all are finite; the progress that train.py
+device. Its matrix products alone, with a descent along them, bound it from below, whatever the loss, the noise and
+Adam cost. The rows after it add up: the loop of `aejax.training.train`, which draws an order for every epoch, gathers
+its batches from examples on the device, keeps every metric and looks whether all are finite; the progress that train.py
 shows; examples that stay in the host's memory; examples that lie in a .npy file."""
 
-BARE = "bare steps"
+PRODUCTS, BARE = "the matrix products of a step", "bare steps"
 EXAMPLES_ON_DEVICE, PROGRESS = "the loop, examples on the device", "and progress shown"
 FROM_MEMORY, FROM_FILE = "streamed from memory instead", "streamed from a file instead"
 
@@ -63,6 +64,7 @@ def measure(options: Options, folder: Path) -> dict[str, float]:
     x = np.random.default_rng(0).uniform(size=(options.steps * options.batch_size, 784)).astype(np.float32)
     np.save(folder / "examples.npy", x)
     runs = {
+        PRODUCTS: epochs_of_products(x, options),
         BARE: bare_epochs(x, options),
         EXAMPLES_ON_DEVICE: epochs_of_loop(x, options),
         PROGRESS: epochs_of_loop(x, options, progress=True),
@@ -73,9 +75,10 @@ def measure(options: Options, folder: Path) -> dict[str, float]:
     }
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for epoch in range(1 + options.epochs):
-        for name, run in runs.items():
+        turn = epoch % len(runs)
+        for name in [*runs][turn:] + [*runs][:turn]:  # none always follows the same other
             start = time.perf_counter()
-            next(run)
+            next(runs[name])
             if epoch:
                 seconds[name].append(time.perf_counter() - start)
     return {name: statistics.median(of_run) / options.steps for name, of_run in seconds.items()}
@@ -87,6 +90,32 @@ def build() -> Any:
     from aejax.networks import MLP
 
     return variational(MLP((40,), (400,)), MLP((784,), (400,)))
+
+
+def epochs_of_products(x: Any, options: Options) -> Iterator[None]:
+    """An epoch at a time of the eleven products: four of the dense layers, and two for each but the first one's x."""
+    import jax
+    import jax.numpy as jnp
+
+    shapes = ((784, 400), (400, 40), (20, 400), (400, 784))
+    keys = jax.random.split(jax.random.key(0), len(shapes))
+    weights = [0.01 * jax.random.normal(key, s) for s, key in zip(shapes, keys, strict=True)]
+
+    def step(weights: Any, batch: Any) -> Any:
+        def products(weights: Any) -> Any:
+            first, second, third, fourth = weights
+            code = batch @ first @ second
+            return code[:, :20] @ third @ fourth + jnp.mean(code[:, 20:])
+
+        # the output is its own cotangent, so that nothing but products is computed
+        output, pull_back = jax.vjp(products, weights)
+        return jax.tree.map(lambda weight, slope: weight - 1e-6 * slope, weights, *pull_back(output)), None
+
+    run = jax.jit(lambda weights, batch: jax.lax.scan(lambda w, _: step(w, batch), weights, None, options.steps)[0])
+    batch = jax.device_put(x[: options.batch_size])
+    while True:
+        weights = jax.block_until_ready(run(weights, batch))
+        yield
 
 
 def bare_epochs(x: Any, options: Options) -> Iterator[None]:
