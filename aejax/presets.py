@@ -27,18 +27,18 @@ _OVERCOMPLETE = Model(family="undercomplete", hidden=(), code_size=128, code_act
 
 
 def _reducing(dataset: str) -> Experiment:
-    """Dense and wide; that the output cannot leave [0, 1] is worth a third of the error after a few epochs."""
+    """Dense and wide; images moved by a pixel are not learned by heart, and cross-entropy converges sooner."""
     return Experiment(
-        data=Data(dataset=dataset, validation_fraction=0.05),
+        data=Data(dataset=dataset, validation_fraction=0.05, shift=1),
         model=Model(
             family="undercomplete",
             hidden=(1024, 512),
             code_size=32,
             activation="gelu",
-            output_activation="sigmoid",
+            loss="binary_cross_entropy",
         ),
         optimization=Optimization(learning_rate=1e-3, schedule="cosine"),
-        training=Training(batch_size=64, epochs=40, patience=None, checkpoint_every=5),
+        training=Training(batch_size=128, epochs=40, patience=None, checkpoint_every=5),
     )
 
 
