@@ -51,6 +51,19 @@ def _one_class(dataset: str) -> Experiment:
     )
 
 
+_FASHION_DENOISE = Experiment(
+    data=Data(dataset="fashion_mnist"),
+    model=Model(
+        family="undercomplete",
+        network="conv",
+        hidden=(64, 32, 16),
+        code_size=None,
+        loss="binary_cross_entropy",
+    ),
+    regularization=Regularization(corruption="salt_and_pepper", corruption_level=0.1),
+    training=Training(batch_size=128, epochs=100, patience=10),
+)
+
 _TO_PAGES: dict[str, Any] = {"loss": "binary_cross_entropy"}
 
 
@@ -154,17 +167,15 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
     # (0.0419 per pixel).
     "fashion-denoise": (
         "convolutional denoising autoencoder on Fashion-MNIST, 10 % salt and pepper",
-        Experiment(
-            data=Data(dataset="fashion_mnist"),
-            model=Model(
-                family="undercomplete",
-                network="conv",
-                hidden=(64, 32, 16),
-                code_size=None,
-                loss="binary_cross_entropy",
-            ),
-            regularization=Regularization(corruption="salt_and_pepper", corruption_level=0.1),
-            training=Training(batch_size=128, epochs=100, patience=10),
+        _FASHION_DENOISE,
+    ),
+    "fashion-denoise-unet": (
+        "as fashion-denoise, a U-Net",
+        replace(
+            _FASHION_DENOISE,
+            model=replace(_FASHION_DENOISE.model, network="unet", hidden=(32, 48, 64)),
+            optimization=Optimization(learning_rate=2e-3, schedule="cosine", warmup_steps=100),
+            training=Training(batch_size=128, epochs=6, patience=None),
         ),
     ),
     "fashion-vae2d": (

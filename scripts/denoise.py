@@ -177,7 +177,7 @@ def _denoise_images(run: "TrainedRun", options: Options, console: "Console") -> 
         console.print(line, markup=False)
     if results:
         together = {name: [result[name] for result in results] for name in results[0]}
-        console.print(_table(_qualities(run, clean, together), f"{len(clean):,} images"))
+        console.print(_table(_qualities(run, clean, together), f"{len(clean):,} image{'s' * (len(clean) > 1)}"))
     done = len(paths) - failed
     console.print(f"{done:,} of {len(paths):,} images denoised, in {options.output}", markup=False)
     if failed:

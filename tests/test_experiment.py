@@ -92,7 +92,12 @@ def test_every_preset_builds(name: str) -> None:
     train = examples(shape, max(4, experiment.regularization.prior_components))
     gradient, terms, code = slope_and_terms(experiment, train, trace)
     assert "loss" in terms
-    maps = {"fashion-denoise": (4, 4, 16), "documents-tutorial": (16, 16, 64), "documents-denoise": (2, 2, 3168)}
+    maps = {
+        "fashion-denoise": (4, 4, 16),
+        "fashion-denoise-unet": (4, 4, 768),
+        "documents-tutorial": (16, 16, 64),
+        "documents-denoise": (2, 2, 3168),
+    }
     assert code.shape == (maps[name] if model.code_size is None else (model.code_size,))
     assert all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(gradient))
 
