@@ -26,7 +26,7 @@ _ONE_LAYER = Model(family="tied", hidden=(), code_size=200, activation="sigmoid"
 _OVERCOMPLETE = Model(family="undercomplete", hidden=(), code_size=128, code_activation="relu")
 
 
-def _reducing(dataset: str) -> Experiment:
+def _reducing(dataset: str, epochs: int) -> Experiment:
     """Dense and wide; images moved by a pixel are not learned by heart, and cross-entropy converges sooner."""
     return Experiment(
         data=Data(dataset=dataset, validation_fraction=0.05, shift=1),
@@ -38,7 +38,7 @@ def _reducing(dataset: str) -> Experiment:
             loss="binary_cross_entropy",
         ),
         optimization=Optimization(learning_rate=1e-3, schedule="cosine"),
-        training=Training(batch_size=128, epochs=40, patience=None, checkpoint_every=5),
+        training=Training(batch_size=128, epochs=epochs, patience=None, checkpoint_every=5),
     )
 
 
@@ -200,8 +200,11 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
             Model(family="undercomplete", network="unet", hidden=(32, 48, 64, 96), code_size=None, **_TO_PAGES)
         ),
     ),
-    "mnist-ae32": ("undercomplete, dense, 32 numbers for 784 pixels of MNIST", _reducing("mnist")),
-    "fashion-ae32": ("undercomplete, dense, 32 numbers for 784 pixels of Fashion-MNIST", _reducing("fashion_mnist")),
+    "mnist-ae32": ("undercomplete, dense, 32 numbers for 784 pixels of MNIST", _reducing("mnist", 40)),
+    "fashion-ae32": (
+        "undercomplete, dense, 32 numbers for 784 pixels of Fashion-MNIST",
+        _reducing("fashion_mnist", 60),
+    ),
     "ecg5000-vae": ("variational, of 200 normal heartbeats, to tell abnormal ones", _ECG5000),
     "ecg5000-sequence": (
         "as ecg5000-vae, convolutional over time",
