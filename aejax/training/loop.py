@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Generator, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -20,7 +21,7 @@ from aejax.training.early_stopping import EarlyStopping, is_over, observe
 from aejax.training.evaluate import make_evaluate
 from aejax.training.plan import choose_plan
 from aejax.training.state import TrainState, create_state, epoch_order, run_keys
-from aejax.training.step import make_train_on, make_train_steps
+from aejax.training.step import make_train_on, make_train_steps, train_step
 from aejax.training.streaming import ADVICE, as_examples, gather, in_memory, on_host, prefetch
 
 
@@ -136,11 +137,14 @@ def train(
         streamed=streamed,
         steps_per_call=steps_per_call,
     )
-    knobs: dict[str, Any] = {
-        "augment": augment,
-        "accumulation_steps": accumulation_steps,
-        "unrolled": plan.unrolled,
-    }
+    one_step = partial(
+        train_step,
+        autoencoder,
+        optimizer,
+        augment=augment,
+        accumulation_steps=accumulation_steps,
+        unrolled=plan.unrolled,
+    )
     snapshot = snapshot._replace(state=replicate(snapshot.state, devices))
     order_key, evaluation_key = run_keys(snapshot.state)
     step, steps_per_epoch = int(snapshot.state.step), examples // batch_size
@@ -148,7 +152,7 @@ def train(
     arguments: Generator[tuple[Any, ...], None, None]  # of every call to come, besides the state
     if plan.streamed:
         training, validation = on_host((training, validation))
-        train_steps: Any = make_train_on(autoencoder, optimizer, devices, **knobs)
+        train_steps: Any = make_train_on(one_step, devices)
 
         def load(positions: np.ndarray) -> tuple[Examples]:
             batches = gather(training, positions, autoencoder.likelihood, "the training examples")
@@ -160,7 +164,7 @@ def train(
             for part, name in ((training, "the training examples"), (validation, "the validation examples")):
                 check_support(autoencoder.likelihood, np.asarray(part.x), name, advice=ADVICE)
         training, validation = replicate(in_memory((training, validation)), devices)
-        train_steps = make_train_steps(autoencoder, optimizer, devices, **knobs)
+        train_steps = make_train_steps(one_step, devices)
         arguments = ((training, positions) for positions in calls)
     evaluate = make_evaluate(
         autoencoder,

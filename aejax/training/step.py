@@ -16,6 +16,7 @@ from aejax.training.accumulation import gradient_and_metrics
 from aejax.training.devices import AXIS
 from aejax.training.state import TrainState
 
+TrainStep = Callable[[TrainState, PyTree], tuple[TrainState, Metrics]]
 TrainSteps = Callable[[TrainState, Examples | Array | np.ndarray, np.ndarray], tuple[TrainState, Metrics]]
 TrainOn = Callable[[TrainState, Examples | Array | np.ndarray], tuple[TrainState, Metrics]]
 
@@ -66,67 +67,35 @@ def train_step(
     return TrainState(params, opt_state, state.step + 1, state.key), metrics
 
 
-def make_train_steps(
-    autoencoder: Autoencoder,
-    optimizer: optax.GradientTransformation,
-    devices: Sequence[jax.Device],
-    *,
-    augment: Augmentation | None = None,
-    accumulation_steps: int = 1,
-    unrolled: bool = False,
-) -> TrainSteps:
+def make_train_steps(step: TrainStep, devices: Sequence[jax.Device]) -> TrainSteps:
     """Compile S steps in one call: `(state, data, positions) -> (state, metrics)`.
 
     The function takes a state and the whole data set on every device, and positions (devices, S, share) of the
     examples of each step's batch, where there are several processes of this one's devices only; it returns each metric
-    as (S,), of the global batch. The state given is used up: its buffers become those of the state returned. The
-    keywords are those of `train_step`.
+    as (S,), of the global batch. The state given is used up: its buffers become those of the state returned.
+
+    Args:
+      step: `(state, examples) -> (state, metrics)`, a partial `train_step`.
+      devices: which each take a share of every batch.
     """
-    one_step = partial(
-        train_step,
-        autoencoder,
-        optimizer,
-        augment=augment,
-        accumulation_steps=accumulation_steps,
-        unrolled=unrolled,
-    )
 
     def steps(
         state: TrainState, data: Examples | Array, positions: Int[Array, "S share"]
     ) -> tuple[TrainState, Metrics]:
-        def step(state: TrainState, position: Int[Array, "share"]) -> tuple[TrainState, Metrics]:
-            return one_step(state, jax.tree.map(lambda part: part[position], data))
+        def step_at(state: TrainState, position: Int[Array, "share"]) -> tuple[TrainState, Metrics]:
+            return step(state, jax.tree.map(lambda part: part[position], data))
 
-        return _one_after_the_other(step, state, positions)
+        return _one_after_the_other(step_at, state, positions)
 
     return jax.pmap(steps, AXIS, in_axes=(None, None, 0), out_axes=(None, None), devices=devices, donate_argnums=0)
 
 
-def make_train_on(
-    autoencoder: Autoencoder,
-    optimizer: optax.GradientTransformation,
-    devices: Sequence[jax.Device],
-    *,
-    augment: Augmentation | None = None,
-    accumulation_steps: int = 1,
-    unrolled: bool = False,
-) -> TrainOn:
+def make_train_on(step: TrainStep, devices: Sequence[jax.Device]) -> TrainOn:
     """Compile S steps on batches that are given: `(state, batches) -> (state, metrics)`, for data that do not fit.
 
     As `make_train_steps`, but for the examples: their arrays are (devices, S, share, ...).
     """
-    one_step = partial(
-        train_step,
-        autoencoder,
-        optimizer,
-        augment=augment,
-        accumulation_steps=accumulation_steps,
-        unrolled=unrolled,
-    )
-
-    def steps(state: TrainState, batches: Examples | Array) -> tuple[TrainState, Metrics]:
-        return _one_after_the_other(one_step, state, batches)
-
+    steps = partial(_one_after_the_other, step)
     return jax.pmap(steps, AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices, donate_argnums=0)
 
 
@@ -136,9 +105,7 @@ def _augmented(augment: Augmentation, key: Array, batch: Batch) -> Batch:
     return batch._replace(x=change(batch.x), input=change(batch.input))
 
 
-def _one_after_the_other(
-    step: Callable[[TrainState, PyTree], tuple[TrainState, Metrics]], state: TrainState, inputs: PyTree
-) -> tuple[TrainState, Metrics]:
+def _one_after_the_other(step: TrainStep, state: TrainState, inputs: PyTree) -> tuple[TrainState, Metrics]:
     """A scan; of one step no loop at all, since XLA on CPU keeps even that."""
     if len(jax.tree.leaves(inputs)[0]) == 1:
         state, metrics = step(state, jax.tree.map(lambda part: part[0], inputs))

@@ -25,7 +25,7 @@ from aejax.autoencoders import (
 from aejax.corruption import gaussian_noise, salt_and_pepper
 from aejax.networks import MLP, ConvDecoder, ConvEncoder
 from aejax.priors import mixture_prior
-from aejax.training import AXIS, create_state, make_train_steps
+from aejax.training import AXIS, create_state, make_train_steps, train_step
 from aejax.training.devices import replicate
 
 SHAPE = (6, 5, 1)
@@ -76,7 +76,7 @@ def train_on(devices: int, autoencoder: Autoencoder, steps_per_call: int = STEPS
     positions = positions.reshape(STEPS, devices, BATCH // devices).swapaxes(0, 1)
     chosen = jax.local_devices()[:devices]
     optimizer = optax.adam(1e-3)
-    train_steps = make_train_steps(autoencoder, optimizer, chosen)
+    train_steps = make_train_steps(partial(train_step, autoencoder, optimizer), chosen)
     state = replicate(
         create_state(autoencoder, optimizer, jax.random.key(0), x[0], *(c[0] for c in conditions)), chosen
     )
@@ -126,5 +126,5 @@ def test_only_several_devices_exchange_gradients(devices: int) -> None:
     autoencoder, x = FAMILIES["undercomplete"](), np.ones((BATCH, *SHAPE), np.float32)
     state = create_state(autoencoder, optax.sgd(0.1), jax.random.key(0), x[0])
     positions = np.arange(BATCH, dtype=np.int32).reshape(devices, 1, -1)
-    lowered = make_train_steps(autoencoder, optax.sgd(0.1), chosen).lower(state, x, positions)
+    lowered = make_train_steps(partial(train_step, autoencoder, optax.sgd(0.1)), chosen).lower(state, x, positions)
     assert ("all_reduce" in lowered.as_text()) == (devices > 1)
