@@ -141,7 +141,7 @@ def _image_files(images: "np.ndarray") -> "dict[str, list[RatePoint]]":
 
     return {
         f"{name}, {what}": rate_of_image_files(images, file_format=name, qualities=QUALITIES, as_sheet=as_sheet)
-        for name in ("JPEG", "WEBP")
+        for name in ("JPEG", "WebP")
         for what, as_sheet in (("a file each", False), ("one sheet", True))
     }
 

@@ -111,7 +111,7 @@ def rate_of_image_files(
 
     Args:
       images: in [0, 1], gray or in color; rounded to bytes first, which the error counts in.
-      file_format: `JPEG` or `WEBP`.
+      file_format: `JPEG` or `WebP`.
       qualities: from 1 to 100.
       as_sheet: all images side by side in one file, whose header they share; else a file each.
     """

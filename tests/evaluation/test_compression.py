@@ -85,7 +85,7 @@ def test_image_files_are_as_large_and_as_wrong_as_those_written_by_hand(channels
 
 def test_more_images_than_a_row_of_the_sheet_come_back_in_order():
     images = np.broadcast_to(np.linspace(0, 1, 70)[:, None, None], (70, 16, 16)).astype(np.float32)
-    (point,) = rate_of_image_files(images, file_format="WEBP", qualities=[100], as_sheet=True)
+    (point,) = rate_of_image_files(images, file_format="WebP", qualities=[100], as_sheet=True)
     assert point.squared_error < 1e-4
 
 

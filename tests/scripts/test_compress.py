@@ -28,7 +28,7 @@ def test_rates_and_errors_of_a_run(make_run, run_script, tmp_path):
     assert set(report["ways"]) == {
         "autoencoder",
         "PCA",
-        *(f"{f}, {w}" for f in ("JPEG", "WEBP") for w in ("a file each", "one sheet")),
+        *(f"{f}, {w}" for f in ("JPEG", "WebP") for w in ("a file each", "one sheet")),
     }
     assert "4 x 16" in result.output
     assert (tmp_path / "rates" / "rate_distortion.png").is_file()
