@@ -105,13 +105,15 @@ def test_training_sees_what_is_drawn_and_evaluation_does_not():
 
 
 def test_pairs_are_moved_alike():
-    """What is seen and what it is meant to be: as examples that are themselves seen, without noise."""
-    plain = undercomplete(MLP((3,), (6,)), MLP(SHAPE, (6,)))
-    optimizer, x = optax.sgd(1e-2), jnp.asarray(X)
+    """What is seen of an example and what it is meant to be stay as far apart as they were."""
+    plain, optimizer = undercomplete(MLP((3,)), MLP(SHAPE)), optax.sgd(1e-2)
 
-    def params(examples):
-        snapshot = start(plain, optimizer, jax.random.key(0), x[0])
-        knobs = {"batch_size": 16, "epochs": 2, "augment": partial(shift, pixels=2), "devices": jax.devices()[:1]}
-        return list(train(plain, optimizer, snapshot, examples, x[:16], **knobs))[-1].snapshot.state.params
+    def distance(params, key, batch):
+        loss = jnp.mean(jnp.abs(batch.x - batch.input)) + 0 * params["decoder"]["params"]["Dense_0"]["bias"].sum()
+        return loss, {"loss": loss}
 
-    chex.assert_trees_all_equal(params(Examples(X, X)), params(X))
+    autoencoder = plain._replace(loss=distance)
+    snapshot = start(autoencoder, optimizer, jax.random.key(0), X[0])
+    knobs = {"batch_size": 16, "epochs": 2, "augment": BY_ONE, "devices": jax.devices()[:1]}
+    *_, report = train(autoencoder, optimizer, snapshot, Examples(X, X + 0.5), X[:16], **knobs)
+    np.testing.assert_allclose(report.evaluation["train/loss"], 0.5, rtol=1e-6)
