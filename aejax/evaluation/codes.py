@@ -19,6 +19,7 @@ ACTIVE_VARIANCE = 0.01  # of a posterior's mean over the data, above which a uni
 COLLAPSED_FRACTION = 0.1  # of active units, below which a posterior is said to have collapsed
 _MOST_EXAMPLES = 2000  # for what compares all pairs of examples, or takes a Jacobian of each
 _MOST_ROWS, _MOST_WATCHED = 4000, 200  # of Jacobians at every evaluation of a run, and of its examples
+_MOST_ROWS_IN_THE_END = 100_000  # of Jacobians once it is trained, of which _MOST_ROWS are held at a time
 _PROJECTIONS = 8  # that estimate the norm of a Jacobian of more rows than these
 _MOST_PROJECTED, _MOST_WATCHED_PROJECTED = 8e6, 1e6  # numbers of examples, times projections; of the second each time
 
@@ -57,8 +58,9 @@ def code_statistics(
 ) -> CodeStatistics:
     """Statistics of the codes of N examples.
 
-    The Jacobian and the mutual information are taken over the first 2,000 at most. Where a Jacobian has more than
-    4,000 rows and as many columns, its norm is estimated from 8 projections, and over fewer examples.
+    The Jacobian and the mutual information are taken over the first 2,000 at most, the Jacobian over so many that all
+    have 100,000 rows (or columns, where they are fewer). Where one has more than 4,000 of both, its norm is estimated
+    from 8 projections, and over fewer examples.
 
     Args:
       autoencoder: any.
@@ -77,14 +79,19 @@ def code_statistics(
     True
     """
 
-    def over_examples(function: Callable[..., PyTree], examples: int) -> PyTree:
+    def over_examples(function: Callable[..., PyTree], examples: int, at_a_time: int = batch_size) -> PyTree:
         arrays = [array[:examples] for array in (x, *condition)]
-        return jax.device_get(map_over_examples(function, params, *arrays, batch_size=batch_size))
+        return jax.device_get(map_over_examples(function, params, *arrays, batch_size=at_a_time))
 
     some = min(len(x), _MOST_EXAMPLES)
-    norm_of = _frobenius_norm_of(autoencoder, params, *(array[0] for array in (x, *condition)))
-    watched = min(some, _most_projected(x[0].size, _MOST_PROJECTED)) if norm_of is _estimated_norm else some
-    norms = over_examples(partial(norm_of, autoencoder), watched)
+    first = [array[0] for array in (x, *condition)]
+    norm_of = _frobenius_norm_of(autoencoder, params, *first)
+    if norm_of is _estimated_norm:
+        watched, at_a_time = _most_projected(x[0].size, _MOST_PROJECTED), batch_size
+    else:
+        rows = _rows(autoencoder, params, *first)
+        watched, at_a_time = max(_MOST_ROWS_IN_THE_END // rows, 1), min(max(_MOST_ROWS // rows, 1), batch_size)
+    norms = over_examples(partial(norm_of, autoencoder), min(some, watched), at_a_time)
     frobenius_norm = float(np.mean(norms, dtype=np.float64))
     if autoencoder.posterior is None or autoencoder.prior is None:
         codes = over_examples(lambda params, *one: autoencoder.encode(params, *one).reshape(-1), len(x))

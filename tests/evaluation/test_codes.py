@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from aejax.autoencoders import undercomplete, variational
-from aejax.evaluation import code_statistics, is_active, make_mean_frobenius_norm, mutual_information
+from aejax.evaluation import code_statistics, codes, is_active, make_mean_frobenius_norm, mutual_information
+from aejax.evaluation.representation import map_over_examples
 from aejax.networks import Network
 from aejax.priors import mixture_prior
 
@@ -116,3 +117,20 @@ def test_fewer_examples_are_watched_where_the_jacobian_is_large():
     params = {"encoder": {}, "decoder": {}}
     watched = make_mean_frobenius_norm(squares, params, pixels)(params)
     assert watched == pytest.approx(np.sqrt(2000) * np.mean([2.0, 4.0]), rel=1e-5)
+
+
+def test_few_rows_of_jacobians_are_held_at_a_time(monkeypatch):
+    """Of 60 examples whose Jacobians have 2,000 rows each, 50 are looked at, 2 at a time."""
+    pixels = np.ones((60, 2000), np.float32) * np.arange(1, 61, dtype=np.float32)[:, None]
+    squares = undercomplete(fixed(jnp.square), fixed(lambda code: code))
+    params = {"encoder": {}, "decoder": {}}
+    taken = []
+
+    def noted(function, params, *arrays, batch_size):
+        taken.append((len(arrays[0]), batch_size))
+        return map_over_examples(function, params, *arrays, batch_size=batch_size)
+
+    monkeypatch.setattr(codes, "map_over_examples", noted)
+    norm = code_statistics(squares, params, KEY, pixels).frobenius_norm
+    assert norm == pytest.approx(2 * np.sqrt(2000) * np.mean(np.arange(1, 51)), rel=1e-5)
+    assert taken == [(50, 2), (60, 500)]
