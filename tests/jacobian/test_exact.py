@@ -97,7 +97,7 @@ NETWORKS = {  # name: module, shape of an example
     "normalized": (nn.Sequential([nn.Dense(6), nn.softmax, nn.Dense(3)]), (5,)),
     "conv": (ConvEncoder(features=(3, 2), code_size=4, activation=nn.tanh), (6, 6)),
 }
-FAST = ("mlp", "one layer", "jit")
+FAST = ("mlp", "one layer")
 
 
 @pytest.mark.parametrize(
