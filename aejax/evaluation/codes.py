@@ -84,13 +84,11 @@ def code_statistics(
         return jax.device_get(map_over_examples(function, params, *arrays, batch_size=at_a_time))
 
     some = min(len(x), _MOST_EXAMPLES)
-    first = [array[0] for array in (x, *condition)]
-    norm_of = _frobenius_norm_of(autoencoder, params, *first)
-    if norm_of is _estimated_norm:
-        watched, at_a_time = _most_projected(x[0].size, _MOST_PROJECTED), batch_size
-    else:
-        rows = _rows(autoencoder, params, *first)
-        watched, at_a_time = max(_MOST_ROWS_IN_THE_END // rows, 1), min(max(_MOST_ROWS // rows, 1), batch_size)
+    rows = _rows(autoencoder, params, *(array[0] for array in (x, *condition)))
+    norm_of, watched = _frobenius_norm_of(
+        rows, x[0].size, most_rows=_MOST_ROWS_IN_THE_END, most_numbers=_MOST_PROJECTED
+    )
+    at_a_time = batch_size if norm_of is _estimated_norm else min(max(_MOST_ROWS // rows, 1), batch_size)
     norms = over_examples(partial(norm_of, autoencoder), min(some, watched), at_a_time)
     frobenius_norm = float(np.mean(norms, dtype=np.float64))
     if autoencoder.posterior is None or autoencoder.prior is None:
@@ -134,12 +132,9 @@ def make_mean_frobenius_norm(
     >>> bool(np.isclose(make_mean_frobenius_norm(linear, params, x)(params), np.linalg.norm(kernel), rtol=1e-6))
     True
     """
-    first = [array[0] for array in (x, *condition)]
-    norm_of = _frobenius_norm_of(autoencoder, params, *first)
-    if norm_of is _estimated_norm:
-        few = min(len(x), _most_projected(x[0].size, _MOST_WATCHED_PROJECTED))
-    else:
-        few = min(len(x), max(_MOST_ROWS // _rows(autoencoder, params, *first), 1), _MOST_WATCHED)
+    rows = _rows(autoencoder, params, *(array[0] for array in (x, *condition)))
+    norm_of, watched = _frobenius_norm_of(rows, x[0].size, most_rows=_MOST_ROWS, most_numbers=_MOST_WATCHED_PROJECTED)
+    few = min(len(x), watched, _MOST_WATCHED)
     arrays = [np.asarray(array[:few]) for array in (x, *condition)]
 
     @jax.jit
@@ -154,13 +149,20 @@ def _rows(autoencoder: Autoencoder, params: PyTree, *first: np.ndarray) -> int:
     return min(jax.eval_shape(autoencoder.encode, params, *first).size, first[0].size)
 
 
-def _frobenius_norm_of(autoencoder: Autoencoder, params: PyTree, *first: np.ndarray) -> Callable[..., Array]:
-    """How ‖∂h/∂x‖_F is computed of examples like this one: (autoencoder, params, x, *condition) -> norm."""
-    return _frobenius_norm if _rows(autoencoder, params, *first) <= _MOST_ROWS else _estimated_norm
+def _frobenius_norm_of(
+    rows: int, size: int, *, most_rows: int, most_numbers: float
+) -> tuple[Callable[..., Array], int]:
+    """How ‖∂h/∂x‖_F is computed, (autoencoder, params, x, *condition) -> norm, and of how many examples at most.
 
-
-def _most_projected(size: int, numbers: float) -> int:
-    return max(1, int(numbers // (_PROJECTIONS * size)))
+    Args:
+      rows: of the Jacobian of one example.
+      size: the numbers of an example.
+      most_rows: of all exact Jacobians.
+      most_numbers: of all examples, times projections, where the norm is estimated.
+    """
+    if rows > _MOST_ROWS:
+        return _estimated_norm, max(1, int(most_numbers // (_PROJECTIONS * size)))
+    return _frobenius_norm, max(1, most_rows // rows)
 
 
 def _frobenius_norm(autoencoder: Autoencoder, params: PyTree, x: Array, *condition: Array) -> Array:
