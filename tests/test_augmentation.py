@@ -71,10 +71,13 @@ def test_a_distance_out_of_range(pixels, error, message):
 BY_ONE = partial(shift, pixels=1)
 
 
-def learn(devices=1, augment=BY_ONE, learning_rate=1e-2, **knobs):
-    """The reports of 3 epochs of a denoising autoencoder."""
-    plain = undercomplete(MLP((3,), (6,)), MLP(SHAPE, (6,)))
-    autoencoder, optimizer = denoising(plain, corrupt=partial(masking, amount=0.2)), optax.sgd(learning_rate)
+PLAIN = undercomplete(MLP((3,), (6,)), MLP(SHAPE, (6,)))
+DENOISING = denoising(PLAIN, corrupt=partial(masking, amount=0.2))
+
+
+def learn(autoencoder=DENOISING, devices=1, augment=BY_ONE, learning_rate=1e-2, **knobs):
+    """The reports of 3 epochs."""
+    optimizer = optax.sgd(learning_rate)
     return list(
         train(
             autoencoder,
@@ -109,7 +112,8 @@ def test_what_is_drawn_depends_on_the_example_and_the_step_alone(learned, knobs)
 
 
 def test_training_sees_what_is_drawn_and_evaluation_does_not():
-    still, moved = learn(augment=None, learning_rate=1e-30), learn(learning_rate=1e-30)
+    """By an autoencoder without noise of its own, so that nothing else differs."""
+    still, moved = (learn(PLAIN, augment=augment, learning_rate=1e-30) for augment in (None, BY_ONE))
     for one, other in zip(still, moved, strict=True):
         assert one.evaluation["validation/loss"] == other.evaluation["validation/loss"]
         assert abs(one.evaluation["train/loss"] - other.evaluation["train/loss"]) > 1e-3
