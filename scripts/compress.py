@@ -22,17 +22,22 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
 
 DESCRIPTION = """Compress test examples with a trained autoencoder's quantized codes, beside other ways.
 
-  compress.py runs/NAME rates                        codes of 1 to 8 bits a unit
+  compress.py runs/NAME rates                        codes of 1 to 8 bits a unit, and of many steps
   compress.py runs/NAME rates --bits 4 6 --examples 500
 
-Each unit of the code is quantized to so many bits over its range in the training examples, and costs what an arithmetic
-coder with the training examples' frequencies would spend on it. Beside it stand PCA, its components quantized likewise
-(a quarter to four times as many as the code has units), and JPEG and WebP, a file for each image or one sheet with all.
-What decoder, components and frequencies take is not counted, nor is what JPEG's decoder takes.
+Codes are quantized in two ways. "32 x 4": each of 32 units to 4 bits over its range in the training examples. "step
+0.5": turned and scaled, by the decoder's Jacobian, so that errors are those of decoded examples, and rounded to
+multiples of one step (codes of up to 1,024 units). Both cost what an arithmetic coder with the training examples'
+frequencies would spend. Beside it stand PCA, its components quantized in both ways, the best at each rate (a quarter
+to eight times as many as the code has units), and JPEG and WebP, a file for each image or one sheet with all. What
+decoder, components and frequencies take is not counted, nor is what JPEG's decoder takes.
 
 The folder written holds compression.json and rate_distortion.png."""
 
 QUALITIES = (1, 2, 5, 10, 20, 40, 60, 80, 95)
+STEPS = tuple(2 ** (-power / 2) for power in range(13))  # from 1 to 1/64
+METRIC_EXAMPLES = 500  # to train on, over which the decoder's metric is averaged
+MOST_UNITS = 1024  # of a code, for a metric of that many rows and columns
 OURS = "autoencoder"
 
 
@@ -111,29 +116,40 @@ def _check(options: Options) -> None:
 def _autoencoder(run: "TrainedRun", splits: "Splits", bits: tuple[int, ...]) -> "list[RatePoint]":
     from aejax.datasets.dataset import Splits
     from aejax.evaluation.compression import rate_of_codes
+    from aejax.evaluation.transform_coding import fit_transform, mean_pullback_metric, rate_of_transformed_codes
 
     codes = Splits(*(part._replace(x=run.encode(part)) for part in splits))
 
     def decode(codes: "np.ndarray") -> "np.ndarray":
         return run.decode(splits.test._replace(x=codes))
 
-    return rate_of_codes(codes, decode, splits.test.x, bits=bits)
+    points = rate_of_codes(codes, decode, splits.test.x, bits=bits)
+    units = math.prod(run.code_shape)
+    if units > MOST_UNITS:
+        return points
+    some = (codes.train.x[:METRIC_EXAMPLES], *(c[:METRIC_EXAMPLES] for c in run.conditions_of(splits.train)))
+    metric = mean_pullback_metric(run.autoencoder, run.params, *some)
+    transform = fit_transform(codes.train.x.reshape(-1, units), metric)
+    return points + rate_of_transformed_codes(codes, transform, decode, splits.test.x, steps=STEPS)
 
 
 def _pca(run: "TrainedRun", splits: "Splits", bits: tuple[int, ...]) -> "list[RatePoint]":
+    import numpy as np
     from sklearn.decomposition import PCA
 
     from aejax.datasets.dataset import Splits
     from aejax.evaluation.compression import rate_of_codes
+    from aejax.evaluation.transform_coding import fit_transform, rate_of_transformed_codes
 
     flat = Splits(*(part._replace(x=part.x.reshape(len(part.x), -1)) for part in splits))
     units, most = math.prod(run.code_shape), min(flat.train.x.shape)
     points = []
-    for components in sorted({min(max(1, int(units * factor)), most) for factor in (0.25, 0.5, 1, 2, 4)}):
+    for components in sorted({min(max(1, int(units * factor)), most) for factor in (0.25, 0.5, 1, 2, 4, 8)}):
         analysis = PCA(components, random_state=0).fit(flat.train.x)
         codes = Splits(*(part._replace(x=analysis.transform(part.x)) for part in flat))
         points += rate_of_codes(codes, analysis.inverse_transform, flat.test.x, bits=bits)
-    return points
+    transform = fit_transform(codes.train.x, np.eye(components))
+    return points + rate_of_transformed_codes(codes, transform, analysis.inverse_transform, flat.test.x, steps=STEPS)
 
 
 def _image_files(images: "np.ndarray") -> "dict[str, list[RatePoint]]":
@@ -156,9 +172,10 @@ def _table(ways: "dict[str, list[RatePoint]]", numbers: int, peak: float, title:
     table = Table(
         title=f"{title}: peak signal-to-noise ratio in dB at equal bits (-: takes more)", title_justify="left"
     )
-    for name in ("units x bits", "bits per example", "per number", ours, *others):
+    table.add_column("setting", no_wrap=True)
+    for name in ("bits per example", "per number", ours, *others):
         table.add_column(name, justify="right")
-    for point in ways[ours]:
+    for point in sorted(ways[ours], key=lambda point: point.bits):
         errors = [error_at(ways[name], point.bits) for name in others]
         table.add_row(
             point.setting,

@@ -55,16 +55,16 @@ def dequantize(
     return low + (symbols + 0.5) * (high - low) / 2**bits
 
 
-def symbol_probabilities(symbols: Int[np.ndarray, "N K"], *, bits: int) -> Float[np.ndarray, "K symbols"]:
-    """(n + ½) / (N + ½ 2^bits) of each symbol of each unit, n being how often it occurs: never 0.
+def symbol_probabilities(symbols: Int[np.ndarray, "N K"], *, count: int) -> Float[np.ndarray, "K symbols"]:
+    """(n + ½) / (N + ½ count) of each of `count` symbols of each unit, n being how often it occurs: never 0.
 
     Source: R. Krichevsky, V. Trofimov (1981), The performance of universal encoding.
 
-    >>> symbol_probabilities(np.array([[0], [0], [1]]), bits=1).tolist()
+    >>> symbol_probabilities(np.array([[0], [0], [1]]), count=2).tolist()
     [[0.625, 0.375]]
     """
-    counts = np.stack([np.bincount(unit, minlength=2**bits) for unit in symbols.T])
-    return (counts + 0.5) / (len(symbols) + 0.5 * 2**bits)
+    times = np.stack([np.bincount(unit, minlength=count) for unit in symbols.T])
+    return (times + 0.5) / (len(symbols) + 0.5 * count)
 
 
 def code_length(
@@ -95,7 +95,7 @@ def rate_of_codes(
     low, high = train.min(axis=0), train.max(axis=0)
     points = []
     for number in bits:
-        probabilities = symbol_probabilities(quantize(train, low, high, bits=number), bits=number)
+        probabilities = symbol_probabilities(quantize(train, low, high, bits=number), count=2**number)
         symbols = quantize(test, low, high, bits=number)
         middle = dequantize(symbols, low, high, bits=number).astype(np.float32).reshape(codes.test.x.shape)
         error = np.mean(np.square(decode(middle).astype(np.float64) - test_x))

@@ -49,7 +49,7 @@ def test_uniform_symbols_cost_all_their_bits():
 def test_the_length_of_long_data_is_their_entropy():
     truth = np.array([0.5, 0.25, 0.2, 0.05])
     symbols = RNG.choice(4, p=truth, size=(100_000, 2))
-    probabilities = symbol_probabilities(symbols, bits=2)
+    probabilities = symbol_probabilities(symbols, count=4)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert code_length(symbols, probabilities).mean() == pytest.approx(2 * stats.entropy(truth, base=2), abs=0.02)
 

@@ -19,10 +19,12 @@ def test_rates_and_errors_of_a_run(make_run, run_script, tmp_path):
     assert (result.code, result.errors) == (0, "")
     report = json.loads((tmp_path / "rates" / "compression.json").read_text())
     assert (report["test_examples"], report["numbers_per_example"]) == (50, 64)
-    coarse, fine = report["ways"]["autoencoder"]
     run = open_run(folder)
     some = run.splits.test._replace(x=run.splits.test.x[:50], labels=None)
     unquantized = np.mean(np.square(run.reconstruct(some) - some.x))
+    coarse, fine, *steps = report["ways"]["autoencoder"]
+    assert [point["setting"] for point in steps[:2]] == ["step 1", "step 0.71"]
+    assert steps[-1]["squared_error"] == pytest.approx(unquantized, rel=0.02)
     assert fine["squared_error"] == pytest.approx(unquantized, rel=1e-3)
     assert coarse["bits"] < 2 * 4 + 1 < fine["bits"]
     assert set(report["ways"]) == {

@@ -1,0 +1,84 @@
+"""Transform coding against principal components, which it must find again, and against the theory of fine steps."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from aejax.autoencoders import conditional, undercomplete
+from aejax.datasets.dataset import Dataset, Splits
+from aejax.evaluation.transform_coding import fit_transform, mean_pullback_metric, rate_of_transformed_codes
+from aejax.networks import MLP
+
+RNG = np.random.default_rng(0)
+DEVIATIONS = np.array([3.0, 1.0, 0.3])
+DIRECTIONS = np.linalg.qr(RNG.normal(size=(5, 3)))[0].T  # orthonormal, in data of 5 numbers
+
+
+def components(*sizes):
+    return [DEVIATIONS * RNG.normal(size=(size, 3)) for size in sizes]
+
+
+def rates(codes, metric, decode, test_x, steps):
+    splits = Splits(*(Dataset(part) for part in (codes[0], codes[0][:1], codes[1])))
+    return rate_of_transformed_codes(splits, fit_transform(codes[0], metric), decode, test_x, steps=steps)
+
+
+def test_codes_of_a_linear_decoder_cost_what_its_principal_components_do():
+    train, test = components(4000, 1000)
+    x = test @ DIRECTIONS
+    plain = rates([train, test], np.eye(3), lambda codes: codes @ DIRECTIONS, x, [1.0, 0.1])
+    mixing = RNG.normal(size=(3, 3))
+    decoder = np.linalg.inv(mixing) @ DIRECTIONS
+    mixed = rates([train @ mixing, test @ mixing], decoder @ decoder.T, lambda codes: codes @ decoder, x, [1.0, 0.1])
+    np.testing.assert_allclose([point[1:] for point in mixed], [point[1:] for point in plain], rtol=1e-5)
+    (unaware,) = rates([train @ mixing, test @ mixing], np.eye(3), lambda codes: codes @ decoder, x, [0.1])
+    bits_at_one_error = [point.bits + 3 / 2 * np.log2(point.squared_error) for point in (unaware, mixed[1])]
+    assert bits_at_one_error[0] > bits_at_one_error[1] + 0.5
+
+
+def test_fine_steps_cost_the_differential_entropy_and_lose_a_twelfth_of_their_square():
+    train, test = components(200_000, 2000)
+    (point,) = rates([train, test], np.eye(3), lambda codes: codes @ DIRECTIONS, test @ DIRECTIONS, [1 / 32])
+    step = 3.0 / 32
+    entropy = sum(stats.norm(scale=deviation).entropy() for deviation in DEVIATIONS) / np.log(2)
+    assert point.bits == pytest.approx(entropy - 3 * np.log2(step), abs=0.11)  # 4 standard errors of 2,000 lengths
+    assert point.squared_error == pytest.approx(3 / 5 * step**2 / 12, rel=0.05)  # 4 of 6,000 errors
+
+
+def test_entries_are_uncorrelated_and_their_errors_are_those_of_decoded_examples():
+    codes = RNG.normal(size=(50, 4)) @ RNG.normal(size=(4, 4))
+    jacobian = RNG.normal(size=(7, 4))
+    transform = fit_transform(codes, jacobian.T @ jacobian)
+    covariance = np.cov((codes - transform.mean) @ transform.analysis, rowvar=False)
+    np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-9)
+    np.testing.assert_allclose(transform.analysis @ transform.synthesis, np.eye(4), atol=1e-12)
+    moved = jacobian @ transform.synthesis.T
+    np.testing.assert_allclose(moved.T @ moved, np.eye(4), atol=1e-12)
+
+
+@pytest.mark.parametrize("seen", [0, 2])
+def test_what_the_decoder_does_not_see_costs_nothing(seen):
+    train, test = components(500, 100)
+    metric = np.diag([1.0] * seen + [0.0] * (3 - seen))
+    coarse, fine = rates([train, test], metric, lambda codes: codes[:, :seen].sum(1), test[:, :seen].sum(1), [4, 0.01])
+    assert fine.squared_error < 0.001
+    if seen == 0:
+        assert (coarse.bits, fine.bits) == (0, 0)
+
+
+def test_the_metric_is_the_mean_over_codes_of_any_shape_and_their_conditions():
+    networks = (
+        MLP(output_shape=(2, 1), hidden=(8,)),
+        MLP(output_shape=(5,), hidden=(8,), activation=jax.nn.tanh),
+    )
+    autoencoder = conditional(undercomplete(*networks), classes=3)
+    params = autoencoder.init(jax.random.key(0), np.ones(5, np.float32), np.int32(0))
+    codes, classes = RNG.normal(size=(3, 2, 1)).astype(np.float32), np.arange(3, dtype=np.int32)
+    jacobians = [
+        jax.jacrev(lambda code, label=label: autoencoder.decode(params, code, label))(jnp.asarray(code))
+        for code, label in zip(codes, classes, strict=True)
+    ]
+    expected = np.mean([j[..., 0].T @ j[..., 0] for j in jacobians], axis=0)
+    np.testing.assert_allclose(mean_pullback_metric(autoencoder, params, codes, classes), expected, rtol=1e-5)
