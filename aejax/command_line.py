@@ -19,7 +19,16 @@ from aejax.errors import UserError
 Options = TypeVar("Options")
 INTERRUPTED = 130  # the exit code of a process ended by Ctrl-C
 PREEMPTED = 75  # of one that was asked to end by SIGTERM, and can be continued: EX_TEMPFAIL of sysexits.h
-_OUT_OF_OUR_HANDS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+_OUT_OF_OUR_HANDS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ENOTDIR,
+)
 
 
 def parse(
@@ -69,6 +78,12 @@ def check_free(path: Path) -> None:
         raise UserError(f"{path}: exists already; take another name")
     if not path.absolute().parent.is_dir():
         raise UserError(f"{path}: there is no folder {path.absolute().parent}")
+
+
+def check_seed(seed: int) -> None:
+    """Raise UserError for a seed whose key another seed has too."""
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed: must be between 0 and {2**32 - 1}, got {seed}")
 
 
 def run(main: Callable[[], None]) -> None:

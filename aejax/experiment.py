@@ -184,7 +184,10 @@ def _base(experiment: Experiment, train: Dataset) -> Autoencoder:
 def _regularized(autoencoder: Autoencoder, experiment: Experiment, train: Dataset) -> Autoencoder:
     terms = experiment.regularization
     if experiment.model.conditional:
-        autoencoder = autoencoders.conditional(autoencoder, classes=_classes(train.labels))
+        (labels,) = conditions_of(experiment.model, train)
+        if labels.max() < 1:
+            raise UserError("conditional: labels must be of two classes at least, got class 0 alone")
+        autoencoder = autoencoders.conditional(autoencoder, classes=int(labels.max()) + 1)
     if terms.importance_samples is not None:
         autoencoder = autoencoders.importance_weighted(autoencoder, samples=terms.importance_samples)
     if terms.contractive_projections is not None:
@@ -257,8 +260,10 @@ def conditions_of(model: Model, dataset: Dataset) -> tuple[np.ndarray, ...]:
     """The condition of every example as one array, if the model has conditions; UserError where labels are missing."""
     if not model.conditional:
         return ()
-    _classes(dataset.labels)
-    assert dataset.labels is not None
+    if dataset.labels is None:
+        raise UserError("conditional: the data have no labels; give them by --labels, or in the .npz file")
+    if dataset.labels.min() < 0:
+        raise UserError(f"conditional: labels must be classes from 0 on, got {dataset.labels.min()}")
     return (dataset.labels,)
 
 
@@ -266,14 +271,6 @@ def as_examples(model: Model, dataset: Dataset) -> Examples:
     """A part of the data as training and evaluation take it."""
     x, observed, *conditions = (cast(Array, a) for a in (dataset.x, dataset.input, *conditions_of(model, dataset)))
     return Examples(x, observed, *conditions)
-
-
-def _classes(labels: np.ndarray | None) -> int:
-    if labels is None:
-        raise UserError("conditional: the data have no labels; give them by --labels, or in the .npz file")
-    if labels.min() < 0 or labels.max() < 1:
-        raise UserError(f"conditional: labels must be classes from 0 on, got {labels.min()} to {labels.max()}")
-    return int(labels.max()) + 1
 
 
 def _beta(regularization: Regularization) -> float | schedules.Schedule:

@@ -58,8 +58,8 @@ def one_class(splits: Splits, label: int) -> Splits:
 def compare(experiment: Experiment, splits: Splits, *, normal: str, components: int, resamples: int) -> list[Trial]:
     """Train on normal examples and tell the others among the test examples; a trial for each of `METHODS`.
 
-    Normal are the classes of the training part. PCA and the forest, which need no validation examples, are fitted to
-    those too.
+    Normal are the classes of the training part. All methods are fitted to that part alone: the validation part tells
+    the best epoch, and every method's threshold.
 
     Args:
       experiment: of the autoencoder; its seed is that of the forest too.
@@ -73,7 +73,7 @@ def compare(experiment: Experiment, splits: Splits, *, normal: str, components: 
     seed = experiment.training.seed
     truth = ~np.isin(splits.test.labels, np.unique(splits.train.labels))
     autoencoder, snapshot = fit(experiment, splits, devices=jax.devices()[:1])
-    known = np.concatenate([splits.train.x, splits.validation.x])
+    known = splits.train.x
 
     def scores(x: np.ndarray) -> dict[str, np.ndarray]:
         found = (

@@ -14,11 +14,12 @@ _COLORS = {"train": _TRAIN, "validation": _VALIDATION}
 _TITLES = {"code/frobenius_norm": "mean norm of the encoder's Jacobian"}
 
 
-def training_curves(records: Sequence[dict[str, Any]], *, units: str = "") -> Figure:
+def training_curves(records: Sequence[dict[str, Any]], *, best_epoch: float, units: str = "") -> Figure:
     """Every loss term over the epochs, of training and validation, one panel a term; the best epoch is marked.
 
     Args:
       records: each with `epoch` and means named train/TERM and validation/TERM, or validation/TERM alone.
+      best_epoch: that of the record to mark.
       units: of the terms, for the axis.
     """
     records = [record for record in records if "validation/loss" in record]
@@ -27,19 +28,15 @@ def training_curves(records: Sequence[dict[str, Any]], *, units: str = "") -> Fi
     terms.sort(key=lambda term: (term != "loss", term))
     figure = Figure(figsize=(4.2 * len(terms), 3.4), layout="constrained")
     epochs = [record["epoch"] for record in records]
-    best = min(records, key=lambda record: record["validation/loss"])
+    best = [record for record in records if record["epoch"] == best_epoch]  # none of a run that diverged at once
     for axes, term in zip(np.atleast_1d(figure.subplots(1, len(terms))), terms, strict=True):
         curves = {split: [record.get(f"{split}/{term}", math.nan) for record in records] for split in _COLORS}
         for split, values in curves.items():
             axes.plot(epochs, values, color=_COLORS[split], label=split, linewidth=1.4)
-        axes.plot(
-            best["epoch"],
-            best[f"validation/{term}"],
-            "o",
-            color=_VALIDATION,
-            markeredgecolor="white",
-            label=f"best epoch ({best['epoch']:g})",
-        )
+        for record in best:
+            place = record["epoch"], record[f"validation/{term}"]
+            label = f"best epoch ({best_epoch:g})"
+            axes.plot(*place, "o", color=_VALIDATION, markeredgecolor="white", label=label)
         axes.set_title(_TITLES.get(term, term.replace("_", " ")), loc="left", fontsize=11)
         axes.set_xlabel("epoch")
         axes.set_ylim(_limits_without_start(list(curves.values())))
@@ -213,10 +210,13 @@ def anomaly_scores(
         bins = np.geomspace(together.min(), together.max(), 41)
         axes.set_xscale("log")
     else:
-        bins = np.linspace(together.min(), together.max() or 1.0, 41)
+        most = validation_scores.max() + 20 * np.ptp(validation_scores)  # what is beyond is in the last bin
+        bins = np.linspace(together.min(), min(together.max(), most) or 1.0, 41)
     for name, (values, color) in groups.items():
         weights = np.full(len(values), 100 / len(values))
-        axes.hist(values, bins, weights=weights, color=color, histtype="step", linewidth=1.4, label=name)
+        axes.hist(
+            np.minimum(values, bins[-1]), bins, weights=weights, color=color, histtype="step", linewidth=1.4, label=name
+        )
     axes.axvline(threshold, color="black", linewidth=1, linestyle="--", label="threshold")
     axes.set_xlabel(unit)
     axes.set_ylabel("% of each group")

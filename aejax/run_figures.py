@@ -27,6 +27,7 @@ def draw_figures(
     splits: Splits,
     code: CodeStatistics,
     records: Sequence[dict[str, Any]],
+    best_epoch: int,
 ) -> dict[str, Figure]:
     """The figures of a run, by name.
 
@@ -38,6 +39,7 @@ def draw_figures(
       splits: of whose test examples the figures are.
       code: statistics of their codes.
       records: of all evaluations.
+      best_epoch: of the evaluation that the parameters are of.
     """
     corruption_key, sample_key = jax.random.split(key)
     test = splits.test
@@ -54,7 +56,7 @@ def draw_figures(
     codes = encode_all(autoencoder, params, test.seen, *conditions)
     units = "nats per example" if autoencoder.likelihood else "per example, summed over features"
     figures = {
-        "training_curves": plots.training_curves(records, units=units),
+        "training_curves": plots.training_curves(records, best_epoch=best_epoch, units=units),
         "reconstructions": plots.reconstructions(rows),
         "latent_space": plots.latent_space(codes, test.labels),
     }

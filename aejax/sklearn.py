@@ -1,7 +1,7 @@
 """An autoencoder as a scikit-learn transformer, for pipelines and grid searches."""
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any, Literal
 
 import jax
@@ -173,7 +173,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _apply(self, function: str, x: np.ndarray) -> np.ndarray:
         """A function of one row, over rows in batches of one size, the last one filled up."""
-        apply = _functions(self.experiment_, self.n_features_in_)[function]
+        apply = _functions(self.experiment_.model, self.n_features_in_)[function]
         results = []
         for start in range(0, len(x), _BATCH):
             rows = x[start : start + _BATCH].astype(np.float32)
@@ -182,10 +182,10 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return np.concatenate(results).astype(x.dtype)
 
 
-@cache
-def _functions(experiment: Experiment, features: int) -> dict[str, Callable[..., jax.Array]]:
+@lru_cache(maxsize=8)
+def _functions(model: Model, features: int) -> dict[str, Callable[..., jax.Array]]:
     """Compiled functions of parameters and a batch; not kept by the estimator, which is to be pickled."""
-    autoencoder = build_autoencoder(experiment, Dataset(np.zeros((1, features), np.float32)))
+    autoencoder = build_autoencoder(Experiment(model=model), Dataset(np.zeros((1, features), np.float32)))
     key = jax.random.key(0)
 
     def score(params: Any, x: jax.Array) -> jax.Array:

@@ -5,11 +5,11 @@ import dataclasses
 import io
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aejax import command_line
 from aejax.configuration import Experiment, check, to_json
@@ -69,16 +69,20 @@ def main() -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     components = options.experiment.model.code_size
-    if components is None:
-        raise UserError("code_size: PCA has as many components as the code has numbers: give one")
-    trials: list[Trial] = []
-    for normal, experiment, splits in _tasks(options):
-        trials += compare(experiment, splits, normal=normal, components=components, resamples=options.resamples)
-        found = ", ".join(f"{trial.method} {trial.detection.auroc.value:.4f}" for trial in trials[-3:])
-        console.print(f"{normal}, seed {experiment.training.seed}: AUROC {found}", markup=False)
+    assert components is not None  # _parse has seen to it
+    tasks = _tasks(options)
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(to_json(options.experiment))
-    (folder / "trials.csv").write_text(_to_csv(trials))
+    trials: list[Trial] = []
+    with (folder / "trials.csv").open("w", newline="", buffering=1) as file:  # a line as soon as it is known
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_HEADER)
+        for normal, experiment, splits in tasks:
+            found = compare(experiment, splits, normal=normal, components=components, resamples=options.resamples)
+            writer.writerows(map(_row, found))
+            trials += found
+            told = ", ".join(f"{trial.method} {trial.detection.auroc.value:.4f}" for trial in found)
+            console.print(f"{normal}, seed {experiment.training.seed}: AUROC {told}", markup=False)
     report = Console(file=io.StringIO(), record=True, width=WIDTH, highlight=False)
     for out in (Console(width=max(console.width, WIDTH), highlight=False, soft_wrap=True), report):
         out.print(_table(name, trials))
@@ -97,6 +101,10 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
         description=DESCRIPTION,
     )
     check(options.experiment)
+    if options.experiment.model.code_size is None:
+        raise UserError("code_size: PCA has as many components as the code has numbers: give one")
+    if options.experiment.model.conditional:
+        raise UserError("conditional: one class is trained on, and to be told it is to be told nothing; leave it out")
     if options.repetitions is not None and options.repetitions < 1:
         raise UserError(f"--repetitions: must be at least 1, got {options.repetitions}")
     if options.classes and options.experiment.data.dataset == "ecg5000":
@@ -106,46 +114,52 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
     return options, name
 
 
-def _tasks(options: Options) -> "Iterator[tuple[str, Experiment, Splits]]":
-    """What is normal, how to train, and the data, for every trial."""
+def _tasks(options: Options) -> "list[tuple[str, Experiment, Splits]]":
+    """What is normal, how to train, and the data, for every trial; UserError where one of them cannot be."""
     import numpy as np
 
-    from aejax.experiment import load_splits
+    from aejax.experiment import build_autoencoder, check_data, load_splits
     from aejax.one_class import one_class
+    from aejax.training.devices import check_batch_size
 
     experiment = options.experiment
     data, first = experiment.data, experiment.training.seed
+    tasks = []
     if data.dataset == "ecg5000":
         for seed in range(first, first + (options.repetitions or 5)):
-            data = dataclasses.replace(data, split_seed=seed)
+            of_seed = dataclasses.replace(data, split_seed=seed)
             training = dataclasses.replace(experiment.training, seed=seed)
-            yield "normal beats", dataclasses.replace(experiment, data=data, training=training), load_splits(data)
-        return
-    splits = load_splits(data)
-    if splits.train.labels is None:
-        raise UserError(f"{data.dataset}: has no labels, and one class is to be told from the others")
-    for label in options.classes or np.unique(splits.train.labels).tolist():
-        for seed in range(first, first + (options.repetitions or 1)):
-            training = dataclasses.replace(experiment.training, seed=seed)
-            yield f"class {label}", dataclasses.replace(experiment, training=training), one_class(splits, label)
+            changed = dataclasses.replace(experiment, data=of_seed, training=training)
+            tasks.append(("normal beats", changed, load_splits(of_seed)))
+    else:
+        splits = load_splits(data)
+        if splits.train.labels is None:
+            raise UserError(f"{data.dataset}: has no labels, and one class is to be told from the others")
+        for label in options.classes or np.unique(splits.train.labels).tolist():
+            of_class = one_class(splits, label)
+            for seed in range(first, first + (options.repetitions or 1)):
+                training = dataclasses.replace(experiment.training, seed=seed)
+                tasks.append((f"class {label}", dataclasses.replace(experiment, training=training), of_class))
+    for _, changed, parts in tasks:
+        check_data(changed.model, parts, data.dataset)
+        check_batch_size(changed.training.batch_size, len(parts.train.x), 1, changed.training.accumulation_steps)
+        build_autoencoder(changed, parts.train)
+    return tasks
 
 
-def _to_csv(trials: "list[Trial]") -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    figures = ("auroc", "average_precision")
-    limits = [f"{figure}{end}" for figure in figures for end in ("", "_low", "_high")]
-    others = ("prevalence", "recall", "false_positive_rate", "precision")
-    writer.writerow(["normal", "seed", "method", *limits, *others])
-    for trial in trials:
-        values = [value for figure in figures for value in getattr(trial.detection, figure)]
-        values += [getattr(trial.detection, other) for other in others]
-        writer.writerow([trial.normal, trial.seed, trial.method, *values])
-    return text.getvalue()
+_FIGURES, _OTHERS = ("auroc", "average_precision"), ("prevalence", "recall", "false_positive_rate", "precision")
+_LIMITS = tuple(f"{figure}{end}" for figure in _FIGURES for end in ("", "_low", "_high"))
+_HEADER = ("normal", "seed", "method", *_LIMITS, *_OTHERS)
+
+
+def _row(trial: "Trial") -> list[Any]:
+    """Of trials.csv."""
+    values = [value for figure in _FIGURES for value in getattr(trial.detection, figure)]
+    return [trial.normal, trial.seed, trial.method, *values, *(getattr(trial.detection, other) for other in _OTHERS)]
 
 
 def _table(name: str, trials: "list[Trial]") -> "Table":
-    """A row per trial: AUROC of every method with its interval; the means, with the deviation over the trials."""
+    """A row per trial: AUROC of every method with its interval; the means, with the deviation over seeds."""
     import numpy as np
     from rich.table import Table
 
@@ -164,13 +178,16 @@ def _table(name: str, trials: "list[Trial]") -> "Table":
             for d in (trial.detection for trial in row)
         ]
         table.add_row(row[0].normal, str(row[0].seed), *cells)
+    seeds = sorted({trial.seed for trial in trials})
     means = []
-    for place in range(len(METHODS)):
-        values = [[row[place].detection.auroc.value, row[place].detection.average_precision.value] for row in rows]
-        (auroc, precision), (deviation, _) = np.mean(values, axis=0), np.std(values, axis=0, ddof=len(rows) > 1)
-        means.append(f"{auroc:.4f} ± {deviation:.4f}, {precision:.4f}")
+    for method in METHODS:
+        of_method = [trial for trial in trials if trial.method == method]
+        precision = np.mean([trial.detection.average_precision.value for trial in of_method])
+        of_seeds = [np.mean([t.detection.auroc.value for t in of_method if t.seed == seed]) for seed in seeds]
+        deviation = f" ± {np.std(of_seeds, ddof=1):.4f}" if len(seeds) > 1 else ""
+        means.append(f"{np.mean(of_seeds):.4f}{deviation}, {precision:.4f}")
     table.add_section()
-    table.add_row("mean", "", *means)
+    table.add_row("mean" if len(seeds) == 1 else f"mean ± deviation over {len(seeds)} seeds", "", *means)
     return table
 
 

@@ -56,13 +56,13 @@ def main() -> None:
     is_music = run.autoencoder.prior is not None and run.experiment.data.dataset == "jsb_chorales"
     check_kind(run, is_music, "a variational run on jsb_chorales", script="compose.py")
     rolls = run.decode(Dataset(run.sample_codes(options.count, seed=options.seed)))
+    ours, baseline = _nats_per_step(run)
     options.folder.mkdir()
     for number, roll in enumerate(rolls, 1):
         to_midi(roll, beats_per_minute=options.beats_per_minute).save(options.folder / f"{number:02}.mid")
     held_out = run.splits.test.x[: options.count]
     rows = {"held-out chorales": held_out, "drawn from the prior": rolls}
     plots.piano_rolls(rows, lowest_note=LOWEST_NOTE).savefig(options.folder / "piano_rolls.png", dpi=150)
-    ours, baseline = _nats_per_step(run)
     console.print(
         f"{ours:.3f} nats per quarter note of held-out chorales, an upper bound; {baseline:.3f} by each key's frequency"
     )
@@ -77,6 +77,7 @@ def _check(options: Options) -> None:
         raise UserError("MIDI files want mido, which is not installed: pip install 'aejax[music]'")
     if options.count < 1:
         raise UserError(f"--count: must be at least 1, got {options.count}")
+    command_line.check_seed(options.seed)
     if not 1 <= options.beats_per_minute <= 1000:
         raise UserError(f"--beats-per-minute: must be between 1 and 1000, got {options.beats_per_minute:g}")
     command_line.check_free(options.folder)

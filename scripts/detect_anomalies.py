@@ -64,7 +64,7 @@ def main() -> None:
     from rich.console import Console
 
     from aejax import plots
-    from aejax.evaluation.anomaly import anomaly_scores, measure_detection, threshold_of
+    from aejax.evaluation.anomaly import MOST, anomaly_scores, measure_detection, threshold_of
     from aejax.likelihoods import check_support
     from aejax.trained import load_examples, open_run
 
@@ -80,24 +80,26 @@ def main() -> None:
 
     def scores_of(part: "Dataset") -> "np.ndarray":
         conditions = run.conditions_of(part)
-        return anomaly_scores(run.autoencoder, run.params, run.key, part.x, *conditions, samples=options.samples)
+        key, samples = run.key, options.samples
+        return anomaly_scores(run.autoencoder, run.params, key, part.x, *conditions, seen=part.input, samples=samples)
 
     validation_scores = scores_of(run.splits.validation)
     threshold = threshold_of(validation_scores, quantile=options.quantile)
     scores = scores_of(examples)
     detection = None if truth is None else measure_detection(scores, truth, threshold=threshold)
 
+    unit = "squared error per example" if run.autoencoder.likelihood is None else "negative bound, nats per example"
+    figure = plots.anomaly_scores(validation_scores, scores, truth, threshold=threshold, unit=unit)
     folder.mkdir()
     _write_scores(folder / "scores.csv", scores, threshold, truth)
-    unit = "squared error per example" if run.autoencoder.likelihood is None else "negative bound, nats per example"
     summary = {"run": str(run.path), "examples": name, "score": unit, "quantile": options.quantile}
     summary |= {"threshold": threshold, "above": int((scores > threshold).sum()), "scored": len(scores)}
     if detection is not None:
         summary |= {name: getattr(v, "_asdict", lambda v=v: v)() for name, v in detection._asdict().items()}
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    plots.anomaly_scores(validation_scores, scores, truth, threshold=threshold, unit=unit).savefig(
-        folder / "scores.png", dpi=150
-    )
+    figure.savefig(folder / "scores.png", dpi=150)
+    if beyond := int((scores >= MOST).sum()):
+        console.print(f"{beyond:,} of them are too far off for single precision: {MOST:.4g} stands for their scores")
 
     console.print(
         f"{name}: {summary['above']:,} of {len(scores):,} score above {threshold:.4g}, the {options.quantile:g} "

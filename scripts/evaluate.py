@@ -80,8 +80,9 @@ def _errors(run: "TrainedRun") -> "np.ndarray":
     return np.mean(np.square(differences, dtype=np.float64).reshape(len(differences), -1), axis=1)
 
 
-def _best(records: list[dict[str, Any]]) -> dict[str, Any]:
-    return min((r for r in records if "validation/loss" in r), key=lambda record: record["validation/loss"])
+def _best(run: "TrainedRun", records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The record of the evaluation whose parameters the run has kept; empty where it was killed while writing it."""
+    return next((r for r in records if "validation/loss" in r and r["epoch"] == run.best_epoch), {})
 
 
 def _final(records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -96,15 +97,15 @@ def _unit(run: "TrainedRun") -> str:
 def _cards(run: "TrainedRun", records: list[dict[str, Any]], errors: "np.ndarray") -> "list[Card]":
     from aejax.report import Card
 
-    final, best = _final(records), _best(records)
+    final, best = _final(records), _best(run, records)
     split = "test" if final else "validation"
-    loss = final.get("test/loss", best["validation/loss"])
+    loss = final.get("test/loss", best.get("validation/loss", math.nan))
     peak = float(run.splits.train.x.max() - run.splits.train.x.min())
     ratio = 10 * math.log10(peak**2 / max(float(errors.mean()), 1e-12))
     cards = [
         Card(f"{loss:.4g}", f"{split} loss, {_unit(run)}"),
         Card(f"{errors.mean():.4g}", "squared error per number, test"),
-        Card(f"{ratio:.2f} dB", "peak signal-to-noise ratio, test"),
+        Card(f"{ratio:.2f} dB", "peak signal-to-noise ratio of that error"),
     ]
     if final:
         norm, units = final["test/code/frobenius_norm"], final["test/code/units"]
@@ -122,14 +123,14 @@ def _numbers(run: "TrainedRun", records: list[dict[str, Any]]) -> "list[Section]
     from aejax import plots
     from aejax.report import Section, paragraph, picture, table
 
-    final, best = _final(records), _best(records)
+    final, best = _final(records), _best(run, records)
     names = sorted(
-        (name.removeprefix("validation/") for name in best if name.startswith("validation/")),
+        {name.removeprefix("validation/") for record in records for name in record if name.startswith("validation/")},
         key=lambda name: (name != "loss", name),
     )
     rows = []
     for name in names:
-        values = [best.get(f"train/{name}"), best[f"validation/{name}"], final.get(f"test/{name}")]
+        values = [best.get(f"train/{name}"), best.get(f"validation/{name}"), final.get(f"test/{name}")]
         rows.append(
             [NAMES.get(name, name.replace("_", " ")), *("" if value is None else f"{value:.4f}" for value in values)]
         )
@@ -138,7 +139,7 @@ def _numbers(run: "TrainedRun", records: list[dict[str, Any]]) -> "list[Section]
     )
     if not final:
         text += " The run has not come to its end: its test examples have not been evaluated."
-    curves = plots.training_curves(records, units=_unit(run).removeprefix("in "))
+    curves = plots.training_curves(records, best_epoch=run.best_epoch, units=_unit(run).removeprefix("in "))
     content = paragraph(text) + table(["", "train", "validation", "test"], rows)
     return [Section("Numbers", content + picture(curves, "Every term over the epochs; the best epoch is marked."))]
 
@@ -215,7 +216,7 @@ def _samples(run: "TrainedRun") -> "list[Section]":
         grid = examples.reshape(-1, 10, *run.example_shape)
         figure = plots.mosaic(grid, limits=limits, title="", gap=max(1, run.example_shape[1] // 14))
     else:
-        figure = plots.samples(examples, limits=limits, title="", columns=8)
+        figure = plots.samples(examples, limits=limits, title="", columns=8 if labels is None else 10)
     what = "a row for each class" if labels is not None else "not chosen"
     return [Section("Samples", picture(figure, f"Decoded samples from the prior, {what}."))]
 

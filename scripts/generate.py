@@ -54,7 +54,7 @@ class Options:
     """Of the square grid of a manifold."""
     examples: tuple[int, ...] = ()
     """Test examples by their place, from 0: those to look around, the two ends of a way, the one to change units of. By
-    default the first, and for a way the first and the next of another class."""
+    default the first, and for a way the first and the next of another class (of a conditional run: the same)."""
     spread: float = 0.5
     """How far around a code: this part of the deviation of all codes."""
     geodesic_steps: int = 300
@@ -120,6 +120,7 @@ def _check(options: Options) -> None:
         if getattr(options, name) < least:
             knob = name.replace("_", "-")
             raise UserError(f"--{knob}: must be at least {least}, got {getattr(options, name)}")
+    command_line.check_seed(options.seed)
     if not 0 <= options.spread < math.inf:
         raise UserError(f"--spread: must be at least 0, got {options.spread:g}")
     if options.examples and options.what not in ("near-example", "interpolation", "traversals"):
@@ -144,6 +145,8 @@ def _check_run(run: "TrainedRun", options: Options) -> None:
         raise UserError(f"{run.path}: {script} takes a run whose data have labels, and these have none")
     if options.what == "manifold":
         check_kind(run, run.code_shape == (2,), "a run with a code of 2 numbers", script=script)
+    if options.what == "interpolation" and len(run.splits.test.x) < 2:
+        raise UserError(f"{run.path}: {script} takes a run with two test examples at least")
     if beyond := [place for place in options.examples if not 0 <= place < len(run.splits.test.x)]:
         raise UserError(f"--examples: the run has test examples 0 to {len(run.splits.test.x) - 1}, got {beyond[0]}")
 
@@ -209,8 +212,12 @@ def interpolation(run: "TrainedRun", options: Options) -> Generated:
     from aejax.generation import interpolate, interpolate_spherically
     from aejax.jacobian import geodesic
 
-    places = options.examples or _two_of_different_classes(run)
+    places = options.examples or _two_ends(run)
     codes, labels = _test_codes(run, places)
+    if labels is not None and labels[0] != labels[1]:
+        raise UserError(
+            f"--examples: a conditional run decodes codes of one class, and these are of {labels[0]} and {labels[1]}"
+        )
     condition = () if labels is None else (jnp.asarray(labels[0]),)
     start, end = jnp.asarray(codes).reshape(2, -1)
 
@@ -263,12 +270,13 @@ def manifold(run: "TrainedRun", options: Options) -> Generated:
     else:
         across, up = np.quantile(_training_codes(run), (np.arange(options.side) + 0.5) / options.side, axis=0).T
     whose = "a normal prior" if is_normal else "the codes"
-    labels = None
+    labels, of_class = None, ""
     if run.experiment.model.conditional:
-        labels = np.zeros((options.side, options.side), np.int32)
+        first = _classes(run)[0]
+        labels, of_class = np.full((options.side, options.side), first), f" of class {first}"
     names = tuple(f"{value:.1f}" for value in up[::-1]), tuple(f"{value:.1f}" for value in across)
     grid = np.asarray(plane(jnp.asarray(across), jnp.asarray(up)))
-    return Generated(grid, labels, f"the plane of the code, at quantiles of {whose}", *names)
+    return Generated(grid, labels, f"the plane of the code{of_class}, at quantiles of {whose}", *names)
 
 
 WAYS: dict[str, Callable[["TrainedRun", Options], Generated]] = {
@@ -322,11 +330,17 @@ def _around(run: "TrainedRun", options: Options, codes: "np.ndarray") -> "np.nda
     return np.stack(rows).reshape(len(codes), options.columns, *run.code_shape)
 
 
-def _two_of_different_classes(run: "TrainedRun") -> tuple[int, int]:
+def _two_ends(run: "TrainedRun") -> tuple[int, int]:
+    """The first test example and the next of another class; of a conditional run the next of the same class."""
     labels = run.splits.test.labels
-    if labels is None or run.experiment.model.conditional or (labels == labels[0]).all():
+    if labels is None:
         return 0, 1
-    return 0, int((labels != labels[0]).argmax())
+    fits = (labels[1:] == labels[0]) == run.experiment.model.conditional
+    if fits.any():
+        return 0, 1 + int(fits.argmax())
+    if run.experiment.model.conditional:
+        raise UserError(f"{run.path}: no two test examples are of one class, {labels[0]}; name two by --examples")
+    return 0, 1
 
 
 def _write_moving_picture(

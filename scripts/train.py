@@ -333,7 +333,7 @@ def _conclude(
     steps_per_epoch = len(splits.train.x) // experiment.training.batch_size
     terms = means["test"] | {f"code/{name}": value for name, value in code.as_dict().items()}
     run.write({"step": step, "epoch": epoch, **{f"test/{term}": value for term, value in terms.items()}})
-    drawn = draw_figures(experiment, autoencoder, params, figures_key, splits, code, run.records())
+    drawn = draw_figures(experiment, autoencoder, params, figures_key, splits, code, run.records(), epoch)
     for name, figure in drawn.items():
         figure.savefig(run.figures / f"{name}.png", dpi=150)
     console.print(summary_table(f"best epoch {epoch} of {step // steps_per_epoch}; means per example", means))

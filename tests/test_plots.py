@@ -17,13 +17,13 @@ def records(epochs: int = 30) -> list[dict[str, float]]:
 
 
 def test_training_curves_hold_both_splits_and_the_best_epoch() -> None:
-    figure = plots.training_curves(records(), units="nats")
+    figure = plots.training_curves(records(), best_epoch=10, units="nats")
     loss, kl = figure.axes
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "kl"]
     train, validation, best = loss.lines
     np.testing.assert_array_equal(train.get_ydata(), [10 / e for e in range(1, 31)])
     np.testing.assert_array_equal(validation.get_ydata(), [abs(e - 20.0) for e in range(1, 31)])
-    assert (best.get_xdata()[0], best.get_ydata()[0]) == (20, 0.0)
+    assert (best.get_xdata()[0], best.get_ydata()[0]) == (10, 10.0)  # the one told, not the least
     assert loss.get_ylabel() == "nats"
     low, high = kl.get_ylim()
     assert low < 1.0 < 2.0 < high
@@ -34,11 +34,11 @@ def test_training_curves_leave_out_what_mirrors_the_loss(sign: int) -> None:
     mirrored = [
         {**r, "train/elbo": sign * r["train/loss"], "validation/elbo": sign * r["validation/loss"]} for r in records()
     ]
-    assert len(plots.training_curves(mirrored).axes) == 2
+    assert len(plots.training_curves(mirrored, best_epoch=1).axes) == 2
 
 
 def test_training_curves_of_one_evaluation() -> None:
-    plots.training_curves(records(1)).canvas.draw()
+    plots.training_curves(records(1), best_epoch=1).canvas.draw()
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (8, 8, 3), (140,), (4, 4, 7)])

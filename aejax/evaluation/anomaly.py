@@ -16,6 +16,7 @@ from aejax.sampling import gaussian_log_prob, reparameterize
 
 CONFIDENCE = 0.95  # of the intervals
 RESAMPLES = 1000  # that an interval is taken from
+MOST = float(np.finfo(np.float32).max)
 
 
 class Interval(NamedTuple):
@@ -38,7 +39,13 @@ class Detection(NamedTuple):
 
 
 def anomaly_score(
-    autoencoder: Autoencoder, params: PyTree, key: Key[Array, ""], x: Array, *condition: Array, samples: int = 16
+    autoencoder: Autoencoder,
+    params: PyTree,
+    key: Key[Array, ""],
+    x: Array,
+    *condition: Array,
+    seen: Array | None = None,
+    samples: int = 16,
 ) -> Array:
     """How little ONE example is like those trained on: the higher, the stranger.
 
@@ -55,6 +62,7 @@ def anomaly_score(
       key: of the samples zₛ.
       x: one example.
       *condition: what is known of it, where the autoencoder is conditional.
+      seen: what the encoder is given in place of x: the noisy one of a pair, of which x is the clean one.
       samples: S.
 
     Source: J. An, S. Cho (2015), Variational Autoencoder based Anomaly Detection using Reconstruction Probability;
@@ -69,13 +77,14 @@ def anomaly_score(
     2.0
     """
     check_samples("samples", samples)
+    seen = x if seen is None else seen
     if autoencoder.posterior is None or autoencoder.prior is None:
-        code = autoencoder.encode(params, x, *condition)
+        code = autoencoder.encode(params, seen, *condition)
         return squared_error(x, autoencoder.decode(params, code, *condition))
     likelihood, decode = autoencoder.likelihood, autoencoder.decode_parameters
     assert likelihood is not None
     assert decode is not None
-    mean, log_variance = autoencoder.posterior(params, x, *condition)
+    mean, log_variance = autoencoder.posterior(params, seen, *condition)
     prior = autoencoder.prior(params)
 
     def terms(key: Array) -> tuple[Array, Array]:
@@ -93,15 +102,23 @@ def anomaly_scores(
     key: Key[Array, ""],
     x: np.ndarray,
     *condition: np.ndarray,
+    seen: np.ndarray | None = None,
     samples: int = 16,
     batch_size: int = 500,
 ) -> np.ndarray:
-    """`anomaly_score` of every example, with one key for all: (N, ...) -> (N,)."""
+    """`anomaly_score` of every example, with one key for all: (N, ...) -> (N,).
 
-    def score(arguments: tuple[PyTree, Array], one: Array, *condition: Array) -> Array:
-        return anomaly_score(autoencoder, *arguments, one, *condition, samples=samples)
+    Where single precision cannot hold a score, or what it is computed from, it is the largest number, `MOST`: nothing
+    is stranger.
+    """
 
-    return np.asarray(map_over_examples(score, (params, key), x, *condition, batch_size=batch_size))
+    def score(arguments: tuple[PyTree, Array], one: Array, *known: Array) -> Array:
+        of_one, condition = (None, known) if seen is None else (known[0], known[1:])
+        return anomaly_score(autoencoder, *arguments, one, *condition, seen=of_one, samples=samples)
+
+    arrays = (x, *condition) if seen is None else (x, seen, *condition)
+    scores = np.asarray(map_over_examples(score, (params, key), *arrays, batch_size=batch_size))
+    return np.where(np.isfinite(scores), scores, scores.dtype.type(MOST))
 
 
 def threshold_of(normal_scores: np.ndarray, *, quantile: float) -> float:

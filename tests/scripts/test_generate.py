@@ -72,6 +72,30 @@ def test_ways_between_two_examples(generate, tmp_path):
         assert (picture.n_frames, picture.size) == (8, (160, 160))  # five there, three back
 
 
+def test_a_conditional_run_goes_from_one_example_of_a_class_to_the_next(generate):
+    run, codes, examples = generate(CONDITIONAL, "interpolation", "--columns", "3")
+    labels = run.splits.test.labels
+    other = 1 + int(np.argmax(labels[1:] == labels[0]))
+    ends = run.splits.test._replace(x=run.splits.test.x[[0, other]], labels=labels[[0, other]])
+    np.testing.assert_allclose(codes[0, [0, -1]], run.encode(ends), atol=1e-5)
+    np.testing.assert_allclose(examples[0, [0, -1]], run.reconstruct(ends), atol=1e-5)
+
+
+def test_class_0_is_a_class_like_any_other(generate):
+    run, _, _ = generate(CONDITIONAL, "classes", folder="classes")
+    place = int(np.argmax(run.splits.test.labels == 0))
+    _, codes, examples = generate(CONDITIONAL, "near-example", "--examples", str(place), "--columns", "3")
+    expected = run.decode(Dataset(codes[0], np.zeros(3, np.int32)))
+    np.testing.assert_allclose(examples[0], expected, atol=1e-6)
+
+
+def test_the_plane_of_a_conditional_run_is_that_of_its_first_class(generate):
+    two = Experiment(model=Model(hidden=(), code_size=2, conditional=True), training=SHORT)
+    run, codes, examples = generate(two, "manifold", "--side", "3")
+    expected = run.decode(Dataset(codes.reshape(9, 2), np.zeros(9, np.int32)))
+    np.testing.assert_allclose(examples.reshape(expected.shape), expected, atol=1e-6)
+
+
 def test_units_are_changed_one_by_one_most_variable_first(generate):
     run, codes, _ = generate(LINEAR, "traversals", "--columns", "3", "--examples", "1")
     order = np.argsort(-run.encode(run.splits.train).var(axis=0))
@@ -99,6 +123,8 @@ def test_the_plane_of_two_numbers(generate, tmp_path):
         (VARIATIONAL, ["--what", "near-example", "--examples", "359"], "test examples 0 to 358, got 359"),
         (VARIATIONAL, ["--examples", "1"], "--examples: goes with near-example, interpolation and traversals"),
         (VARIATIONAL, ["--what", "interpolation", "--examples", "1"], "interpolation takes 2, got 1"),
+        (CONDITIONAL, ["--what", "interpolation", "--examples", "0", "1"], "decodes codes of one class, and these are"),
+        (VARIATIONAL, ["--seed", str(2**32)], "--seed: must be between 0 and 4294967295, got 4294967296"),
         (VARIATIONAL, ["--columns", "2"], "--columns: must be at least 3, got 2"),
         (VARIATIONAL, ["--spread", "-1"], "--spread: must be at least 0, got -1"),
         (VARIATIONAL, ["--what", "dreams"], "--what"),
