@@ -63,20 +63,21 @@ def main() -> None:
     from rich.console import Console
 
     from aejax import plots
-    from aejax.datasets.dataset import take
+    from aejax.datasets.dataset import Splits, in_memory, take
     from aejax.evaluation.compression import best_settings
-    from aejax.trained import open_run
+    from aejax.trained import check_kind, open_run
 
     console = Console(highlight=False, soft_wrap=True)
     run = open_run(options.run)
-    test = run.splits.test
-    splits = run.splits._replace(test=take(test, np.arange(min(options.examples, len(test.x)))))
+    wanted = "a run whose encoder is given what it is to reconstruct, not pairs"
+    check_kind(run, run.splits.train.input is None, wanted, script="compress.py")
+    some = take(run.splits.test, np.arange(min(options.examples, len(run.splits.test.x))))
+    splits = Splits(*map(in_memory, run.splits._replace(test=some)))
     low, high = float(splits.train.x.min()), float(splits.train.x.max())
     ways = {OURS: _autoencoder(run, splits, options.bits), "PCA": _pca(run, splits, options.bits)}
     if plots.is_image(run.example_shape) and low >= 0 and high <= 1:
         ways |= _image_files(splits.test.x)
     numbers, peak = math.prod(run.example_shape), high - low
-    options.folder.mkdir()
     report = {
         "run": str(run.path),
         "test_examples": len(splits.test.x),
@@ -84,13 +85,15 @@ def main() -> None:
         "peak": peak,
         "ways": {name: [point._asdict() for point in points] for name, points in ways.items()},
     }
-    (options.folder / "compression.json").write_text(json.dumps(report, indent=2) + "\n")
     curves = {}
     for name, points in ways.items():
         best = best_settings(points)
         curves[name] = [point.bits / numbers for point in best], [ratio(point.squared_error, peak) for point in best]
     title = f"{len(splits.test.x):,} test examples of {run.experiment.data.dataset}"
-    plots.rate_distortion(curves, title=title).savefig(options.folder / "rate_distortion.png", dpi=150)
+    figure = plots.rate_distortion(curves, title=title)
+    options.folder.mkdir()
+    (options.folder / "compression.json").write_text(json.dumps(report, indent=2) + "\n")
+    figure.savefig(options.folder / "rate_distortion.png", dpi=150)
     console.print(_table(ways, numbers, peak, title))
     for line in _verdict(ways):
         console.print(line, markup=False)

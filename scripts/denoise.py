@@ -102,10 +102,12 @@ def _check(options: Options) -> None:
     if not options.input.exists():
         raise UserError(f"{options.input}: there is no such file or folder")
     if not options.input.is_dir():
-        kinds = {".npy": "array", **FORMATS}
-        kind, other = (kinds.get(path.suffix.lower()) for path in (options.input, options.output))
+        kind, other = (
+            "array" if path.suffix == ".npy" else FORMATS.get(path.suffix.lower())
+            for path in (options.input, options.output)
+        )
         if kind is None:
-            raise UserError(f"{options.input}: is none of {', '.join(kinds)} by its name")
+            raise UserError(f"{options.input}: is none of .npy, {', '.join(FORMATS)} by its name")
         if kind != other:
             raise UserError(f"{options.output}: give it a name of the same format, as {options.input.name} has")
     if options.clean is not None and options.clean.is_dir() != options.input.is_dir():
@@ -207,14 +209,15 @@ def _test(run: "TrainedRun", options: Options, folder: Path, console: "Console")
     ways = {NOISY: lambda x: x} | _filters(run)
     results = {name: [way(x) for x in noisy] for name, way in ways.items()} | {OURS: ours}
     measured = _qualities(run, clean, results)
+    figure = _figure(clean, results) if plots.is_image(clean[0].shape) else None
     folder.mkdir()
     report = {"run": str(run.path), "examples": what, **{name: of._asdict() for name, of in measured.items()}}
     if pages is None:
         np.save(folder / f"{NOISY}.npy", np.stack(noisy))
         np.save(folder / f"{CLEAN}.npy", np.stack(clean))
     (folder / "denoising.json").write_text(json.dumps(report, indent=2) + "\n")
-    if plots.is_image(clean[0].shape):
-        _figure(clean, results).savefig(folder / "comparison.png", dpi=300, bbox_inches="tight")
+    if figure is not None:
+        figure.savefig(folder / "comparison.png", dpi=300, bbox_inches="tight")
     console.print(_table(measured, what))
     console.print(f"the comparison is in {folder}", markup=False)
 
@@ -292,12 +295,13 @@ def _figure(clean: "list[np.ndarray]", results: "dict[str, list[np.ndarray]]") -
 
     rows = {name.partition(" (")[0]: of for name, of in results.items()} | {CLEAN: clean}
     columns: tuple[str, ...] = ()
-    if clean[0].shape[0] <= PAGE_SHOWN[0]:
+    if clean[0].shape[0] <= PAGE_SHOWN[0] and len({image.shape for image in clean}) == 1:
         shown = {name: np.stack(images[:EXAMPLES_SHOWN]) for name, images in rows.items()}
     else:
         errors = [float(np.sqrt(np.mean(np.square(x - y)))) for x, y in zip(clean, results[OURS], strict=True)]
         places = np.argsort(errors)[np.linspace(0, len(errors) - 1, min(PAGES_SHOWN, len(errors))).astype(int)]
-        shown = {name: np.stack([_middle(images[place]) for place in places]) for name, images in rows.items()}
+        size = np.minimum(PAGE_SHOWN, np.min([clean[place].shape[:2] for place in places], axis=0))
+        shown = {name: np.stack([_middle(images[place], *size) for place in places]) for name, images in rows.items()}
         columns = tuple(f"RMSE {errors[place]:.4f}" for place in places)
     limits = (float(shown[CLEAN].min()), float(shown[CLEAN].max()))
     gap = max(1, clean[0].shape[0] // 28 // 2)
@@ -306,8 +310,7 @@ def _figure(clean: "list[np.ndarray]", results: "dict[str, list[np.ndarray]]") -
     )
 
 
-def _middle(page: "np.ndarray") -> "np.ndarray":
-    height, width = (min(size, most) for size, most in zip(page.shape[:2], PAGE_SHOWN, strict=True))
+def _middle(page: "np.ndarray", height: int, width: int) -> "np.ndarray":
     top, left = (page.shape[0] - height) // 2, (page.shape[1] - width) // 2
     return page[top : top + height, left : left + width]
 

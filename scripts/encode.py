@@ -29,6 +29,9 @@ Examples are read from .npy and .npz files; bytes are divided by 255. --compare 
 figures: reconstructions, and codes in the plane by t-SNE (for the eye only)."""
 
 
+NOTHING = 1e-9  # of the variance: an error of rounding
+
+
 @dataclass(frozen=True)
 class Options:
     """What to do with which run."""
@@ -96,11 +99,16 @@ def _convert(run: "TrainedRun", options: Options, console: "Console") -> None:
 
 def _compare(run: "TrainedRun", folder: Path, console: "Console") -> None:
     """Measure the codes of the run and of PCA on the test examples; print a table, write it and figures."""
-    from aejax import plots
-    from aejax.datasets.dataset import Splits
-    from aejax.evaluation.reduction import measure_reduction, picture, principal_components
+    import numpy as np
 
-    splits, components = run.splits, math.prod(run.code_shape)
+    from aejax import plots
+    from aejax.datasets.dataset import Splits, in_memory
+    from aejax.evaluation.reduction import measure_reduction, picture, principal_components
+    from aejax.trained import check_kind
+
+    wanted = "a run whose encoder is given what it is to reconstruct, not pairs"
+    check_kind(run, run.splits.train.input is None, wanted, script="encode.py --compare")
+    splits, components = Splits(*map(in_memory, run.splits)), math.prod(run.code_shape)
     console.print(f"encoding {sum(len(part.x) for part in splits):,} examples")
     codes = Splits(*(part._replace(x=run.encode(part)) for part in splits))
     reconstruction = run.decode(codes.test)
@@ -111,11 +119,8 @@ def _compare(run: "TrainedRun", folder: Path, console: "Console") -> None:
     for name, (of_splits, reconstructed) in ways.items():
         console.print(f"measuring the codes of {name}")
         measured[name] = measure_reduction(splits, of_splits, reconstructed)
-    folder.mkdir()
     of_what = {"run": str(run.path), "components": components, "test_examples": len(splits.test.x)}
     report = of_what | {name: reduction._asdict() for name, reduction in measured.items()}
-    (folder / "comparison.json").write_text(json.dumps(report, indent=2) + "\n")
-
     console.print("laying the codes out in the plane")
     layouts = {name: picture(of_splits.test) for name, (of_splits, _) in ways.items()}
     rows = {name: reconstructed[:10] for name, (_, reconstructed) in ways.items()}
@@ -124,15 +129,17 @@ def _compare(run: "TrainedRun", folder: Path, console: "Console") -> None:
         "codes": plots.embeddings({n: layout.x for n, layout in layouts.items()}, layouts["PCA"].labels, title=title),
         "reconstructions": plots.reconstructions({"original": splits.test.x[:10]} | rows),
     }
+    folder.mkdir()
+    (folder / "comparison.json").write_text(json.dumps(report, indent=2) + "\n")
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=150)
     title = f"{components} numbers for {math.prod(run.example_shape)}; {len(splits.test.x):,} test examples"
-    console.print(_table(title, measured))
+    console.print(_table(title, measured, nothing=NOTHING * float(np.var(splits.test.x))))
     console.print(f"the comparison is in {folder}", markup=False)
 
 
-def _table(title: str, measured: "dict[str, Reduction]") -> "Table":
-    """A column per way to reduce, and the ratio of the errors."""
+def _table(title: str, measured: "dict[str, Reduction]", *, nothing: float) -> "Table":
+    """A column per way to reduce, and the ratio of the errors, unless PCA's, the last, is nothing but rounding."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
@@ -140,16 +147,17 @@ def _table(title: str, measured: "dict[str, Reduction]") -> "Table":
     for name in measured:
         table.add_column(name, justify="right")
     rows = {
-        "squared error per number": ("squared_error", ".5f"),
-        "5 nearest neighbors, accuracy, %": ("neighbors_accuracy_percent", ".2f"),
-        "linear probe, accuracy, %": ("probe_accuracy_percent", ".2f"),
-        "trustworthiness": ("trustworthiness", ".4f"),
+        "squared error per number": ("squared_error", ".5f", ""),
+        "5 nearest neighbors, accuracy, %": ("neighbors_accuracy_percent", ".2f", "no labels"),
+        "linear probe, accuracy, %": ("probe_accuracy_percent", ".2f", "no labels"),
+        "trustworthiness": ("trustworthiness", ".4f", "too few examples"),
     }
-    for label, (field, form) in rows.items():
+    for label, (field, form, missing) in rows.items():
         values = [getattr(reduction, field) for reduction in measured.values()]
-        table.add_row(label, *("no labels" if value is None else format(value, form) for value in values))
+        table.add_row(label, *(missing if value is None else format(value, form) for value in values))
     errors = [reduction.squared_error for reduction in measured.values()]
-    table.add_row("squared error, as a part of PCA's", *(f"{error / errors[-1]:.3f}" for error in errors))
+    if errors[-1] > nothing:
+        table.add_row("squared error, as a part of PCA's", *(f"{error / errors[-1]:.3f}" for error in errors))
     return table
 
 

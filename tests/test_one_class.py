@@ -1,5 +1,7 @@
 """One class against the rest: what is trained on, and what the three methods find."""
 
+import math
+
 import jax
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from aejax.configuration import Experiment, Model, Optimization, Training
 from aejax.datasets.dataset import Dataset, Splits
 from aejax.errors import UserError
+from aejax.evaluation.anomaly import pca_scores
 from aejax.one_class import METHODS, compare, one_class
 
 RNG = np.random.default_rng(0)
@@ -49,6 +52,12 @@ def test_all_three_tell_a_plane_from_the_rest():
     trials = compare(experiment, one_class(SPLITS, 0), normal="class 0", components=2, resamples=10)
     assert [trial.method for trial in trials] == list(METHODS)
     assert {(trial.normal, trial.seed) for trial in trials} == {("class 0", 3)}
+    pca = trials[METHODS.index("PCA")].detection
+    chosen = one_class(SPLITS, 0)
+    of_validation, of_test = (pca_scores(chosen.train.x, part.x, components=2) for part in chosen[1:])
+    threshold = np.sort(of_validation)[math.ceil(0.95 * 30) - 1]  # of the normal examples that were not fitted to
+    assert pca.false_positive_rate == np.mean(of_test[chosen.test.labels == 0] > threshold)
+    assert pca.recall == np.mean(of_test[chosen.test.labels == 1] > threshold)
     for trial in trials:
         assert trial.detection.prevalence == 0.5
         assert trial.detection.auroc.value > 0.9, trial

@@ -116,6 +116,14 @@ def take(dataset: Dataset, index: np.ndarray) -> Dataset:
     return Dataset(x, labels, observed)
 
 
+def in_memory(dataset: Dataset) -> Dataset:
+    """The examples as an array; of those that stay in their file the first, as many as a GiB holds as float32."""
+    if not isinstance(dataset.x, StoredArray):
+        return dataset
+    few = take(dataset, np.arange(min(len(dataset.x), max(1, LARGE // (4 * dataset.x[0].size)))))
+    return few._replace(x=np.asarray(few.x))
+
+
 def split(dataset: Dataset, *, fractions: tuple[float, ...], seed: int) -> tuple[Dataset, ...]:
     """Disjoint random parts: one per fraction, in that order, and before them the rest.
 

@@ -1,7 +1,7 @@
 """Scanned pages, each noisy and clean, split so that no page and no twin of it is in two parts."""
 
+import math
 import os
-from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,9 @@ from aejax.datasets.images import list_images, read_gray
 from aejax.errors import UserError
 
 FOLDER, NOISY, CLEAN = Path("documents"), "noisy", "clean"
-_TWINS = 0.1  # root mean square difference of clean pages below which they are one; pages of other text differ by 0.3
+_ALIKE = 0.9  # correlation above which clean pages are one; a text set upright and slanted has 0.85, other texts 0.35
+_WORTH_A_LOOK = 0.5  # correlation of their sums along rows and columns, below which pages are not compared by pixels
+_FURTHEST = 8  # pixels between two scans of a page
 
 
 class Page(NamedTuple):
@@ -63,27 +65,66 @@ def load_pages(folder: Path) -> list[Page]:
 
 
 def find_twins(clean: list[np.ndarray]) -> list[int]:
-    """Which images show the same page: a number for each, equal for those whose pixels are nearly equal.
+    """Which images show the same page: a number for each, equal for those that show one.
 
-    Two are the same where their root mean square difference is below 0.1, or where a chain of such pairs joins them.
+    Two do where their deviations from the gray of the paper (the median) have a correlation above 0.9, one of them
+    moved by at most 8 pixels, as scans of one page are; or where a chain of such pairs joins them.
 
-    >>> page = np.eye(4)
-    >>> find_twins([page, 1 - page, page + 0.05])
-    [0, 1, 0]
+    >>> page = np.random.default_rng(0).uniform(size=(40, 30)) < 0.2
+    >>> find_twins([page, 1 - page, 0.9 * page[:, 1:], page[::-1]])
+    [0, 1, 0, 3]
     """
-    numbers = list(range(len(clean)))
-    alike = defaultdict(list)
-    for place, page in enumerate(clean):
-        alike[page.shape].append(place)
-    for places in alike.values():
-        for later, place in enumerate(places):
-            for other in places[:later]:
-                if numbers[other] == numbers[place]:
-                    continue
-                if np.sqrt(np.mean(np.square(clean[place] - clean[other]))) < _TWINS:
-                    joined, left = sorted((numbers[place], numbers[other]))
-                    numbers = [joined if number == left else number for number in numbers]
+    pages = [_deviations(page) for page in clean]
+    numbers = list(range(len(pages)))
+    for place, page in enumerate(pages):
+        for other in range(place):
+            if numbers[other] != numbers[place] and _correlation(page, pages[other]) > _ALIKE:
+                joined, left = sorted((numbers[place], numbers[other]))
+                numbers = [joined if number == left else number for number in numbers]
     return numbers
+
+
+class _Deviations(NamedTuple):
+    """Of pixels from the gray of the paper, and their sums along both axes, centered."""
+
+    pixels: np.ndarray
+    of_rows: np.ndarray
+    of_columns: np.ndarray
+
+
+def _deviations(page: np.ndarray) -> _Deviations:
+    pixels = page.astype(np.float64) - np.median(page)
+    sums = (pixels.sum(axis=axis) for axis in (1, 0))
+    return _Deviations(pixels, *(profile - profile.mean() for profile in sums))
+
+
+def _correlation(a: _Deviations, b: _Deviations) -> float:
+    """Of two pages where their sums lie upon each other, as far as they overlap there; of two blank ones 1."""
+    down, of_rows = _align(a.of_rows, b.of_rows)
+    across, of_columns = _align(a.of_columns, b.of_columns)
+    if min(of_rows, of_columns) < _WORTH_A_LOOK:
+        return 0.0
+    first = a.pixels[max(down, 0) :, max(across, 0) :]
+    second = b.pixels[max(-down, 0) :, max(-across, 0) :]
+    height, width = np.minimum(first.shape, second.shape)
+    return _cosine(first[:height, :width].ravel(), second[:height, :width].ravel())
+
+
+def _align(a: np.ndarray, b: np.ndarray) -> tuple[int, float]:
+    """By how much the second of two profiles is to be moved to lie upon the first, and their correlation then."""
+    size = max(len(a), len(b))
+    products = np.correlate(np.pad(a, (_FURTHEST, _FURTHEST + size - len(a))), np.pad(b, (0, size - len(b))), "valid")
+    norms = np.linalg.norm(a) * np.linalg.norm(b)
+    if norms == 0:
+        return 0, _cosine(a, b)
+    best = int(products.argmax())
+    return best - _FURTHEST, float(products[best] / norms)
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    """Of the angle between two arrays; 1 of two that are 0."""
+    norms = [float(np.linalg.norm(array)) for array in (a, b)]
+    return float(np.vdot(a, b)) / math.prod(norms) if all(norms) else float(norms == [0, 0])
 
 
 def split_pages(pages: list[Page], *, validation_fraction: float, test_fraction: float, seed: int) -> PageSplits:

@@ -11,6 +11,8 @@ from aejax.errors import UserError
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
 _BITS = {"1": 1, "L": 8, "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 16}  # of what Pillow calls modes
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF, and a value of the second
+_ORIENTATION, _QUARTER_TURNS = 0x0112, (5, 6, 7, 8)  # a tag of Exif, and its values that exchange height and width
 _OPTIONS: dict[str, dict[str, Any]] = {"JPEG": {"quality": 95}, "TIFF": {"compression": "tiff_deflate"}, "PNG": {}}
 
 
@@ -33,7 +35,7 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def read_gray(path: Path) -> GrayImage:
-    """A gray image of 1, 8 or 16 bits, turned upright where the file says how.
+    """A gray image of 1, 8 or 16 bits, turned upright where the file says how; of 2 or 4 bits as of 8.
 
     Raises:
       UserError: a file that is missing, no image, damaged, in color, or of several pages.
@@ -47,17 +49,36 @@ def read_gray(path: Path) -> GrayImage:
             if image.mode not in _BITS:
                 raise UserError(f"{path}: is no gray image, its colors are {image.mode}; convert it to gray first")
             bits, dpi = _BITS[image.mode], image.info.get("dpi")
+            if bits == 16 and image.format == "TIFF":
+                _check_depth(image, path)
+            if dpi is not None and image.getexif().get(_ORIENTATION) in _QUARTER_TURNS:
+                dpi = dpi[::-1]
             pixels = np.asarray(ImageOps.exif_transpose(image))
+            if bits == 16 and image.format == "TIFF" and _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO:
+                pixels = 65535 - pixels  # Pillow does so with fewer bits
     except UserError:
         raise
+    except Image.DecompressionBombError as error:
+        raise UserError(
+            f"{path}: has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; cut it in parts"
+        ) from error
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file") from error
     except Exception as error:  # a damaged file ends in errors of Pillow, zlib, struct: of no common type
         raise UserError(f"{path}: cannot be read as an image, it is damaged or none") from error
-    largest = pixels.max(initial=0)
-    if bits == 16 and (pixels.min(initial=0) < 0 or largest > 65535):
-        raise UserError(f"{path}: has pixels of more than 16 bits, they reach {largest}")
     return GrayImage(pixels.astype(np.float32) / np.float32(2**bits - 1), bits, dpi)
+
+
+def _tag(image: Any, number: int) -> Any:
+    """Of a TIFF file; None where it has none."""
+    return image.tag_v2.get(number)
+
+
+def _check_depth(image: Any, path: Path) -> None:
+    """Raise UserError for a TIFF file whose white is not known: Pillow gives 12 bits, and 32, as it gives 16."""
+    (bits, *_) = _tag(image, _BITS_PER_SAMPLE) or (16,)
+    if bits != 16:
+        raise UserError(f"{path}: has {bits} bits a pixel; save it with 8 or 16")
 
 
 def write_gray(path: Path, image: GrayImage) -> None:

@@ -3,7 +3,7 @@
 import io
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from aejax.datasets.dataset import Splits
 
 _SHEET_COLUMNS = 32
+_SMALLEST: dict[str, dict[str, Any]] = {"JPEG": {"optimize": True}, "WebP": {"method": 6}}  # slower, and smaller
 
 
 class RatePoint(NamedTuple):
@@ -125,7 +126,7 @@ def rate_of_image_files(
         files = []
         for page in pages:
             file = io.BytesIO()
-            Image.fromarray(page).save(file, file_format, quality=quality)
+            Image.fromarray(page).save(file, file_format, quality=quality, **_SMALLEST[file_format])
             files.append(file)
         mode = "L" if pixels.ndim == 3 else "RGB"
         read = [np.asarray(Image.open(file).convert(mode)) for file in files]

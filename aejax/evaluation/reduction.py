@@ -17,7 +17,7 @@ class Reduction(NamedTuple):
     squared_error: float  # per number of an example
     neighbors_accuracy_percent: float | None  # of the 5 nearest codes of training examples
     probe_accuracy_percent: float | None  # of a linear classifier of the codes of training examples
-    trustworthiness: float  # from 0 to 1
+    trustworthiness: float | None  # from 0 to 1; None of fewer than 3 examples
 
 
 def measure_reduction(splits: Splits, codes: Splits, reconstruction: np.ndarray) -> Reduction:
@@ -48,15 +48,12 @@ def measure_reduction(splits: Splits, codes: Splits, reconstruction: np.ndarray)
         if len(np.unique(codes.train.labels)) > 1:
             probe = 100.0 - error_percent(fit_probe(codes.train, codes.validation), codes.test)
     some = min(len(splits.test.x), _MOST_EXAMPLES)
+    k = min(NEIGHBORS, (some - 1) // 2)
     return Reduction(
         mean_squared_error(splits.test.x, reconstruction),
         neighbors,
         probe,
-        float(
-            trustworthiness(
-                _flat(splits.test.x[:some]), codes.test.x[:some], n_neighbors=max(1, min(NEIGHBORS, (some - 1) // 2))
-            )
-        ),
+        None if some < 3 else float(trustworthiness(_flat(splits.test.x[:some]), codes.test.x[:some], n_neighbors=k)),
     )
 
 

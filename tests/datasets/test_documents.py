@@ -27,13 +27,14 @@ FRACTIONS = {"validation_fraction": 0.2, "test_fraction": 0.3}
 
 
 def make_pages(count=10, scans=3, shape=(20, 24)):
-    """Pages of random dots, each scanned several times: the scans in any order, their clean pages nearly equal."""
+    """Pages of random dots, each scanned several times: in any order, their clean pages nearly equal, some moved."""
     rng = np.random.default_rng(0)
     pages = []
     for number in range(count):
         clean = rng.integers(2, size=shape).astype(np.float32)
         for scan in range(scans):
-            nearly = np.clip(clean + rng.normal(0, 0.02, size=shape), 0, 1).astype(np.float32)
+            nearly = np.roll(np.clip(clean + rng.normal(0, 0.02, size=shape), 0, 1), scan % 2, axis=1)
+            nearly = nearly.astype(np.float32)
             noisy = rng.uniform(size=shape).astype(np.float32)
             pages.append(Page(f"{number}-{scan}.png", noisy, nearly))
     return [pages[place] for place in rng.permutation(len(pages))]
@@ -73,12 +74,23 @@ def test_no_test_page_and_no_twin_of_one_is_trained_on(tmp_path, seed):
         assert is_seen(page.noisy, splits.train.input)
 
 
-def test_twins_are_joined_by_chains_and_by_nothing_else():
-    page = np.zeros((4, 4))
-    assert find_twins([page + 0.16, page, page + 0.08]) == [0, 0, 0]
-    assert find_twins([page, page + 0.11, page + 0.22]) == [0, 1, 2]
-    assert find_twins([page, np.zeros((4, 5)), page]) == [0, 1, 0]
+def test_twins_are_pages_moved_cropped_or_in_another_gray_and_no_others():
+    rng = np.random.default_rng(0)
+    page, other = (rng.uniform(size=(60, 50)) < 0.01 for _ in range(2))  # nearly white, as a page of few words is
+    moved = np.pad(page, ((8, 0), (0, 3)))[:60, 3:]
+    assert find_twins([page, other, moved, 0.9 - 0.8 * page, 0.9 - 0.8 * other]) == [0, 1, 0, 3, 4]
+    assert find_twins([1 - page, other, 0.9 - 0.8 * page, 1 - page[2:, :-5]]) == [0, 1, 0, 0]
+    assert find_twins([page, np.roll(page, 20, axis=0)]) == [0, 1]
+    assert find_twins([np.zeros((4, 4)), page, np.ones((5, 4))]) == [0, 1, 0]
     assert find_twins([]) == []
+
+
+def test_chains_of_twins_are_one_page():
+    rng = np.random.default_rng(0)
+    page, noise = rng.normal(size=(2, 60, 50))
+    chain = [page, page + 0.4 * noise, page + 0.8 * noise]  # correlations of 0.93, 0.96, and 0.78 of the ends
+    assert find_twins([chain[0], chain[2]]) == [0, 1]
+    assert find_twins([chain[0], chain[2], chain[1]]) == [0, 0, 0]
 
 
 def test_crops_lie_where_they_are_said_to():

@@ -54,6 +54,34 @@ def test_an_image_is_turned_upright(tmp_path):
     np.testing.assert_allclose(read_gray(tmp_path / "a.png").pixels * 255, np.rot90(pixels, -1), atol=1e-4)
 
 
+def test_resolutions_are_turned_too(tmp_path):
+    upright = Image.fromarray(np.zeros((8, 16), np.uint8))
+    exif = upright.getexif()
+    exif[0x0112] = 6
+    upright.save(tmp_path / "a.png", exif=exif, dpi=(100, 300))
+    assert read_gray(tmp_path / "a.png").dpi == pytest.approx((300, 100), rel=1e-3)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_black_is_black_where_white_is_zero(tmp_path, bits):
+    levels = np.array([[0, 1, 2**bits - 1]], np.uint8 if bits == 8 else np.uint16)
+    Image.fromarray(levels).save(tmp_path / "a.tif", tiffinfo={262: 0})
+    with Image.open(tmp_path / "a.tif") as image:
+        assert image.tag_v2[262] == 0
+    file = (tmp_path / "a.tif").read_bytes()
+    stored = levels if levels.tobytes() in file else levels.max() - levels  # Pillow may turn them round to write them
+    assert stored.tobytes() in file
+    expected = 1 - stored / (2**bits - 1)
+    np.testing.assert_allclose(read_gray(tmp_path / "a.tif").pixels, expected, atol=1e-6)
+
+
+def test_a_huge_image_is_told_as_one(tmp_path, monkeypatch):
+    save(tmp_path / "a.png", np.zeros((20, 20), np.uint8))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(UserError, match="has more than 200 pixels; cut it in parts"):
+        read_gray(tmp_path / "a.png")
+
+
 def save(path, array, **options):
     Image.fromarray(array).save(path, **options)
     return path
@@ -64,7 +92,7 @@ def test_refusals(tmp_path):
     cases = {
         save(tmp_path / "color.png", np.zeros((4, 4, 3), np.uint8)): "is no gray image, its colors are RGB",
         save(tmp_path / "float.tif", np.zeros((4, 4), np.float32)): "is no gray image, its colors are F",
-        save(tmp_path / "large.tif", np.full((4, 4), 70000, np.int32)): "more than 16 bits, they reach 70000",
+        save(tmp_path / "large.tif", np.full((4, 4), 200, np.int32)): "has 32 bits a pixel; save it with 8 or 16",
         save(tmp_path / "two.tif", gray, save_all=True, append_images=[Image.fromarray(gray)]): "holds 2 images",
         save(tmp_path / "a.png", gray, format="BMP"): "is a BMP file",
         tmp_path / "missing.png": "no such file",

@@ -54,6 +54,14 @@ def test_the_length_of_long_data_is_their_entropy():
     assert code_length(symbols, probabilities).mean() == pytest.approx(2 * stats.entropy(truth, base=2), abs=0.02)
 
 
+def test_symbols_cost_what_the_training_codes_say_they_do():
+    low_and_high = np.array([[0.0], [1.0]], np.float32)
+    train = Dataset(np.repeat(low_and_high, [3, 1], axis=0))
+    test = Dataset(np.repeat(low_and_high, [1, 9], axis=0))
+    (point,) = rate_of_codes(Splits(train, train, test), lambda codes: codes, test.x, bits=[1])
+    assert point.bits == pytest.approx(-0.1 * np.log2(3.5 / 5) - 0.9 * np.log2(1.5 / 5))
+
+
 def test_codes_of_many_bits_lose_nothing_and_of_few_bits_much():
     parts = [RNG.normal(size=(size, 3)).astype(np.float32) for size in (500, 10, 200)]
     codes = Splits(*(Dataset(part) for part in parts))
@@ -75,7 +83,7 @@ def test_image_files_are_as_large_and_as_wrong_as_those_written_by_hand(channels
     size, error = 0, 0.0
     for number, page in enumerate(pages):
         file = io.BytesIO()
-        Image.fromarray(page).save(file, "JPEG", quality=60)
+        Image.fromarray(page).save(file, "JPEG", quality=60, optimize=True)
         size += len(file.getvalue())
         expected = np.concatenate(list(images), axis=1) if as_sheet else images[number]
         error += np.sum(np.square(np.asarray(Image.open(file), np.float64) / 255 - expected.reshape(page.shape)))

@@ -1,7 +1,6 @@
 """Filters of known effect, and that the best of their settings is chosen."""
 
 import numpy as np
-import pytest
 from scipy import ndimage
 from skimage.restoration import denoise_nl_means
 
@@ -63,6 +62,11 @@ def test_scikit_image_is_found_where_it_is(monkeypatch):
     assert not filters.has_non_local_means()
 
 
-@pytest.mark.parametrize("fitted", [filters.median, filters.background_division])
-def test_settings_come_from_what_is_given_alone(fitted):
-    assert fitted(CLEAN, CLEAN).settings == fitted(CLEAN[::-1], CLEAN[::-1]).settings
+def test_pages_whose_ink_is_darker_are_stretched_less():
+    paper = np.ones((40, 40))
+    paper[5:35:6, 5:35:5] = 0
+    settings = {
+        black: filters.background_division([black + (0.9 - black) * paper], [paper]).settings for black in (0.0, 0.36)
+    }
+    assert "black 0," in settings[0.0]
+    assert "black 0.4," in settings[0.36]

@@ -8,7 +8,12 @@ from scipy import stats
 
 from aejax.autoencoders import conditional, undercomplete
 from aejax.datasets.dataset import Dataset, Splits
-from aejax.evaluation.transform_coding import fit_transform, mean_pullback_metric, rate_of_transformed_codes
+from aejax.evaluation.transform_coding import (
+    CodeTransform,
+    fit_transform,
+    mean_pullback_metric,
+    rate_of_transformed_codes,
+)
 from aejax.networks import MLP
 
 RNG = np.random.default_rng(0)
@@ -56,6 +61,16 @@ def test_entries_are_uncorrelated_and_their_errors_are_those_of_decoded_examples
     np.testing.assert_allclose(transform.analysis @ transform.synthesis, np.eye(4), atol=1e-12)
     moved = jacobian @ transform.synthesis.T
     np.testing.assert_allclose(moved.T @ moved, np.eye(4), atol=1e-12)
+
+
+def test_symbols_cost_what_the_training_codes_say_and_stand_for_their_mean():
+    train = np.repeat([[0.0], [0.4], [2.0]], [2, 1, 1], axis=0)
+    codes = Splits(Dataset(train), Dataset(train), Dataset(np.repeat([[0.0], [2.0]], [1, 9], axis=0)))
+    unit = CodeTransform(np.zeros(1), np.eye(1), np.eye(1))
+    step = 1 / train.std()
+    (point,) = rate_of_transformed_codes(codes, unit, lambda codes: codes, codes.test.x, steps=[step])
+    assert point.bits == pytest.approx(-0.1 * np.log2(3.5 / 5.5) - 0.9 * np.log2(1.5 / 5.5))  # of symbols 0, 1 and 2
+    assert point.squared_error == pytest.approx(0.1 * (0.4 / 3) ** 2)
 
 
 @pytest.mark.parametrize("seen", [0, 2])
