@@ -78,6 +78,11 @@ def test_without_labels_there_are_no_accuracies():
     assert (found.neighbors_accuracy_percent, found.probe_accuracy_percent) == (None, None)
 
 
+def test_two_examples_have_no_neighborhoods():
+    splits = Splits(part(60), part(20), part(2))
+    assert measure_reduction(splits, splits, splits.test.x).trustworthiness is None
+
+
 @pytest.mark.parametrize("size", [1, 2, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_picture_is_in_the_plane(size):
     codes = Dataset(SPLITS.test.x[:40, :size], SPLITS.test.labels[:40])

@@ -161,6 +161,19 @@ def test_the_runs_own_test_examples(make_run, page_run, run_script, tmp_path, ki
         assert len(figure.getcolors(1 << 24)) > 10
 
 
+def test_pages_of_other_widths_are_shown_by_pieces(make_run, run_script, tmp_path):
+    for side in ("noisy", "clean"):
+        (tmp_path / "lines" / side).mkdir(parents=True)
+        for number, width in enumerate(range(40, 60, 2)):
+            line = np.where(np.random.default_rng(number).uniform(size=(20, width)) < 0.3, 20, 240).astype(np.uint8)
+            Image.fromarray(line).save(tmp_path / "lines" / side / f"{number}.png")
+    data = Data(dataset=str(tmp_path / "lines"), crop=16, crops_per_page=2)
+    folder = make_run(Experiment(data=data, model=CONV, training=ONCE))
+    result = run_script("denoise", folder, "--test", tmp_path / "report")
+    assert (result.code, result.errors) == (0, "")
+    assert (tmp_path / "report" / "comparison.png").is_file()
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -169,6 +182,7 @@ def test_the_runs_own_test_examples(make_run, page_run, run_script, tmp_path, ki
         (["page.png", "out.jpg"], "out.jpg: give it a name of the same format, as page.png has"),
         (["notes.txt", "out.txt"], "notes.txt: is none of .npy, .png"),
         (["page.png", "page.png"], "page.png: exists already"),
+        (["x.npy", "out.NPY"], "out.NPY: give it a name of the same format, as x.npy has"),
         (["page.png", "out.png", "--clean", "empty"], "a folder goes with a folder, a file with a file"),
         (["page.png", "out.png", "--tile", "0"], "--tile: must be at least 1, got 0"),
         (["--test", "report", "--examples", "0"], "--examples: must be at least 1, got 0"),

@@ -78,6 +78,20 @@ def test_classes_that_were_not_trained_on_are_the_anomalies_of_a_test(make_run, 
     assert summary["auroc"]["value"] > 0.99
 
 
+def test_a_value_beyond_single_precision_is_the_strangest_of_all(make_run, run_script, tmp_path):
+    run = open_run(make_run(PLAIN))
+    x = run.splits.test.x[:20].copy()
+    x[3] = 9.97e36  # where nothing was measured, by the convention of netCDF
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "truth.npy", np.isin(np.arange(20), [3, 4]).astype(int))
+    arguments = (run.path, tmp_path / "x.npy", tmp_path / "found", "--anomalies", tmp_path / "truth.npy")
+    result = run_script("detect_anomalies", *arguments)
+    assert (result.code, result.errors) == (0, "")
+    assert "1 of them are too far off for single precision" in result.output
+    rows, _ = read(tmp_path / "found")
+    assert max(rows, key=lambda row: float(row["score"]))["index"] == "3"
+
+
 @pytest.mark.slow
 def test_a_test_part_of_known_classes_only_is_scored_without_a_verdict(make_run, run_script, tmp_path):
     result = run_script("detect_anomalies", make_run(PLAIN), "--test", tmp_path / "found")

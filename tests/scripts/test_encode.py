@@ -87,12 +87,26 @@ def test_no_run(complaint_of):
     assert "missing: is no run folder" in complaint_of("encode", "missing", "x.npy", "codes.npy")
 
 
-def test_vectors_without_labels_are_compared_too(make_run, run_script, tmp_path):
+def test_pairs_are_not_compared(make_run, complaint_of, tmp_path):
+    x = np.random.default_rng(0).uniform(size=(60, 4)).astype(np.float32)
+    np.savez(tmp_path / "pairs.npz", x=x, input=x)
+    model = Model(family="undercomplete", hidden=(), code_size=2)
+    training = Training(epochs=1, batch_size=8)
+    folder = make_run(Experiment(data=Data(dataset=str(tmp_path / "pairs.npz")), model=model, training=training))
+    for script, arguments in (("encode", ["--compare", "out"]), ("compress", ["out"])):
+        assert "takes a run whose encoder is given what it is to" in complaint_of(script, folder, *arguments)
+
+
+def test_vectors_without_labels_are_compared_too(make_run, run_script, tmp_path, monkeypatch):
+    """And in a file that is larger than memory, and to PCA that loses nothing."""
     rng = np.random.default_rng(0)
-    np.save(tmp_path / "mine.npy", rng.normal(size=(90, 2)) @ rng.normal(size=(2, 6)))
+    np.save(tmp_path / "mine.npy", rng.normal(size=(90, 1)) @ rng.normal(size=(1, 6)))
     model = Model(family="undercomplete", hidden=(), code_size=1)
     training = Training(epochs=1, batch_size=8)
     folder = make_run(Experiment(data=Data(dataset=str(tmp_path / "mine.npy")), model=model, training=training))
+    monkeypatch.setattr("aejax.datasets.arrays.LARGE", 1)
     result = run_script("encode", folder, "--compare", tmp_path / "report")
     assert result.code == 0, result.errors
     assert "no labels" in result.output
+    assert "as a part of PCA's" not in result.output
+    assert run_script("compress", folder, tmp_path / "rates").code == 0
