@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import time
@@ -80,14 +81,20 @@ class RunFolder:
         """As `read_records`."""
         return read_records(self.path)
 
-    def rewind(self, step: int) -> None:
-        """Forget the records after a step, and those of the test examples: they will be written again."""
+    def rewind(self, step: int, *, evaluating: bool = False) -> None:
+        """Forget the records after a step, and those of the test examples: they will be written again.
+
+        Args:
+          step: of the checkpoint that the run goes on from.
+          evaluating: whether it was written in the evaluation of that step, whose record will be written again too.
+        """
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
+        last = step - evaluating
         kept = [
             record
             for record in self.records()
-            if record["step"] <= step and not any(name.startswith("test/") for name in record)
+            if record["step"] <= last and not any(name.startswith("test/") for name in record)
         ]
         partial = self._metrics.with_suffix(".partial")
         with _in_one_line(self.path):
@@ -95,17 +102,21 @@ class RunFolder:
             partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
             partial.replace(self._metrics)
             start = SessionLog(status=SessionLog.START)  # by which TensorBoard, too, forgets what comes after the step
-            self._open_events().write_event(Event(step=step + 1, wall_time=time.time(), session_log=start))
+            self._open_events().write_event(Event(step=last + 1, wall_time=time.time(), session_log=start))
 
     def write(self, record: Record) -> None:
-        """Append one record to metrics.jsonl and to the TensorBoard events, after the checkpoint before it is whole."""
+        """Append one record to metrics.jsonl and to the TensorBoard events, after the checkpoint before it is whole.
+
+        What is not finite is left out, as JSON has no name for it.
+        """
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.summary import scalar
 
         self.checkpoints.wait()
+        record = {name: value for name, value in record.items() if math.isfinite(value)}
         with _in_one_line(self.path):
             with self._metrics.open("a") as file:
-                file.write(json.dumps(record) + "\n")
+                file.write(json.dumps(record, allow_nan=False) + "\n")
             events = self._events or self._open_events()
             for name, value in record.items():
                 if "/" in name:

@@ -13,8 +13,9 @@ from jaxtyping import Array, Key, PyTree
 from aejax import experiment as setup
 from aejax.autoencoders import Autoencoder
 from aejax.configuration import Experiment
-from aejax.datasets.arrays import load_arrays
-from aejax.datasets.dataset import Dataset, Splits, fingerprint
+from aejax.datasets.arrays import holds_bytes, load_arrays
+from aejax.datasets.dataset import Dataset, Splits, fingerprint, sample
+from aejax.datasets.stored import StoredArray
 from aejax.errors import UserError
 from aejax.evaluation import decode_all, encode_all
 from aejax.evaluation.denoising import denoise_tiled
@@ -205,7 +206,7 @@ def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], 
 def load_examples(run: TrainedRun, path: Path, labels: Path | None = None) -> Dataset:
     """Examples of the user's for a run, from a .npy or .npz file; axes of length 1 may be missing or too many.
 
-    Bytes are divided by 255, as they were in training.
+    Bytes are divided by 255, and refused where the run was trained on numbers beyond [0, 1]: they would be others.
 
     Raises:
       UserError: what `load_arrays` refuses, examples of another shape than the run was trained on, or, of a
@@ -216,6 +217,16 @@ def load_examples(run: TrainedRun, path: Path, labels: Path | None = None) -> Da
     if _without_ones(shape) != _without_ones(wanted):
         raise UserError(f"{path}: examples have shape {shape}, and {run.path} was trained on examples of {wanted}")
     _check_classes(run, dataset, path)
+    seen = sample(run.splits.train.x)
+    if (seen.min() < 0 or seen.max() > 1) and holds_bytes(path):
+        raise UserError(
+            f"{path}: holds bytes, which are divided by 255, and {run.path} was trained on numbers from "
+            f"{seen.min():g} to {seen.max():g}; save them as float32"
+        )
+    if shape == wanted:
+        return dataset
+    if isinstance(dataset.x, StoredArray):
+        dataset = load_arrays(path, labels, stored=False)
     observed = None if dataset.input is None else dataset.input.reshape(-1, *wanted)
     return dataset._replace(x=dataset.x.reshape(-1, *wanted), input=observed)
 

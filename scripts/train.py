@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 import shlex
 import signal
 import sys
@@ -143,7 +144,7 @@ def _run(options: Options, name: str, started: float) -> None:
             for fault in checkpoints.faults.values():
                 console.print(f"{fault}; going on from {before}")
             checkpoints.remove_faulty()
-            run.rewind(int(snapshot.state.step))
+            run.rewind(int(snapshot.state.step), evaluating=snapshot.steps_summed > 0)
             run.checkpoints.save(snapshot, experiment)
             console.print(f"continuing {run.path} at step {int(snapshot.state.step)}")
     sizes = ", ".join(f"{len(part.x):,} {split}" for split, part in zip(splits._fields, splits, strict=True))
@@ -333,6 +334,8 @@ def _conclude(
     steps_per_epoch = len(splits.train.x) // experiment.training.batch_size
     terms = means["test"] | {f"code/{name}": value for name, value in code.as_dict().items()}
     run.write({"step": step, "epoch": epoch, **{f"test/{term}": value for term, value in terms.items()}})
+    if broken := [term for term, value in terms.items() if not math.isfinite(value)]:
+        console.print(f"not finite on test examples, and not in the record: {', '.join(broken)}")
     drawn = draw_figures(experiment, autoencoder, params, figures_key, splits, code, run.records(), epoch)
     for name, figure in drawn.items():
         figure.savefig(run.figures / f"{name}.png", dpi=150)

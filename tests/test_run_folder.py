@@ -54,6 +54,18 @@ def test_rewinding_forgets_what_will_be_written_again(run: RunFolder) -> None:
     assert run.records() == [record(10), record(20)]
 
 
+def test_the_record_of_an_evaluation_that_is_taken_up_again_is_forgotten_too(run: RunFolder) -> None:
+    for step in (10, 20):
+        run.write(record(step))
+    run.rewind(20, evaluating=True)
+    assert run.records() == [record(10)]
+
+
+def test_what_is_not_finite_is_left_out(run: RunFolder) -> None:
+    run.write(record(10) | {"test/kl": float("nan"), "test/loss": float("inf")})
+    assert run.records() == [record(10)]
+
+
 def test_a_line_cut_off_by_a_kill_is_left_out(run: RunFolder) -> None:
     run.write(record(10))
     with (run.path / "metrics.jsonl").open("a") as file:

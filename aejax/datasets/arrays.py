@@ -41,6 +41,12 @@ def load_arrays(path: Path, labels: Path | None = None, *, stored: bool | None =
     return dataset if "input" not in content else with_input(dataset, content["input"], name=str(path))
 
 
+def holds_bytes(path: Path) -> bool:
+    """Whether the examples in a .npy or .npz file are bytes, which are divided by 255 when they are read."""
+    content = np.load(path, mmap_mode="r", allow_pickle=False)
+    return (content if isinstance(content, np.ndarray) else content["x"]).dtype == np.uint8
+
+
 def _load(path: Path, *, stored: bool | None) -> dict[str, Any]:
     if path.suffix not in SUFFIXES:
         raise UserError(f"{path}: arrays are read from .npy and .npz files")

@@ -81,6 +81,9 @@ class Checkpoints:
     def save(self, snapshot: Snapshot, experiment: Experiment) -> None:
         """Write a snapshot; a checkpoint of its step that is there already stays as it is.
 
+        But for one that was written in the evaluation of that step: where a run was stopped there, and has gone on, it
+        gives way to the one after the evaluation. For as long as that takes, the one before it is what there is.
+
         The arrays are copied before this returns, so that the next step may use their buffers.
 
         Raises:
@@ -89,7 +92,10 @@ class Checkpoints:
         self.wait()
         step = int(snapshot.state.step)
         if step in self._manager.all_steps():
-            return
+            if snapshot.steps_summed or not self._record(step)["steps_summed"]:
+                return
+            with _cannot_write(self._folder):
+                self._manager.delete(step)
         self._best_epochs[step] = snapshot.stopping.best_epoch
         record = {
             "experiment": to_json(experiment),
@@ -119,8 +125,7 @@ class Checkpoints:
         """The experiment of the newest whole checkpoint; UserError where there is none."""
         step = self._newest_step()
         with self._cannot_read(step):
-            content = self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))
-            return from_json(content.record["experiment"], name="experiment")
+            return from_json(self._record(step)["experiment"], name="experiment")
 
     def restore(self, template: Snapshot) -> Snapshot:
         """The newest whole checkpoint; UserError where there is none.
@@ -180,9 +185,12 @@ class Checkpoints:
             folder = self._folder / str(step)
             if step in self.faults or _fault(folder) is not None:
                 return None
-            content = self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))
-            self._best_epochs[step] = content.record["stopping"]["best_epoch"]
+            self._best_epochs[step] = self._record(step)["stopping"]["best_epoch"]
         return self._best_epochs[step]
+
+    def _record(self, step: int) -> dict[str, Any]:
+        """What a checkpoint holds besides arrays."""
+        return self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore())).record
 
     @contextlib.contextmanager
     def _cannot_read(self, step: int) -> Iterator[None]:

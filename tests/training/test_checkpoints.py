@@ -78,6 +78,18 @@ def test_the_experiment_comes_along(tmp_path: Path) -> None:
     checkpoints.close()
 
 
+def test_after_an_evaluation_takes_the_place_of_within_it(tmp_path: Path) -> None:
+    within = snapshot_at(20)
+    after = snapshot_at(20, best_epoch=2)._replace(sums={}, steps_summed=0)
+    for snapshot in (snapshot_at(10, best_epoch=1), within, after, within, after._replace(stopping=EarlyStopping())):
+        checkpoints = Checkpoints(tmp_path)
+        checkpoints.save(snapshot, EXPERIMENT)
+        checkpoints.close()
+    restored, _ = restore(tmp_path)
+    assert (restored.stopping, restored.sums, restored.steps_summed) == (after.stopping, {}, 0)
+    assert steps_in(tmp_path) == [10, 20]
+
+
 def test_the_newest_stay(tmp_path: Path) -> None:
     save(tmp_path, 1, 2, 3, 4)
     assert steps_in(tmp_path) == [3, 4]
