@@ -28,6 +28,8 @@ _OUT_OF_OUR_HANDS = (
     errno.EPERM,
     errno.EIO,
     errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
 )
 
 

@@ -326,6 +326,8 @@ def _check_combination(model: Model, regularization: Regularization) -> None:
             "network: unet goes with family undercomplete and code_size None: its code is larger than the image, and "
             "corruption, or pairs of noisy and clean, make it learn"
         )
+    if not model.hidden and model.family != "tied" and "activation" in changed:
+        raise UserError("activation: is that of hidden layers, and there are none")
     if not model.hidden and model.network != "mlp":
         raise UserError(f"hidden: a {model.network} network needs at least one block")
     if model.family == "tied" and model.network != "mlp":

@@ -71,6 +71,12 @@ LOSSES = {
 }
 
 
+_FIXED = {  # knobs of the division that a data set leaves nothing to
+    "ecg5000": ("test_fraction",),
+    "jsb_chorales": ("validation_fraction", "test_fraction", "split_seed"),
+}
+
+
 def load_splits(data: Data, *, stored: bool | None = None) -> Splits:
     """Train, validation and test examples, disjoint and fixed by the split seed.
 
@@ -82,6 +88,9 @@ def load_splits(data: Data, *, stored: bool | None = None) -> Splits:
     is_file = path.suffix in SUFFIXES
     if data.labels is not None and not is_file:
         raise UserError(f"labels: go with a file of your own, and the dataset is {data.dataset}")
+    for knob in _FIXED.get(data.dataset, ()):
+        if getattr(data, knob) != getattr(Data, knob):
+            raise UserError(f"{knob}: has no effect on {data.dataset}, which comes divided")
     if data.dataset == "ecg5000":
         beats = load_ecg5000(None if data.data_dir is None else Path(data.data_dir))
         return normal_beats(beats, validation_fraction=data.validation_fraction, seed=data.split_seed)
@@ -99,6 +108,7 @@ def load_splits(data: Data, *, stored: bool | None = None) -> Splits:
             data.dataset,
             data_dir=None if data.data_dir is None else Path(data.data_dir),
             validation_fraction=data.validation_fraction,
+            test_fraction=data.test_fraction,
             seed=data.split_seed,
         )
     labels = None if data.labels is None else Path(data.labels)
@@ -131,10 +141,11 @@ def _check_fractions(data: Data) -> None:
 
 
 def locate(data: Data) -> Data:
-    """The same data with the files of the user by their whole paths, so that a run can be continued from anywhere."""
+    """The same data with files and folders of the user by their whole paths: a run can be continued from anywhere."""
     is_own = Path(data.dataset).suffix in SUFFIXES or folder_of_pages(data.dataset) == Path(data.dataset)
     dataset = str(Path(data.dataset).absolute()) if is_own else data.dataset
-    return replace(data, dataset=dataset, labels=None if data.labels is None else str(Path(data.labels).absolute()))
+    labels, data_dir = (None if path is None else str(Path(path).absolute()) for path in (data.labels, data.data_dir))
+    return replace(data, dataset=dataset, labels=labels, data_dir=data_dir)
 
 
 def build_autoencoder(experiment: Experiment, train: Dataset) -> Autoencoder:
@@ -363,10 +374,17 @@ def build_optimizer(experiment: Experiment, training_examples: int) -> optax.Gra
 
 
 def check_data(model: Model, splits: Splits, dataset: str) -> None:
-    """Raise UserError where examples lie outside what the loss or the likelihood can explain.
+    """Raise UserError where examples lie outside what the loss or the likelihood can explain, or in an unknown class.
 
     Of more than a GiB a sample is looked at here; a likelihood has what is streamed checked when it is read.
     """
+    known, *held_out = (conditions_of(model, part) for part in splits)
+    for (train_labels,), (labels,) in ((known, other) for other in held_out if other):
+        if labels.max() > train_labels.max():
+            raise UserError(
+                f"conditional: class {labels.max()} is held out, and the examples to train on are of classes up to "
+                f"{train_labels.max()}; another --split-seed may help"
+            )
     if model.family == "variational":
         likelihood, knob = build_likelihood(model), "likelihood gaussian"
     elif model.loss == "binary_cross_entropy":

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from aejax.configuration import Experiment, Model, Optimization, Regularization, Training, check
@@ -95,11 +95,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         Raises:
           ValueError: an argument out of range, NaN or infinity, or fewer than two examples.
         """
-        given = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
-        with np.errstate(over="ignore"):
-            x = given.astype(np.float32)
-        if not np.isfinite(x).all():
-            raise ValueError("X holds values beyond single precision: infinity or too large")
+        x = _to_single(validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2), name="X")
         seed = int(check_random_state(self.random_state).randint(2**31))
         experiment = self._experiment(seed)
         train, validation = split(Dataset(x), fractions=(self.validation_fraction,), seed=seed)
@@ -121,9 +117,9 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         """The examples (N, D) that codes (N, n_components) stand for."""
         check_is_fitted(self)
-        codes = np.asarray(X)
-        codes = codes if codes.dtype in (np.float32, np.float64) else codes.astype(np.float64)
-        if codes.ndim != 2 or codes.shape[1] != self._n_features_out:
+        codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+        _to_single(codes, name="codes")
+        if codes.shape[1] != self._n_features_out:
             raise ValueError(f"codes must have shape (examples, {self._n_features_out}), got {codes.shape}")
         return self._apply("decode", codes)
 
@@ -148,17 +144,20 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
     def _experiment(self, seed: int, *, batch_size: int | None = None) -> Experiment:
         variational: dict[str, Any] = {"family": "variational", "likelihood": "gaussian_with_global_variance"}
         family = variational if self.variational else {"family": "undercomplete"}
-        noise: dict[str, Any] = {"corruption": "gaussian_noise", "corruption_level": self.noise} if self.noise else {}
+        given = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
+        hidden = tuple(map(_plain, self.hidden))
+        layers = {"hidden": hidden, "activation": self.activation} if hidden else {"hidden": ()}
+        noise = {"corruption": "gaussian_noise", "corruption_level": given["noise"]} if self.noise else {}
         experiment = Experiment(
-            model=Model(**family, hidden=tuple(self.hidden), code_size=self.n_components, activation=self.activation),
-            regularization=Regularization(contractive_weight=self.contractive_weight, **noise),
+            model=Model(**family, **layers, code_size=given["n_components"]),
+            regularization=Regularization(contractive_weight=given["contractive_weight"], **noise),
             optimization=Optimization(
-                learning_rate=self.learning_rate, schedule="cosine", weight_decay=self.weight_decay
+                learning_rate=given["learning_rate"], schedule="cosine", weight_decay=given["weight_decay"]
             ),
             training=Training(
-                batch_size=self.batch_size if batch_size is None else batch_size,
-                epochs=self.epochs,
-                patience=self.patience,
+                batch_size=given["batch_size"] if batch_size is None else batch_size,
+                epochs=given["epochs"],
+                patience=given["patience"],
                 seed=seed,
             ),
         )
@@ -169,7 +168,9 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _validated(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
         check_is_fitted(self)
-        return validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        given = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        _to_single(given, name="X")
+        return given
 
     def _apply(self, function: str, x: np.ndarray) -> np.ndarray:
         """A function of one row, over rows in batches of one size, the last one filled up."""
@@ -180,6 +181,20 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             padded = np.concatenate([rows, np.zeros((_BATCH - len(rows), *rows.shape[1:]), np.float32)])
             results.append(np.asarray(apply(self.params_, padded))[: len(rows)])
         return np.concatenate(results).astype(x.dtype)
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy, as a grid search tries it, as Python has it."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _to_single(x: np.ndarray, *, name: str) -> np.ndarray:
+    """As float32; ValueError for numbers beyond it."""
+    with np.errstate(over="ignore"):
+        single = x.astype(np.float32)
+    if not np.isfinite(single).all():
+        raise ValueError(f"{name} holds values beyond single precision: infinity or too large")
+    return single
 
 
 @lru_cache(maxsize=8)

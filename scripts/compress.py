@@ -74,6 +74,8 @@ def main() -> None:
     some = take(run.splits.test, np.arange(min(options.examples, len(run.splits.test.x))))
     splits = Splits(*map(in_memory, run.splits._replace(test=some)))
     low, high = float(splits.train.x.min()), float(splits.train.x.max())
+    if low == high:
+        raise UserError(f"{run.experiment.data.dataset}: all numbers are {low:g}, there is nothing to compress")
     ways = {OURS: _autoencoder(run, splits, options.bits), "PCA": _pca(run, splits, options.bits)}
     if plots.is_image(run.example_shape) and low >= 0 and high <= 1:
         ways |= _image_files(splits.test.x)

@@ -48,6 +48,8 @@ def main() -> None:
     target = options.output or options.run / "report.html"
     if options.output is not None and not target.absolute().parent.is_dir():
         raise UserError(f"{target}: there is no folder {target.absolute().parent}")
+    if target.is_dir():
+        raise UserError(f"{target}: is a folder; name a file")
     from rich.console import Console
 
     from aejax.report import page
@@ -57,6 +59,8 @@ def main() -> None:
     console = Console(highlight=False, soft_wrap=True)
     run = open_run(options.run)
     records = read_records(options.run)
+    if not any("validation/loss" in record for record in records):
+        raise UserError(f"{options.run}: metrics.jsonl holds no evaluation; it was removed or emptied")
     errors = _errors(run)
     parts = " and ".join(run.autoencoder.parts).replace("_", " ")
     sizes = ", ".join(f"{len(part.x):,} {split}" for split, part in zip(run.splits._fields, run.splits, strict=True))
@@ -101,14 +105,15 @@ def _cards(run: "TrainedRun", records: list[dict[str, Any]], errors: "np.ndarray
     split = "test" if final else "validation"
     loss = final.get("test/loss", best.get("validation/loss", math.nan))
     peak = float(run.splits.train.x.max() - run.splits.train.x.min())
-    ratio = 10 * math.log10(peak**2 / max(float(errors.mean()), 1e-12))
     cards = [
         Card(f"{loss:.4g}", f"{split} loss, {_unit(run)}"),
         Card(f"{errors.mean():.4g}", "squared error per number, test"),
-        Card(f"{ratio:.2f} dB", "peak signal-to-noise ratio of that error"),
     ]
+    if peak:
+        ratio = 10 * math.log10(peak**2 / max(float(errors.mean()), 1e-12))
+        cards.append(Card(f"{ratio:.2f} dB", "peak signal-to-noise ratio of that error"))
     if final:
-        norm, units = final["test/code/frobenius_norm"], final["test/code/units"]
+        norm, units = final.get("test/code/frobenius_norm", math.nan), final["test/code/units"]
         cards.append(Card(f"{norm:.3g}", "mean norm of the encoder's Jacobian, test"))
         cards.append(Card(f"{final['test/code/active_units']:g} of {units:g}", "units of the code active"))
     return [*cards, Card(f"{run.best_epoch}", f"best epoch, of {_last_epoch(records):g}")]

@@ -71,6 +71,7 @@ def main() -> None:
     from rich.console import Console
 
     from aejax.study.measure import make_measure
+    from aejax.study.table import member_records, to_csv
     from aejax.study.train import load, plain_autoencoder
     from aejax.training.devices import choose_devices
 
@@ -96,6 +97,7 @@ def main() -> None:
     for number, method in enumerate(study.methods, start=1):
         console.print(f"[{number}/{len(study.methods)}] {method}", markup=False)
         members += _run_method(study, method, splits, measure, devices, console)
+        (run_dir / "members.csv").write_text(to_csv(member_records(members)))  # of hours, should the next one fail
     _conclude(study, splits, members, run_dir, console)
     console.print(f"{time.perf_counter() - started:.1f} s in all; the study is in {run_dir}")
 
@@ -155,7 +157,6 @@ def _conclude(study: Study, splits: "Splits", members: "list[Member]", run_dir: 
     from aejax.study.table import (
         choose,
         mean_curves,
-        member_records,
         setting_records,
         study_table,
         summarize,
@@ -167,7 +168,6 @@ def _conclude(study: Study, splits: "Splits", members: "list[Member]", run_dir: 
     curves = mean_curves(members, chosen)
     records = setting_records(settings, chosen)
     found = claims(chosen, curves)
-    (run_dir / "members.csv").write_text(to_csv(member_records(members)))
     (run_dir / "grid.csv").write_text(to_csv(records))
     (run_dir / "grid.json").write_text(
         json.dumps({"grid": records, "claims": [claim._asdict() for claim in found]}, indent=2) + "\n"

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import math
 import shlex
 import signal
@@ -111,6 +112,8 @@ def _run(options: Options, name: str, started: float) -> None:
     run_dir = options.run_dir or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     if options.resume is None and is_writer():
         check_absent(run_dir)
+    if options.profile is not None and options.profile.exists() and not options.profile.is_dir():
+        raise UserError(f"--profile {options.profile}: is no folder")
     devices = choose_devices(options.devices)
     splits = setup.load_splits(experiment.data, stored=_streamed(options))
     setup.check_data(experiment.model, splits, experiment.data.dataset)
@@ -171,7 +174,8 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
     if preset is not None and preset not in PRESETS:
         raise UserError(f"there is no preset {preset!r}; the presets are {', '.join(PRESETS)}")
 
-    if preset is None and (late := [argument for argument in arguments if argument in PRESETS]):
+    values = [value for option, value in itertools.pairwise(["", *arguments]) if not option.startswith("-")]
+    if preset is None and (late := [value for value in values if value in PRESETS]):
         raise UserError(f"the preset comes first: train.py {late[0]} ...")
 
     def parse(experiment: Experiment) -> Options:
@@ -192,6 +196,7 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
     if folder is None:
         check(options.experiment)
         return options, preset or DEFAULT
+    from aejax.experiment import locate
     from aejax.run_folder import check_unchanged, read_experiment
 
     if options.run_dir is not None:
@@ -200,7 +205,8 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
     if preset is None:
         options = dataclasses.replace(options, experiment=parse(saved).experiment)
     check(options.experiment)
-    check_unchanged(saved, options.experiment, folder)
+    saved, given = (dataclasses.replace(e, data=locate(e.data)) for e in (saved, options.experiment))
+    check_unchanged(saved, given, folder)
     return options, folder.resolve().name
 
 

@@ -216,6 +216,7 @@ MISMATCHES = [
     (of("variational", beta_steps=5), "beta_steps: goes with beta_schedule linear or cyclical"),
     (of("variational", beta_cycles=5, beta_schedule="linear"), "beta_cycles: goes with beta_schedule cyclical"),
     (of("variational", prior_components=5), "prior_components: goes with prior mixture or vamp"),
+    (of(hidden=(), activation="tanh"), "activation: is that of hidden layers, and there are none"),
     (of(sparse_kl_weight=0.1), "sparse_kl_weight: wants codes between 0 and 1: take code_activation sigmoid"),
     (of("tied", sparse_kl_weight=0.1), "sparse_kl_weight: wants codes between 0 and 1: take activation sigmoid"),
     (of(network="conv", code_size=None, mmd_weight=0.1), "mmd_weight and total_correlation_weight: want a code"),

@@ -20,6 +20,7 @@ from aejax.experiment import (
     check_data,
     conditions_of,
     load_splits,
+    locate,
 )
 from aejax.presets import DEFAULT, PRESETS
 from aejax.training import AXIS
@@ -272,6 +273,32 @@ def test_conditions_want_classes(labels: np.ndarray | None, message: str) -> Non
         with pytest.raises(UserError, match=message):
             function()
     assert conditions_of(Model(), dataset) == ()
+
+
+def test_what_is_held_out_is_of_classes_that_are_trained_on() -> None:
+    model = Model(conditional=True)
+    train, other = (examples((5,))._replace(labels=np.array(labels)) for labels in ([0, 1, 1, 0], [0, 1, 2, 0]))
+    check_data(model, Splits(train, train, train), "mine.npz")
+    for splits in (Splits(train, other, train), Splits(train, train, other)):
+        with pytest.raises(UserError, match="conditional: class 2 is held out, and the examples to train on are of"):
+            check_data(model, splits, "mine.npz")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "knob"),
+    [("ecg5000", "test_fraction"), ("jsb_chorales", "validation_fraction"), ("jsb_chorales", "split_seed")],
+)
+def test_a_data_set_that_comes_divided_is_not_divided_otherwise(dataset: str, knob: str) -> None:
+    value = 3 if knob == "split_seed" else 0.4
+    with pytest.raises(UserError, match=f"{knob}: has no effect on {dataset}, which comes divided"):
+        load_splits(Data(dataset=dataset, **{knob: value}))
+
+
+def test_paths_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    located = locate(Data(dataset="mine.npy", labels="labels.npy", data_dir="data"))
+    paths = [str(tmp_path / name) for name in ("mine.npy", "labels.npy", "data")]
+    assert [located.dataset, located.labels, located.data_dir] == paths
 
 
 def test_one_class_alone_is_no_condition_to_train_on_but_one_to_ask_for() -> None:

@@ -102,6 +102,13 @@ def test_arguments_out_of_range(knobs, message):
         clone(SMALL).set_params(**knobs).fit(X)
 
 
+def test_numbers_of_numpy_are_numbers():
+    knobs = {"n_components": np.int64(1), "hidden": np.array([4]), "noise": np.float64(0.1), "epochs": np.int32(1)}
+    fitted = clone(SMALL).set_params(**knobs).fit(X)
+    assert fitted.transform(X).shape == (150, 1)
+    assert fitted.experiment_.model.hidden == (4,)
+
+
 def test_other_mistakes():
     with pytest.raises(NotFittedError):
         clone(SMALL).transform(X)
@@ -112,3 +119,10 @@ def test_other_mistakes():
         fitted.transform(X[:, :3])
     with pytest.raises(ValueError, match="beyond single precision"):
         clone(SMALL).fit(X * 1e300)
+    for function in (fitted.transform, fitted.score):
+        with pytest.raises(ValueError, match="X holds values beyond single precision"):
+            function(X * 1e300)
+    with pytest.raises(ValueError, match="contains NaN"):
+        fitted.inverse_transform(np.full((3, 2), np.nan))
+    with pytest.raises(ValueError, match="minimum of 1 is required"):
+        fitted.inverse_transform(np.zeros((0, 2)))

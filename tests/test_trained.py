@@ -95,6 +95,16 @@ def test_axes_of_length_one_and_bytes_are_as_in_training(run, tmp_path):
     np.testing.assert_allclose(dataset.x, images[..., None] / 255.0, atol=1e-7)
 
 
+def test_large_files_are_taken_as_small_ones(run, tmp_path, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8), dtype=np.uint8)
+    np.save(tmp_path / "x.npy", images)
+    np.save(tmp_path / "with_channel.npy", images[..., None])
+    expected = run.encode(load_examples(run, tmp_path / "x.npy"))
+    monkeypatch.setattr("aejax.datasets.arrays.LARGE", 1)
+    for name in ("x.npy", "with_channel.npy"):
+        np.testing.assert_allclose(run.encode(load_examples(run, tmp_path / name)), expected, atol=1e-6)
+
+
 # --- refusals ----------------------------------------------------------------------------------------------------
 
 
@@ -106,6 +116,17 @@ def test_examples_and_codes_of_another_shape(run, tmp_path):
         load_examples(run, tmp_path / "x.npy")
     with pytest.raises(UserError, match=r"x.npy: codes have shape \(4,\), and those of .*run have \(3,\)"):
         load_codes(run, tmp_path / "x.npy")
+
+
+def test_bytes_for_a_run_on_other_numbers(make_run, tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (80, 5))
+    np.save(tmp_path / "mine.npy", x.astype(np.float32))
+    np.save(tmp_path / "bytes.npy", x.astype(np.uint8))
+    data = Data(dataset=str(tmp_path / "mine.npy"))
+    run = open_run(make_run(Experiment(data=data, model=MODEL, training=Training(epochs=1, batch_size=8))))
+    assert load_examples(run, tmp_path / "mine.npy").x.max() > 200
+    with pytest.raises(UserError, match=r"bytes.npy: holds bytes, .* was trained on numbers from 2 to 255; save them"):
+        load_examples(run, tmp_path / "bytes.npy")
 
 
 def test_a_run_of_another_kind(run):

@@ -15,22 +15,24 @@ from PIL import Image
 from aejax.datasets.dataset import Splits, as_dataset, split
 from aejax.errors import UserError
 
-TEST_FRACTION = 0.1  # of a train split that comes without a test split
 _NAME = r"[a-z][a-z0-9_]*(/[\w+.-]+)?"  # a namespace before it would ask another host
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _BATCH = 1024  # records in one read
 
 
-def load_tfds(name: str, *, data_dir: Path | None = None, validation_fraction: float, seed: int) -> Splits:
+def load_tfds(
+    name: str, *, data_dir: Path | None = None, validation_fraction: float, test_fraction: float = 0.2, seed: int
+) -> Splits:
     """Images (N, H, W, C) in [0, 1] and, where the set has them, integer labels (N,).
 
     Test is the set's own test split, validation a random part of its train split. Where there is no test split, a
-    tenth of the train split, disjoint from validation, takes its place. Splits of other names are not read.
+    part of the train split, disjoint from validation, takes its place. Splits of other names are not read.
 
     Args:
       name: `fashion_mnist`, or `emnist/letters` for a set in several configurations.
       data_dir: where it was prepared; None for TFDS's own default, TFDS_DATA_DIR or ~/tensorflow_datasets.
       validation_fraction: of the train split, in (0, 1).
+      test_fraction: of the train split of a set without a test split, in (0, 1).
       seed: of the random parts.
 
     Raises:
@@ -47,7 +49,7 @@ def load_tfds(name: str, *, data_dir: Path | None = None, validation_fraction: f
     # The bytes of dsprites and binarized_mnist are 0 and 1, not 0 and 255.
     binary = content["train"][0].max() <= 1
     train, *test = (as_dataset(x.astype(bool) if binary else x, y, name=name) for x, y in content.values())
-    fractions = (validation_fraction,) if test else (validation_fraction, TEST_FRACTION)
+    fractions = (validation_fraction,) if test else (validation_fraction, test_fraction)
     return Splits(*split(train, fractions=fractions, seed=seed), *test)
 
 

@@ -46,7 +46,10 @@ def load(study: Study) -> Splits:
     if study.batch_size > wanted:
         raise UserError(f"batch_size: must be at most the {wanted} training examples, got {study.batch_size}")
     assert train.labels is not None
-    return splits._replace(train=Dataset(train.x[:wanted], train.labels[:wanted]))
+    labels = train.labels[:wanted]
+    if (labels == labels[0]).all():
+        raise UserError(f"train_examples: the first {wanted} are of one class, and the study tells classes; take more")
+    return splits._replace(train=Dataset(train.x[:wanted], labels))
 
 
 def plain_autoencoder(study: Study, splits: Splits) -> Autoencoder:

@@ -109,8 +109,10 @@ def make_evaluate(
     """Compile `(params, key, examples) -> means` over all N examples.
 
     Sums and counts are taken apart, and the sums of the batches added in float64, so that neither the batch size nor
-    the division into calls changes the result. Of several processes each takes its share of every batch, and gets the
-    means over all. Noise is keyed by the key and an example's position: the same at every call.
+    the division into calls changes the result; but for terms that are coupled through the batch (maximum mean
+    discrepancy, total correlation), which are means over batches, the last of them smaller. Of several processes each
+    takes its share of every batch, and gets the means over all. Noise is keyed by the key and an example's position:
+    the same at every call.
 
     Args:
       autoencoder: whose loss is meant.

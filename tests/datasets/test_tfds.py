@@ -95,10 +95,12 @@ def test_more_examples_than_one_read_takes(tmp_path: Path, monkeypatch: pytest.M
     assert sorted(index_of(splits.test.x)) == list(range(32))
 
 
-def test_without_a_test_split_a_tenth_of_train_is_taken(tmp_path: Path) -> None:
+def test_without_a_test_split_a_part_of_train_is_taken(tmp_path: Path) -> None:
     write(tmp_path, {"train": labeled(50), "extra": labeled(5)})
     splits = load(tmp_path)
-    assert [len(part.x) for part in splits] == [35, 10, 5]
+    assert [len(part.x) for part in splits] == [30, 10, 10]
+    tenth = load_tfds("tiny", data_dir=tmp_path, validation_fraction=0.2, test_fraction=0.1, seed=0)
+    assert [len(part.x) for part in tenth] == [35, 10, 5]
     assert sorted(index for part in splits for index in index_of(part.x)) == list(range(50))
 
 

@@ -1,5 +1,7 @@
 """The page about a run: whole, with its numbers, for families with and without a prior."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,27 @@ def test_a_conditional_run_shows_samples_of_each_class(make_run, run_script):
     (folder / "report.html").unlink()
 
 
+def test_the_numbers_are_of_the_epoch_that_the_run_has_kept(make_run, run_script, tmp_path):
+    """Which is not that of the least loss, where an improvement has to be large."""
+    few = Experiment(model=LINEAR.model, training=Training(epochs=4, patience=None, min_delta=5.0))
+    folder = make_run(few)
+    losses = {record["epoch"]: record["validation/loss"] for record in read_records(folder)}
+    best = open_run(folder).best_epoch
+    assert losses[best] > min(losses.values())
+    assert run_script("evaluate", folder, "--output", tmp_path / "page.html").code == 0
+    text = (tmp_path / "page.html").read_text()
+    assert f"<td>{losses[best]:.4f}</td>" in text
+    assert f"<td>{min(losses.values()):.4f}</td>" not in text
+
+
+def test_a_run_without_records(make_run, complaint_of, tmp_path):
+    shutil.copytree(make_run(LINEAR), tmp_path / "run")
+    (tmp_path / "run" / "metrics.jsonl").unlink()
+    assert "metrics.jsonl holds no evaluation" in complaint_of("evaluate", "run")
+
+
 def test_mistakes(complaint_of, make_run, tmp_path):
+    assert ".: is a folder; name a file" in complaint_of("evaluate", make_run(LINEAR), "--output", ".")
     assert "is no run folder" in complaint_of("evaluate", tmp_path)
     assert "there is no folder" in complaint_of("evaluate", make_run(LINEAR), "--output", "no/page.html")
 

@@ -229,12 +229,17 @@ def refused(complaint_of: Callable[..., str]) -> Callable[..., str]:
         (["--labels", "labels.npy"], "labels"),
         (["--resume", "missing"], "missing: is no run folder"),
         (["--resume", "."], ".: is no run folder"),
+        (["--run-dir", "mnist-vae", "--dataset", "missing.npy"], "missing.npy: no such file"),
+        (["--epochs", "1", "mnist-vae"], "the preset comes first: train.py mnist-vae"),
+        (["--run-dir", "x" * 300], "File name too long"),
+        (["--profile", "afile"], "--profile afile: is no folder"),
         (["--resume", "a", "--run-dir", "b"], "--run-dir and --resume"),
         (["--accumulation-steps", "2", "--free-bits", "0.1"], "free_bits takes a mean over the whole batch"),
         (["--accumulation-steps", "3", "--devices", "1"], "1 devices times 3 accumulation steps: 63 or 66, got 64"),
     ],
 )
-def test_mistakes_on_the_command_line(refused, arguments: list[str], culprit: str) -> None:
+def test_mistakes_on_the_command_line(refused, tmp_path: Path, arguments: list[str], culprit: str) -> None:
+    (tmp_path / "afile").touch()
     assert culprit in refused(*arguments)
 
 

@@ -70,6 +70,7 @@ def test_a_loss_that_is_not_finite_names_its_member() -> None:
 @pytest.mark.parametrize(
     ("change", "culprit"),
     [
+        ({"train_examples": 1, "batch_size": 1}, "train_examples: the first 1 are of one class"),
         ({"train_examples": 5000}, "train_examples: there are 1138, got 5000"),
         ({"batch_size": 300}, "batch_size: must be at most the 200 training examples, got 300"),
     ],
