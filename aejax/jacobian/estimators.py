@@ -107,7 +107,7 @@ def estimator_variance(
     if distribution == "gaussian":
         variance = 2 * of_square
     elif distribution == "rademacher":
-        variance = 2 * (of_square - jnp.sum(jnp.square(jnp.diagonal(a))))
+        variance = 2 * jnp.sum(jnp.square(jnp.where(jnp.eye(size, dtype=bool), 0, a)))
     else:
         variance = 2 * (size * of_square - jnp.square(jnp.trace(a))) / (size + 2)
     return variance / num_projections

@@ -15,10 +15,10 @@ from aejax.jacobian.spectra import singular_values
 def spectral_norm(
     key: Key[Array, ""], f: Callable[[Array], Array], x: Float[Array, "..."], *, iterations: int = 20
 ) -> Float[Array, ""]:
-    """σ₁ = max ‖J v‖ over ‖v‖ = 1, by power iteration v <- Jᵀ J v / ‖Jᵀ J v‖, J never formed.
+    """σ₁ = max ‖J v‖ over ‖v‖ = 1, by power iteration u <- J v / ‖J v‖, v <- Jᵀ u / ‖Jᵀ u‖, J never formed.
 
     From a random start the relative error falls as (σ₂ / σ₁)^(4 · iterations), always from below. Differentiable: v is
-    held fixed, which is exact where the iteration has converged and σ₁ > σ₂.
+    held fixed, which is exact where the iteration has converged and σ₁ > σ₂; at J = 0 the gradient is 0.
 
     Args:
       key: of the start, not used elsewhere.
@@ -48,7 +48,7 @@ def spectral_norm(
     pull = jax.linear_transpose(lambda v: fixed(v, *constants), x)
 
     def step(v: Array, _: None) -> tuple[Array, None]:
-        (new,) = pull(fixed(v, *constants))
+        (new,) = pull(_unit(fixed(v, *constants)))  # of unit length between: Jᵀ J v may lie outside the dtype
         return _unit(new), None
 
     v, _ = jax.lax.scan(step, _unit(jax.random.normal(key, x.shape, x.dtype)), length=iterations)
@@ -138,13 +138,22 @@ def orthogonality_penalty(
     columns = jacobian(decode, code, method=method).reshape(-1, code.size)
     columns = columns.astype(accumulator(columns.dtype))
     metric = columns.T @ columns
-    return jnp.sum(jnp.square(metric)) - jnp.sum(jnp.square(jnp.diagonal(metric)))
+    return jnp.sum(jnp.square(jnp.where(jnp.eye(code.size, dtype=bool), 0, metric)))
 
 
 def _norm(v: Array) -> Array:
-    return jnp.sqrt(jnp.sum(jnp.square(v)))
+    largest = _largest(v)
+    squares = jnp.sum(jnp.square(v / largest))  # of numbers up to 1: neither overflows, nor vanishes as a whole
+    is_zero = squares == 0  # there the root has no derivative, and the norm a kink
+    return largest * jnp.where(is_zero, 0, jnp.sqrt(jnp.where(is_zero, 1, squares)))
 
 
 def _unit(v: Array) -> Array:
+    v = v / _largest(v)  # before the norm, which may overflow
     norm = _norm(v)
-    return v / jnp.where(norm > 0, norm, 1)
+    return v / jnp.where(norm == 0, 1, norm)
+
+
+def _largest(v: Array) -> Array:
+    largest = jnp.max(jnp.abs(v))
+    return jax.lax.stop_gradient(jnp.where(largest == 0, 1, largest))

@@ -74,3 +74,36 @@ def test_bad_input_is_refused(without_type_checks):
     for norm in NORMS.values():
         with pytest.raises(TypeError, match="x must be a floating-point array"):
             norm(jnp.sin, jnp.ones(2, int))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-15, 1e-12, 1.0, 1e10, 1e15, 1e30])
+def test_spectral_norm_scales_with_the_matrix(scale):
+    """In float32, though ‖J v‖² lies outside of it, with its derivative by the scale."""
+    kernel = jnp.array(KERNEL, jnp.float32)
+
+    def norm(scale):
+        return spectral_norm(jax.random.key(0), lambda x: scale * (kernel @ x), jnp.ones(3), iterations=60)
+
+    value, slope = jax.value_and_grad(norm)(jnp.float32(scale))
+    np.testing.assert_allclose(value / np.float32(scale), np.linalg.norm(KERNEL, 2), rtol=1e-5)
+    np.testing.assert_allclose(slope, np.linalg.norm(KERNEL, 2), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("weight", "bias"), [(0.0, 0.0), (1.0, 100.0)], ids=["no weights", "saturated"])
+def test_spectral_norm_has_a_gradient_where_the_jacobian_is_zero(weight, bias):
+    def norm(kernel):
+        return spectral_norm(jax.random.key(0), lambda x: jnp.tanh(kernel @ x + bias), jnp.ones(3))
+
+    value, gradient = jax.value_and_grad(norm)(jnp.full((2, 3), weight))
+    assert value == 0
+    np.testing.assert_array_equal(gradient, 0)
+
+
+def test_spectral_norm_of_what_is_not_a_number_is_none():
+    assert np.isnan(spectral_norm(jax.random.key(0), lambda x: jnp.nan * x, jnp.ones(3)))
+
+
+def test_orthogonality_penalty_of_long_columns_keeps_its_digits():
+    """Columns (1000, 0) and (0.001, 1000): in float32 the squares of the diagonal would swallow 2 · 1²."""
+    kernel = jnp.array([[1000.0, 0.001], [0.0, 1000.0]])
+    np.testing.assert_allclose(orthogonality_penalty(lambda z: kernel @ z, jnp.zeros(2)), 2.0, rtol=1e-5)
