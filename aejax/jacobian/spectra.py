@@ -91,9 +91,9 @@ def local_intrinsic_dimension(
     check_in_range("fraction", fraction, 0.0, 1.0)
     squares = jnp.square(singular_values)
     before = jnp.cumsum(squares, axis=-1) - squares
+    short = before < fraction * jnp.sum(squares, axis=-1, keepdims=True)
     # a fraction of 1 must count the last value that is not 0, whatever the sum was rounded to
-    needed = (before < fraction * jnp.sum(squares, axis=-1, keepdims=True)) & (squares > 0)
-    return jnp.sum(needed, axis=-1)
+    return jnp.sum((squares > 0) & (short | (fraction == 1)), axis=-1)
 
 
 def saturation(

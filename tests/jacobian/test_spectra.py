@@ -142,3 +142,10 @@ def test_bad_input_is_refused(without_type_checks):
         curve(jnp.array(1.0), directions=2)
     with pytest.raises(ValueError, match="directions must be at least 1, got 0"):
         curve(jnp.ones(2), directions=0)
+
+
+def test_the_whole_of_the_norm_counts_every_value_that_is_not_zero():
+    """Even one that is lost in the sum of the squares."""
+    values = jnp.array([[1.0, 1e-3, 1e-5, 1e-6], [1.0, 1e-5, 0.0, 0.0]])
+    np.testing.assert_array_equal(local_intrinsic_dimension(values, fraction=1.0), [4, 2])
+    np.testing.assert_array_equal(local_intrinsic_dimension(values, fraction=0.5), [1, 1])
