@@ -198,7 +198,7 @@ def _is_elementwise(equation: JaxprEqn) -> bool:
         return False
     shape, name = _shape(equation.outvars[0]), equation.primitive.name
     if name in _RESHAPES:
-        return True
+        return name != "reshape" or equation.params["dimensions"] is None  # else the axes are permuted first
     # a number that depends on x would reach every element
     same = all(_shape(one) == shape or (isinstance(one, Literal) and not _shape(one)) for one in equation.invars)
     inner = (one for jaxpr in jaxprs_in_params(equation.params) for one in jaxpr.eqns)
