@@ -128,10 +128,11 @@ def bernoulli_kl(rho: ArrayLike, rho_hat: Float[Array, "..."]) -> Float[Array, "
     Args:
       rho: ρ in [0, 1], one number or of the shape of rho_hat.
       rho_hat: ρ̂ in [0, 1], such as the mean activations of the units of a code. Where the divergence would be
-        infinite, at 0 and 1, it is that of the nearest number whose logarithm the dtype resolves, and its slope 0.
+        infinite, at 0 and 1, it is that of the nearest number whose logarithm the dtype resolves (of float32 1.2e-38
+        and 1 - 6e-8), and its slope 0.
 
     Returns:
-      The sum over all entries, in nats; finite, at least 0, and 0 where ρ̂ = ρ.
+      The sum over all entries, in nats; finite, and but for rounding at least 0, and 0 where ρ̂ = ρ.
 
     Raises:
       ValueError: rho outside [0, 1], or an array of another shape than rho_hat.
@@ -148,8 +149,8 @@ def bernoulli_kl(rho: ArrayLike, rho_hat: Float[Array, "..."]) -> Float[Array, "
     if not isinstance(rho, Tracer):
         check_in_range("rho", np.min(rho, initial=0.0), 0.0, 1.0)
         check_in_range("rho", np.max(rho, initial=1.0), 0.0, 1.0)
-    epsilon = jnp.finfo(rho_hat.dtype).eps
+    limits = jnp.finfo(rho_hat.dtype)
     rho = jnp.asarray(rho, rho_hat.dtype)
-    rho_hat = jnp.clip(rho_hat, epsilon, 1 - epsilon)
+    rho_hat = jnp.clip(rho_hat, limits.tiny, 1 - limits.epsneg)
     entropy = entr(rho) + entr(1 - rho)
     return jnp.sum(-entropy - xlogy(rho, rho_hat) - xlog1py(1 - rho, -rho_hat))

@@ -196,10 +196,20 @@ def test_bernoulli_kl_is_the_categorical_one_of_two_classes():
     np.testing.assert_allclose(bernoulli_kl(rho, rho_hat), categorical_kl(p, q), rtol=1e-5)
 
 
+@pytest.mark.parametrize("rho_hat", [1e-37, 1e-10, 1e-8, 1e-6, 0.5, 1 - 1e-6])
+def test_bernoulli_kl_of_units_next_to_off_or_on_keeps_value_and_slope(rho_hat):
+    """In float32: by SciPy, and (ρ̂ - ρ) / (ρ̂ (1 - ρ̂))."""
+    rho, rho_hat = 0.05, np.float32(rho_hat)
+    value, slope = jax.value_and_grad(bernoulli_kl, argnums=1)(rho, jnp.array(rho_hat))
+    exact = np.float64(rho_hat)
+    np.testing.assert_allclose(value, special.rel_entr(rho, exact) + special.rel_entr(1 - rho, 1 - exact), rtol=1e-5)
+    np.testing.assert_allclose(slope, (exact - rho) / (exact * (1 - exact)), rtol=1e-5)
+
+
 @pytest.mark.parametrize("rho_hat", [0.0, 1.0])
 def test_bernoulli_kl_of_units_that_are_always_off_or_on_is_finite(rho_hat):
     value, gradient = jax.value_and_grad(bernoulli_kl, argnums=1)(0.05, jnp.full(3, rho_hat))
-    assert 0 < value < 3 * 17
+    assert 0 < value < 3 * 17  # 0.05 · log 1.2e-38, or 0.95 · log 6e-8
     assert np.isfinite(gradient).all()
 
 
@@ -271,7 +281,7 @@ def test_bernoulli_kl_takes_a_traced_rho():
 def test_bernoulli_kl_is_finite_for_every_pair_of_extremes(rho, rho_hat):
     for function in (bernoulli_kl, jax.jit(bernoulli_kl)):
         value, gradient = jax.value_and_grad(function, argnums=(0, 1))(rho, jnp.full(3, rho_hat))
-        assert -1e-6 <= value <= 3 * 17
+        assert -1e-6 <= value <= 3 * 88
         assert abs(value) < 1e-5 or abs(rho - rho_hat) > 1e-9
         assert np.isfinite(gradient[1]).all()
 

@@ -62,6 +62,18 @@ def test_sparse_kl_adds_the_divergence_of_the_mean_activations(weight, rho, line
     assert metrics["loss"] == loss
 
 
+def test_sparse_kl_pulls_back_a_unit_that_is_all_but_off(linear):
+    """Activation σ(a) = 1e-10 for all examples: by a the penalty has the slope ρ̂ - ρ."""
+    biased = Network(lambda key, x: jnp.zeros(7), lambda bias, x: jax.nn.sigmoid(bias))
+    autoencoder = sparse_kl(undercomplete(biased, linear(7, 5)), weight=1.0, rho=0.05)
+
+    def penalty(bias):
+        return autoencoder.loss(PARAMS | {"encoder": bias}, KEY, jnp.array(X))[1]["sparsity_kl"]
+
+    slope = jax.grad(penalty)(jnp.full(7, special.logit(1e-10), jnp.float32))
+    np.testing.assert_allclose(slope, 1e-10 - 0.05, rtol=1e-5)
+
+
 def test_padding_does_not_count(linear):
     padded = as_batch(jnp.array(X))._replace(weight=jnp.array([1.0] * 4 + [0.0] * 2))
     for autoencoder in (
