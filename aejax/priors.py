@@ -21,6 +21,7 @@ class Prior(NamedTuple):
     sample: Callable[[Array, tuple[int, ...]], Array]  # (key, shape of a code) -> code
     log_prob: Callable[[Array], Array]  # code -> log p(code), in nats
     kl: Callable[[Array, Array], Array] | None  # (mean, log_variance) -> KL(N(mean, variance) ‖ p), if in closed form
+    kl_per_dimension: Callable[[Array, Array], Array] | None = None  # its terms, of the code's shape, if it has such
 
 
 class LearnedPrior(NamedTuple):
@@ -41,6 +42,7 @@ def standard_normal() -> Prior:
         sample=lambda key, shape: jax.random.normal(key, shape),
         log_prob=lambda code: gaussian_log_prob(code, jnp.zeros_like(code), jnp.zeros_like(code)),
         kl=gaussian_kl,
+        kl_per_dimension=jnp.vectorize(gaussian_kl),
     )
 
 

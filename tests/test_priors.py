@@ -49,6 +49,9 @@ def test_divergence_equals_quadrature(float64):
     kl = standard_normal().kl(jnp.array(mean), jnp.array(log_variance))
     np.testing.assert_allclose(kl, expected, rtol=1e-9)
     assert standard_normal().kl(jnp.zeros(4), jnp.zeros(4)) == 0
+    by_dimension = standard_normal().kl_per_dimension(jnp.array(mean)[:, None], jnp.array(log_variance)[:, None])
+    assert by_dimension.shape == (2, 1)
+    np.testing.assert_allclose(jnp.sum(by_dimension), expected, rtol=1e-9)
 
 
 def test_log_prob_of_the_standard_normal_equals_scipy(float64):
@@ -63,6 +66,7 @@ def test_log_prob_of_a_mixture_equals_scipy(float64):
     log_probs = jax.vmap(prior.log_prob)(jnp.array(codes))
     np.testing.assert_allclose(log_probs, log_density(codes, *mixture), rtol=1e-12)
     assert prior.kl is None
+    assert prior.kl_per_dimension is None
 
 
 def test_log_prob_of_a_mixture_is_finite_far_away():

@@ -51,8 +51,8 @@ def variational(
       on log p(x) whatever beta is.
 
     Raises:
-      ValueError: a negative beta or free_bits, free bits with a prior whose divergence has no closed form, or an
-        encoder whose output has no two halves.
+      ValueError: a negative beta or free_bits, free bits with a prior whose divergence has no closed form for each
+        dimension, or an encoder whose output has no two halves.
 
     Source: D. P. Kingma, M. Welling (2014), Auto-Encoding Variational Bayes, eq. 10; β: I. Higgins et al. (2017),
     beta-VAE, eq. 4; free bits: D. P. Kingma et al. (2016), Improving Variational Inference with Inverse Autoregressive
@@ -79,8 +79,11 @@ def variational(
     prior = standard_normal() if prior is None else prior
     if not isinstance(prior, Prior | LearnedPrior):
         raise TypeError(f"prior must be a prior, such as standard_normal(), got {prior!r}")
-    if free_bits and not (isinstance(prior, Prior) and prior.kl is not None):
-        raise ValueError("free_bits need a prior whose divergence has a closed form, such as standard_normal()")
+    kl_per_dimension = prior.kl_per_dimension if free_bits and isinstance(prior, Prior) else None
+    if free_bits and kl_per_dimension is None:
+        raise ValueError(
+            "free_bits need a prior whose divergence has a closed form for each dimension, such as standard_normal()"
+        )
 
     def init(key: Array, example: Array, *condition: Array) -> PyTree:
         encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
@@ -125,9 +128,10 @@ def variational(
             reconstruction = -likelihood.log_prob(x, decode_parameters(params, code, *condition))
             if p.kl is None:
                 kl = gaussian_log_prob(code, mean, log_variance) - p.log_prob(code)
-                return reconstruction, kl, jnp.zeros(0)
-            by_dimension = jax.vmap(p.kl)(mean.reshape(-1), log_variance.reshape(-1)) if free_bits else jnp.zeros(0)
-            return reconstruction, p.kl(mean, log_variance), by_dimension
+            else:
+                kl = p.kl(mean, log_variance)
+            by_dimension = jnp.zeros(0) if kl_per_dimension is None else kl_per_dimension(mean, log_variance)
+            return reconstruction, kl, by_dimension
 
         *means, by_dimension = jax.vmap(terms)(example_keys(key, batch), batch.x, *observations(batch))
         reconstruction, kl = mean_over_batch(means, batch)

@@ -32,7 +32,7 @@ class CodeStatistics(NamedTuple):
     nonzero_fraction: float  # of all entries of all codes
     frobenius_norm: float  # mean of ‖∂h/∂x‖_F over the examples
     saturation: float | None = None  # fraction of entries within 0.05 of a bound of the code's activation
-    kl_per_unit: np.ndarray | None = None  # (K,) in nats, means over the examples
+    kl_per_unit: np.ndarray | None = None  # (K,) in nats, means over the examples, where the prior has them
     mutual_information: float | None = None  # I(x; z) in nats; at most log N
 
     def as_dict(self) -> dict[str, float]:
@@ -96,16 +96,16 @@ def code_statistics(
         active = is_active(codes, threshold=1e-12 * float(np.max(np.square(codes))))
         saturated = None if bounds is None else saturation(jnp.asarray(codes), low=bounds[0], high=bounds[1]).item()
         return _statistics(codes, active, frobenius_norm, saturation=saturated)
-    posterior, prior = autoencoder.posterior, autoencoder.prior(params)
+    posterior, prior = autoencoder.posterior, autoencoder.prior
 
-    def flat_posterior(params: PyTree, *one: Array) -> tuple[Array, Array]:
+    def flat(params: PyTree, *one: Array) -> list[Array]:
         mean, log_variance = posterior(params, *one)
-        return mean.reshape(-1), log_variance.reshape(-1)
+        divergence = prior(params).kl_per_dimension
+        by_unit = [] if divergence is None else [divergence(mean, log_variance)]
+        return [array.reshape(-1) for array in (mean, log_variance, *by_unit)]
 
-    means, log_variances = over_examples(flat_posterior, len(x))
-    kl_per_unit = None
-    if prior.kl is not None:
-        kl_per_unit = np.mean(np.asarray(jax.vmap(jax.vmap(prior.kl))(means, log_variances), np.float64), axis=0)
+    means, log_variances, *by_unit = over_examples(flat, len(x))
+    kl_per_unit = np.mean(by_unit[0], axis=0, dtype=np.float64) if by_unit else None
     return _statistics(
         means,
         is_active(means, threshold=ACTIVE_VARIANCE),

@@ -9,7 +9,7 @@ import pytest
 from scipy import special, stats
 
 from aejax.autoencoders import Batch, as_batch, variational
-from aejax.divergences import gaussian_kl
+from aejax.divergences import full_gaussian_kl, gaussian_kl
 from aejax.likelihoods import gaussian
 from aejax.networks import Network
 from aejax.priors import Prior, gaussian_mixture, mixture_prior, vamp_prior
@@ -212,9 +212,40 @@ def test_estimated_divergence_agrees_with_the_analytic_one(linear):
     assert abs(kls.mean() - kl(variational(linear(5, 4), linear(2, 5)), jnp.int32(0))) < 5 * standard_error
 
 
-def test_refuses_free_bits_without_a_closed_form(linear):
-    for prior in (mixture_prior(3), gaussian_mixture(jnp.zeros(1), jnp.zeros((1, 2)), jnp.zeros((1, 2)))):
-        with pytest.raises(ValueError, match="free_bits need a prior whose divergence has a closed form"):
+CORRELATED = jnp.array([[1.0, 0.5], [0.5, 1.0]])  # a prior's covariance: its divergence is no sum over dimensions
+FULL = Prior(
+    sample=lambda key, shape: jnp.linalg.cholesky(CORRELATED) @ jax.random.normal(key, shape),
+    log_prob=lambda code: jax.scipy.stats.multivariate_normal.logpdf(code, jnp.zeros(2), CORRELATED),
+    kl=lambda mean, log_variance: full_gaussian_kl(mean, jnp.diag(jnp.exp(log_variance)), prior_covariance=CORRELATED),
+)
+WIDE = Prior(  # another standard deviation in each place of an image of a code
+    sample=lambda key, shape: jnp.ones(shape),
+    log_prob=lambda code: jnp.sum(code),
+    kl=lambda mean, log_variance: gaussian_kl(mean, log_variance, prior_log_variance=jnp.array([[0.0], [1.0]])),
+    kl_per_dimension=lambda mean, log_variance: mean + jnp.array([[0.0], [1.0]]),
+)
+
+
+def test_kl_of_a_prior_with_correlations_is_that_of_the_whole_code(linear):
+    _, metrics = variational(linear(5, 4), linear(2, 5), prior=FULL).loss(PARAMS, KEY, jnp.array(X))
+    moments = np.split(X @ W.T, 2, axis=1)
+    expected = np.mean([FULL.kl(jnp.array(mean), jnp.array(log)) for mean, log in zip(*moments, strict=True)])
+    np.testing.assert_allclose(metrics["kl"], expected, rtol=1e-5)
+
+
+def test_free_bits_take_the_terms_of_the_prior_by_dimension_of_the_code():
+    """Codes of shape (2, 1) and mean x: terms x and x + 1, the batch means of which are 2 and 3."""
+    encoder = Network(lambda key, x: {}, lambda params, x: jnp.concatenate([x, 0 * x], axis=-1))
+    decoder = Network(lambda key, code: {}, lambda params, code: code)
+    autoencoder = variational(encoder, decoder, prior=WIDE, free_bits=2.5)
+    x = jnp.array([[[1.0], [1.0]], [[3.0], [3.0]]])
+    loss, metrics = autoencoder.loss({"encoder": {}, "decoder": {}}, KEY, x)
+    np.testing.assert_allclose(loss - metrics["reconstruction"], 2.5 + 3.0, rtol=1e-5)
+
+
+def test_refuses_free_bits_without_a_closed_form_for_each_dimension(linear):
+    for prior in (mixture_prior(3), gaussian_mixture(jnp.zeros(1), jnp.zeros((1, 2)), jnp.zeros((1, 2))), FULL):
+        with pytest.raises(ValueError, match="free_bits need a prior whose divergence has a closed form for each"):
             variational(linear(5, 4), linear(2, 5), prior=prior, free_bits=0.1)
 
 

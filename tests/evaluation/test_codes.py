@@ -9,7 +9,7 @@ from aejax.autoencoders import undercomplete, variational
 from aejax.evaluation import code_statistics, codes, is_active, make_mean_frobenius_norm, mutual_information
 from aejax.evaluation.representation import map_over_examples
 from aejax.networks import Network
-from aejax.priors import mixture_prior
+from aejax.priors import mixture_prior, standard_normal
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)
@@ -68,6 +68,22 @@ def test_a_learned_prior_has_no_divergence_by_unit():
     statistics = code_statistics(vae, params, KEY, X[:50])
     assert statistics.kl_per_unit is None
     assert statistics.mutual_information > 0
+
+
+def test_divergence_by_unit_is_what_the_prior_says_or_none():
+    """A prior's own terms, of a code of shape (3, 1); one whose divergence is no sum over units has none."""
+    encoder = fixed(lambda x: jnp.stack([x, jnp.zeros(3)], axis=-1))
+    places = jnp.array([[0.0], [10.0], [20.0]])
+    whole = lambda mean, log_variance: jnp.linalg.norm(mean.reshape(3, 1))  # noqa: E731
+    terms = lambda mean, log_variance: jnp.square(mean) + places  # noqa: E731
+    for kl_per_dimension, expected in ((terms, np.mean(X[:7] ** 2, axis=0) + places[:, 0]), (None, None)):
+        prior = standard_normal()._replace(kl=whole, kl_per_dimension=kl_per_dimension)
+        vae = variational(encoder, fixed(lambda code: code[:, 0]), prior=prior)
+        got = code_statistics(vae, {"encoder": {}, "decoder": {}}, KEY, X[:7]).kl_per_unit
+        if expected is None:
+            assert got is None
+        else:
+            np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
 def test_statistics_of_codes_with_zeros_and_bounds_by_hand():
