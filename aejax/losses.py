@@ -3,6 +3,7 @@
 Each takes ONE example of any shape; batch it with `jax.vmap` and take the mean over the batch.
 """
 
+import functools
 from collections.abc import Callable
 
 import jax
@@ -199,8 +200,15 @@ def structural_dissimilarity(
 
 
 def output_link(loss: ReconstructionLoss) -> Callable[[Array], Array]:
-    """The map from what a loss compares with x to data space: logistic for `binary_cross_entropy`, else identity."""
-    return jax.nn.sigmoid if loss is binary_cross_entropy else _identity
+    """The map from what a loss, or a `functools.partial` of it, compares with x to data space.
+
+    Logistic for `binary_cross_entropy`, softmax over the last axis for `categorical_cross_entropy`, else identity.
+    """
+    while isinstance(loss, functools.partial):
+        loss = loss.func
+    if loss is binary_cross_entropy:
+        return jax.nn.sigmoid
+    return jax.nn.softmax if loss is categorical_cross_entropy else _identity
 
 
 def _identity(output: Array) -> Array:

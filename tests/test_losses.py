@@ -169,7 +169,12 @@ def test_vmap_equals_a_loop(loss):
 
 def test_output_link_is_logistic_for_logits_and_the_identity_elsewhere():
     output = jnp.array([-2.0, 0.0, 3.0])
-    np.testing.assert_allclose(output_link(binary_cross_entropy)(output), special.expit(output), rtol=1e-6)
+    for loss in (binary_cross_entropy, partial(partial(binary_cross_entropy), logits=output)):
+        np.testing.assert_allclose(output_link(loss)(output), special.expit(output), rtol=1e-6)
+    images = jnp.stack([output, -output])
+    np.testing.assert_allclose(
+        output_link(categorical_cross_entropy)(images), special.softmax(images, axis=-1), rtol=1e-6
+    )
     for loss in (squared_error, absolute_error, huber, lambda x, output: jnp.sum(x * output)):
         np.testing.assert_array_equal(output_link(loss)(output), output)
 
