@@ -77,12 +77,14 @@ def denoise_tiled(
     rows, columns = (tiles(size, tile=tile, reach=reach, stride=stride) for size in image.shape[:2])
     if len(rows) == len(columns) == 1:
         return denoise(image)
-    result = np.empty_like(image)
+    result = None
     for row in rows:
         for column in columns:
             part = denoise(image[row.start : row.stop, column.start : column.stop])
+            result = np.empty(image.shape, part.dtype) if result is None else result
             kept = part[row.first - row.start : row.last - row.start, column.first - column.start :]
             result[row.first : row.last, column.first : column.last] = kept[:, : column.last - column.first]
+    assert result is not None  # an image has at least one tile
     return result
 
 

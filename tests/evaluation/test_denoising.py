@@ -83,3 +83,9 @@ def test_what_is_no_image_has_no_similarity():
     assert quality([np.zeros(9)], [np.ones(9)]) == (1.0, 0.0, None)
     assert quality([np.zeros((6, 9))], [np.ones((6, 9))]).ssim is None
     assert quality([np.zeros((8, 8), np.float32)], [np.zeros((8, 8), np.float32)]) == (0.0, 120.0, pytest.approx(1.0))
+
+
+def test_the_result_has_the_type_of_what_denoises():
+    image = np.arange(90, dtype=np.uint8).reshape(9, 10)
+    result = denoise_tiled(lambda part: part / 2, image, tile=5, reach=1, stride=1)
+    np.testing.assert_array_equal(result, image / 2)
