@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key, Num
 
-from aejax.checks import check_samples
+from aejax.checks import check_count
 
 Augmentation = Callable[[Array, Array], Array]  # (key, x) -> another x, of one example
 
@@ -39,7 +39,7 @@ def shift(key: Key[Array, ""], x: Num[Array, "H W *C"], *, pixels: int) -> Num[A
            [4, 5, 5],
            [7, 8, 8]], dtype=int32)
     """
-    check_samples("pixels", pixels)
+    check_count("pixels", pixels)
     if x.ndim not in (2, 3):
         raise ValueError(f"an image has shape (H, W) or (H, W, C), got {x.shape}")
     if pixels >= min(x.shape[:2]):

@@ -38,9 +38,9 @@ def check_positive(name: str, value: ArrayLike) -> None:
         raise ValueError(f"{name} must be positive and finite, got {value}")
 
 
-def check_samples(name: str, samples: int) -> None:
-    """Raise TypeError unless a number of something is an integer, ValueError unless it is at least 1."""
-    if not isinstance(samples, numbers.Integral) or isinstance(samples, bool):
-        raise TypeError(f"{name} must be an integer, got {samples!r}")
-    if samples < 1:
-        raise ValueError(f"{name} must be at least 1, got {samples}")
+def check_count(name: str, count: int, least: int = 1) -> None:
+    """Raise TypeError unless a number of something is an integer, NumPy's too, ValueError unless it is large enough."""
+    if not isinstance(count, numbers.Integral) or isinstance(count, bool):
+        raise TypeError(f"{name} must be an integer, got {count!r}")
+    if count < least:
+        raise ValueError(f"{name} must be at least {least}, got {count}")

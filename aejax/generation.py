@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key
 
-from aejax.checks import check_floating, check_in_range, check_same_shape, check_samples
+from aejax.checks import check_count, check_floating, check_in_range, check_same_shape
 
 
 def interpolate(start: Float[Array, "K"], end: Float[Array, "K"], *, points: int) -> Float[Array, "points K"]:
@@ -79,7 +79,7 @@ def surroundings(
     [[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]]
     """
     check_floating(code=code)
-    check_samples("count", count)
+    check_count("count", count)
     check_in_range("standard_deviation", jnp.min(jnp.asarray(standard_deviation)), 0.0)
     noise = jax.random.normal(key, (count, *code.shape), code.dtype)
     return code[None] + jnp.broadcast_to(jnp.asarray(standard_deviation, code.dtype), code.shape)[None] * noise
@@ -125,12 +125,12 @@ def normal_quantiles(count: int) -> Float[Array, "count"]:
     >>> [round(value, 3) for value in normal_quantiles(3).tolist()]
     [-0.967, 0.0, 0.967]
     """
-    check_samples("count", count)
+    check_count("count", count)
     return jax.scipy.stats.norm.ppf((jnp.arange(count, dtype=float) + 0.5) / count)
 
 
 def _shares(start: Array, end: Array, points: int) -> Array:
     check_floating(start=start, end=end)
     check_same_shape(start=start, end=end)
-    check_samples("points", points)
+    check_count("points", points)
     return jnp.linspace(0, 1, points, dtype=start.dtype)[:, None]

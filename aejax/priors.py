@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PyTree
 
-from aejax.checks import check_samples
+from aejax.checks import check_count
 from aejax.divergences import gaussian_kl
 from aejax.sampling import gaussian_log_prob
 
@@ -86,7 +86,7 @@ def mixture_prior(components: int) -> LearnedPrior:
     Source: N. Dilokthanakul et al. (2016), Deep Unsupervised Clustering with Gaussian Mixture VAEs, section 3.1;
     J. M. Tomczak, M. Welling (2018), VAE with a VampPrior, section 4.
     """
-    check_samples("components", components)
+    check_count("components", components)
 
     def init(key: Array, example: Array, code: Array) -> PyTree:
         del example

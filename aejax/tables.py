@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from aejax.checks import check_floating
+from aejax.checks import check_count, check_floating
 from aejax.errors import UserError
 from aejax.likelihoods import (
     Likelihood,
@@ -281,8 +281,11 @@ def _check_columns(columns: Sequence[Column]) -> None:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"column names must differ, and more than one is called {', '.join(twice)}")
     for column in columns:
-        if isinstance(column, Categorical) and not (isinstance(column.classes, int) and column.classes >= 2):
-            raise UserError(f"column {column.name}: classes must be a whole number from 2 on, got {column.classes}")
+        if isinstance(column, Categorical):
+            try:
+                check_count("classes", column.classes, 2)
+            except (TypeError, ValueError) as error:
+                raise UserError(f"column {column.name}: {error}") from error
         if isinstance(column, Continuous):
             for knob in ("standard_deviation", "variance"):
                 value = getattr(column, knob)

@@ -311,6 +311,11 @@ def test_refuses_a_variance_or_a_scale_that_is_none(value):
         laplace(scale=value)
 
 
+def test_categorical_refuses_a_number_of_classes_that_is_no_integer(without_type_checks):
+    with pytest.raises(TypeError, match=r"classes must be an integer, got 2\.5"):
+        categorical(classes=2.5)
+
+
 @pytest.mark.parametrize("classes", [1, 0, -3])
 def test_categorical_refuses_fewer_than_two_classes(classes):
     with pytest.raises(ValueError, match="classes must be at least 2"):

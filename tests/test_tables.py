@@ -118,7 +118,9 @@ def test_statistics_are_those_of_the_rows_given():
     [
         ([], "at least one column"),
         ([Binary("a"), Count("a")], "more than one is called a"),
-        ([Categorical("a", classes=1)], "column a: classes must be a whole number from 2 on, got 1"),
+        ([Categorical("a", classes=1)], "column a: classes must be at least 2, got 1"),
+        ([Categorical("a", classes=2.5)], r"column a: classes must be an integer, got 2\.5"),
+        ([Categorical("a", classes=True)], "column a: classes must be an integer, got True"),
         ([Continuous("a", variance=0.0)], "column a: variance must be positive and finite, got 0.0"),
         ([Continuous("a", standard_deviation=-1.0)], "column a: standard_deviation must be positive"),
         ([Continuous("a", mean=math.nan)], "column a: mean must be finite"),

@@ -9,7 +9,7 @@ from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.composition import check_composition
 from aejax.autoencoders.record import Autoencoder, Batch, Metrics, as_batch
-from aejax.checks import check_in_range
+from aejax.checks import check_count
 
 
 def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Autoencoder:
@@ -29,6 +29,7 @@ def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Auto
 
     Raises:
       ValueError: fewer than two classes, or an autoencoder that has no room for a condition.
+      TypeError: classes is no integer.
 
     Source: K. Sohn, H. Lee, X. Yan (2015), Learning Structured Output Representation using Deep Conditional Generative
     Models, eq. 4, with a prior that does not depend on the condition; D. P. Kingma et al. (2014), Semi-Supervised
@@ -45,23 +46,24 @@ def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Auto
     """
     check_composition(autoencoder, "conditional")
     if classes is not None:
-        check_in_range("classes", classes, 2)
+        check_count("classes", classes, 2)
 
-    def describe(condition: Array | None = None) -> Array:
+    def describe(given: Array, condition: Array | None = None) -> Array:
         if condition is None:
             raise ValueError("a conditional autoencoder needs the condition of every example, and none was given")
         if classes is None:
             return condition
         if not jnp.issubdtype(jnp.result_type(condition), jnp.integer):
             raise TypeError(f"the condition is a class, an integer, got dtype {jnp.result_type(condition)}")
-        return jax.nn.one_hot(condition, classes)
+        # of the type of the example or of the code beside it
+        return jax.nn.one_hot(condition, classes, dtype=jnp.result_type(given) if _is_floating(given) else None)
 
     def given(function: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda first, second, *condition: function(first, second, describe(*condition))
+        return lambda first, second, *condition: function(first, second, describe(second, *condition))
 
     def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
         batch = as_batch(batch)
-        return autoencoder.loss(params, key, batch._replace(condition=describe(batch.condition)))
+        return autoencoder.loss(params, key, batch._replace(condition=describe(batch.x, batch.condition)))
 
     return autoencoder._replace(
         init=given(autoencoder.init),
@@ -72,3 +74,7 @@ def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Auto
         decode_parameters=None if autoencoder.decode_parameters is None else given(autoencoder.decode_parameters),
         parts=(*autoencoder.parts, "conditional"),
     )
+
+
+def _is_floating(array: Array) -> bool:
+    return bool(jnp.issubdtype(jnp.result_type(array), jnp.floating))

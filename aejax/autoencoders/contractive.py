@@ -16,10 +16,10 @@ from aejax.autoencoders.record import (
     mean_over_batch,
     observations,
 )
-from aejax.checks import check_in_range, check_positive
+from aejax.checks import check_count, check_in_range, check_positive
 from aejax.jacobian import contractive_penalty, estimate_frobenius_norm_squared, higher_order_penalty
 from aejax.jacobian.estimators import check_estimator
-from aejax.jacobian.penalties import METHODS, check_samples
+from aejax.jacobian.penalties import METHODS
 
 
 def contractive(
@@ -73,7 +73,7 @@ def contractive(
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     check_positive("higher_order_standard_deviation", higher_order_standard_deviation)
-    check_samples("higher_order_samples", higher_order_samples)
+    check_count("higher_order_samples", higher_order_samples)
 
     def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
         batch = as_batch(batch)

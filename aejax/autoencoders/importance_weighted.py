@@ -16,7 +16,7 @@ from aejax.autoencoders.record import (
     mean_over_batch,
     observations,
 )
-from aejax.checks import check_samples
+from aejax.checks import check_count
 from aejax.sampling import gaussian_log_prob, reparameterize
 
 
@@ -49,7 +49,7 @@ def importance_weighted(autoencoder: Autoencoder, *, samples: int) -> Autoencode
     ['elbo', 'loss']
     """
     check_composition(autoencoder, "importance_weighted")
-    check_samples("samples", samples)
+    check_count("samples", samples)
 
     def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
         batch = as_batch(batch)

@@ -18,7 +18,7 @@ from aejax.autoencoders.record import (
     gather_batch,
     observations,
 )
-from aejax.checks import check_in_range, check_positive, check_same_shape
+from aejax.checks import check_count, check_in_range, check_positive, check_same_shape
 from aejax.priors import standard_normal
 from aejax.sampling import reparameterize
 
@@ -161,7 +161,7 @@ def total_correlation_penalized(
     """
     check_composition(autoencoder, "total_correlation_penalized")
     check_in_range("weight", weight, 0.0)
-    check_in_range("examples", examples, 1)
+    check_count("examples", examples)
     posterior = autoencoder.posterior
     assert posterior is not None  # check_composition has seen to it
 

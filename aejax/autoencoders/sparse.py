@@ -1,5 +1,6 @@
 """Sparsity: few units of a code are active, so that a code may be longer than its example."""
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -17,7 +18,7 @@ from aejax.autoencoders.record import (
     observations,
 )
 from aejax.autoencoders.undercomplete import undercomplete
-from aejax.checks import check_in_range
+from aejax.checks import check_count, check_in_range
 from aejax.divergences import bernoulli_kl
 from aejax.losses import ReconstructionLoss, squared_error
 from aejax.networks.network import Network, SupportsInitApply, initialize
@@ -118,7 +119,12 @@ def sparse_kl(autoencoder: Autoencoder, *, weight: float, rho: float, axis_name:
 
 
 def k_sparse(
-    encoder: SupportsInitApply, decoder: SupportsInitApply, *, k: int, loss: ReconstructionLoss = squared_error
+    encoder: SupportsInitApply,
+    decoder: SupportsInitApply,
+    *,
+    k: int,
+    loss: ReconstructionLoss = squared_error,
+    link: Callable[[Array], Array] | None = None,
 ) -> Autoencoder:
     """An autoencoder whose code keeps its k largest entries and sets the others to 0.
 
@@ -129,9 +135,11 @@ def k_sparse(
       decoder: from one code to what `loss` compares with the example.
       k: how many entries are kept, from 1 to the length of the code.
       loss: as for `undercomplete`.
+      link: as there.
 
     Raises:
       ValueError: k below 1, or above the length of the code (when that is known, at `init`).
+      TypeError: k is no integer.
 
     Source: A. Makhzani, B. Frey (2014), k-Sparse Autoencoders, algorithm 1.
 
@@ -142,7 +150,7 @@ def k_sparse(
     3
     """
     check_network(encoder, "encoder", "k_sparse")
-    check_in_range("k", k, 1)
+    check_count("k", k)
 
     def apply(params: PyTree, *observed: Array) -> Array:
         return keep_largest(encoder.apply(params, *observed), k)
@@ -150,7 +158,7 @@ def k_sparse(
     def init(key: Array, *observed: Array) -> PyTree:
         return initialize(encoder, key, *observed)
 
-    return undercomplete(Network(init, apply), decoder, loss=loss)._replace(parts=("k_sparse",))
+    return undercomplete(Network(init, apply), decoder, loss=loss, link=link)._replace(parts=("k_sparse",))
 
 
 def keep_largest(code: Array, k: int) -> Array:

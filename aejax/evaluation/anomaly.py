@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Key, PyTree
 
 from aejax.autoencoders import Autoencoder
-from aejax.checks import check_samples
+from aejax.checks import check_count
 from aejax.errors import UserError
 from aejax.evaluation.representation import map_over_examples
 from aejax.losses import squared_error
@@ -76,7 +76,7 @@ def anomaly_score(
     >>> anomaly_score(constant, {"encoder": {}, "decoder": {}}, jax.random.key(0), jnp.array([1.0, 3.0])).item()
     2.0
     """
-    check_samples("samples", samples)
+    check_count("samples", samples)
     seen = x if seen is None else seen
     if autoencoder.posterior is None or autoencoder.prior is None:
         code = autoencoder.encode(params, seen, *condition)

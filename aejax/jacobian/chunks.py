@@ -7,15 +7,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Int
 
+from aejax.checks import check_count
+
 
 def check_chunk_size(chunk_size: int | None) -> None:
     """Raise TypeError unless a chunk size is None or an integer, ValueError unless it is at least 1."""
-    if chunk_size is None:
-        return
-    if not isinstance(chunk_size, int) or isinstance(chunk_size, bool):
-        raise TypeError(f"chunk_size must be an integer, or None for all at once, got {chunk_size!r}")
-    if chunk_size < 1:
-        raise ValueError(f"chunk_size must be at least 1, or None for all at once, got {chunk_size}")
+    if chunk_size is not None:
+        check_count("chunk_size", chunk_size)
 
 
 def basis(indices: Int[Array, "chunk"], shape: tuple[int, ...], dtype: DTypeLike) -> Array:

@@ -6,9 +6,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from aejax.checks import check_floating
+from aejax.checks import check_count, check_floating
 from aejax.jacobian.exact import check_function
-from aejax.jacobian.penalties import check_samples
 
 
 def contraction_curve(
@@ -47,7 +46,7 @@ def contraction_curve(
     """
     check_function(f, x)
     check_floating(radii=radii)
-    check_samples("directions", directions)
+    check_count("directions", directions)
     if radii.ndim != 1:
         raise ValueError(f"radii must be a vector, got shape {radii.shape}")
     if not isinstance(radii, jax.core.Tracer) and not bool((radii > 0).all()):

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from aejax.checks import check_floating
+from aejax.checks import check_count, check_floating
 from aejax.jacobian.chunks import accumulator
 from aejax.jacobian.exact import check_function
 
@@ -61,7 +61,7 @@ def estimate_frobenius_norm_squared(
     else:
         projected = jax.vmap(jax.linearize(f, x)[1])(v)
     squares = jnp.square(projected.astype(accumulator(projected.dtype)))
-    return jnp.sum(squares) / num_projections
+    return jnp.sum(squares) / int(num_projections)
 
 
 def estimator_variance(
@@ -110,7 +110,7 @@ def estimator_variance(
         variance = 2 * jnp.sum(jnp.square(jnp.where(jnp.eye(size, dtype=bool), 0, a)))
     else:
         variance = 2 * (size * of_square - jnp.square(jnp.trace(a))) / (size + 2)
-    return variance / num_projections
+    return variance / int(num_projections)
 
 
 def _draw(key: Array, shape: tuple[int, ...], dtype: jnp.dtype, distribution: str) -> Array:
@@ -126,10 +126,7 @@ def _draw(key: Array, shape: tuple[int, ...], dtype: jnp.dtype, distribution: st
 
 def check_estimator(num_projections: int, distribution: str, mode: str) -> None:
     """Raise TypeError or ValueError where an estimator's knob is of another type or out of range."""
-    if not isinstance(num_projections, int):
-        raise TypeError(f"num_projections must be an integer, got {num_projections!r}")
-    if num_projections < 1:
-        raise ValueError(f"num_projections must be at least 1, got {num_projections}")
+    check_count("num_projections", num_projections)
     if distribution not in DISTRIBUTIONS:
         raise ValueError(f"distribution must be one of {', '.join(DISTRIBUTIONS)}, got {distribution!r}")
     if mode not in MODES:

@@ -10,10 +10,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from aejax.checks import check_floating, check_positive, check_same_shape
+from aejax.checks import check_count, check_floating, check_positive, check_same_shape
 from aejax.jacobian.exact import jacobian
 from aejax.jacobian.norms import log_determinant
-from aejax.jacobian.penalties import check_samples
 
 
 def pullback_metric(
@@ -147,8 +146,8 @@ def geodesic(
     check_floating(start=start, end=end)
     check_same_shape(start=start, end=end)
     _check_axes("start", start, 1)
-    check_samples("points", points)
-    check_samples("steps", steps)
+    check_count("points", points)
+    check_count("steps", steps)
     check_positive("learning_rate", learning_rate)
     if points < 3:
         raise ValueError(f"points must be at least 3, both ends counted, got {points}")

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from aejax.checks import check_count
 from aejax.jacobian.chunks import accumulator
 from aejax.jacobian.exact import check_function, jacobian
-from aejax.jacobian.penalties import check_samples
 from aejax.jacobian.spectra import singular_values
 
 
@@ -40,7 +40,7 @@ def spectral_norm(
     4.0
     """
     check_function(f, x)
-    check_samples("iterations", iterations)
+    check_count("iterations", iterations)
     _, push = jax.linearize(f, x)
     # the iteration sees constants: its own derivative would cost much and say nothing
     fixed, constants = jax.closure_convert(push, x)

@@ -7,8 +7,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key
 
-from aejax.checks import check_floating, check_positive
-from aejax.checks import check_samples as check_samples
+from aejax.checks import check_count, check_floating, check_positive
 from aejax.jacobian.chunks import accumulator
 from aejax.jacobian.exact import METHODS as METHODS
 from aejax.jacobian.exact import frobenius_norm_squared, jacobian
@@ -85,7 +84,7 @@ def higher_order_penalty(
     """
     check_floating(x=x)
     check_positive("standard_deviation", standard_deviation)
-    check_samples("samples", samples)
+    check_count("samples", samples)
     if found := kinks(encode, x):
         raise ValueError(
             f"higher_order_penalty wants a smooth encoder, and this one has {', '.join(found)}, whose kinks it cannot "
@@ -97,4 +96,4 @@ def higher_order_penalty(
         return jacobian(encode, x, method=method)
 
     difference = jax.vmap(of)(x[None] + noise) - of(x)[None]
-    return jnp.sum(jnp.square(difference.astype(accumulator(difference.dtype)))) / samples
+    return jnp.sum(jnp.square(difference.astype(accumulator(difference.dtype)))) / int(samples)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 from jaxtyping import Array
 
-from aejax.checks import check_floating, check_in_range, check_same_shape
+from aejax.checks import check_count, check_floating, check_same_shape
 from aejax.likelihoods.record import Likelihood, Support, trailing_axis
 from aejax.losses import binary_cross_entropy, categorical_cross_entropy
 
@@ -48,7 +48,7 @@ def categorical(*, classes: int) -> Likelihood:
     >>> round(likelihood.log_prob(jnp.array([3.0, 0.0]), jnp.zeros((2, 4))).item(), 4)  # -2 log 4
     -2.7726
     """
-    check_in_range("classes", classes, 2)
+    check_count("classes", classes, 2)
 
     def log_prob(x: Array, logits: Array) -> Array:
         check_floating(logits=logits)

@@ -109,6 +109,20 @@ def test_refuses_what_has_no_condition_or_one_that_is_no_class():
         autoencoder.encode(params, X[0], jnp.array(1.0))
     with pytest.raises(ValueError, match="classes must be at least 2, got 1"):
         conditional(undercomplete(MLP((2,)), MLP((4,))), classes=1)
+    with pytest.raises(TypeError, match=r"classes must be an integer, got 2\.5"):
+        conditional(undercomplete(MLP((2,)), MLP((4,))), classes=2.5)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.float32, jnp.float64])
+def test_a_class_has_the_type_of_what_is_beside_it(dtype, float64):
+    """Else strict promotion refuses to join the two."""
+    joins = Network(lambda key, x, c: {}, lambda params, x, c: jnp.concatenate([x, c])[:4])
+    autoencoder, x = conditional(undercomplete(joins, joins), classes=3), X.astype(dtype)
+    params = autoencoder.init(KEY, x[0], jnp.array(0))
+    batch = as_batch(Examples(x, condition=jnp.arange(6) % 3))
+    code = autoencoder.encode(params, x[0], jnp.array(1))
+    assert code.dtype == autoencoder.decode(params, code, jnp.array(1)).dtype == dtype
+    assert autoencoder.loss(params, KEY, batch)[0].dtype == dtype
 
 
 @pytest.mark.slow

@@ -136,6 +136,12 @@ def test_penalties_are_of_the_corrupted_input_and_add_to_others(linear):
         assert metrics["loss"] == loss
 
 
+def test_k_sparse_takes_a_link_as_undercomplete_does(linear):
+    code = jnp.ones(7)
+    autoencoder = k_sparse(linear(5, 7), linear(7, 5), k=np.int64(3), link=jnp.exp)
+    np.testing.assert_allclose(autoencoder.decode(PARAMS, code), np.exp(V.sum(axis=1)), rtol=1e-5)
+
+
 def test_k_sparse_composes(linear):
     base = k_sparse(linear(5, 7), linear(7, 5), k=3)
     autoencoder = denoising(contractive(base, weight=0.1), corrupt=lambda key, x: x + 1)
@@ -159,6 +165,8 @@ def test_refuses_a_rho_outside_0_and_1(rho, identity):
 
 
 def test_refuses_a_k_that_does_not_fit_the_code(linear):
+    with pytest.raises(TypeError, match=r"k must be an integer, got 1\.5"):
+        k_sparse(linear(5, 7), linear(7, 5), k=1.5)
     with pytest.raises(ValueError, match="k must be at least 1, got 0"):
         k_sparse(linear(5, 7), linear(7, 5), k=0)
     with pytest.raises(ValueError, match="k must be at most the 7 entries of the code, got 8"):

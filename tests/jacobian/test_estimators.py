@@ -93,6 +93,9 @@ def test_refuses_wrong_knobs(without_type_checks):
             function(x, num_projections=0)
         with pytest.raises(TypeError, match=r"num_projections must be an integer, got 1\.5"):
             function(x, num_projections=1.5)
+        with pytest.raises(TypeError, match="num_projections must be an integer, got True"):
+            function(x, num_projections=True)
+        function(x, num_projections=np.int64(2))
         with pytest.raises(ValueError, match="distribution must be one of gaussian, rademacher, sphere, got 'cauchy'"):
             function(x, distribution="cauchy")
         with pytest.raises(ValueError, match="mode must be one of forward, reverse, got 'both'"):

@@ -255,10 +255,12 @@ def test_memory_grows_with_the_chunk_and_not_with_the_basis(method):
 def test_refuses_chunks_that_are_none(method, without_type_checks):
     for function in (jacobian, frobenius_norm_squared):
         for chunk_size in (0, -3):
-            with pytest.raises(ValueError, match=f"chunk_size must be at least 1, or None .* got {chunk_size}"):
+            with pytest.raises(ValueError, match=f"chunk_size must be at least 1, got {chunk_size}"):
                 function(jnp.sin, jnp.ones(2), method=method, chunk_size=chunk_size)
-        with pytest.raises(TypeError, match=r"chunk_size must be an integer, .* got 2\.0"):
-            function(jnp.sin, jnp.ones(2), method=method, chunk_size=2.0)
+        for chunk_size in (2.0, True):
+            with pytest.raises(TypeError, match=f"chunk_size must be an integer, got {chunk_size}"):
+                function(jnp.sin, jnp.ones(2), method=method, chunk_size=chunk_size)
+        function(lambda x: jnp.ones((2, 2)) @ x, jnp.ones(2), method=method, chunk_size=np.int64(1))
 
 
 def test_refuses_what_is_not_a_function_of_one_example(without_type_checks):
