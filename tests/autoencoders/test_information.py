@@ -6,9 +6,17 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from aejax.autoencoders import as_batch, mmd_regularized, total_correlation_penalized, undercomplete, variational
+from aejax.autoencoders import (
+    as_batch,
+    denoising,
+    mmd_regularized,
+    total_correlation_penalized,
+    undercomplete,
+    variational,
+)
 from aejax.autoencoders.information import maximum_mean_discrepancy, total_correlation
-from aejax.networks import MLP
+from aejax.networks import MLP, Network
+from aejax.priors import gaussian_mixture
 
 KEY = jax.random.key(0)
 X = jnp.asarray(np.random.default_rng(0).uniform(size=(6, 5)).astype(np.float32))
@@ -125,10 +133,45 @@ def test_padded_batches_have_the_loss_of_what_counts():
     )
 
 
+def standardized(center, length=1):
+    """A variational autoencoder whose posterior is N(x, I) and whose prior is N(center, I)."""
+    encoder = Network(lambda key, x: {}, lambda params, x: jnp.concatenate([x, jnp.zeros_like(x)]))
+    decoder = Network(lambda key, code: {}, lambda params, code: code)
+    prior = gaussian_mixture(jnp.zeros(1), jnp.full((1, length), center), jnp.zeros((1, length)))
+    return variational(encoder, decoder, prior=prior if center else None)
+
+
+@pytest.mark.parametrize("center", [0.0, 5.0])
+def test_mmd_compares_samples_of_the_posterior_with_others_of_the_prior(center):
+    """200 of each, both N(center, 1): all but 0, but not 0, which equal samples have.
+
+    Of the posterior's means it would be 1 + √½ - 2 √⅔ = 0.07, and of another prior's samples more than 1.
+    """
+    _, metrics = mmd_regularized(standardized(center), weight=1.0).loss(
+        {"encoder": {}, "decoder": {}}, KEY, jnp.full((200, 1), center)
+    )
+    assert 1e-4 < metrics["mmd"] < 0.02
+
+
+def test_the_codes_compared_are_those_of_the_corrupted_examples():
+    """X ~ N(-5, 1), seen as x + 5: standard normal. (a, a), seen as (a, 0): without total correlation."""
+    identity = Network(lambda key, x: {}, lambda params, x: x)
+    x, params = normal(200, 1), {"encoder": {}, "decoder": {}}
+    moved = denoising(mmd_regularized(undercomplete(identity, identity), weight=1.0), corrupt=lambda key, x: x + 5)
+    assert moved.loss(params, KEY, x - 5)[1]["mmd"] < 0.02
+    penalized = total_correlation_penalized(standardized(0.0), weight=1.0, examples=200)
+    alone = denoising(penalized, corrupt=lambda key, x: x * jnp.array([1.0, 0.0]))
+    twice = 4 * jnp.concatenate([x, x], axis=1)
+    assert abs(alone.loss(params, KEY, twice)[1]["total_correlation"]) < 0.1
+    assert penalized.loss(params, KEY, twice)[1]["total_correlation"] > 0.5
+
+
 def test_mistakes_are_refused():
     with pytest.raises(TypeError, match="has no posterior"):
         total_correlation_penalized(PLAIN, weight=1.0, examples=10)
     with pytest.raises(ValueError, match="weight"):
         mmd_regularized(PLAIN, weight=-1.0)
+    with pytest.raises(TypeError, match=r"examples must be an integer, got 1\.5"):
+        total_correlation_penalized(VAE, weight=1.0, examples=1.5)
     with pytest.raises(ValueError, match="examples"):
         total_correlation_penalized(VAE, weight=1.0, examples=0)
