@@ -158,9 +158,8 @@ def _structured(split: SplitFunction, code_size: int, chunk_size: int | None) ->
         return gram_norm_squared(m.astype(dtype), gram)
 
     total = sum_over_chunks(term, code_size, chunk_size)
-    return (
-        total if gram is None else jnp.maximum(total, 0)
-    )  # where the terms cancel, rounding may leave it a little below
+    # where the terms cancel, rounding may leave the sum a little below 0
+    return total if gram is None else jnp.maximum(total, 0)
 
 
 def _columns(f: Callable[[Array], Array], x: Array) -> Callable[[Array], Array]:
