@@ -161,6 +161,7 @@ def test_the_runs_own_test_examples(make_run, page_run, run_script, tmp_path, ki
         assert len(figure.getcolors(1 << 24)) > 10
 
 
+@pytest.mark.slow
 def test_pages_of_other_widths_are_shown_by_pieces(make_run, run_script, tmp_path):
     for side in ("noisy", "clean"):
         (tmp_path / "lines" / side).mkdir(parents=True)

@@ -78,6 +78,7 @@ def test_classes_that_were_not_trained_on_are_the_anomalies_of_a_test(make_run, 
     assert summary["auroc"]["value"] > 0.99
 
 
+@pytest.mark.slow
 def test_a_value_beyond_single_precision_is_the_strangest_of_all(make_run, run_script, tmp_path):
     run = open_run(make_run(PLAIN))
     x = run.splits.test.x[:20].copy()
