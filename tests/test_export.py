@@ -37,7 +37,9 @@ print(sorted(module for module in sys.modules if module.startswith("aejax.")))
 """
 
 
-@pytest.mark.parametrize("name", [pytest.param("conv", marks=pytest.mark.slow), "dense", "conditional"])
+@pytest.mark.parametrize(
+    "name", ["dense", *(pytest.param(name, marks=pytest.mark.slow) for name in ("conv", "conditional"))]
+)
 def test_functions_are_equal_in_a_process_without_aejax(name, tmp_path):
     autoencoder = MODELS[name]
     x = RNG.uniform(size=(5, *IMAGE)).astype(np.float32)

@@ -16,7 +16,11 @@ LEAN = undercomplete(rematerialized(ENCODER), rematerialized(DECODER))
 
 
 @pytest.mark.parametrize(
-    "wrap", [lambda autoencoder: autoencoder, lambda autoencoder: contractive(autoencoder, weight=1.0)]
+    "wrap",
+    [
+        pytest.param(lambda autoencoder: autoencoder, marks=pytest.mark.slow),
+        lambda autoencoder: contractive(autoencoder, weight=1.0),
+    ],
 )
 def test_gradients_are_equal(wrap) -> None:
     plain, lean = wrap(PLAIN), wrap(LEAN)

@@ -89,6 +89,7 @@ def test_class_0_is_a_class_like_any_other(generate):
     np.testing.assert_allclose(examples[0], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_plane_of_a_conditional_run_is_that_of_its_first_class(generate):
     two = Experiment(model=Model(hidden=(), code_size=2, conditional=True), training=SHORT)
     run, codes, examples = generate(two, "manifold", "--side", "3")

@@ -62,7 +62,10 @@ def stored(tmp_path: Path) -> StoredArray:
     return x
 
 
-@pytest.mark.parametrize(("devices", "steps_per_call"), [pytest.param(1, None, marks=pytest.mark.slow), (1, 2), (8, 3)])
+@pytest.mark.parametrize(
+    ("devices", "steps_per_call"),
+    [(1, 2), *(pytest.param(*some, marks=pytest.mark.slow) for some in ((1, None), (8, 3)))],
+)
 def test_streamed_examples_train_as_resident_ones(stored, devices: int, steps_per_call: int | None) -> None:
     resident = learn(X, devices=devices)
     options = {"devices": devices, "steps_per_call": steps_per_call}
@@ -70,6 +73,7 @@ def test_streamed_examples_train_as_resident_ones(stored, devices: int, steps_pe
         chex.assert_trees_all_close(learn(x, streamed=streamed, **options), resident, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_mapped_file_given_to_train_is_read_and_not_mapped(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", X)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
