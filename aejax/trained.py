@@ -159,6 +159,12 @@ def check_kind(run: TrainedRun, fits: bool, wanted: str, *, script: str) -> None
         raise UserError(f"{run.path}: {script} takes {wanted}, and this run is {kind}")
 
 
+def check_no_pairs(run: TrainedRun, *, script: str) -> None:
+    """Raise UserError where the encoder is given other examples than it is to reconstruct, beside which PCA is none."""
+    wanted = "a run whose encoder is given what it is to reconstruct, not pairs"
+    check_kind(run, run.splits.train.input is None, wanted, script=script)
+
+
 def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], np.ndarray]:
     """From an image (H, W) or (H, W, C) to its reconstruction of the same size, clipped to the range of training data.
 

@@ -65,12 +65,11 @@ def main() -> None:
     from aejax import plots
     from aejax.datasets.dataset import Splits, in_memory, take
     from aejax.evaluation.compression import best_settings
-    from aejax.trained import check_kind, open_run
+    from aejax.trained import check_no_pairs, open_run
 
     console = Console(highlight=False, soft_wrap=True)
     run = open_run(options.run)
-    wanted = "a run whose encoder is given what it is to reconstruct, not pairs"
-    check_kind(run, run.splits.train.input is None, wanted, script="compress.py")
+    check_no_pairs(run, script="compress.py")
     some = take(run.splits.test, np.arange(min(options.examples, len(run.splits.test.x))))
     splits = Splits(*map(in_memory, run.splits._replace(test=some)))
     low, high = float(splits.train.x.min()), float(splits.train.x.max())

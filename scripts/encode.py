@@ -104,10 +104,9 @@ def _compare(run: "TrainedRun", folder: Path, console: "Console") -> None:
     from aejax import plots
     from aejax.datasets.dataset import Splits, in_memory
     from aejax.evaluation.reduction import measure_reduction, picture, principal_components
-    from aejax.trained import check_kind
+    from aejax.trained import check_no_pairs
 
-    wanted = "a run whose encoder is given what it is to reconstruct, not pairs"
-    check_kind(run, run.splits.train.input is None, wanted, script="encode.py --compare")
+    check_no_pairs(run, script="encode.py --compare")
     splits, components = Splits(*map(in_memory, run.splits)), math.prod(run.code_shape)
     console.print(f"encoding {sum(len(part.x) for part in splits):,} examples")
     codes = Splits(*(part._replace(x=run.encode(part)) for part in splits))

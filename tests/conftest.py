@@ -33,9 +33,6 @@ CHECKED = (
     "priors",
     "jacobian",
     "generation",
-)
-CHECKED += (
-    "augmentation",
     "networks.conv",
     "networks.convolution",
     "networks.sequence",
