@@ -19,7 +19,7 @@ from aejax.configuration import Data, Experiment, Model, Regularization
 from aejax.datasets.arrays import SUFFIXES, load_arrays
 from aejax.datasets.dataset import Dataset, Splits, sample, split
 from aejax.datasets.digits import load_digits
-from aejax.datasets.documents import PageSplits, crop_pages, folder_of_pages, load_pages, split_pages
+from aejax.datasets.documents import PAGES, PageSplits, crop_pages, folder_of_pages, load_pages, split_pages
 from aejax.datasets.ecg5000 import load_ecg5000, normal_beats
 from aejax.datasets.jsb_chorales import load_jsb_chorales
 from aejax.datasets.tfds import load_tfds
@@ -123,6 +123,10 @@ def load_page_splits(data: Data) -> PageSplits | None:
     folder = folder_of_pages(data.dataset, None if data.data_dir is None else Path(data.data_dir))
     if folder is None:
         return None
+    if data.dataset == PAGES and not folder.is_dir():
+        raise UserError(
+            f"{folder}: there is no such folder; name the one above {PAGES} by --data-dir or AEJAX_DATA_DIR"
+        )
     _check_fractions(data)
     return split_pages(
         load_pages(folder),
@@ -142,7 +146,8 @@ def _check_fractions(data: Data) -> None:
 
 def locate(data: Data) -> Data:
     """The same data with files and folders of the user by their whole paths: a run can be continued from anywhere."""
-    is_own = Path(data.dataset).suffix in SUFFIXES or folder_of_pages(data.dataset) == Path(data.dataset)
+    is_folder = data.dataset != PAGES and folder_of_pages(data.dataset) is not None
+    is_own = Path(data.dataset).suffix in SUFFIXES or is_folder
     dataset = str(Path(data.dataset).absolute()) if is_own else data.dataset
     labels, data_dir = (None if path is None else str(Path(path).absolute()) for path in (data.labels, data.data_dir))
     return replace(data, dataset=dataset, labels=labels, data_dir=data_dir)

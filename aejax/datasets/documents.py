@@ -11,7 +11,7 @@ from aejax.datasets.dataset import Dataset, Splits, split
 from aejax.datasets.images import list_images, read_gray
 from aejax.errors import UserError
 
-FOLDER, NOISY, CLEAN = Path("documents"), "noisy", "clean"
+PAGES, NOISY, CLEAN = "documents", "noisy", "clean"  # the name of the data set, and its two folders
 _ALIKE = 0.9  # correlation above which clean pages are one; a text set upright and slanted has 0.85, other texts 0.35
 _WORTH_A_LOOK = 0.5  # correlation of their sums along rows and columns, below which pages are not compared by pixels
 _FURTHEST = 8  # pixels between two scans of a page
@@ -40,8 +40,8 @@ def folder_of_pages(dataset: str, data_dir: Path | None = None) -> Path | None:
       dataset: `documents`, or a folder that holds `noisy` and `clean`.
       data_dir: the folder that holds `documents`; None for $AEJAX_DATA_DIR.
     """
-    if dataset == FOLDER.name:
-        return (data_dir or Path(os.environ.get("AEJAX_DATA_DIR") or ".")) / FOLDER
+    if dataset == PAGES:
+        return (data_dir or Path(os.environ.get("AEJAX_DATA_DIR") or ".")) / PAGES
     return Path(dataset) if any((Path(dataset) / part).is_dir() for part in (NOISY, CLEAN)) else None
 
 

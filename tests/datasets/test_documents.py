@@ -9,7 +9,7 @@ from PIL import Image
 
 from aejax.configuration import Data
 from aejax.datasets.documents import (
-    FOLDER,
+    PAGES,
     Page,
     PageSplits,
     crop_pages,
@@ -22,7 +22,7 @@ from aejax.errors import UserError
 from aejax.experiment import load_page_splits, load_splits, locate
 
 ROOT = Path(os.environ.get("AEJAX_DATA_DIR") or ".")
-real = pytest.mark.skipif(not (ROOT / FOLDER).is_dir(), reason=f"no {FOLDER} in AEJAX_DATA_DIR")
+real = pytest.mark.skipif(not (ROOT / PAGES).is_dir(), reason=f"no {PAGES} in AEJAX_DATA_DIR")
 FRACTIONS = {"validation_fraction": 0.2, "test_fraction": 0.3}
 
 
@@ -128,10 +128,13 @@ def test_where_pages_lie(tmp_path, monkeypatch):
     assert folder_of_pages("mine") == Path("mine")
     assert folder_of_pages("digits") is None
     assert locate(Data(dataset="mine")).dataset == str(tmp_path / "mine")
+    for value in ("/data", ""):
+        monkeypatch.setenv("AEJAX_DATA_DIR", value)
+        assert locate(Data(dataset="documents", data_dir="mine")) == Data("documents", data_dir=str(tmp_path / "mine"))
 
 
 def test_refusals(tmp_path):
-    with pytest.raises(UserError, match=r"documents/noisy: there is no such folder"):
+    with pytest.raises(UserError, match=r"documents: there is no such folder; name the one above documents by"):
         load_splits(Data(dataset="documents", data_dir=str(tmp_path)))
     pages = make_pages(4, 1)
     folder = write(tmp_path / "mine", pages)
@@ -154,7 +157,7 @@ def test_refusals(tmp_path):
 
 @real
 def test_the_pages_of_noisy_office():
-    pages = load_pages(ROOT / FOLDER)
+    pages = load_pages(ROOT / PAGES)
     assert sorted({page.clean.shape for page in pages}) == [(258, 540), (420, 540)]
     numbers = find_twins([page.clean for page in pages])
     assert np.unique(numbers, return_counts=True)[1].tolist() == [4] * 16
