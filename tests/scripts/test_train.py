@@ -126,6 +126,32 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     assert metrics.read_text() == (whole / "metrics.jsonl").read_text()
 
 
+def test_no_test_example_reaches_training(run_script: Callable, tmp_path: Path) -> None:
+    """Runs on examples of which the test part alone differs are one run, to the last bit."""
+    from aejax.configuration import Data
+    from aejax.experiment import load_splits
+
+    rng = np.random.default_rng(0)
+    x = rng.uniform(size=(60, 4)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    splits = load_splits(Data(dataset=str(tmp_path / "x.npy")))
+    changed = x.copy()
+    changed[(x[:, None] == splits.test.x).all(axis=2).any(axis=1)] = rng.uniform(size=splits.test.x.shape)
+    records, tested = {}, {}
+    for name, examples in (("first", x), ("second", changed)):
+        np.save(tmp_path / "x.npy", examples)
+        knobs = ("--family", "undercomplete", "--hidden", "5", "--code-size", "2", "--loss", "squared_error")
+        size = ("--epochs", "6", "--patience", "2", "--batch-size", "8", "--devices", "1")
+        result = run_script("train", "--dataset", tmp_path / "x.npy", *knobs, *size, "--run-dir", tmp_path / name)
+        assert (result.code, result.errors) == (0, "")
+        *records[name], tested[name] = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+    assert records["first"] == records["second"]
+    assert tested["first"] != tested["second"]
+    expected, got = parameters(tmp_path / "first"), parameters(tmp_path / "second")
+    for name, array in expected.items():
+        np.testing.assert_array_equal(got[name], array, err_msg=name)
+
+
 @pytest.mark.slow
 def test_a_reader_that_goes_does_not_end_the_run(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), *SMALL, "--epochs", "3", "--run-dir", "run"]
