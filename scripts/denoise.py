@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
     from rich.console import Console
     from rich.table import Table
 
+    from aejax.datasets.images import GrayImage
     from aejax.evaluation.denoising import Quality
     from aejax.trained import TrainedRun
 
@@ -138,24 +139,21 @@ def _denoise_arrays(run: "TrainedRun", options: Options, console: "Console") -> 
 
 def _denoise_images(run: "TrainedRun", options: Options, console: "Console") -> None:
     """One image or all of a folder; those that cannot be denoised are named and counted, and the others written."""
-    from aejax.datasets.images import list_images, read_gray, write_gray
+    from aejax.datasets.images import FORMATS, list_images, read_gray, write_gray
     from aejax.trained import make_denoise
 
     assert options.input is not None
     assert options.output is not None
     is_folder = options.input.is_dir()
     paths = list_images(options.input) if is_folder else [options.input]
-    denoise, results, clean, failed = make_denoise(run, tile=options.tile), [], [], 0
+    denoise, results, clean = make_denoise(run, tile=options.tile), [], []
+    failed, unmeasured = 0, 0
     filters = {} if options.clean is None else _filters(run)
     if is_folder:
         options.output.mkdir()
     for path in paths:
         try:
             image = read_gray(path)
-            if options.clean is not None:
-                truth = read_gray(options.clean / path.name if is_folder else options.clean).pixels
-                if truth.shape != image.pixels.shape:
-                    raise UserError(f"{path}: has {image.pixels.shape} pixels, and the clean one {truth.shape}")
             try:
                 denoised = denoise(image.pixels)
             except UserError as error:
@@ -168,8 +166,16 @@ def _denoise_images(run: "TrainedRun", options: Options, console: "Console") -> 
             print(f"denoise.py: error: {error}", file=sys.stderr)
             continue
         height, width = denoised.shape
-        line = f"{path.name}: {width}x{height} pixels of {image.bits} bits"
+        line, truth = f"{path.name}: {width}x{height} pixels of {image.bits} bits", None
         if options.clean is not None:
+            try:
+                truth = _clean_twin(options.clean / path.name if is_folder else options.clean, image, path)
+            except UserError as error:
+                if not is_folder:
+                    raise
+                unmeasured += 1
+                print(f"denoise.py: error: {error}", file=sys.stderr)
+        if truth is not None:
             ways: Ways = {NOISY: lambda x: x} | filters
             results.append({name: way(image.pixels) for name, way in ways.items()} | {OURS: denoised})
             clean.append(truth)
@@ -182,8 +188,22 @@ def _denoise_images(run: "TrainedRun", options: Options, console: "Console") -> 
         console.print(_table(_qualities(run, clean, together), f"{len(clean):,} image{'s' * (len(clean) > 1)}"))
     done = len(paths) - failed
     console.print(f"{done:,} of {len(paths):,} images denoised, in {options.output}", markup=False)
-    if failed:
-        raise UserError(f"{failed} of {len(paths)} images could not be denoised")
+    if is_folder and (others := sum(1 for _ in options.input.iterdir()) - len(paths)):
+        what = "file is left alone, its name ends" if others == 1 else "files are left alone, their names end"
+        console.print(f"{others:,} other {what} in none of {', '.join(FORMATS)}", markup=False)
+    if failed or unmeasured:
+        counts = {"denoised": failed, "measured, for want of a clean one": unmeasured}
+        said = ", ".join(f"{count} could not be {how}" for how, count in counts.items() if count)
+        raise UserError(f"of {len(paths)} images {said}")
+
+
+def _clean_twin(path: Path, image: "GrayImage", of: Path) -> "np.ndarray":
+    from aejax.datasets.images import read_gray
+
+    clean = read_gray(path).pixels
+    if clean.shape != image.pixels.shape:
+        raise UserError(f"{of}: has {image.pixels.shape} pixels, and the clean one {clean.shape}")
+    return clean
 
 
 def _test(run: "TrainedRun", options: Options, folder: Path, console: "Console") -> None:
@@ -255,6 +275,9 @@ def _filters(run: "TrainedRun") -> Ways:
     clean = list(np.asarray(some.x).reshape(count, *shape[:2]))
     noisy = list(_corrupted(run, some.seen, 0).reshape(count, *shape[:2]))
     chosen = {"median filter": filters.median(noisy, clean)}
+    if run.experiment.regularization.corruption == "salt_and_pepper":
+        pepper, salt = float(run.splits.train.x.min()), float(run.splits.train.x.max())
+        chosen["median of salt and pepper alone"] = filters.switching_median(noisy, clean, pepper=pepper, salt=salt)
     if filters.has_non_local_means():
         chosen["non-local means"] = filters.non_local_means(noisy, clean)
     if some.input is not None:

@@ -25,6 +25,20 @@ def test_the_median_filter_of_the_best_size():
     assert filters.median(few, CLEAN).settings == "3x3"
 
 
+def test_a_median_of_salt_and_pepper_alone_keeps_the_rest():
+    gray = [0.2 + 0.6 * x for x in CLEAN]
+    drawn = [RNG.uniform(size=x.shape) for x in gray]
+    noisy = [np.select([d < 0.05, d > 0.95], [0.1, 0.9], x) for d, x in zip(drawn, gray, strict=True)]
+    chosen = filters.switching_median(noisy, gray, pepper=0.1, salt=0.9)
+    result = chosen.denoise(noisy[0])
+    kept = np.isin(noisy[0], gray[0])
+    np.testing.assert_array_equal(result[kept], gray[0][kept])
+    size = int(chosen.settings[0])
+    np.testing.assert_array_equal(result[~kept], ndimage.median_filter(noisy[0], size)[~kept])
+    error, plain = (np.sum((of.denoise(noisy[0]) - gray[0]) ** 2) for of in (chosen, filters.median(noisy, gray)))
+    assert error < 0.3 * plain
+
+
 def test_non_local_means_of_the_best_strength():
     noisy = [x + RNG.normal(0, 0.25, x.shape) for x in CLEAN]
     chosen = filters.non_local_means(noisy, CLEAN)

@@ -107,15 +107,35 @@ def test_what_cannot_be_denoised_is_named_and_counted(make_run, run_script, tmp_
     Image.new("L", (20, 12)).save(folder / "good.png")
     Image.new("RGB", (20, 12)).save(folder / "color.png")
     (folder / "broken.jpg").write_text("no image")
+    Image.new("L", (20, 12)).save(folder / "other.bmp")
     result = run_script("denoise", make_run(DIGITS), folder, tmp_path / "out")
     assert result.code == 2
     lines = result.errors.splitlines()
     assert len(lines) == 3
     assert "broken.jpg: cannot be read as an image" in lines[0]
     assert "color.png: is no gray image" in lines[1]
-    assert lines[2] == "denoise.py: error: 2 of 3 images could not be denoised"
+    assert lines[2] == "denoise.py: error: of 3 images 2 could not be denoised"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.png"]
     assert "1 of 3 images denoised" in result.output
+    assert "1 other file is left alone, its name ends in none of .png" in result.output
+
+
+def test_what_has_no_clean_twin_is_denoised_all_the_same(make_run, run_script, tmp_path):
+    for side, names in (("scans", ("a.png", "b.png", "c.png")), ("truth", ("a.png", "c.png"))):
+        (tmp_path / side).mkdir()
+        for name in names:
+            Image.new("L", (20, 12 if name == "a.png" or side == "scans" else 8)).save(tmp_path / side / name)
+    result = run_script(
+        "denoise", make_run(DIGITS), tmp_path / "scans", tmp_path / "out", "--clean", tmp_path / "truth"
+    )
+    assert result.code == 2
+    first, second, last = result.errors.splitlines()
+    assert "truth/b.png: no such file" in first
+    assert "c.png: has (12, 20) pixels, and the clean one (8, 20)" in second
+    assert last == "denoise.py: error: of 3 images 2 could not be measured, for want of a clean one"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png", "c.png"]
+    assert "3 of 3 images denoised" in result.output
+    assert "1 image:" in result.output  # that the table is of
 
 
 def test_examples_in_an_array(make_run, run_script, tmp_path):
@@ -146,7 +166,7 @@ def test_the_runs_own_test_examples(make_run, page_run, run_script, tmp_path, ki
         x = run.splits.test.x[:40].astype(float)
         expected = np.sqrt(0.05 * np.mean(x**2) + 0.05 * np.mean((1 - x) ** 2))
         assert report["noisy"]["rmse"] == pytest.approx(expected, rel=0.1)  # 256 replaced pixels
-        pairs = 3
+        pairs = 4
         noisy, clean = (tmp_path / "report" / f"{name}.npy" for name in ("noisy", "clean"))
         again = run_script("denoise", folder, noisy, tmp_path / "again.npy", "--clean", clean)
         rows = [line for line in result.output.splitlines() if "autoencoder" in line]
