@@ -192,24 +192,25 @@ def _table(ways: "dict[str, list[RatePoint]]", numbers: int, peak: float, title:
 
 
 def _verdict(ways: "dict[str, list[RatePoint]]") -> list[str]:
-    """In words: at which of its settings the autoencoder loses to each of the others."""
-    from aejax.evaluation.compression import error_at
+    """In words: at which rates each of the others is better than the autoencoder, the best settings of both taken."""
+    from aejax.evaluation.compression import rates_where_better
 
     lines = []
     ours, *others = ways
     for name in others:
-        errors = [(point, error_at(ways[name], point.bits)) for point in ways[ours]]
-        met = [(point, error) for point, error in errors if error is not None]
-        lost = [point.setting for point, error in met if error < point.squared_error]
-        if not met:
-            smallest = min(point.bits for point in ways[name])
-            lines.append(f"{name}: does not go so low; its smallest takes {smallest:,.0f} bits per example")
-        elif len(lost) == len(met):
-            lines.append(f"{name}: better than the autoencoder at every rate that both reach")
-        elif lost:
-            lines.append(f"{name}: better than the autoencoder at {', '.join(lost)}")
+        lowest, least = (min(point.bits for point in ways[way]) for way in (name, ours))
+        line = f"{name}: takes {lowest:,.0f} bits per example at least; " if lowest > least else f"{name}: "
+        better = rates_where_better(ways[name], ways[ours])
+        if not better:
+            line += "worse than the autoencoder at every rate that both reach"
+        elif better == [(max(lowest, least), math.inf)]:
+            line += "better than the autoencoder at every rate that both reach"
         else:
-            lines.append(f"{name}: worse than the autoencoder at every rate that both reach")
+            stretches = [
+                f"from {low:,.0f} on" if high == math.inf else f"from {low:,.0f} to {high:,.0f}" for low, high in better
+            ]
+            line += f"better than the autoencoder {' and '.join(stretches)} bits per example"
+        lines.append(line)
     return lines
 
 

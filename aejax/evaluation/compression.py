@@ -138,11 +138,14 @@ def rate_of_image_files(
 
 
 def best_settings(points: Sequence[RatePoint]) -> list[RatePoint]:
-    """The settings that no other one beats in both bits and error, by rising bits."""
+    """The settings that neither another one nor the way between two others (`error_at`) beats, by rising bits."""
     best: list[RatePoint] = []
     for point in sorted(points, key=lambda point: (point.bits, point.squared_error)):
-        if not best or point.squared_error < best[-1].squared_error:
-            best.append(point)
+        if best and point.squared_error >= best[-1].squared_error:
+            continue
+        while len(best) > 1 and _log_error(best[-1]) >= _log_error_at([best[-2], point], best[-1].bits):
+            best.pop()
+        best.append(point)
     return best
 
 
@@ -156,10 +159,42 @@ def error_at(points: Sequence[RatePoint], bits: float) -> float | None:
     (0.02, None)
     """
     best = best_settings(points)
-    if bits < best[0].bits:
-        return None
-    logarithms = [math.log(max(point.squared_error, 1e-300)) for point in best]
-    return math.exp(float(np.interp(bits, [point.bits for point in best], logarithms)))
+    return None if bits < best[0].bits else math.exp(_log_error_at(best, bits))
+
+
+def rates_where_better(points: Sequence[RatePoint], than: Sequence[RatePoint]) -> list[tuple[float, float]]:
+    """From and to how many bits per example one way to compress has the smaller error, where both reach.
+
+    Beyond its last setting a way stays at its smallest error; what is better there is so up to infinity.
+
+    >>> flat, steep = [RatePoint("", 10.0, 0.01)], [RatePoint("", 10.0, 0.04), RatePoint("", 30.0, 0.0025)]
+    >>> [(round(low, 6), high) for low, high in rates_where_better(steep, flat)]
+    [(20.0, inf)]
+    """
+    ways = best_settings(points), best_settings(than)
+    lowest = max(way[0].bits for way in ways)
+    rates = sorted({lowest} | {point.bits for way in ways for point in way if point.bits > lowest})
+    leads = [_log_error_at(ways[1], rate) - _log_error_at(ways[0], rate) for rate in rates]
+    edges = rates[:1]
+    for left, right, lead, next_lead in zip(rates, rates[1:], leads, leads[1:], strict=False):
+        if lead * next_lead < 0:
+            edges.append(left + (right - left) * lead / (lead - next_lead))
+        edges.append(right)
+    better: list[tuple[float, float]] = []
+    for low, high in zip(edges, [*edges[1:], math.inf], strict=True):
+        inside = low + 1 if high == math.inf else (low + high) / 2
+        if _log_error_at(ways[0], inside) < _log_error_at(ways[1], inside):
+            joined = better.pop()[0] if better and better[-1][1] == low else low
+            better.append((joined, high))
+    return better
+
+
+def _log_error(point: RatePoint) -> float:
+    return math.log(max(point.squared_error, 1e-12))
+
+
+def _log_error_at(best: Sequence[RatePoint], bits: float) -> float:
+    return float(np.interp(bits, [point.bits for point in best], [_log_error(point) for point in best]))
 
 
 def _sheet(pixels: np.ndarray) -> np.ndarray:

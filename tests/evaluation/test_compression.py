@@ -1,6 +1,7 @@
 """Rate and distortion against closed forms, entropies of scipy, and files written by hand."""
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -10,12 +11,14 @@ from scipy import stats
 from aejax.datasets.dataset import Dataset, Splits
 from aejax.evaluation.compression import (
     RatePoint,
+    best_settings,
     code_length,
     dequantize,
     error_at,
     quantize,
     rate_of_codes,
     rate_of_image_files,
+    rates_where_better,
     symbol_probabilities,
 )
 
@@ -103,3 +106,23 @@ def test_the_error_at_a_rate_follows_the_better_settings():
     assert error_at(points, 12.5) == pytest.approx(0.04 ** (3 / 4) * 0.01 ** (1 / 4))
     assert error_at(points, 99.0) == pytest.approx(0.01)
     assert error_at(points, 9.0) is None
+    of_no_use = RatePoint("on the bad side of the way from one to the other", 15.0, 0.021)
+    assert best_settings([*points, of_no_use]) == best_settings(points) == [points[2], points[1]]
+    of_use = of_no_use._replace(squared_error=0.019)
+    assert best_settings([*points, of_use]) == [points[2], of_use, points[1]]
+
+
+def test_the_rates_where_a_way_is_better_are_those_of_the_smaller_error():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        ways = [
+            [RatePoint("", *values) for values in zip(rng.uniform(5, 50, 6), rng.uniform(0.01, 1, 6), strict=True)]
+            for _ in range(2)
+        ]
+        found = rates_where_better(*ways)
+        assert all(earlier[1] < later[0] for earlier, later in itertools.pairwise(found))
+        for bits in rng.uniform(0, 60, 50):
+            first, second = (error_at(way, bits) for way in ways)
+            inside = any(low <= bits <= high for low, high in found)
+            assert inside == (None not in (first, second) and first < second)
+    assert rates_where_better(ways[0], ways[0]) == []
