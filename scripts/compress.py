@@ -207,9 +207,9 @@ def _verdict(ways: "dict[str, list[RatePoint]]") -> list[str]:
             line += "better than the autoencoder at every rate that both reach"
         else:
             stretches = [
-                f"from {low:,.0f} on" if high == math.inf else f"from {low:,.0f} to {high:,.0f}" for low, high in better
+                f"{low:,.0f} and more" if high == math.inf else f"{low:,.0f} to {high:,.0f}" for low, high in better
             ]
-            line += f"better than the autoencoder {' and '.join(stretches)} bits per example"
+            line += f"better than the autoencoder at these bits per example: {', '.join(stretches)}"
         lines.append(line)
     return lines
 
