@@ -212,7 +212,8 @@ def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], 
 def load_examples(run: TrainedRun, path: Path, labels: Path | None = None) -> Dataset:
     """Examples of the user's for a run, from a .npy or .npz file; axes of length 1 may be missing or too many.
 
-    Bytes are divided by 255, and refused where the run was trained on numbers beyond [0, 1]: they would be others.
+    Bytes are divided by 255, and refused where the run was trained on numbers beyond [0, 1]: they would be others. So
+    are gray values from 0 to 255 of another type where it was trained on numbers in [0, 1].
 
     Raises:
       UserError: what `load_arrays` refuses, examples of another shape than the run was trained on, or, of a
@@ -223,8 +224,14 @@ def load_examples(run: TrainedRun, path: Path, labels: Path | None = None) -> Da
     if _without_ones(shape) != _without_ones(wanted):
         raise UserError(f"{path}: examples have shape {shape}, and {run.path} was trained on examples of {wanted}")
     _check_classes(run, dataset, path)
-    seen = sample(run.splits.train.x)
-    if (seen.min() < 0 or seen.max() > 1) and holds_bytes(path):
+    seen, given = sample(run.splits.train.x), sample(dataset.x)
+    is_within_one = seen.min() >= 0 and seen.max() <= 1
+    if is_within_one and given.min() >= 0 and 100 < given.max() <= 255 and np.all(given == np.round(given)):
+        raise UserError(
+            f"{path}: holds gray values from {given.min():g} to {given.max():g}, and {run.path} was trained on numbers "
+            "from 0 to 1; divide them by 255, or save them as uint8"
+        )
+    if not is_within_one and holds_bytes(path):
         raise UserError(
             f"{path}: holds bytes, which are divided by 255, and {run.path} was trained on numbers from "
             f"{seen.min():g} to {seen.max():g}; save them as float32"

@@ -129,6 +129,18 @@ def test_bytes_for_a_run_on_other_numbers(make_run, tmp_path):
         load_examples(run, tmp_path / "bytes.npy")
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+def test_gray_values_for_a_run_on_numbers_up_to_1(run, tmp_path, dtype):
+    x = np.random.default_rng(0).integers(0, 256, (9, 8, 8))
+    np.save(tmp_path / "gray.npy", x.astype(dtype))
+    with pytest.raises(UserError, match=r"gray.npy: holds gray values from 0 to 255, and .* divide them by 255"):
+        load_examples(run, tmp_path / "gray.npy")
+    np.save(tmp_path / "bytes.npy", x.astype(np.uint8))
+    np.testing.assert_allclose(load_examples(run, tmp_path / "bytes.npy").x[..., 0], x / 255, rtol=1e-6)
+    np.save(tmp_path / "strange.npy", np.where(x == 255, 200.5, x / 255))
+    assert load_examples(run, tmp_path / "strange.npy").x.max() == 200.5
+
+
 def test_a_run_of_another_kind(run):
     check_kind(run, True, "any run", script="generate.py")
     with pytest.raises(UserError, match=r"generate\.py takes a variational run, .* is undercomplete on digits"):

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from aejax.datasets.dataset import Dataset, as_dataset, with_input
+from aejax.datasets.dataset import Dataset, as_dataset, with_input, with_labels
 from aejax.datasets.stored import LARGE, StoredArray
 from aejax.errors import UserError
 
@@ -33,11 +33,11 @@ def load_arrays(path: Path, labels: Path | None = None, *, stored: bool | None =
     content = _load(path, stored=stored)
     if "x" not in content:
         raise UserError(f"{path}: no entry 'x' with the examples; it holds {sorted(content)}")
+    dataset = as_dataset(content["x"], content.get("labels") if labels is None else None, name=str(path))
     if labels is not None:
         if labels.suffix != ".npy":
             raise UserError(f"{labels}: labels are read from a .npy file")
-        content["labels"] = _load(labels, stored=False)["x"]
-    dataset = as_dataset(content["x"], content.get("labels"), name=str(path))
+        dataset = with_labels(dataset, _load(labels, stored=False)["x"], name=str(labels))
     return dataset if "input" not in content else with_input(dataset, content["input"], name=str(path))
 
 

@@ -60,6 +60,11 @@ def as_dataset(x: np.ndarray | StoredArray, labels: np.ndarray | None = None, *,
     return Dataset(scaled, labels)
 
 
+def with_labels(dataset: Dataset, labels: np.ndarray, *, name: str) -> Dataset:
+    """The same examples with other labels, which are checked and converted as `as_dataset` does."""
+    return dataset._replace(labels=_as_labels(labels, len(dataset.x), name))
+
+
 def with_input(dataset: Dataset, given: np.ndarray, *, name: str) -> Dataset:
     """The same examples as those to be reconstructed from noisy ones, which are checked and converted likewise.
 
