@@ -1,47 +1,53 @@
 """One function per figure; each returns a Matplotlib figure and touches neither files nor global state."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 _TRAIN, _VALIDATION, _QUIET = "#4c72b0", "#dd8452", "0.35"
 _COLORS = {"train": _TRAIN, "validation": _VALIDATION}
 _TITLES = {"code/frobenius_norm": "mean norm of the encoder's Jacobian"}
 
 
-def training_curves(records: Sequence[dict[str, Any]], *, best_epoch: float, units: str = "") -> Figure:
+def training_curves(
+    records: Sequence[dict[str, Any]], *, best_epoch: float, unit_of: Callable[[str], str], columns: int = 3
+) -> Figure:
     """Every loss term over the epochs, of training and validation, one panel a term; the best epoch is marked.
 
     Args:
       records: each with `epoch` and means named train/TERM and validation/TERM, or validation/TERM alone.
       best_epoch: that of the record to mark.
-      units: of the terms, for the axis.
+      unit_of: TERM -> its unit, for the axis.
+      columns: of panels, at most.
     """
     records = [record for record in records if "validation/loss" in record]
     terms = [name.removeprefix("validation/") for name in records[0] if name.startswith("validation/")]
     terms = [term for term in terms if term == "loss" or not _mirrors_the_loss(records, term)]
     terms.sort(key=lambda term: (term != "loss", term))
-    figure = Figure(figsize=(4.2 * len(terms), 3.4), layout="constrained")
+    columns = min(columns, len(terms))
+    lines = math.ceil(len(terms) / columns)
+    figure = Figure(figsize=(3.8 * columns, 3.0 * lines), layout=ConstrainedLayoutEngine(hspace=0.08))
     epochs = [record["epoch"] for record in records]
     best = [record for record in records if record["epoch"] == best_epoch]  # none of a run that diverged at once
-    for axes, term in zip(np.atleast_1d(figure.subplots(1, len(terms))), terms, strict=True):
+    for place, term in enumerate(terms):
+        axes = figure.add_subplot(lines, columns, place + 1)
         curves = {split: [record.get(f"{split}/{term}", math.nan) for record in records] for split in _COLORS}
         for split, values in curves.items():
             axes.plot(epochs, values, color=_COLORS[split], label=split, linewidth=1.4)
         for record in best:
-            place = record["epoch"], record[f"validation/{term}"]
-            label = f"best epoch ({best_epoch:g})"
-            axes.plot(*place, "o", color=_VALIDATION, markeredgecolor="white", label=label)
+            value, label = record[f"validation/{term}"], f"best epoch ({best_epoch:g})"
+            axes.plot(best_epoch, value, "o", color=_VALIDATION, markeredgecolor="white", label=label)
         axes.set_title(_TITLES.get(term, term.replace("_", " ")), loc="left", fontsize=11)
         axes.set_xlabel("epoch")
+        axes.set_ylabel(unit_of(term))
         axes.set_ylim(_limits_without_start(list(curves.values())))
         clean_axes(axes)
-    figure.axes[0].set_ylabel(units)
     figure.axes[0].legend(frameon=False)
     return figure
 
@@ -245,9 +251,10 @@ def kl_per_unit(divergences: np.ndarray, *, title: str = "what each unit of the 
     order = np.argsort(-divergences)
     places = np.arange(len(divergences))
     axes.bar(places, divergences[order], color=_TRAIN, width=0.8)
-    if len(places) <= 40:
-        axes.set_xticks(places, [str(unit + 1) for unit in order])
-    axes.set_xlabel("unit of the code")
+    step = math.ceil(len(places) / (40 // len(str(len(places)))))  # no more names than have space side by side
+    axes.set_xticks(places[::step], [str(unit + 1) for unit in order[::step]])
+    named = "" if step == 1 else f"; one in {step} is named"
+    axes.set_xlabel(f"unit of the code, in falling order{named}")
     axes.set_ylabel("KL(q(z|x) ‖ p(z)), nats")
     axes.set_title(title, loc="left", fontsize=11)
     clean_axes(axes)

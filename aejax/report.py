@@ -10,9 +10,33 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from aejax.configuration import Experiment, differences
+from aejax.configuration import Experiment, Model, differences
 from aejax.presets import DEFAULT, PRESETS
 
+_TITLES = {
+    "code/frobenius_norm": "mean norm of the encoder's Jacobian",
+    "code/mutual_information": "mutual information with the example",
+}
+_UNITS = {
+    "code/active_units": "a count",
+    "code/frobenius_norm": "1 / (unit of data)",
+    "code/mutual_information": "nats",
+    "code/units": "a count",
+    "contractive_penalty": "1 / (unit of data)²",
+    "elbo": "nats per example",
+    "higher_order_penalty": "1 / (unit of data)²",
+    "kl": "nats per example",
+    "sparsity_kl": "nats",
+    "total_correlation": "nats",
+}
+_UNITS_OF_LOSSES = {
+    "absolute_error": "(unit of data) per example",
+    "binary_cross_entropy": "nats per example",
+    "huber": "(unit of data)² per example",
+    "squared_error": "(unit of data)² per example",
+    "structural_dissimilarity": "no unit",
+}
+_NARROW = "max-width: 48rem"  # a screen held upright
 _STYLE = """
 :root { color-scheme: light; --ink: #1f2430; --quiet: #667085; --line: #e4e7ec; --ours: #4c72b0; }
 * { box-sizing: border-box; }
@@ -29,7 +53,7 @@ p { margin: .4rem 0; max-width: 46rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
 th, td { padding: .3rem .9rem .3rem 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 th { font-weight: 600; color: var(--quiet); }
 figure { margin: .75rem 0 1.5rem; }
 img { max-width: 100%; height: auto; display: block; }
@@ -37,6 +61,15 @@ figure.wide { overflow-x: auto; }
 figure.wide img { max-width: none; width: max(100%, 44rem); }
 pre { background: #f5f6f8; padding: .8rem 1rem; border-radius: .5rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 summary { cursor: pointer; color: var(--ours); }
+"""
+# on a narrow screen a name is beside its number, and above them where there are several
+_STYLE += f"""@media ({_NARROW}) {{
+table, thead, tbody {{ display: block; }}
+tr {{ display: flex; flex-wrap: wrap; gap: 0 .75rem; padding: .3rem 0; border-bottom: 1px solid var(--line); }}
+th, td {{ flex: 1 1 0; padding: 0; border: 0; white-space: normal; overflow-wrap: anywhere; }}
+th:last-child:nth-child(2), td:last-child:nth-child(2) {{ flex: 0 1 auto; max-width: 60%; }}
+th:first-child:nth-last-child(n + 3), td:first-child:nth-last-child(n + 3) {{ flex-basis: 100%; }}
+}}
 """
 
 
@@ -104,16 +137,47 @@ def folded(summary: str, content: str) -> str:
     return f"<details><summary>{html.escape(summary)}</summary>{content}</details>"
 
 
-def picture(figure: Figure, caption: str) -> str:
-    """A figure, within the page, and what it shows."""
+def picture(figure: Figure, caption: str, *, narrow: Figure | None = None) -> str:
+    """A figure, within the page, and what it shows.
+
+    Args:
+      figure: that is shown.
+      caption: what it shows.
+      narrow: the figure for a narrow screen, which else scrolls one that is wide.
+    """
+    text, (width, height) = html.escape(caption), figure.get_size_inches()
+    shape = ' class="wide"' if narrow is None and width > 2 * height else ""
+    image = f'<img src="{_as_address(figure)}" alt="{text}">'
+    if narrow is not None:
+        image = f'<picture><source media="({_NARROW})" srcset="{_as_address(narrow)}">{image}</picture>'
+    return f"<figure{shape}>{image}<figcaption>{text}</figcaption></figure>"
+
+
+def _as_address(figure: Figure) -> str:
+    """An address that holds the picture itself."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=130)
-    data = base64.b64encode(file.getvalue()).decode()
-    text, (width, height) = html.escape(caption), figure.get_size_inches()
-    shape = ' class="wide"' if width > 2 * height else ""  # a narrow screen scrolls it
-    return (
-        f'<figure{shape}><img src="data:image/png;base64,{data}" alt="{text}"><figcaption>{text}</figcaption></figure>'
-    )
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def term_title(term: str) -> str:
+    """What a term is called.
+
+    >>> term_title("l1_penalty"), term_title("code/active_units")
+    ('l1 penalty', 'active units')
+    """
+    return _TITLES.get(term, term.removeprefix("code/").replace("_", " "))
+
+
+def term_unit(term: str, model: Model) -> str:
+    """The unit of a term, which for the loss and the reconstruction is up to the model.
+
+    >>> term_unit("loss", Model()), term_unit("loss", Model(family="tied")), term_unit("mmd", Model())
+    ('nats per example', '(unit of data)² per example', 'no unit')
+    """
+    if term in ("loss", "reconstruction"):
+        return "nats per example" if model.family == "variational" else _UNITS_OF_LOSSES[model.loss]
+    return _UNITS.get(term, "no unit")  # codes have none, nor have fractions
 
 
 def training_command(experiment: Experiment) -> str:

@@ -1,6 +1,7 @@
 """The figures that a run ends with: curves, reconstructions, codes, samples."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from aejax.configuration import Experiment
 from aejax.datasets.dataset import Splits
 from aejax.evaluation import CodeStatistics, encode_all, reconstruct_all
 from aejax.experiment import build_corruption, conditions_of
+from aejax.report import term_unit
 
 _SHOWN, _ROWS = 10, 8  # examples that are reconstructed; rows of samples
 
@@ -54,9 +56,9 @@ def draw_figures(
     conditions_shown = [condition[:_SHOWN] for condition in conditions]
     rows["reconstruction"] = reconstruct_all(autoencoder, params, list(rows.values())[-1], *conditions_shown)
     codes = encode_all(autoencoder, params, test.seen, *conditions)
-    units = "nats per example" if autoencoder.likelihood else "per example, summed over features"
+    unit_of = partial(term_unit, model=experiment.model)
     figures = {
-        "training_curves": plots.training_curves(records, best_epoch=best_epoch, units=units),
+        "training_curves": plots.training_curves(records, best_epoch=best_epoch, unit_of=unit_of),
         "reconstructions": plots.reconstructions(rows),
         "latent_space": plots.latent_space(codes, test.labels),
     }

@@ -3,6 +3,7 @@
 import math
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +27,7 @@ The page holds every number with its unit, curves, the best and the worst recons
 samples from the prior, the configuration, and the command that trains the same. It needs no server and no network."""
 
 SHOWN = 10  # best and worst reconstructions
-NAMES = {
-    "code/frobenius_norm": "mean norm of the encoder's Jacobian",
-    "code/mutual_information": "mutual information with the example, nats",
-}
+ERROR = "squared error per number, (unit of data)²"
 
 
 @dataclass(frozen=True)
@@ -94,8 +92,15 @@ def _final(records: list[dict[str, Any]]) -> dict[str, Any]:
     return next((record for record in reversed(records) if "test/loss" in record), {})
 
 
-def _unit(run: "TrainedRun") -> str:
-    return "in nats per example" if run.autoencoder.likelihood else "per example, summed over features"
+def _shown(value: float) -> str:
+    """A count as such, another number with six digits."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+
+
+def _named(run: "TrainedRun", term: str) -> str:
+    from aejax.report import term_title, term_unit
+
+    return f"{term_title(term)}, {term_unit(term, run.experiment.model)}"
 
 
 def _cards(run: "TrainedRun", records: list[dict[str, Any]], errors: "np.ndarray") -> "list[Card]":
@@ -106,16 +111,16 @@ def _cards(run: "TrainedRun", records: list[dict[str, Any]], errors: "np.ndarray
     loss = final.get("test/loss", best.get("validation/loss", math.nan))
     peak = float(run.splits.train.x.max() - run.splits.train.x.min())
     cards = [
-        Card(f"{loss:.4g}", f"{split} loss, {_unit(run)}"),
-        Card(f"{errors.mean():.4g}", "squared error per number, test"),
+        Card(f"{loss:.4g}", f"{split} {_named(run, 'loss')}"),
+        Card(f"{errors.mean():.4g}", f"test {ERROR}"),
     ]
     if peak:
         ratio = 10 * math.log10(peak**2 / max(float(errors.mean()), 1e-12))
         cards.append(Card(f"{ratio:.2f} dB", "peak signal-to-noise ratio of that error"))
     if final:
         norm, units = final.get("test/code/frobenius_norm", math.nan), final["test/code/units"]
-        cards.append(Card(f"{norm:.3g}", "mean norm of the encoder's Jacobian, test"))
-        cards.append(Card(f"{final['test/code/active_units']:g} of {units:g}", "units of the code active"))
+        cards.append(Card(f"{norm:.3g}", f"test {_named(run, 'code/frobenius_norm')}"))
+        cards.append(Card(f"{_shown(final['test/code/active_units'])} of {_shown(units)}", "units of the code active"))
     return [*cards, Card(f"{run.best_epoch}", f"best epoch, of {_last_epoch(records):g}")]
 
 
@@ -126,7 +131,7 @@ def _last_epoch(records: list[dict[str, Any]]) -> float:
 def _numbers(run: "TrainedRun", records: list[dict[str, Any]]) -> "list[Section]":
     """Every term of the loss, and the curves."""
     from aejax import plots
-    from aejax.report import Section, paragraph, picture, table
+    from aejax.report import Section, paragraph, picture, table, term_unit
 
     final, best = _final(records), _best(run, records)
     names = sorted(
@@ -136,17 +141,34 @@ def _numbers(run: "TrainedRun", records: list[dict[str, Any]]) -> "list[Section]
     rows = []
     for name in names:
         values = [best.get(f"train/{name}"), best.get(f"validation/{name}"), final.get(f"test/{name}")]
-        rows.append(
-            [NAMES.get(name, name.replace("_", " ")), *("" if value is None else f"{value:.4f}" for value in values)]
-        )
-    text = (
-        f"Means, {_unit(run)}, of the best epoch; those of training are over that epoch, while the parameters changed."
-    )
+        rows.append([_named(run, name), *("" if value is None else _shown(value) for value in values)])
+    text = "Means of the best epoch; those of training are over that epoch, while the parameters changed."
     if not final:
         text += " The run has not come to its end: its test examples have not been evaluated."
-    curves = plots.training_curves(records, best_epoch=run.best_epoch, units=_unit(run).removeprefix("in "))
-    content = paragraph(text) + table(["", "train", "validation", "test"], rows)
-    return [Section("Numbers", content + picture(curves, "Every term over the epochs; the best epoch is marked."))]
+    unit_of = partial(term_unit, model=run.experiment.model)
+    curves, narrow = (
+        plots.training_curves(records, best_epoch=run.best_epoch, unit_of=unit_of, columns=columns)
+        for columns in (3, 1)
+    )
+    content = paragraph(text + _strangers(run)) + table(["", "train", "validation", "test"], rows)
+    content += picture(curves, "Every term over the epochs; the best epoch is marked.", narrow=narrow)
+    return [Section("Numbers", content)]
+
+
+def _strangers(run: "TrainedRun") -> str:
+    """Of the test examples of classes that were not trained on, where there are any, as among heartbeats."""
+    import numpy as np
+
+    train, _, test = run.splits
+    if train.labels is None or test.labels is None:
+        return ""
+    count = np.isin(test.labels, train.labels, invert=True).sum()
+    return (
+        f" {count:,} of {len(test.labels):,} test examples are of classes that were not trained on: "
+        "test and validation do not compare."
+        if count
+        else ""
+    )
 
 
 def _reconstructions(run: "TrainedRun", errors: "np.ndarray") -> "list[Section]":
@@ -165,14 +187,14 @@ def _reconstructions(run: "TrainedRun", errors: "np.ndarray") -> "list[Section]"
         rows = {"original": some.x} | ({} if some.input is None else {"noisy": some.input})
         rows["reconstruction"] = run.reconstruct(some)
         if plots.is_image(run.example_shape):
-            examples, names = np.stack(list(rows.values())), [f"{errors[place]:.4f}" for place in chosen]
+            examples, names = np.stack(list(rows.values())), [f"{errors[place]:.4g}" for place in chosen]
             gap = max(1, run.example_shape[1] // 14)
             figure = plots.mosaic(examples, limits=limits, title="", rows=tuple(rows), columns=names, gap=gap)
         else:
             figure = plots.reconstructions(rows)
         low, high = errors[chosen].min(), errors[chosen].max()
-        caption = f"The {len(chosen)} {what} of {len(errors):,} test examples: squared error per number"
-        content += picture(figure, f"{caption} from {low:.4f} to {high:.4f}.")
+        caption = f"The {len(chosen)} {what} of {len(errors):,} test examples: {ERROR}, from {low:.4g} to {high:.4g}."
+        content += picture(figure, caption)
     return [Section("Reconstructions", content)]
 
 
@@ -187,11 +209,7 @@ def _codes(run: "TrainedRun", records: list[dict[str, Any]]) -> "list[Section]":
     content = picture(plots.latent_space(run.encode(test), test.labels), "Codes of the test examples.")
     code = {name.removeprefix("test/code/"): value for name, value in final.items() if name.startswith("test/code/")}
     by_unit = [value for name, value in code.items() if name.startswith("kl/")]
-    rows = [
-        [NAMES.get(f"code/{name}", name.replace("_", " ")), f"{value:.4g}"]
-        for name, value in code.items()
-        if not name.startswith("kl/")
-    ]
+    rows = [[_named(run, f"code/{name}"), _shown(value)] for name, value in code.items() if not name.startswith("kl/")]
     if rows:
         content += table(["of the code, test examples", ""], rows)
     if by_unit:

@@ -1,5 +1,7 @@
 """Figures show the numbers that they are given."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
@@ -17,14 +19,14 @@ def records(epochs: int = 30) -> list[dict[str, float]]:
 
 
 def test_training_curves_hold_both_splits_and_the_best_epoch() -> None:
-    figure = plots.training_curves(records(), best_epoch=10, units="nats")
+    figure = plots.training_curves(records(), best_epoch=10, unit_of=str)
     loss, kl = figure.axes
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "kl"]
     train, validation, best = loss.lines
     np.testing.assert_array_equal(train.get_ydata(), [10 / e for e in range(1, 31)])
     np.testing.assert_array_equal(validation.get_ydata(), [abs(e - 20.0) for e in range(1, 31)])
     assert (best.get_xdata()[0], best.get_ydata()[0]) == (10, 10.0)  # the one told, not the least
-    assert loss.get_ylabel() == "nats"
+    assert loss.get_ylabel() == "loss"
     low, high = kl.get_ylim()
     assert low < 1.0 < 2.0 < high
 
@@ -34,11 +36,29 @@ def test_training_curves_leave_out_what_mirrors_the_loss(sign: int) -> None:
     mirrored = [
         {**r, "train/elbo": sign * r["train/loss"], "validation/elbo": sign * r["validation/loss"]} for r in records()
     ]
-    assert len(plots.training_curves(mirrored, best_epoch=1).axes) == 2
+    assert len(plots.training_curves(mirrored, best_epoch=1, unit_of=str).axes) == 2
 
 
 def test_training_curves_of_one_evaluation() -> None:
-    plots.training_curves(records(1), best_epoch=1).canvas.draw()
+    plots.training_curves(records(1), best_epoch=1, unit_of=str).canvas.draw()
+
+
+@pytest.mark.parametrize(
+    ("terms", "columns", "expected"), [(1, 3, (1, 1)), (6, 3, (2, 3)), (4, 3, (2, 3)), (4, 1, (4, 1))]
+)
+def test_training_curves_are_wrapped_into_rows(terms: int, columns: int, expected: tuple[int, int]) -> None:
+    many = [{"epoch": e, "validation/loss": 1 / e} | {f"validation/{k}": e for k in range(1, terms)} for e in (1, 2)]
+    figure = plots.training_curves(many, best_epoch=1, unit_of=str, columns=columns)
+    assert len(figure.axes) == terms
+    grid = figure.axes[0].get_subplotspec().get_gridspec()
+    assert (grid.nrows, grid.ncols) == expected
+
+
+def test_each_panel_of_training_curves_has_its_unit() -> None:
+    watched = [{"epoch": 1, "validation/loss": 3.0, "validation/code/frobenius_norm": 2.0, "validation/mmd": 1.0}]
+    units = {"loss": "nats", "code/frobenius_norm": "1 / V", "mmd": "no unit"}
+    figure = plots.training_curves(watched, best_epoch=1, unit_of=units.__getitem__)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["nats", "1 / V", "no unit"]
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 8, 1), (8, 8, 3), (140,), (4, 4, 7)])
@@ -126,3 +146,18 @@ def test_units_are_drawn_in_falling_order() -> None:
     (axes,) = plots.kl_per_unit(np.array([0.1, 3.0, 0.0])).axes
     assert [bar.get_height() for bar in axes.patches] == [3.0, 0.1, 0.0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "1", "3"]
+    assert axes.get_xlabel() == "unit of the code, in falling order"
+
+
+@pytest.mark.parametrize("units", [32, 41, 500, 12000])
+def test_names_of_units_do_not_run_together(units: int) -> None:
+    figure = plots.kl_per_unit(np.linspace(1.0, 2.0, units))
+    figure.canvas.draw()
+    (axes,) = figure.axes
+    labels = axes.get_xticklabels()
+    places = [int(place) for place in axes.get_xticks()]
+    assert [label.get_text() for label in labels] == [str(units - place) for place in places]
+    boxes = [label.get_window_extent() for label in labels]
+    assert len(boxes) > 5
+    assert all(right.x0 - left.x1 > 4 for left, right in pairwise(boxes))
+    assert "in falling order; one in" in axes.get_xlabel()

@@ -58,3 +58,13 @@ def test_records_are_read_without_opening_the_run(tmp_path):
     assert read_records(tmp_path) == []
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "epoch": 1.0}\n{"step": 2, "ep')
     assert [record["step"] for record in read_records(tmp_path)] == [1]
+
+
+def test_a_narrow_screen_gets_its_own_figure():
+    figure, narrow = Figure(figsize=(3, 1)), Figure(figsize=(1, 3))
+    for content, tags in ((picture(figure, ""), []), (picture(figure, "", narrow=narrow), ["picture", "source"])):
+        reader = Reader()
+        reader.feed(content)
+        assert reader.tags == ["figure", *tags, "img", "figcaption"]
+        assert ("wide" in content) == (not tags)  # which would be scrolled
+    assert picture(narrow, "").split('"')[1] in picture(figure, "", narrow=narrow)

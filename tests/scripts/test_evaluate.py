@@ -1,11 +1,13 @@
 """The page about a run: whole, with its numbers, for families with and without a prior."""
 
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from aejax.configuration import Experiment, Model, Training
+from aejax.datasets.dataset import Dataset, Splits
 from aejax.run_folder import read_records
 from aejax.trained import open_run
 
@@ -23,10 +25,12 @@ def test_the_page_has_the_numbers_of_the_run(make_run, run_script, tmp_path):
     error = np.mean(np.square(run.splits.test.x - run.reconstruct(run.splits.test)))
     assert f"<b>{error:.4g}</b>" in text
     best = min(record["validation/loss"] for record in read_records(folder))
-    assert f"<td>{best:.4f}</td>" in text
+    assert f"<td>{best:.6g}</td>" in text
+    assert "<td>loss, (unit of data)² per example</td>" in text
+    assert "not trained on" not in text
     assert "The run has not come to its end" in text  # it was trained without a script, which evaluates test examples
     assert "Samples" not in text
-    assert text.count("data:image/png") == 4
+    assert text.count("data:image/png") == 5  # curves for a narrow screen besides
     assert "--family undercomplete" in text
 
 
@@ -47,8 +51,29 @@ def test_the_numbers_are_of_the_epoch_that_the_run_has_kept(make_run, run_script
     assert losses[best] > min(losses.values())
     assert run_script("evaluate", folder, "--output", tmp_path / "page.html").code == 0
     text = (tmp_path / "page.html").read_text()
-    assert f"<td>{losses[best]:.4f}</td>" in text
-    assert f"<td>{min(losses.values()):.4f}</td>" not in text
+    assert f"<td>{losses[best]:.6g}</td>" in text
+    assert f"<td>{min(losses.values()):.6g}</td>" not in text
+
+
+def test_counts_are_whole_and_small_numbers_are_told_apart(load_script):
+    shown = load_script("evaluate")._shown
+    assert [shown(50688), shown(1.0), shown(0.00021234), shown(0.00021236)] == [
+        "50,688",
+        "1",
+        "0.00021234",
+        "0.00021236",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "told"),
+    [([1, 1], [1, 2, 3], "2 of 3 test examples"), ([1, 2, 3], [1, 2], ""), (None, [1, 2], ""), ([1], None, "")],
+)
+def test_classes_that_were_not_trained_on_are_told(load_script, train, test, told):
+    parts = [Dataset(np.zeros((3, 2)), None if labels is None else np.array(labels)) for labels in (train, train, test)]
+    text = load_script("evaluate")._strangers(SimpleNamespace(splits=Splits(*parts)))
+    assert told in text
+    assert bool(text) == bool(told)
 
 
 def test_a_run_without_records(make_run, complaint_of, tmp_path):
@@ -70,5 +95,7 @@ def test_the_page_of_a_finished_run(run_script, tmp_path):
     assert (result.code, result.errors) == (0, "")
     text = (tmp_path / "run" / "report.html").read_text()
     final = read_records(tmp_path / "run")[-1]
-    assert f"<td>{final['test/elbo']:.4f}</td>" in text
-    assert "mutual information with the example, nats" in text
+    assert f"<td>{final['test/elbo']:.6g}</td>" in text
+    assert "<td>mutual information with the example, nats</td>" in text
+    assert "<td>mean norm of the encoder&#x27;s Jacobian, 1 / (unit of data)</td>" in text
+    assert f"<td>units, a count</td><td>{final['test/code/units']}</td>" in text
