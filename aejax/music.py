@@ -1,4 +1,4 @@
-"""Piano rolls as music: a MIDI file of what sounds, and the likelihood of a model that knows no time."""
+"""Piano rolls as music: how much sounds, a MIDI file of it, and the likelihood of a model that knows no time."""
 
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,15 @@ def frequency_baseline(train: Float[np.ndarray, "N T keys"], test: Float[np.ndar
     frequencies = (steps.sum(axis=0, dtype=np.float64) + 0.5) / (len(steps) + 1)
     seen = test.reshape(-1, test.shape[-1]).astype(np.float64)
     return float(-np.mean(np.sum(seen * np.log(frequencies) + (1 - seen) * np.log1p(-frequencies), axis=1)))
+
+
+def notes_per_step(rolls: Float[np.ndarray, "N T keys"]) -> float:
+    """How many keys sound in a step, on average over all; a key sounds where this is above ½.
+
+    >>> notes_per_step(np.array([[[1, 1, 0], [0, 0.4, 0.6]]]))
+    1.5
+    """
+    return float(np.mean(np.sum(np.asarray(rolls) > 0.5, axis=-1)))
 
 
 def to_midi(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from aejax.music import frequency_baseline, to_midi
+from aejax.music import frequency_baseline, notes_per_step, to_midi
 
 RNG = np.random.default_rng(0)
 
@@ -47,3 +47,10 @@ def test_the_baseline_is_a_product_of_bernoulli_distributions():
     frequencies = (train.sum(axis=(0, 1), dtype=np.float64) + 0.5) / 25
     expected = -stats.bernoulli(frequencies).logpmf(test.reshape(-1, 5).astype(int)).sum(axis=1).mean()
     assert frequency_baseline(train, test) == pytest.approx(expected, rel=1e-12)
+
+
+def test_notes_are_counted_as_they_are_written():
+    roll = np.zeros((2, 3, 88), np.float32)
+    roll[0, 0, [3, 7]] = 0.6
+    roll[1, 2, 5] = 0.4
+    assert notes_per_step(roll) == pytest.approx(2 / 6)

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+from dataclasses import replace
 
 import mido
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from aejax.configuration import Data, Experiment, Model, Training
 from aejax.datasets.jsb_chorales import FILE, load_jsb_chorales
 from aejax.music import frequency_baseline
+from aejax.trained import open_run
 
 DIGITS = Experiment(model=Model(hidden=(16,), code_size=3), training=Training(epochs=2, patience=None))
 
@@ -52,7 +54,22 @@ def test_windows_are_written_and_told(run, run_script, pieces, tmp_path):
     splits = load_jsb_chorales(pieces, steps=8)
     ours, baseline = map(float, re.findall(r"(\d+\.\d+) (?:nats|by)", result.output))
     assert baseline == pytest.approx(frequency_baseline(splits.train.x, splits.test.x), abs=1e-3)
+    notes, of_chorales = map(float, re.findall(r"(\d+\.\d+) (?:notes|of held)", result.output))
+    written = [mido.MidiFile(tmp_path / "music" / f"0{number}.mid").tracks[0] for number in (1, 2, 3)]
+    assert of_chorales == 1.0  # a scale
+    assert 24 * notes >= sum(m.type == "note_on" for track in written for m in track) - 0.2  # a note may be held
     assert 0 < ours < 88 * np.log(2) + 1  # of a coin for each key
+
+
+def test_notes_are_drawn_from_the_likelihood_unless_the_most_probable_are_wanted(run, load_script):
+    compose, trained = load_script("compose"), open_run(run)
+    options = compose.Options(run, run, count=400)
+    drawn, means = compose._compose(trained, options), compose._compose(trained, replace(options, most_probable=True))
+    assert set(np.unique(drawn)) == {0, 1}
+    deviation = np.sqrt(np.mean(means * (1 - means)) / means.size)
+    assert abs(drawn.mean() - means.mean()) < 4 * deviation  # four standard errors
+    assert np.array_equal(drawn, compose._compose(trained, options))
+    assert not np.array_equal(drawn[:9], compose._compose(trained, replace(options, count=9, seed=1)))
 
 
 def test_mistakes(run, make_run, complaint_of, monkeypatch):
