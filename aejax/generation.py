@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from aejax.checks import check_count, check_floating, check_in_range, check_same_shape
 
@@ -85,24 +85,30 @@ def surroundings(
     return code[None] + jnp.broadcast_to(jnp.asarray(standard_deviation, code.dtype), code.shape)[None] * noise
 
 
-def traversals(code: Float[Array, "K"], values: Float[Array, "K V"]) -> Float[Array, "K V K"]:
+def traversals(
+    code: Float[Array, "K"], values: Float[Array, "U V"], units: Int[Array, "U"] | None = None
+) -> Float[Array, "U V K"]:
     """One code, a unit of it at a time set to each of its values: what that unit does.
 
     Args:
       code: of one example.
       values: those that each unit takes, such as quantiles of it over the data.
+      units: which, from 0; all of them if not given.
 
     Raises:
       ValueError: not a row of values for each unit.
-      TypeError: an argument is not of a floating type.
+      TypeError: a code or values that are not of a floating type.
 
     >>> traversals(jnp.zeros(2), jnp.array([[1.0], [2.0]])).tolist()
     [[[1.0, 0.0]], [[0.0, 2.0]]]
+    >>> traversals(jnp.zeros(2), jnp.array([[2.0]]), jnp.array([1])).tolist()
+    [[[0.0, 2.0]]]
     """
     check_floating(code=code, values=values)
-    if values.ndim != 2 or values.shape[0] != code.size:
-        raise ValueError(f"values must be a row for each of the {code.size} units, got shape {values.shape}")
-    own = jnp.eye(code.size, dtype=bool)[:, None, :]
+    units = jnp.arange(code.size) if units is None else units
+    if values.ndim != 2 or values.shape[0] != units.size:
+        raise ValueError(f"values must be a row for each of the {units.size} units, got shape {values.shape}")
+    own = jax.nn.one_hot(units, code.size, dtype=bool)[:, None, :]
     return jnp.where(own, values[:, :, None], code[None, None, :])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -84,21 +85,40 @@ def reconstructions(rows: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
-def samples(examples: np.ndarray, *, limits: tuple[float, float], title: str, columns: int | None = None) -> Figure:
-    """Examples (n, ...) in a grid, on the scale of the data, whose least and greatest value are `limits`.
+def gallery(
+    examples: np.ndarray,
+    *,
+    limits: tuple[float, float],
+    title: str = "",
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    gap: int | None = None,
+) -> Figure:
+    """Examples (R, C, ...) in rows and columns, with names for both: images as a `mosaic`, others as curves.
 
     Args:
-      examples: in the order of reading.
-      limits: of the gray values.
-      title: above the grid.
-      columns: of the grid; square if not given.
+      examples: those of a row from left to right, the rows from the top.
+      limits: the least and the greatest value of the data, of gray values and of the curves' axes.
+      title: above all.
+      rows: a name for each row, or none.
+      columns: a name for each column, or none.
+      gap: white pixels between images; a fourteenth of their width if not given.
     """
-    columns = columns or math.ceil(math.sqrt(len(examples)))
-    lines = math.ceil(len(examples) / columns)
-    figure = Figure(figsize=(0.75 * columns, 0.75 * lines + 0.4), layout="constrained")
+    shape = examples.shape[2:]
+    if is_image(shape):
+        gap = max(1, shape[1] // 14) if gap is None else gap
+        return mosaic(examples, limits=limits, title=title, rows=rows, columns=columns, gap=gap)
+    lines, across = examples.shape[:2]
+    width = max(0.9 * across, _title_width(title)) + _name_width(rows)
+    figure = Figure(figsize=(width, 0.75 * lines + 0.7), layout="constrained")
     figure.suptitle(title, fontsize=11)
-    for axes, example in zip(figure.subplots(lines, columns, squeeze=False).flat, examples, strict=False):
+    grid = figure.subplots(lines, across, squeeze=False)
+    for axes, example in zip(grid.flat, examples.reshape(-1, *shape), strict=True):
         _draw(axes, example, *limits)
+    for axes, name in zip(grid[:, 0], rows, strict=False):
+        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    for axes, name in zip(grid[-1], columns, strict=False):
+        axes.set_xlabel(name, fontsize=9)
     return figure
 
 
@@ -127,9 +147,8 @@ def mosaic(
     height, width = examples.shape[2:4]
     picture = np.concatenate(np.concatenate(examples, axis=1), axis=1)
     scale = 1.0 if across <= 12 else 12 / across
-    name_width = 0.09 * max(map(len, rows), default=0)
-    size = (max(scale * across, 3.0) + name_width, scale * len(examples) * height / width + 0.7)
-    figure = Figure(figsize=size, layout="constrained")
+    size = (max(scale * across, _title_width(title)) + _name_width(rows), scale * len(examples) * height / width + 0.7)
+    figure = Figure(figsize=size, layout="compressed")  # a constrained one cuts names off
     axes = figure.add_subplot()
     figure.suptitle(title, fontsize=11)
     _draw(axes, picture, *limits)
@@ -310,6 +329,44 @@ def rate_distortion(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]
     return figure
 
 
+def frames_of_curves(curves: np.ndarray, *, limits: tuple[float, float]) -> np.ndarray:
+    """Curves (F, ...) drawn one after another in the same axes: images (F, H, W, 3) of bytes, for a moving picture.
+
+    Args:
+      curves: each of an example.
+      limits: of the axis.
+    """
+    figure = Figure(figsize=(4.2, 2.4), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    _draw_curve(axes, curves[0], *limits)
+    clean_axes(axes)
+    frames = []
+    for curve in curves:
+        axes.lines[0].set_ydata(curve.ravel())
+        canvas.draw()
+        frames.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    return np.stack(frames)
+
+
+def series_as_images(series: np.ndarray) -> np.ndarray:
+    """Series (..., T, channels) as images (..., H, W): time to the right, the first channel at the bottom.
+
+    Steps or channels, whichever are fewer, are repeated until the images are about square. Of one channel they are
+    curves (..., T).
+
+    >>> series_as_images(np.array([[1, 2], [3, 4], [5, 6]])).tolist()
+    [[2, 4, 6], [1, 3, 5]]
+    >>> series_as_images(np.zeros((5, 16, 88))).shape, series_as_images(np.zeros((5, 16, 1))).shape
+    ((5, 88, 80), (5, 16))
+    """
+    steps, channels = series.shape[-2:]
+    if channels == 1:
+        return series[..., 0]
+    images = np.swapaxes(series, -2, -1)[..., ::-1, :]
+    return images.repeat(max(1, channels // steps), axis=-1).repeat(max(1, steps // channels), axis=-2)
+
+
 def is_image(shape: tuple[int, ...]) -> bool:
     """Whether an example of this shape can be drawn as an image: (H, W), or (H, W, C) in gray or color.
 
@@ -346,10 +403,24 @@ def _draw(axes: Axes, example: np.ndarray, low: float, high: float) -> None:
         image = np.clip((image - low) / ((high - low) or 1.0), 0, 1)
         axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     else:
-        axes.plot(example.ravel(), color=_TRAIN, linewidth=1)
-        margin = 0.1 * (high - low)
-        axes.set_ylim(low - margin, high + margin)
+        _draw_curve(axes, example, low, high)
     hide_axes(axes)
+
+
+def _draw_curve(axes: Axes, example: np.ndarray, low: float, high: float) -> None:
+    axes.plot(example.ravel(), color=_TRAIN, linewidth=1)
+    margin = 0.1 * (high - low)
+    axes.set_ylim(low - margin, high + margin)
+
+
+def _title_width(title: str) -> float:
+    """Inches that the longest line of a title takes, 3 at least."""
+    return max(3.0, 0.085 * max(map(len, title.split("\n"))))
+
+
+def _name_width(names: Sequence[str]) -> float:
+    """Inches that the longest name of a row takes."""
+    return 0.09 * max(map(len, names), default=0)
 
 
 def hide_axes(axes: Axes) -> None:

@@ -59,7 +59,7 @@ def draw_figures(
     unit_of = partial(term_unit, model=experiment.model)
     figures = {
         "training_curves": plots.training_curves(records, best_epoch=best_epoch, unit_of=unit_of),
-        "reconstructions": plots.reconstructions(rows),
+        "reconstructions": plots.reconstructions({name: as_drawn(experiment, x) for name, x in rows.items()}),
         "latent_space": plots.latent_space(codes, test.labels),
     }
     if code.kl_per_unit is not None:
@@ -71,7 +71,19 @@ def draw_figures(
             columns, title = min(10, int(conditions[0].max()) + 1), f"{title}, a class per column"
         told = [np.arange(_ROWS * columns) % columns for _ in conditions]
         decode = jax.vmap(lambda key, *c: autoencoder.decode(params, prior.sample(key, codes.shape[1:]), *c))
-        drawn = jax.device_get(decode(jax.random.split(sample_key, _ROWS * columns), *told))
+        decoded = decode(jax.random.split(sample_key, _ROWS * columns), *told)
+        drawn = as_drawn(experiment, np.asarray(decoded))
         limits = (float(test.x.min()), float(test.x.max()))
-        figures["samples"] = plots.samples(drawn, limits=limits, title=title, columns=columns)
+        grid = drawn.reshape(_ROWS, columns, *drawn.shape[1:])
+        figures["samples"] = plots.gallery(grid, limits=limits, title=title)
     return figures
+
+
+def as_drawn(experiment: Experiment, examples: np.ndarray) -> np.ndarray:
+    """Examples (N, ...) as `plots` is to draw them: series of several channels as images with time to the right.
+
+    An example of two axes is a series (steps, channels) where it is a chorale or where the network is one of
+    sequences; elsewhere it is an image (H, W).
+    """
+    holds_series = experiment.data.dataset == "jsb_chorales" or experiment.model.network == "sequence"
+    return plots.series_as_images(examples) if holds_series and examples.ndim == 3 else examples

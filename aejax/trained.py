@@ -19,6 +19,7 @@ from aejax.datasets.stored import StoredArray
 from aejax.errors import UserError
 from aejax.evaluation import decode_all, encode_all
 from aejax.evaluation.denoising import denoise_tiled
+from aejax.priors import Prior, standard_normal
 from aejax.run_folder import check_data_of_run, read_experiment
 from aejax.training import Report, Snapshot, check_parameters, run_keys, start, train
 from aejax.training.checkpoints import Checkpoints
@@ -59,10 +60,17 @@ class TrainedRun(NamedTuple):
         """The example that every code stands for, in data space: (N, ...)."""
         return decode_all(self.autoencoder, self.params, codes.x, *self.conditions_of(codes))
 
+    @property
+    def prior(self) -> Prior | None:
+        """That of a variational run; N(0, I) of another whose codes were drawn towards it by `mmd_regularized`."""
+        if self.autoencoder.prior is not None:
+            return self.autoencoder.prior(self.params)
+        return standard_normal() if "mmd_regularized" in self.autoencoder.parts else None
+
     def sample_codes(self, count: int, *, seed: int = 0) -> np.ndarray:
-        """Codes (count, ...code) drawn from the prior, which a variational run has."""
-        assert self.autoencoder.prior is not None, "only a variational autoencoder has a prior"
-        prior = self.autoencoder.prior(self.params)
+        """Codes (count, ...code) drawn from the prior."""
+        prior = self.prior
+        assert prior is not None, "only a run that is variational or regularized by the MMD has a prior"
         keys = jax.random.split(jax.random.key(seed), count)
         return np.asarray(jax.vmap(lambda key: prior.sample(key, self.code_shape))(keys))
 

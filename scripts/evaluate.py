@@ -178,6 +178,7 @@ def _reconstructions(run: "TrainedRun", errors: "np.ndarray") -> "list[Section]"
     from aejax import plots
     from aejax.datasets.dataset import take
     from aejax.report import Section, picture
+    from aejax.run_figures import as_drawn
 
     order, test = np.argsort(errors), run.splits.test
     limits = float(run.splits.train.x.min()), float(run.splits.train.x.max())
@@ -186,12 +187,9 @@ def _reconstructions(run: "TrainedRun", errors: "np.ndarray") -> "list[Section]"
         some = take(test, chosen)
         rows = {"original": some.x} | ({} if some.input is None else {"noisy": some.input})
         rows["reconstruction"] = run.reconstruct(some)
-        if plots.is_image(run.example_shape):
-            examples, names = np.stack(list(rows.values())), [f"{errors[place]:.4g}" for place in chosen]
-            gap = max(1, run.example_shape[1] // 14)
-            figure = plots.mosaic(examples, limits=limits, title="", rows=tuple(rows), columns=names, gap=gap)
-        else:
-            figure = plots.reconstructions(rows)
+        examples = np.stack([as_drawn(run.experiment, np.asarray(x)) for x in rows.values()])
+        names = [f"{errors[place]:.4g}" for place in chosen]
+        figure = plots.gallery(examples, limits=limits, rows=tuple(rows), columns=names)
         low, high = errors[chosen].min(), errors[chosen].max()
         caption = f"The {len(chosen)} {what} of {len(errors):,} test examples: {ERROR}, from {low:.4g} to {high:.4g}."
         content += picture(figure, caption)
@@ -225,21 +223,18 @@ def _samples(run: "TrainedRun") -> "list[Section]":
     from aejax import plots
     from aejax.datasets.dataset import Dataset
     from aejax.report import Section, picture
+    from aejax.run_figures import as_drawn
 
-    if run.autoencoder.prior is None:
+    if run.prior is None:
         return []
     labels = None
     if run.experiment.model.conditional:
         (known,) = run.conditions_of(run.splits.train)
         labels = np.repeat(np.unique(known), 10)
     count = 40 if labels is None else len(labels)
-    examples = run.decode(Dataset(run.sample_codes(count), labels))
+    examples = as_drawn(run.experiment, run.decode(Dataset(run.sample_codes(count), labels)))
     limits = float(run.splits.train.x.min()), float(run.splits.train.x.max())
-    if plots.is_image(run.example_shape):
-        grid = examples.reshape(-1, 10, *run.example_shape)
-        figure = plots.mosaic(grid, limits=limits, title="", gap=max(1, run.example_shape[1] // 14))
-    else:
-        figure = plots.samples(examples, limits=limits, title="", columns=8 if labels is None else 10)
+    figure = plots.gallery(examples.reshape(-1, 10, *examples.shape[1:]), limits=limits)
     what = "a row for each class" if labels is not None else "not chosen"
     return [Section("Samples", picture(figure, f"Decoded samples from the prior, {what}."))]
 

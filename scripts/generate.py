@@ -19,20 +19,25 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
 
 DESCRIPTION = """Generate with a trained autoencoder, and write pictures and arrays into a folder.
 
-  generate.py runs/NAME made                          decoded samples of the prior of a variational run
+  generate.py runs/NAME made                          decoded samples of the prior of a variational run, or of N(0, I)
+                                                      of one trained with --mmd-weight
   generate.py runs/NAME made --what classes           a row of samples for each class of a conditional run
   generate.py runs/NAME made --what near-example      around the codes of test examples
   generate.py runs/NAME made --what near-class        around the mean code of each class
   generate.py runs/NAME made --what interpolation     from one test example to another: straight, along an arc, and
                                                       along a geodesic of the decoder; also as moving pictures
-  generate.py runs/NAME made --what traversals        one unit of the code at a time, over its quantiles
+  generate.py runs/NAME made --what traversals        one unit of the code at a time, over its quantiles among the codes
+                                                      of the training examples; the units of greatest variance first
   generate.py runs/NAME made --what manifold          the plane of a code of two numbers, and the codes in it
 
-The folder holds WHAT.png, examples.npy and codes.npy (rows, columns, ...); of images an interpolation also .gif files,
-of a manifold latent_space.png."""
+The folder holds WHAT.png, examples.npy and codes.npy (rows, columns, ...); of an interpolation also .gif files, of a
+manifold latent_space.png, of traversals units.npy, the unit of each row from 1. The picture shows the first 16 rows of
+traversals, the arrays hold all."""
 
 What = Literal["samples", "classes", "near-example", "near-class", "interpolation", "traversals", "manifold"]
-MOST_UNITS = 16  # shown by traversals, those of greatest variance
+MOST_UNITS_SHOWN = 16  # in the picture of traversals
+MOST_NUMBERS = 2**26  # in the codes or the examples of traversals: a quarter of a GiB
+ENCODED_AT_A_TIME = 10_000  # training examples
 SMALLEST_FRAME = 160  # pixels of the shorter side of a moving picture
 
 
@@ -55,6 +60,8 @@ class Options:
     examples: tuple[int, ...] = ()
     """Test examples by their place, from 0: those to look around, the two ends of a way, the one to change units of. By
     default the first, and for a way the first and the next of another class (of a conditional run: the same)."""
+    units: tuple[int, ...] = ()
+    """Of traversals, from 1, in the order to show them. By default all, those of greatest variance first."""
     spread: float = 0.5
     """How far around a code: this part of the deviation of all codes."""
     geodesic_steps: int = 300
@@ -73,6 +80,7 @@ class Generated(NamedTuple):
     title: str
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    units: "np.ndarray | None" = None  # from 1, that each row of traversals changes
 
 
 def main() -> None:
@@ -84,6 +92,7 @@ def main() -> None:
 
     from aejax import plots
     from aejax.datasets.dataset import Dataset
+    from aejax.run_figures import as_drawn
     from aejax.trained import open_run
 
     console = Console(highlight=False, soft_wrap=True)
@@ -93,25 +102,27 @@ def main() -> None:
     count = made.codes.shape[0] * made.codes.shape[1]
     labels = None if made.labels is None else made.labels.reshape(-1)
     flat = run.decode(Dataset(made.codes.reshape(count, *run.code_shape), labels))
-    examples = flat.reshape(*made.codes.shape[:2], *run.example_shape)
     options.folder.mkdir()
-    np.save(options.folder / "examples.npy", examples)
+    np.save(options.folder / "examples.npy", flat.reshape(*made.codes.shape[:2], *run.example_shape))
     np.save(options.folder / "codes.npy", made.codes)
+    if made.units is not None:
+        np.save(options.folder / "units.npy", made.units)
     limits = float(run.splits.train.x.min()), float(run.splits.train.x.max())
-    if plots.is_image(run.example_shape):
-        names = {"rows": made.rows, "columns": made.columns}
-        gap = 0 if options.what == "manifold" else max(1, run.example_shape[1] // 14)
-        figure = plots.mosaic(examples, limits=limits, title=made.title, gap=gap, **names)
-        if options.what == "interpolation":
-            for name, frames in zip(made.rows, examples, strict=True):
-                _write_moving_picture(options.folder / f"{name}.gif", frames, limits, options.frames_per_second)
-    else:
-        figure = plots.samples(flat, limits=limits, title=made.title, columns=examples.shape[1])
+    drawn = as_drawn(run.experiment, flat)
+    drawn = drawn.reshape(*made.codes.shape[:2], *drawn.shape[1:])
+    if options.what == "interpolation":
+        for name, frames in zip(made.rows, drawn, strict=True):
+            _write_moving_picture(options.folder / f"{name}.gif", frames, limits, options.frames_per_second)
+    if options.what == "traversals":
+        drawn, made = drawn[:MOST_UNITS_SHOWN], made._replace(rows=made.rows[:MOST_UNITS_SHOWN])
+    gap = 0 if options.what == "manifold" else None
+    figure = plots.gallery(drawn, limits=limits, title=made.title, rows=made.rows, columns=made.columns, gap=gap)
     figure.savefig(options.folder / f"{options.what}.png", dpi=150)
     if options.what == "manifold":
         picture = plots.latent_space(run.encode(run.splits.test), run.splits.test.labels)
         picture.savefig(options.folder / "latent_space.png", dpi=150)
-    console.print(f"{count:,} examples: {made.title}; in {options.folder}", markup=False)
+    title = made.title.replace("\n", "; ")
+    console.print(f"{count:,} examples: {title}; in {options.folder}", markup=False)
 
 
 def _check(options: Options) -> None:
@@ -125,6 +136,8 @@ def _check(options: Options) -> None:
         raise UserError(f"--spread: must be at least 0, got {options.spread:g}")
     if options.examples and options.what not in ("near-example", "interpolation", "traversals"):
         raise UserError(f"--examples: goes with near-example, interpolation and traversals, not with {options.what}")
+    if options.units and options.what != "traversals":
+        raise UserError(f"--units: goes with traversals, not with {options.what}")
     wanted = {"interpolation": 2, "traversals": 1}.get(options.what)
     if options.examples and wanted and len(options.examples) != wanted:
         raise UserError(f"--examples: {options.what} takes {wanted}, got {len(options.examples)}")
@@ -138,17 +151,34 @@ def _check_run(run: "TrainedRun", options: Options) -> None:
     script = f"generate.py --what {options.what}"
     conditional = run.experiment.model.conditional
     if options.what in ("samples", "classes"):
-        check_kind(run, run.autoencoder.prior is not None, "a variational run", script=script)
+        check_kind(run, run.prior is not None, "a variational run, or one trained with --mmd-weight", script=script)
     if options.what == "classes":
         check_kind(run, conditional, "a conditional run", script=script)
     if options.what == "near-class" and run.splits.train.labels is None:
         raise UserError(f"{run.path}: {script} takes a run whose data have labels, and these have none")
     if options.what == "manifold":
-        check_kind(run, run.code_shape == (2,), "a run with a code of 2 numbers", script=script)
+        wanted = f"a run with a code of 2 numbers, not of {math.prod(run.code_shape):,}"
+        check_kind(run, run.code_shape == (2,), wanted, script=script)
+    if options.what == "traversals":
+        _check_units(run, options)
     if options.what == "interpolation" and len(run.splits.test.x) < 2:
         raise UserError(f"{run.path}: {script} takes a run with two test examples at least")
     if beyond := [place for place in options.examples if not 0 <= place < len(run.splits.test.x)]:
         raise UserError(f"--examples: the run has test examples 0 to {len(run.splits.test.x) - 1}, got {beyond[0]}")
+
+
+def _check_units(run: "TrainedRun", options: Options) -> None:
+    """Raise UserError for a unit that the code has not, and where all that is made would not fit into memory."""
+    size = math.prod(run.code_shape)
+    if beyond := [unit for unit in options.units if not 1 <= unit <= size]:
+        raise UserError(f"--units: the code has units 1 to {size:,}, got {beyond[0]}")
+    count = len(options.units) or size
+    numbers = count * options.columns * max(size, math.prod(run.example_shape))
+    if numbers > MOST_NUMBERS:
+        raise UserError(
+            f"--units: {count:,} units of {size:,} at {options.columns} quantiles make {numbers:,} numbers, more than "
+            f"{MOST_NUMBERS:,}; name fewer units"
+        )
 
 
 def samples(run: "TrainedRun", options: Options) -> Generated:
@@ -245,16 +275,24 @@ def traverse(run: "TrainedRun", options: Options) -> Generated:
 
     place = options.examples or (0,)
     code, labels = _test_codes(run, place)
-    codes = _training_codes(run)
+    units = np.array(options.units or range(1, code.size + 1))
+    codes = _training_codes(run, units - 1)
+    if not options.units:
+        order = np.argsort(-codes.var(axis=0))
+        units, codes = units[order], codes[:, order]
     parts = np.linspace(0.01, 0.99, options.columns)
-    moved = np.asarray(traversals(jnp.asarray(code.reshape(-1)), jnp.asarray(np.quantile(codes, parts, axis=0).T)))
-    units = np.argsort(-codes.var(axis=0))[:MOST_UNITS]
-    made = moved[units].reshape(len(units), options.columns, *run.code_shape)
+    values = jnp.asarray(np.quantile(codes, parts, axis=0).T)
+    moved = np.asarray(traversals(jnp.asarray(code.reshape(-1)), values, jnp.asarray(units - 1)))
+    made = moved.reshape(len(units), options.columns, *run.code_shape)
     all_labels = None if labels is None else np.full(made.shape[:2], labels[0])
-    names = tuple(f"unit {unit + 1}" for unit in units)
-    return Generated(
-        made, all_labels, f"test example {place[0]}, one unit changed", names, tuple(f"{part:.0%}" for part in parts)
+    which = f"{len(units)} of {code.size:,} units, as named" if options.units else "all units, greatest variance first"
+    some = f", the first {MOST_UNITS_SHOWN} of {len(units)} shown" if len(units) > MOST_UNITS_SHOWN else ""
+    title = (
+        f"test example {place[0]}, one unit changed: {which}{some}\n"
+        "columns: quantiles of that unit among the codes of the training examples"
     )
+    names = tuple(f"unit {unit}" for unit in units), tuple(f"{part:.0%}" for part in parts)
+    return Generated(made, all_labels, title, *names, units)
 
 
 def manifold(run: "TrainedRun", options: Options) -> Generated:
@@ -264,7 +302,7 @@ def manifold(run: "TrainedRun", options: Options) -> Generated:
 
     from aejax.generation import normal_quantiles, plane
 
-    is_normal = run.autoencoder.prior is not None and run.experiment.regularization.prior == "normal"
+    is_normal = run.prior is not None and run.experiment.regularization.prior == "normal"
     if is_normal:
         across = up = np.asarray(normal_quantiles(options.side))
     else:
@@ -297,9 +335,15 @@ def _classes(run: "TrainedRun") -> "np.ndarray":
     return np.unique(labels)
 
 
-def _training_codes(run: "TrainedRun") -> "np.ndarray":
-    codes = run.encode(run.splits.train)
-    return codes.reshape(len(codes), -1)
+def _training_codes(run: "TrainedRun", units: "np.ndarray | slice" = slice(None)) -> "np.ndarray":
+    """Those units (N, U) of the codes of the training examples, of which only a part is held whole at a time."""
+    import numpy as np
+
+    from aejax.datasets.dataset import take
+
+    train = run.splits.train
+    parts = np.array_split(np.arange(len(train.x)), math.ceil(len(train.x) / ENCODED_AT_A_TIME))
+    return np.concatenate([run.encode(take(train, part)).reshape(len(part), -1)[:, units] for part in parts])
 
 
 def _test_codes(run: "TrainedRun", places: "tuple[int, ...] | range") -> "tuple[np.ndarray, np.ndarray | None]":
@@ -346,10 +390,14 @@ def _two_ends(run: "TrainedRun") -> tuple[int, int]:
 def _write_moving_picture(
     path: Path, frames: "np.ndarray", limits: tuple[float, float], frames_per_second: int
 ) -> None:
-    """Images (T, H, W) or (T, H, W, channels) there and back, enlarged pixel by pixel."""
+    """Images (T, H, W) or (T, H, W, channels) there and back, enlarged pixel by pixel; others as curves."""
     import numpy as np
     from PIL import Image
 
+    from aejax import plots
+
+    if not plots.is_image(frames.shape[1:]):
+        frames, limits = plots.frames_of_curves(frames, limits=limits), (0, 255)
     low, high = limits
     scaled = np.clip((frames - low) / ((high - low) or 1.0), 0, 1)
     bytes_ = np.round(255 * scaled).astype(np.uint8)

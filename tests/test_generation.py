@@ -75,6 +75,8 @@ def test_a_traversal_changes_one_unit():
             expected = [7.0, 8.0, 9.0]
             expected[unit] = float(values[unit, place])
             assert moved[unit, place].tolist() == expected
+    some = jnp.array([2, 0])
+    np.testing.assert_array_equal(traversals(code, values[some], some), moved[some])
 
 
 def test_the_plane_has_its_first_unit_to_the_right_and_its_second_upwards():

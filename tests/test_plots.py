@@ -1,12 +1,16 @@
 """Figures show the numbers that they are given."""
 
+import io
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
+from matplotlib.text import Text
 
 from aejax import plots
+from aejax.configuration import Data, Experiment, Model
+from aejax.run_figures import as_drawn
 
 RNG = np.random.default_rng(0)
 
@@ -69,9 +73,64 @@ def test_reconstructions_are_drawn_in_rows(shape: tuple[int, ...]) -> None:
     assert [axes.get_ylabel() for axes in figure.axes] == ["original", "", "", "reconstruction", "", ""]
 
 
-def test_samples_keep_the_scale_of_the_data() -> None:
-    figure = plots.samples(np.full((3, 2, 2), 0.25), limits=(0.0, 0.5), title="samples")
-    np.testing.assert_allclose(figure.axes[0].images[0].get_array(), 0.5)
+@pytest.mark.parametrize("shape", [(4, 4), (20,)])
+def test_a_gallery_has_names_and_the_scale_of_the_data(shape: tuple[int, ...]) -> None:
+    names = {"rows": ("straight", "arc"), "columns": ("1%", "50%", "99%")}
+    figure = plots.gallery(np.full((2, 3, *shape), 0.25), limits=(0.0, 0.5), title="ways", **names)
+    figure.canvas.draw()
+    if len(shape) == 2:
+        (axes,) = figure.axes
+        assert axes.images[0].get_array()[1, 1] == 0.5
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["straight", "arc"]
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["1%", "50%", "99%"]
+    else:
+        assert [axes.get_ylabel() for axes in figure.axes] == ["straight", "", "", "arc", "", ""]
+        assert [axes.get_xlabel() for axes in figure.axes] == ["", "", "", "1%", "50%", "99%"]
+        np.testing.assert_allclose(figure.axes[0].get_ylim(), (-0.05, 0.55))
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (20,)])
+def test_names_of_rows_are_whole(shape: tuple[int, ...]) -> None:
+    names = [f"unit {unit}" for unit in range(10070, 10086)]
+    figure = plots.gallery(
+        np.zeros((16, 4, *shape)), limits=(0, 1), title="a longer title than the columns", rows=names
+    )
+    figure.savefig(io.BytesIO())  # with which the layout is made
+    texts = [figure._suptitle, *figure.axes[0].get_yticklabels(), *(axes.yaxis.label for axes in figure.axes)]
+    for text in filter(Text.get_text, texts):
+        box = text.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1
+
+
+def test_a_series_is_drawn_with_time_to_the_right_and_its_first_channel_at_the_bottom() -> None:
+    series = np.zeros((2, 4, 9))
+    series[1, 3, 0] = 1  # the last step of the lowest key
+    images = plots.series_as_images(series)
+    assert images.shape == (2, 9, 8)
+    assert np.argwhere(images).tolist() == [[1, 8, 6], [1, 8, 7]]
+    assert plots.series_as_images(np.zeros((2, 30, 3))).shape == (2, 30, 30)
+    np.testing.assert_array_equal(plots.series_as_images(series[..., :1]), series[..., 0])
+
+
+def test_series_are_those_of_sequence_networks_and_chorales() -> None:
+    examples = np.zeros((5, 16, 88))
+    for of_series in (Experiment(model=Model(network="sequence")), Experiment(data=Data(dataset="jsb_chorales"))):
+        assert as_drawn(of_series, examples).shape == (5, 88, 80)
+        assert as_drawn(of_series, examples[..., 0]).shape == (5, 16)
+    assert as_drawn(Experiment(), examples).shape == (5, 16, 88)
+
+
+def test_frames_of_curves_are_drawn_in_the_same_axes() -> None:
+    curves = np.array([np.zeros(5), np.ones(5), np.zeros(5)])
+    frames = plots.frames_of_curves(curves, limits=(0.0, 1.0))
+    assert frames.dtype == np.uint8
+    assert frames.shape[0] == 3
+    assert frames.shape[3] == 3
+    assert np.array_equal(frames[0], frames[2])
+    blue = np.array([76, 114, 176])
+    low, high = (np.argwhere((frame == blue).all(axis=-1)).mean(axis=0)[0] for frame in frames[:2])
+    assert low - high > 0.5 * frames.shape[1]
 
 
 @pytest.mark.parametrize("code_shape", [(1,), (2,), (5,), (2, 2, 3)])
@@ -134,12 +193,6 @@ def test_anomaly_scores_show_groups_the_threshold_and_the_curve(shift: float) ->
     expected = [np.mean(scores[~truth] > shift + 1.0), np.mean(scores[truth] > shift + 1.0)]
     np.testing.assert_allclose(np.ravel(mark.get_data()), expected)
     assert len(plots.anomaly_scores(validation, scores, None, threshold=1.0, unit="nats").axes) == 1
-
-
-def test_samples_are_drawn_in_so_many_columns() -> None:
-    figure = plots.samples(np.zeros((12, 4, 4)), limits=(0, 1), title="", columns=4)
-    grid = figure.axes[0].get_subplotspec().get_gridspec()
-    assert (grid.nrows, grid.ncols) == (3, 4)
 
 
 def test_units_are_drawn_in_falling_order() -> None:

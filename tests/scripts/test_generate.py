@@ -1,11 +1,16 @@
 """Generation as a user runs it: arrays that are what they say, pictures, and clear refusals."""
 
+from dataclasses import replace
+from pathlib import Path
+
+import jax
 import numpy as np
 import pytest
 from PIL import Image
 
-from aejax.configuration import Experiment, Model, Regularization, Training
+from aejax.configuration import Data, Experiment, Model, Regularization, Training
 from aejax.datasets.dataset import Dataset
+from aejax.errors import UserError
 from aejax.trained import open_run
 
 SHORT = Training(epochs=2, patience=None)
@@ -14,6 +19,12 @@ CONDITIONAL = Experiment(model=Model(hidden=(), code_size=3, conditional=True), 
 MIXTURE = Experiment(
     model=Model(hidden=(16,), code_size=2), regularization=Regularization(prior="mixture"), training=SHORT
 )
+WASSERSTEIN = Experiment(
+    model=Model(family="undercomplete", hidden=(), code_size=2),
+    regularization=Regularization(mmd_weight=1.0),
+    training=SHORT,
+)
+WIDE = Experiment(model=Model(family="undercomplete", hidden=(), code_size=18), training=SHORT)
 LINEAR = Experiment(model=Model(family="undercomplete", hidden=(), code_size=4), training=SHORT)
 
 
@@ -42,6 +53,13 @@ def test_samples_follow_the_prior_and_the_seed(generate):
     _, other, _ = generate(VARIATIONAL, "samples", "--rows", "20", "--columns", "30", "--seed", "4", folder="other")
     assert np.array_equal(codes, same)
     assert not np.array_equal(codes, other)
+
+
+def test_samples_of_codes_drawn_towards_the_normal_distribution_are_of_it(generate):
+    run, codes, examples = generate(WASSERSTEIN, "samples", "--rows", "2", "--columns", "3", "--seed", "3")
+    keys = jax.random.split(jax.random.key(3), 6)
+    np.testing.assert_array_equal(codes.reshape(6, 2), [jax.random.normal(key, (2,)) for key in keys])
+    np.testing.assert_allclose(examples.reshape(6, 8, 8, 1), run.decode(Dataset(codes.reshape(6, 2))), atol=1e-6)
 
 
 def test_a_row_of_samples_for_each_class(generate):
@@ -107,6 +125,42 @@ def test_units_are_changed_one_by_one_most_variable_first(generate):
         assert np.all(np.diff(moved[:, unit]) > 0)
 
 
+def test_all_units_are_in_the_arrays_and_the_first_of_them_in_the_picture(make_run, run_script, tmp_path):
+    result = run_script("generate", make_run(WIDE), tmp_path / "made", "--what", "traversals", "--columns", "3")
+    assert "all units, greatest variance first, the first 16 of 18 shown; columns: quantiles" in result.output
+    assert len(np.load(tmp_path / "made" / "codes.npy")) == len(np.load(tmp_path / "made" / "examples.npy")) == 18
+    assert sorted(np.load(tmp_path / "made" / "units.npy")) == list(range(1, 19))
+
+
+def test_units_are_those_named_in_that_order(generate, tmp_path):
+    run, codes, _ = generate(LINEAR, "traversals", "--columns", "3", "--units", "4", "2")
+    assert np.load(tmp_path / "made" / "units.npy").tolist() == [4, 2]
+    expected = np.quantile(run.encode(run.splits.train), [0.01, 0.5, 0.99], axis=0)
+    np.testing.assert_allclose(codes[[0, 1], :, [3, 1]], expected[:, [3, 1]].T, atol=1e-6)
+    np.testing.assert_allclose(codes[0, :, :3], np.tile(run.encode(run.splits.test)[0, :3], (3, 1)), atol=1e-6)
+
+
+def test_more_units_than_fit_into_memory_are_refused(load_script, make_run, monkeypatch):
+    generate = load_script("generate")
+    monkeypatch.setattr(generate, "MOST_NUMBERS", 4 * 3 * 64)
+    run, options = open_run(make_run(LINEAR)), generate.Options(Path(), Path(), what="traversals", columns=3)
+    generate._check_run(run, options)
+    with pytest.raises(UserError, match="4 units of 4 at 4 quantiles make 1,024 numbers, more than 768"):
+        generate._check_run(run, replace(options, columns=4))
+    generate._check_run(run, replace(options, columns=4, units=(1, 4)))
+
+
+def test_series_go_from_one_to_another_as_moving_curves(generate, tmp_path):
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "series.npy", np.sin(np.arange(20) + rng.uniform(0, 6, size=(100, 1))).astype(np.float32))
+    model = Model(family="undercomplete", network="sequence", hidden=(4,), code_size=2)
+    series = Experiment(data=Data(dataset=str(tmp_path / "series.npy")), model=model, training=SHORT)
+    generate(series, "interpolation", "--columns", "3", "--geodesic-steps", "2")
+    for way in ("straight", "arc", "geodesic"):
+        with Image.open(tmp_path / "made" / f"{way}.gif") as picture:
+            assert picture.n_frames == 4  # three there, one back
+
+
 @pytest.mark.slow
 def test_the_plane_of_two_numbers(generate, tmp_path):
     run, codes, _ = generate(MIXTURE, "manifold", "--side", "5")
@@ -118,9 +172,15 @@ def test_the_plane_of_two_numbers(generate, tmp_path):
 @pytest.mark.parametrize(
     ("experiment", "arguments", "complaint"),
     [
-        (LINEAR, ["--what", "samples"], "takes a variational run, and this run is undercomplete on digits"),
+        (
+            LINEAR,
+            ["--what", "samples"],
+            "takes a variational run, or one trained with --mmd-weight, and this run is undercomplete on digits",
+        ),
         (VARIATIONAL, ["--what", "classes"], "takes a conditional run"),
-        (VARIATIONAL, ["--what", "manifold"], "takes a run with a code of 2 numbers"),
+        (VARIATIONAL, ["--what", "manifold"], "takes a run with a code of 2 numbers, not of 3"),
+        (LINEAR, ["--what", "traversals", "--units", "0"], "--units: the code has units 1 to 4, got 0"),
+        (LINEAR, ["--what", "near-class", "--units", "1"], "--units: goes with traversals, not with near-class"),
         (VARIATIONAL, ["--what", "near-example", "--examples", "359"], "test examples 0 to 358, got 359"),
         (VARIATIONAL, ["--examples", "1"], "--examples: goes with near-example, interpolation and traversals"),
         (VARIATIONAL, ["--what", "interpolation", "--examples", "1"], "interpolation takes 2, got 1"),
