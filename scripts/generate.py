@@ -38,7 +38,7 @@ What = Literal["samples", "classes", "near-example", "near-class", "interpolatio
 MOST_UNITS_SHOWN = 16  # in the picture of traversals
 MOST_NUMBERS = 2**26  # in the codes or the examples of traversals: a quarter of a GiB
 ENCODED_AT_A_TIME = 10_000  # training examples
-SMALLEST_FRAME = 160  # pixels of the shorter side of a moving picture
+SMALLEST_FRAME = 320  # pixels of the shorter side of a moving picture
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def test_ways_between_two_examples(generate, tmp_path):
         np.testing.assert_allclose(way[[0, -1]], ends, atol=1e-5)
     np.testing.assert_allclose(codes[0, 2], ends.mean(axis=0), atol=1e-6)
     with Image.open(tmp_path / "made" / "arc.gif") as picture:
-        assert (picture.n_frames, picture.size) == (8, (160, 160))  # five there, three back
+        assert (picture.n_frames, picture.size) == (8, (320, 320))  # five there, three back
 
 
 def test_a_conditional_run_goes_from_one_example_of_a_class_to_the_next(generate):
