@@ -104,6 +104,7 @@ def _compare(run: "TrainedRun", folder: Path, console: "Console") -> None:
     from aejax import plots
     from aejax.datasets.dataset import Splits, in_memory
     from aejax.evaluation.reduction import measure_reduction, picture, principal_components
+    from aejax.run_figures import as_drawn
     from aejax.trained import check_no_pairs
 
     check_no_pairs(run, script="encode.py --compare")
@@ -122,11 +123,12 @@ def _compare(run: "TrainedRun", folder: Path, console: "Console") -> None:
     report = of_what | {name: reduction._asdict() for name, reduction in measured.items()}
     console.print("laying the codes out in the plane")
     layouts = {name: picture(of_splits.test) for name, (of_splits, _) in ways.items()}
-    rows = {name: reconstructed[:10] for name, (_, reconstructed) in ways.items()}
+    rows = {"original": splits.test.x[:10]}
+    rows |= {name: reconstructed[:10] for name, (_, reconstructed) in ways.items()}
     title = f"{components} numbers for each of {len(layouts['PCA'].x):,} test examples, in the plane by t-SNE"
     figures = {
         "codes": plots.embeddings({n: layout.x for n, layout in layouts.items()}, layouts["PCA"].labels, title=title),
-        "reconstructions": plots.reconstructions({"original": splits.test.x[:10]} | rows),
+        "reconstructions": plots.reconstructions({name: as_drawn(run.experiment, x) for name, x in rows.items()}),
     }
     folder.mkdir()
     (folder / "comparison.json").write_text(json.dumps(report, indent=2) + "\n")
