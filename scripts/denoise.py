@@ -33,9 +33,10 @@ DESCRIPTION = """Denoise images with an autoencoder that was trained to.
 Format, size and bit depth of an image are kept. A fully convolutional network takes images of any size, another those
 of the size that it was trained on. A run is one with --corruption, or trained on pairs of noisy and clean.
 
-Beside it stand the median filter, non-local means (with the extra images) and, for pages, division by the background;
-their settings are those that are best on training examples. --test writes a folder with denoising.json and
-comparison.png, and, of examples that it has corrupted, noisy.npy and clean.npy, to denoise by another run."""
+Beside it stand median filters (where the noise is salt and pepper also one that leaves all other pixels as they are),
+non-local means (with the extra images) and, for pages, division by the background; their settings are those that are
+best on training examples. --test writes a folder with denoising.json and comparison.png, and, of examples that it has
+corrupted, noisy.npy and clean.npy, to denoise by another run."""
 
 OURS, NOISY, CLEAN = "autoencoder", "noisy", "clean"
 FITTED_PIXELS, FEWEST_FITTED, MOST_FITTED = 400_000, 8, 200  # of training examples, by which filters are chosen

@@ -42,7 +42,7 @@ def load_jsb_chorales(data_dir: Path | None = None, *, steps: int = 16) -> Split
         raise UserError(f"{path}: is not of chorales: {error}") from error
     windows = [[window for roll in part for window in windows_of(roll, steps)] for part in rolls]
     if not all(windows):
-        raise UserError(f"steps: no chorale of a part is as long as {steps}")
+        raise UserError(f"no chorale of a part is as long as a window of {steps} steps")
     return Splits(*(Dataset(np.stack(part)) for part in windows))
 
 

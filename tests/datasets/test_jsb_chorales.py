@@ -46,7 +46,7 @@ def test_no_file_and_windows_that_are_too_long(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"there is no .*jsb-chorales-quarter.json: fetch"):
         load_jsb_chorales(tmp_path)
     monkeypatch.setenv("AEJAX_DATA_DIR", str(write(tmp_path, SMALL)))
-    with pytest.raises(UserError, match="steps: no chorale of a part is as long as 3"):
+    with pytest.raises(UserError, match="no chorale of a part is as long as a window of 3 steps"):
         load_jsb_chorales(steps=3)
 
 
