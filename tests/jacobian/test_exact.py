@@ -242,9 +242,9 @@ def test_memory_grows_with_the_chunk_and_not_with_the_basis(method):
         return peak(jax.value_and_grad(mean), weights, batch), bytes_of_weights
 
     whole, _ = temporary(512, None)
-    small, _ = temporary(512, 16)
-    double, _ = temporary(512, 32)
-    larger, weights = temporary(1024, 16)
+    small, _ = temporary(512, 32)
+    double, _ = temporary(512, 64)
+    larger, weights = temporary(1024, 32)
     assert small < 0.35 * whole
     assert small < double < 2.2 * small
     per_vector = 4 * 4 * 16  # bytes of one number in every example and vector of a chunk
