@@ -19,6 +19,7 @@ _MODULES = (
     "export",
     "generation",
     "jacobian",
+    "keys",
     "likelihoods",
     "losses",
     "music",

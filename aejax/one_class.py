@@ -16,6 +16,7 @@ from aejax.evaluation.anomaly import (
     pca_scores,
     threshold_of,
 )
+from aejax.keys import named_key
 from aejax.trained import fit
 
 METHODS = ("autoencoder", "PCA", "isolation forest")
@@ -77,7 +78,7 @@ def compare(experiment: Experiment, splits: Splits, *, normal: str, components: 
 
     def scores(x: np.ndarray) -> dict[str, np.ndarray]:
         found = (
-            anomaly_scores(autoencoder, snapshot.best_params, jax.random.key(seed), x),
+            anomaly_scores(autoencoder, snapshot.best_params, named_key(jax.random.key(seed), "scores"), x),
             pca_scores(known, x, components=components),
             isolation_forest_scores(known, x, seed=seed),
         )

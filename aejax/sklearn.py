@@ -15,6 +15,7 @@ from aejax.configuration import Experiment, Model, Optimization, Regularization,
 from aejax.datasets.dataset import Dataset, Splits, split
 from aejax.evaluation.anomaly import anomaly_score
 from aejax.experiment import build_autoencoder
+from aejax.keys import named_key
 from aejax.trained import fit
 
 _BATCH = 256  # rows at a time: always as many, so that a row's result depends on no other and nothing compiles anew
@@ -201,7 +202,7 @@ def _to_single(x: np.ndarray, *, name: str) -> np.ndarray:
 def _functions(model: Model, features: int) -> dict[str, Callable[..., jax.Array]]:
     """Compiled functions of parameters and a batch; not kept by the estimator, which is to be pickled."""
     autoencoder = build_autoencoder(Experiment(model=model), Dataset(np.zeros((1, features), np.float32)))
-    key = jax.random.key(0)
+    key = named_key(jax.random.key(0), "scores")
 
     def score(params: Any, x: jax.Array) -> jax.Array:
         return -anomaly_score(autoencoder, params, key, x)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, PyTree
 
 from aejax import experiment as setup
 from aejax.autoencoders import Autoencoder
@@ -19,9 +19,10 @@ from aejax.datasets.stored import StoredArray
 from aejax.errors import UserError
 from aejax.evaluation import decode_all, encode_all
 from aejax.evaluation.denoising import denoise_tiled
+from aejax.keys import named_key
 from aejax.priors import Prior, standard_normal
 from aejax.run_folder import check_data_of_run, read_experiment
-from aejax.training import Report, Snapshot, check_parameters, run_keys, start, train
+from aejax.training import Report, RunKeys, Snapshot, check_parameters, run_keys, start, train
 from aejax.training.checkpoints import Checkpoints
 
 
@@ -34,7 +35,7 @@ class TrainedRun(NamedTuple):
     params: PyTree  # of the evaluation with the best validation loss
     best_epoch: int  # of that evaluation
     splits: Splits  # as they were in training; no test example has been seen by the parameters
-    key: Key[Array, ""]  # of what is sampled in evaluation: the same every time the run is opened
+    keys: RunKeys  # of what is drawn in evaluation: the same every time the run is opened
 
     @property
     def example_shape(self) -> tuple[int, ...]:
@@ -71,7 +72,7 @@ class TrainedRun(NamedTuple):
         """Codes (count, ...code) drawn from the prior."""
         prior = self.prior
         assert prior is not None, "only a run that is variational or regularized by the MMD has a prior"
-        keys = jax.random.split(jax.random.key(seed), count)
+        keys = jax.random.split(named_key(jax.random.key(seed), "codes"), count)
         return np.asarray(jax.vmap(lambda key: prior.sample(key, self.code_shape))(keys))
 
     def reconstruct(self, dataset: Dataset) -> np.ndarray:
@@ -106,8 +107,8 @@ def open_run(path: Path) -> TrainedRun:
         raise UserError(
             f"{path}: was stopped before its first evaluation; continue it with scripts/train.py --resume {path}"
         )
-    key = run_keys(snapshot.state)[1]
-    return TrainedRun(path, experiment, autoencoder, snapshot.best_params, snapshot.stopping.best_epoch, splits, key)
+    keys = run_keys(snapshot.state)
+    return TrainedRun(path, experiment, autoencoder, snapshot.best_params, snapshot.stopping.best_epoch, splits, keys)
 
 
 def fit(

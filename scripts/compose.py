@@ -24,8 +24,6 @@ Which keys sound is drawn from the likelihood, each with the probability that th
 the held-out chorales' negative log-likelihood stands that of a model that knows how often each key sounds, and nothing
 of time. MIDI files want the extra music: pip install 'aejax[music]'."""
 
-NOTES = 2**32 - 1  # folded into the key of the seed, whose own parts 0, 1, ... are those of the codes
-
 
 @dataclass(frozen=True)
 class Options:
@@ -97,6 +95,7 @@ def _compose(run: "TrainedRun", options: Options) -> "np.ndarray":
     import numpy as np
 
     from aejax.datasets.dataset import Dataset
+    from aejax.keys import named_key
 
     codes = run.sample_codes(options.count, seed=options.seed)
     if options.most_probable:
@@ -104,7 +103,7 @@ def _compose(run: "TrainedRun", options: Options) -> "np.ndarray":
     likelihood, decode = run.autoencoder.likelihood, run.autoencoder.decode_parameters
     assert likelihood is not None  # of a variational run, which it is
     assert decode is not None
-    keys = jax.random.split(jax.random.fold_in(jax.random.key(options.seed), NOTES), options.count)
+    keys = jax.random.split(named_key(jax.random.key(options.seed), "notes"), options.count)
     draw = jax.jit(jax.vmap(lambda params, key, code: likelihood.sample(key, decode(params, code)), (None, 0, 0)))
     return np.asarray(draw(run.params, keys, codes))
 
@@ -120,7 +119,7 @@ def _nats_per_step(run: "TrainedRun") -> tuple[float, float]:
 
     devices, test = jax.devices()[:1], run.splits.test
     evaluate = make_evaluate(run.autoencoder, batch_size=100, devices=devices)
-    means = evaluate(replicate(run.params, devices), run.key, as_examples(run.experiment.model, test))
+    means = evaluate(replicate(run.params, devices), run.keys.evaluation, as_examples(run.experiment.model, test))
     return -means["elbo"] / test.x.shape[1], frequency_baseline(run.splits.train.x, test.x)
 
 

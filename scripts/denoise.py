@@ -254,7 +254,7 @@ def _corrupted(run: "TrainedRun", x: "np.ndarray", number: int) -> "np.ndarray":
     corrupt = build_corruption(run.experiment.regularization, run.splits.train)
     if corrupt is None:
         return np.asarray(x)
-    keys = jax.random.split(jax.random.fold_in(run.key, number), len(x))
+    keys = jax.random.split(jax.random.fold_in(run.keys.corruption, number), len(x))
     return np.asarray(jax.jit(jax.vmap(corrupt))(keys, jnp.asarray(np.asarray(x))))
 
 

@@ -80,7 +80,7 @@ def main() -> None:
 
     def scores_of(part: "Dataset") -> "np.ndarray":
         conditions = run.conditions_of(part)
-        key, samples = run.key, options.samples
+        key, samples = run.keys.evaluation, options.samples
         return anomaly_scores(run.autoencoder, run.params, key, part.x, *conditions, seen=part.input, samples=samples)
 
     validation_scores = scores_of(run.splits.validation)

@@ -364,10 +364,12 @@ def _around(run: "TrainedRun", options: Options, codes: "np.ndarray") -> "np.nda
     import numpy as np
 
     from aejax.generation import surroundings
+    from aejax.keys import named_key
 
     deviations = jnp.asarray(options.spread * _training_codes(run).std(axis=0))
     rows = []
-    for key, code in zip(jax.random.split(jax.random.key(options.seed), len(codes)), codes, strict=True):
+    keys = jax.random.split(named_key(jax.random.key(options.seed), "perturbations"), len(codes))
+    for key, code in zip(keys, codes, strict=True):
         flat = jnp.asarray(code).reshape(-1)
         others = surroundings(key, flat, deviations, count=options.columns - 1)
         rows.append(np.concatenate([flat[None], others]))

@@ -300,7 +300,6 @@ def _conclude(
 
     The statistics of the code and the figures are those of the first `MOST_SHOWN` test examples.
     """
-    import jax
     import numpy as np
 
     from aejax.datasets.dataset import take
@@ -313,8 +312,7 @@ def _conclude(
     from aejax.training.plan import choose_plan
 
     params = snapshot.best_params
-    _, evaluation_key = run_keys(snapshot.state)
-    figures_key, code_key = jax.random.split(jax.random.fold_in(evaluation_key, 0))
+    keys = run_keys(snapshot.state)
     parts = {name: as_examples(experiment.model, part) for name, part in splits._asdict().items()}
     size, streamed = experiment.training.batch_size, _streamed(options)
     plan = choose_plan(
@@ -328,21 +326,21 @@ def _conclude(
         batches_per_call=plan.batches_per_call,
     )
     replicated = replicate(params, devices)
-    means = {name: evaluate(replicated, evaluation_key, part) for name, part in parts.items()}
+    means = {name: evaluate(replicated, keys.evaluation, part) for name, part in parts.items()}
     if run is None:
         return
     few = take(splits.test, np.arange(min(len(splits.test.x), MOST_SHOWN)))
     splits = splits._replace(test=few._replace(x=np.asarray(few.x)))
     conditions = conditions_of(experiment.model, splits.test)
     bounds = bounds_of_code(experiment.model)
-    code = code_statistics(autoencoder, params, code_key, splits.test.seen, *conditions, bounds=bounds)
+    code = code_statistics(autoencoder, params, keys.statistics, splits.test.seen, *conditions, bounds=bounds)
     step, epoch = int(snapshot.state.step), snapshot.stopping.best_epoch
     steps_per_epoch = len(splits.train.x) // experiment.training.batch_size
     terms = means["test"] | {f"code/{name}": value for name, value in code.as_dict().items()}
     run.write({"step": step, "epoch": epoch, **{f"test/{term}": value for term, value in terms.items()}})
     if broken := [term for term, value in terms.items() if not math.isfinite(value)]:
         console.print(f"not finite on test examples, and not in the record: {', '.join(broken)}")
-    drawn = draw_figures(experiment, autoencoder, params, figures_key, splits, code, run.records(), epoch)
+    drawn = draw_figures(experiment, autoencoder, params, keys.figures, splits, code, run.records(), epoch)
     for name, figure in drawn.items():
         figure.savefig(run.figures / f"{name}.png", dpi=150)
     console.print(summary_table(f"best epoch {epoch} of {step // steps_per_epoch}; means per example", means))

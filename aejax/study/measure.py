@@ -14,11 +14,12 @@ from aejax.corruption import gaussian_noise
 from aejax.datasets.dataset import Splits
 from aejax.evaluation.probe import error_percent, fit_probe
 from aejax.jacobian import contraction_curve, effective_rank, frobenius_norm_squared, saturation, singular_values
+from aejax.keys import named_key
 from aejax.losses import squared_error
 
 RADII = tuple(float(radius) for radius in np.geomspace(0.1, 100.0, 31))  # of the spheres of a contraction curve
 DIRECTIONS = 32  # from every example
-_NOISE, _DIRECTIONS = 0, 1  # noise and directions are the same for all members
+_KEY = 0  # of noise and directions, which are the same for all members
 
 
 class Measurement(NamedTuple):
@@ -59,7 +60,7 @@ def make_measure(autoencoder: Autoencoder, splits: Splits, *, input_noise: float
       spectrum_examples: how many test examples the curves and the effective rank are taken from.
     """
     test = jnp.asarray(splits.test.x)
-    keys = jax.random.split(jax.random.key(_NOISE), len(test))
+    keys = jax.random.split(named_key(jax.random.key(_KEY), "input noise"), len(test))
     noisy = jax.vmap(partial(gaussian_noise, standard_deviation=input_noise))(keys, test)
 
     @jax.jit
@@ -88,11 +89,12 @@ def make_measure(autoencoder: Autoencoder, splits: Splits, *, input_noise: float
     @jax.jit
     def contraction(params: PyTree, x: Array) -> Array:
         radii = jnp.array(RADII, x.dtype)
+        keys = jax.random.split(named_key(jax.random.key(_KEY), "directions"), len(x))
 
         def curve(key: Array, x: Array) -> Array:
             return contraction_curve(key, partial(autoencoder.encode, params), x, radii, directions=DIRECTIONS)
 
-        return jnp.mean(jax.vmap(curve)(jax.random.split(jax.random.key(_DIRECTIONS), len(x)), x), axis=0)
+        return jnp.mean(jax.vmap(curve)(keys, x), axis=0)
 
     def measure(params: PyTree) -> tuple[Measurement, Curves]:
         validation, clean = (jax.device_get(statistics(params, part.x, part.x)) for part in splits[1:])

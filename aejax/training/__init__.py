@@ -8,6 +8,7 @@ from aejax.training.loop import Snapshot as Snapshot
 from aejax.training.loop import check_parameters as check_parameters
 from aejax.training.loop import start as start
 from aejax.training.loop import train as train
+from aejax.training.state import RunKeys as RunKeys
 from aejax.training.state import TrainState as TrainState
 from aejax.training.state import create_state as create_state
 from aejax.training.state import run_keys as run_keys
@@ -18,6 +19,7 @@ __all__ = [
     "AXIS",
     "NonFiniteLossError",
     "Report",
+    "RunKeys",
     "Snapshot",
     "TrainState",
     "check_parameters",

@@ -146,9 +146,9 @@ def train(
         unrolled=plan.unrolled,
     )
     snapshot = snapshot._replace(state=replicate(snapshot.state, devices))
-    order_key, evaluation_key = run_keys(snapshot.state)
+    keys = run_keys(snapshot.state)
     step, steps_per_epoch = int(snapshot.state.step), examples // batch_size
-    calls = _calls(order_key, step, epochs, examples, batch_size, plan.steps_per_call, devices)
+    calls = _calls(keys.order, step, epochs, examples, batch_size, plan.steps_per_call, devices)
     arguments: Generator[tuple[Any, ...], None, None]  # of every call to come, besides the state
     if plan.streamed:
         training, validation = on_host((training, validation))
@@ -195,7 +195,7 @@ def train(
                 snapshot = _after_steps(snapshot, state, metrics)
             pending, evaluation = False, None
             if is_due():
-                for means in evaluate.parts(snapshot.state.params, evaluation_key, validation):
+                for means in evaluate.parts(snapshot.state.params, keys.evaluation, validation):
                     if means is not None:
                         _check_finite({name: np.array([value]) for name, value in means.items()}, first_step=step)
                         evaluation = {f"train/{term}": v / snapshot.steps_summed for term, v in snapshot.sums.items()}

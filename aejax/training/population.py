@@ -141,7 +141,7 @@ def make_train_epoch(
 
 def _orders(population: Population, examples: int, batch_size: int) -> Int[np.ndarray, "M S B"]:
     """The positions of the examples of the coming epoch, of every member."""
-    order_keys, _ = jax.vmap(jax.vmap(run_keys))(population.states)
+    order_keys = jax.vmap(jax.vmap(run_keys))(population.states).order
     numbers = collect(jax.random.key_data(order_keys), population.members)
     keys = jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(order_keys))
     steps = examples // batch_size

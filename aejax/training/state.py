@@ -9,6 +9,7 @@ import optax
 from jaxtyping import Array, Int, Key, PyTree
 
 from aejax.autoencoders import Autoencoder
+from aejax.keys import named_key
 
 
 class TrainState(NamedTuple):
@@ -17,13 +18,24 @@ class TrainState(NamedTuple):
     params: PyTree
     opt_state: optax.OptState
     step: Int[Array, ""]  # steps taken so far
-    key: Key[Array, ""]  # the root of the run's noise and order; never advanced, folded with the step
+    key: Key[Array, ""]  # the root of the run's named keys (`run_keys`); never advanced
 
 
-def run_keys(state: TrainState) -> tuple[Array, Array]:
-    """The key of the order of the examples, and that of the noise in evaluation, which is the same every time."""
-    order_key, evaluation_key = jax.random.split(state.key)
-    return order_key, evaluation_key
+class RunKeys(NamedTuple):
+    """One key for each use of randomness in a run after initialization; no two streams share noise."""
+
+    order: Key[Array, ""]  # of the examples in each epoch
+    evaluation: Key[Array, ""]  # of the loss in evaluation, the same at every evaluation
+    noise: Key[Array, ""]  # of the loss in training, folded with the step
+    augmentation: Key[Array, ""]  # of the augmentation in training, folded with the step
+    figures: Key[Array, ""]  # of what figures show: corrupted examples, samples
+    statistics: Key[Array, ""]  # of estimates about the code
+    corruption: Key[Array, ""]  # of inputs that are corrupted to measure denoising
+
+
+def run_keys(state: TrainState) -> RunKeys:
+    """The named keys of the run that a state belongs to, equal at every step."""
+    return RunKeys(*(named_key(state.key, name) for name in RunKeys._fields))
 
 
 def create_state(

@@ -14,7 +14,7 @@ from aejax.autoencoders import Autoencoder, Examples, as_batch
 from aejax.autoencoders.record import Batch, Metrics, example_keys
 from aejax.training.accumulation import gradient_and_metrics
 from aejax.training.devices import AXIS
-from aejax.training.state import TrainState
+from aejax.training.state import TrainState, run_keys
 
 TrainStep = Callable[[TrainState, PyTree], tuple[TrainState, Metrics]]
 TrainSteps = Callable[[TrainState, Examples | Array | np.ndarray, np.ndarray], tuple[TrainState, Metrics]]
@@ -53,10 +53,10 @@ def train_step(
     batch = as_batch(examples)
     first = lax.axis_index(AXIS) * len(batch.x)
     batch = batch._replace(indices=first + batch.indices, step=state.step)
-    noise_key = jax.random.fold_in(state.key, state.step)
+    keys = run_keys(state)
+    noise_key = jax.random.fold_in(keys.noise, state.step)
     if augment is not None:
-        augmentation_key, noise_key = jax.random.split(noise_key)
-        batch = _augmented(augment, augmentation_key, batch)
+        batch = _augmented(augment, jax.random.fold_in(keys.augmentation, state.step), batch)
     gradient, metrics = gradient_and_metrics(
         autoencoder, state.params, noise_key, batch, microbatches=accumulation_steps, unrolled=unrolled
     )

@@ -1,0 +1,25 @@
+"""Random keys by name: one stream for each use of a key, none equal to another or to a key that `split` returns."""
+
+import zlib
+
+import jax
+import numpy as np
+from jaxtyping import Array, Key
+
+
+def named_key(key: Key[Array, ""], name: str) -> Key[Array, ""]:
+    """Returns the key of the stream called `name`; the same key and name give the same stream.
+
+    In JAX `split(key, n)[i]` equals `fold_in(key, i)`, so a key that is both split and folded with a counter gives two
+    streams the same noise. What is folded in here is a checksum of the name of at least 2³¹, which no counter reaches.
+    A stream does not depend on which others there are.
+
+    Args:
+      key: a key that is used for named streams only.
+      name: of the stream, such as `order` or `noise`.
+
+    >>> key = jax.random.key(0)
+    >>> bool(named_key(key, "order") == named_key(key, "noise"))
+    False
+    """
+    return jax.random.fold_in(key, np.uint32(zlib.crc32(name.encode()) | 2**31))
