@@ -1,7 +1,6 @@
 """From an experiment's configuration to its data, its autoencoder and its optimizer."""
 
 import math
-import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ from aejax.datasets.documents import PAGES, PageSplits, crop_pages, folder_of_pa
 from aejax.datasets.ecg5000 import load_ecg5000, normal_beats
 from aejax.datasets.jsb_chorales import load_jsb_chorales
 from aejax.datasets.tfds import load_tfds
-from aejax.errors import UserError
+from aejax.errors import IncompatibleError, UserError
 from aejax.likelihoods import Likelihood, check_support
 from aejax.networks import (
     MLP,
@@ -54,6 +53,7 @@ _KNOB_OF_PART = {
     "total_correlation_penalized": "--total-correlation-weight",
     "beta": "--beta",
     "free_bits": "--free-bits",
+    "mixture_prior": "--prior mixture",
     "vamp_prior": "--prior vamp",
     "k_sparse": "--family k_sparse",
     "tied": "--family tied",
@@ -167,11 +167,8 @@ def build_autoencoder(experiment: Experiment, train: Dataset) -> Autoencoder:
         raise UserError(f"corruption: gaussian_blur takes images, an example has shape {train.x.shape[1:]}")
     try:
         return _regularized(_base(experiment, train), experiment, train)
-    except ValueError as error:  # constructors that do not go together
-        message = str(error)
-        for part, knob in _KNOB_OF_PART.items():
-            message = re.sub(rf"\b{part}\b", knob, message)
-        raise UserError(message) from error
+    except IncompatibleError as error:
+        raise UserError(error.describe(*(_KNOB_OF_PART.get(name, name) for name in error.names))) from error
 
 
 def _base(experiment: Experiment, train: Dataset) -> Autoencoder:

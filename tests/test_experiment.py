@@ -1,5 +1,6 @@
 """From configuration to data, autoencoder and optimizer."""
 
+import itertools
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.autoencoders import as_batch
+from aejax import experiment as setup
+from aejax.autoencoders import as_batch, composition
 from aejax.configuration import Data, Experiment, Model, Optimization, Regularization, Training, check
 from aejax.datasets.dataset import Dataset, Splits
 from aejax.errors import UserError
@@ -235,7 +237,26 @@ SPARSE = Regularization(sparse_weight=0.1)
             (5,),
             "--importance-samples and --beta do not go together",
         ),
-        (Experiment(model=Model(family="tied", conditional=True)), (5,), "tied weights leave no room for a condition"),
+        (
+            Experiment(model=Model(family="tied", conditional=True)),
+            (5,),
+            "^--conditional and --family tied do not go together: tied weights leave no room for a condition$",
+        ),
+        (
+            Experiment(model=Model(conditional=True), regularization=Regularization(prior="vamp", prior_components=2)),
+            (5,),
+            "^--conditional and --prior vamp do not go together: pseudo-inputs have no condition$",
+        ),
+        (
+            Experiment(regularization=Regularization(prior="mixture", free_bits=0.1)),
+            (5,),
+            "^--free-bits and --prior mixture do not go together: free bits need a prior whose",
+        ),
+        (
+            Experiment(model=Model(family="k_sparse"), regularization=Regularization(mmd_weight=1.0)),
+            (5,),
+            "^--mmd-weight and --family k_sparse do not go together: codes of which all but k entries are 0 cannot",
+        ),
         (
             Experiment(regularization=Regularization(prior="vamp", prior_components=5)),
             (5,),
@@ -257,6 +278,20 @@ SPARSE = Regularization(sparse_weight=0.1)
 def test_what_cannot_be_built_says_why(experiment: Experiment, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(UserError, match=message):
         build_autoencoder(experiment, examples(shape))
+
+
+def test_every_part_that_is_refused_has_a_knob() -> None:
+    assert set(itertools.chain(*composition._APART)) <= set(setup._KNOB_OF_PART)
+
+
+def test_a_bug_of_a_constructor_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("sparse arrays of tied tensors")
+
+    monkeypatch.setattr(setup.autoencoders, "variational", broken)
+    with pytest.raises(ValueError, match=r"^sparse arrays of tied tensors$") as error:
+        build_autoencoder(Experiment(), examples((5,)))
+    assert not isinstance(error.value, UserError)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What goes together: the checks that every constructor makes before it builds or wraps an autoencoder."""
 
 from aejax.autoencoders.record import Autoencoder
+from aejax.errors import IncompatibleError
 
 _NEED_A_POSTERIOR = ("importance_weighted", "total_correlation_penalized")
 # Wrapping denoising in denoising corrupts what is corrupted already, which is a corruption too; the others would count
@@ -35,14 +36,15 @@ def check_composition(autoencoder: object, constructor: str) -> None:
 
     Raises:
       TypeError: no autoencoder, or one without the posterior that the wrapper needs.
-      ValueError: the wrapper is there already, contradicts another part, or would throw another part's term away.
+      IncompatibleError: the wrapper contradicts another part.
+      ValueError: the wrapper is there already, or would throw another part's term away.
 
     >>> from aejax.autoencoders import k_sparse, sparse
     >>> from aejax.networks import MLP
     >>> sparse(k_sparse(MLP(output_shape=(20,)), MLP(output_shape=(5,)), k=3), weight=0.1)
     Traceback (most recent call last):
     ...
-    ValueError: sparse and k_sparse do not go together: k_sparse fixes already how many entries of a code are active
+    aejax.errors.IncompatibleError: sparse and k_sparse do not go together: k_sparse fixes already how many entries ...
     """
     if not isinstance(autoencoder, Autoencoder):
         raise TypeError(
@@ -54,7 +56,7 @@ def check_composition(autoencoder: object, constructor: str) -> None:
         raise ValueError(f"{constructor} is part of this autoencoder already")
     for part in autoencoder.parts:
         if reason := _APART.get(frozenset((constructor, part))):
-            raise ValueError(f"{constructor} and {part} do not go together: {reason}")
+            raise IncompatibleError(constructor, part, reason)
     wrappers = [part for part in autoencoder.parts if part == "denoising" or part in _ONCE]
     if constructor == "importance_weighted" and (lost := [part for part in wrappers if part != "conditional"]):
         raise ValueError(

@@ -16,6 +16,7 @@ from aejax.autoencoders.record import (
     observations,
 )
 from aejax.checks import check_in_range
+from aejax.errors import IncompatibleError
 from aejax.likelihoods import Likelihood, bernoulli
 from aejax.networks.network import SupportsInitApply, initialize
 from aejax.priors import LearnedPrior, Prior, standard_normal
@@ -81,8 +82,10 @@ def variational(
         raise TypeError(f"prior must be a prior, such as standard_normal(), got {prior!r}")
     kl_per_dimension = prior.kl_per_dimension if free_bits and isinstance(prior, Prior) else None
     if free_bits and kl_per_dimension is None:
-        raise ValueError(
-            "free_bits need a prior whose divergence has a closed form for each dimension, such as standard_normal()"
+        raise IncompatibleError(
+            "free_bits",
+            prior.name if isinstance(prior, LearnedPrior) else "this prior",
+            "free bits need a prior whose divergence has a closed form for each dimension, such as standard_normal()",
         )
 
     def init(key: Array, example: Array, *condition: Array) -> PyTree:

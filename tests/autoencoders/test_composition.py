@@ -1,5 +1,6 @@
 """Every constructor around every other: they compose and lose no term, or say why they do not."""
 
+import pickle
 from functools import cache, partial
 from itertools import product
 
@@ -25,6 +26,7 @@ from aejax.autoencoders import (
     variational,
 )
 from aejax.corruption import masking
+from aejax.errors import IncompatibleError
 from aejax.networks import MLP
 from aejax.priors import mixture_prior, vamp_prior
 from aejax.schedules import linear_warm_up
@@ -143,5 +145,8 @@ def test_what_is_refused_further_in_is_refused_too():
     inner = denoising(
         contractive(k_sparse(MLP((8,)), MLP((6,)), k=2), weight=0.1), corrupt=partial(masking, amount=0.5)
     )
-    with pytest.raises(ValueError, match="sparse and k_sparse do not go together"):
+    with pytest.raises(IncompatibleError, match="sparse and k_sparse do not go together") as caught:
         sparse(inner, weight=0.1)
+    assert caught.value.names == ("sparse", "k_sparse")
+    assert "how many entries" in caught.value.reason
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)

@@ -245,7 +245,7 @@ def test_free_bits_take_the_terms_of_the_prior_by_dimension_of_the_code():
 
 def test_refuses_free_bits_without_a_closed_form_for_each_dimension(linear):
     for prior in (mixture_prior(3), gaussian_mixture(jnp.zeros(1), jnp.zeros((1, 2)), jnp.zeros((1, 2))), FULL):
-        with pytest.raises(ValueError, match="free_bits need a prior whose divergence has a closed form for each"):
+        with pytest.raises(ValueError, match="free bits need a prior whose divergence has a closed form for each"):
             variational(linear(5, 4), linear(2, 5), prior=prior, free_bits=0.1)
 
 
