@@ -243,7 +243,7 @@ def _parse(text: str | bytes) -> Experiment:
     try:
         experiment = _adapter().validate_json(text)
     except ValidationError as error:
-        raise UserError(_first_fault(error)) from error
+        raise UserError(first_fault(error)) from error
     _check_combination(experiment.model, experiment.regularization)
     if experiment.model.family == "tied" and experiment.training.rematerialize:
         raise UserError("rematerialize: goes with an encoder and a decoder of their own, and the family is tied")
@@ -271,7 +271,8 @@ def differences(one: Experiment, other: Experiment) -> dict[str, tuple[Any, Any]
     }
 
 
-def _first_fault(error: ValidationError) -> str:
+def first_fault(error: ValidationError) -> str:
+    """The field that is wrong, what is wrong with it, and what was got."""
     fault = error.errors()[0]
     knob = ".".join(str(part) for part in fault["loc"]).encode("unicode_escape").decode()
     message = fault["msg"][0].lower() + fault["msg"][1:]

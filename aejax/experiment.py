@@ -23,6 +23,7 @@ from aejax.datasets.ecg5000 import load_ecg5000, normal_beats
 from aejax.datasets.jsb_chorales import load_jsb_chorales
 from aejax.datasets.tfds import load_tfds
 from aejax.errors import IncompatibleError, UserError
+from aejax.facts import Facts, facts_of
 from aejax.likelihoods import Likelihood, check_support
 from aejax.networks import (
     MLP,
@@ -153,9 +154,19 @@ def locate(data: Data) -> Data:
     return replace(data, dataset=dataset, labels=labels, data_dir=data_dir)
 
 
-def build_autoencoder(experiment: Experiment, train: Dataset) -> Autoencoder:
-    """The autoencoder that a configuration names, for examples like these; UserError where it cannot be."""
+def build_autoencoder(experiment: Experiment, train: Dataset, facts: Facts | None = None) -> Autoencoder:
+    """The autoencoder that a configuration names, for examples like these.
+
+    Args:
+      experiment: which autoencoder.
+      train: the training examples.
+      facts: of the run; None for those of `train`.
+
+    Raises:
+      UserError: constructors that do not go together, or that do not take such examples.
+    """
     model = experiment.model
+    facts = facts_of(train) if facts is None else facts
     if model.loss == "structural_dissimilarity" and (train.x.ndim not in (3, 4) or min(train.x.shape[1:3]) < 7):
         raise UserError(f"loss: structural_dissimilarity takes images from 7x7 on, an example has {train.x.shape[1:]}")
     if experiment.data.shift and (train.x.ndim not in (3, 4) or min(train.x.shape[1:3]) <= experiment.data.shift):
@@ -166,7 +177,7 @@ def build_autoencoder(experiment: Experiment, train: Dataset) -> Autoencoder:
     if experiment.regularization.corruption == "gaussian_blur" and train.x.ndim not in (3, 4):
         raise UserError(f"corruption: gaussian_blur takes images, an example has shape {train.x.shape[1:]}")
     try:
-        return _regularized(_base(experiment, train), experiment, train)
+        return _regularized(_base(experiment, train), experiment, train, facts)
     except IncompatibleError as error:
         raise UserError(error.describe(*(_KNOB_OF_PART.get(name, name) for name in error.names))) from error
 
@@ -194,7 +205,7 @@ def _base(experiment: Experiment, train: Dataset) -> Autoencoder:
     return autoencoders.undercomplete(encoder, decoder, loss=LOSSES[model.loss])
 
 
-def _regularized(autoencoder: Autoencoder, experiment: Experiment, train: Dataset) -> Autoencoder:
+def _regularized(autoencoder: Autoencoder, experiment: Experiment, train: Dataset, facts: Facts) -> Autoencoder:
     terms = experiment.regularization
     if experiment.model.conditional:
         (labels,) = conditions_of(experiment.model, train)

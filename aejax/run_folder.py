@@ -1,4 +1,4 @@
-"""The folder that a run leaves behind: config.json, data.sha256, metrics.jsonl, events/, checkpoints/, figures/."""
+"""What a run leaves: config.json, facts.json, data.sha256, metrics.jsonl, events/, checkpoints/, figures/."""
 
 import contextlib
 import json
@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from aejax.configuration import Experiment, differences, from_json, to_json
 from aejax.errors import UserError
+from aejax.facts import Facts, write_facts
 from aejax.training.checkpoints import Checkpoints
 
 if TYPE_CHECKING:  # imported where it is used: it takes seconds to import where PyTorch is installed
@@ -37,7 +38,9 @@ class RunFolder:
         self._events: "EventsWriter | None" = None
 
     @classmethod
-    def create(cls, path: Path, experiment: Experiment, data_fingerprint: str) -> "RunFolder":
+    def create(
+        cls, path: Path, experiment: Experiment, data_fingerprint: str, facts: Facts | None = None
+    ) -> "RunFolder":
         """Make the folder of a new run; UserError where something of that name exists."""
         check_absent(path)
         unfinished = path.with_name(f".{path.name}.partial")  # so that a folder of that name is a whole one
@@ -46,6 +49,8 @@ class RunFolder:
             unfinished.mkdir(parents=True)
             (unfinished / _CONFIG).write_text(to_json(experiment))
             (unfinished / _DATA).write_text(data_fingerprint + "\n")
+            if facts is not None:
+                write_facts(unfinished, facts)
             (unfinished / "figures").mkdir()
             unfinished.rename(path)
         return cls(path, experiment)

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from aejax.datasets.stored import StoredArray
 from aejax.errors import UserError
 from aejax.evaluation import decode_all, encode_all
 from aejax.evaluation.denoising import denoise_tiled
+from aejax.facts import Facts, check_shape, facts_of, read_facts
 from aejax.keys import named_key
 from aejax.priors import Prior, standard_normal
 from aejax.run_folder import check_data_of_run, read_experiment
@@ -35,6 +37,7 @@ class TrainedRun(NamedTuple):
     params: PyTree  # of the evaluation with the best validation loss
     best_epoch: int  # of that evaluation
     splits: Splits  # as they were in training; no test example has been seen by the parameters
+    facts: Facts  # of the training examples
     keys: RunKeys  # of what is drawn in evaluation: the same every time the run is opened
 
     @property
@@ -94,7 +97,8 @@ def open_run(path: Path) -> TrainedRun:
         raise UserError(f"{path}: holds no parameters, it has no checkpoints")
     splits = setup.load_splits(experiment.data)
     check_data_of_run(path, fingerprint(splits), experiment.data.dataset)
-    autoencoder = setup.build_autoencoder(experiment, splits.train)
+    facts = facts_of_run(path, splits.train)
+    autoencoder = setup.build_autoencoder(experiment, splits.train, facts)
     optimizer = setup.build_optimizer(experiment, len(splits.train.x))
     example = (splits.train.x[0], *(labels[0] for labels in setup.conditions_of(experiment.model, splits.train)))
     checkpoints = Checkpoints(path / "checkpoints", read_only=True)
@@ -108,13 +112,28 @@ def open_run(path: Path) -> TrainedRun:
             f"{path}: was stopped before its first evaluation; continue it with scripts/train.py --resume {path}"
         )
     keys = run_keys(snapshot.state)
-    return TrainedRun(path, experiment, autoencoder, snapshot.best_params, snapshot.stopping.best_epoch, splits, keys)
+    params, epoch = snapshot.best_params, snapshot.stopping.best_epoch
+    return TrainedRun(path, experiment, autoencoder, params, epoch, splits, facts, keys)
+
+
+def facts_of_run(path: Path, train: Dataset) -> Facts:
+    """The facts in the folder of a run; of a run of a version that wrote none, those of its training examples.
+
+    Raises:
+      UserError: facts that cannot be read, or that are of other examples.
+    """
+    facts = read_facts(path)
+    if facts is None:
+        return facts_of(train)
+    check_shape(facts, train, path)
+    return facts
 
 
 def fit(
     experiment: Experiment,
     splits: Splits,
     *,
+    facts: Facts | None = None,
     devices: Sequence[jax.Device] | None = None,
     on_report: Callable[[Report], None] = lambda report: None,
 ) -> tuple[Autoencoder, Snapshot]:
@@ -123,6 +142,7 @@ def fit(
     Args:
       experiment: what and how to train.
       splits: the test examples are not looked at.
+      facts: of the training examples; None to make them.
       devices: as for `train`.
       on_report: called with every report.
 
@@ -130,7 +150,7 @@ def fit(
       The autoencoder, and the last snapshot with the best parameters.
     """
     example = (splits.train.x[0], *(labels[0] for labels in setup.conditions_of(experiment.model, splits.train)))
-    autoencoder = setup.build_autoencoder(experiment, splits.train)
+    autoencoder = setup.build_autoencoder(experiment, splits.train, facts)
     optimizer = setup.build_optimizer(experiment, len(splits.train.x))
     snapshot = start(autoencoder, optimizer, jax.random.key(experiment.training.seed), *example)
     training = experiment.training
@@ -196,7 +216,8 @@ def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], 
         if shape != wanted:
             # as many as a learned prior may ask for
             stand_in = np.zeros((run.experiment.regularization.prior_components, *shape), np.float32)
-            autoencoder = setup.build_autoencoder(run.experiment, Dataset(stand_in))
+            facts = replace(run.facts, shape=shape)
+            autoencoder = setup.build_autoencoder(run.experiment, Dataset(stand_in), facts)
         return jax.jit(lambda params, x: autoencoder.decode(params, autoencoder.encode(params, x)))
 
     def whole(x: np.ndarray) -> np.ndarray:

@@ -38,7 +38,8 @@ DESCRIPTION = f"""Train an autoencoder on real data and write what it learned in
   train.py mnist-vae --beta 4           train another preset with one value changed
   train.py --resume runs/NAME           continue a run that was stopped
 
-The run folder holds config.json, metrics.jsonl (the same as TensorBoard events in events/), checkpoints/ and figures/.
+The run folder holds config.json, facts.json (of the training examples), metrics.jsonl (the same as TensorBoard events
+in events/), checkpoints/ and figures/.
 
 Presets:
 {chr(10).join(f"  {name:{WIDTH}}{description}" for name, (description, _) in PRESETS.items())}
@@ -102,7 +103,9 @@ def _run(options: Options, name: str, started: float) -> None:
 
     from aejax import experiment as setup
     from aejax.datasets.dataset import fingerprint
+    from aejax.facts import facts_of
     from aejax.run_folder import RunFolder, check_absent
+    from aejax.trained import facts_of_run
     from aejax.training import start
     from aejax.training.checkpoints import Checkpoints
     from aejax.training.devices import check_batch_size, choose_devices
@@ -119,7 +122,8 @@ def _run(options: Options, name: str, started: float) -> None:
     setup.check_data(experiment.model, splits, experiment.data.dataset)
     training = experiment.training
     check_batch_size(training.batch_size, len(splits.train.x), len(devices), training.accumulation_steps)
-    autoencoder = setup.build_autoencoder(experiment, splits.train)
+    facts = facts_of(splits.train) if options.resume is None else facts_of_run(options.resume, splits.train)
+    autoencoder = setup.build_autoencoder(experiment, splits.train, facts)
     optimizer = setup.build_optimizer(experiment, len(splits.train.x))
     example = (splits.train.x[0], *(labels[0] for labels in setup.conditions_of(experiment.model, splits.train)))
     snapshot = start(autoencoder, optimizer, jax.random.key(training.seed), *example)
@@ -130,7 +134,7 @@ def _run(options: Options, name: str, started: float) -> None:
     check_same(int(fingerprint_of_data[:15], 16), "the fingerprint of the data")
     if options.resume is None:
         if is_writer():
-            run = RunFolder.create(run_dir, experiment, fingerprint_of_data)
+            run = RunFolder.create(run_dir, experiment, fingerprint_of_data, facts)
             run.checkpoints.save(snapshot, experiment)
     else:
         if is_writer():

@@ -74,6 +74,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """`make_run(experiment)`: the folder of a run of that experiment, trained to its end; one for equal experiments."""
     from aejax.datasets.dataset import fingerprint
     from aejax.experiment import load_splits
+    from aejax.facts import facts_of
     from aejax.run_folder import RunFolder
     from aejax.trained import fit
 
@@ -83,14 +84,15 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         if experiment in folders:
             return folders[experiment]
         splits = load_splits(experiment.data)
-        run = RunFolder.create(tmp_path_factory.mktemp("runs") / "run", experiment, fingerprint(splits))
+        facts = facts_of(splits.train)
+        run = RunFolder.create(tmp_path_factory.mktemp("runs") / "run", experiment, fingerprint(splits), facts)
 
         def write(report) -> None:
             if report.evaluation is not None:
                 run.write({"step": report.step, "epoch": report.epoch, **report.evaluation})
 
         with jax.numpy_dtype_promotion("standard"):
-            _, snapshot = fit(experiment, splits, devices=jax.devices()[:1], on_report=write)
+            _, snapshot = fit(experiment, splits, facts=facts, devices=jax.devices()[:1], on_report=write)
         run.checkpoints.save(snapshot, experiment)
         run.close()
         folders[experiment] = run.path

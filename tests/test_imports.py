@@ -19,7 +19,7 @@ ROOMS = (  # from the ground up; those of one line do not import each other
     ("networks",),
     ("autoencoders",),
     ("datasets",),
-    ("training", "evaluation"),
+    ("training", "evaluation", "facts"),
     ("experiment", "run_folder", "progress", "plots", "report", "export"),
     ("study", "trained", "run_figures"),
     ("one_class", "sklearn"),

@@ -183,3 +183,27 @@ def test_data_that_have_changed(make_run, tmp_path):
     np.save(file, 1 - x)
     with pytest.raises(UserError, match=r"mine\.npy: is not what .* was begun with"):
         open_run(path)
+
+
+def test_facts_of_a_run_and_of_an_older_one_without_their_file(run, tmp_path):
+    older = tmp_path / "older"
+    shutil.copytree(run.path, older)
+    (older / "facts.json").unlink()
+    assert open_run(older).facts == run.facts
+    assert run.facts.shape == (8, 8, 1)
+    assert run.facts.classes == tuple(range(10))
+    assert (run.facts.targets.low, run.facts.targets.high) == (0.0, 1.0)
+
+
+def test_facts_of_other_data(run, tmp_path):
+    changed = tmp_path / "changed"
+    shutil.copytree(run.path, changed)
+    facts = changed / "facts.json"
+    text = facts.read_text()
+    facts.write_text(text.replace('"divided_by": 1,', '"divided_by": 2,'))
+    with pytest.raises(UserError, match=r"facts\.json: targets\.divided_by: input should be 1 or 255, got 2"):
+        open_run(changed)
+    content = json.loads(text)
+    facts.write_text(json.dumps(content | {"shape": [64]}))
+    with pytest.raises(UserError, match=r"facts\.json: examples have shape \(64,\) there, and \(8, 8, 1\) in"):
+        open_run(changed)

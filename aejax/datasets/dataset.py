@@ -1,7 +1,7 @@
 """What every source of data returns: examples, their labels where known, and three disjoint parts of them."""
 
 import hashlib
-from typing import NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 
@@ -11,12 +11,21 @@ from aejax.errors import UserError
 _SAMPLED, _SAMPLED_BYTES = 16384, 2**28  # examples that a fingerprint of large data takes, and their bytes
 
 
+class AsStored(NamedTuple):
+    """How an array lies in its file, and how it was read."""
+
+    dtype: str  # as NumPy names it
+    divided_by: Literal[1, 255] = 1  # 255 where bytes were taken for gray values
+
+
 class Dataset(NamedTuple):
     """Examples and, where they are known, their labels, or what is seen of them."""
 
     x: np.ndarray  # (N, ...) float32, or a StoredArray in place of it; integers of one byte are scaled to [0, 1]
     labels: np.ndarray | None = None  # (N,) int32
     input: np.ndarray | None = None  # as x: of pairs of clean and noisy examples the noisy ones
+    stored: AsStored | None = None  # of x; None where it comes from no array of numbers, but from images, say
+    stored_input: AsStored | None = None  # of input
 
     @property
     def seen(self) -> np.ndarray:
@@ -52,12 +61,13 @@ def as_dataset(x: np.ndarray | StoredArray, labels: np.ndarray | None = None, *,
     if x.size == 0:
         raise UserError(f"{name}: there are no examples, the shape is {x.shape}")
     labels = None if labels is None else _as_labels(labels, len(x), name)
+    stored = AsStored(str(dtype), 255 if dtype == np.uint8 else 1)
     if isinstance(x, StoredArray):
-        return Dataset(cast(np.ndarray, x), labels)
+        return Dataset(cast(np.ndarray, x), labels, stored=stored)
     scaled = as_float32(x)
     if broken := count_broken(scaled):
         raise UserError(f"{name}: {broken} of {len(x)} examples hold NaN, infinity or values beyond float32")
-    return Dataset(scaled, labels)
+    return Dataset(scaled, labels, stored=stored)
 
 
 def with_labels(dataset: Dataset, labels: np.ndarray, *, name: str) -> Dataset:
@@ -73,7 +83,8 @@ def with_input(dataset: Dataset, given: np.ndarray, *, name: str) -> Dataset:
     """
     if given.shape != dataset.x.shape:
         raise UserError(f"{name}: noisy examples {given.shape} do not fit clean ones {dataset.x.shape}")
-    return dataset._replace(input=as_dataset(given, name=f"{name}, input").x)
+    noisy = as_dataset(given, name=f"{name}, input")
+    return dataset._replace(input=noisy.x, stored_input=noisy.stored)
 
 
 def _as_labels(labels: np.ndarray, examples: int, name: str) -> np.ndarray:
@@ -99,7 +110,7 @@ def fingerprint(splits: Splits) -> str:
     """
     digest = hashlib.sha256()
     for dataset in splits:
-        for array in dataset:
+        for array in (dataset.x, dataset.labels, dataset.input):
             if array is not None:
                 digest.update(f"{array.shape}{array.dtype}".encode())
                 digest.update(np.ascontiguousarray(sample(array)).data)
@@ -118,7 +129,7 @@ def take(dataset: Dataset, index: np.ndarray) -> Dataset:
     """The examples at these positions, in this order, with all that belongs to them; of a file nothing is read."""
     x = cast(np.ndarray, dataset.x.select(index)) if isinstance(dataset.x, StoredArray) else dataset.x[index]
     labels, observed = (None if array is None else array[index] for array in (dataset.labels, dataset.input))
-    return Dataset(x, labels, observed)
+    return dataset._replace(x=x, labels=labels, input=observed)
 
 
 def in_memory(dataset: Dataset) -> Dataset:
