@@ -15,6 +15,7 @@ import tyro
 
 from aejax.environment import avoid_slow_fusions
 from aejax.errors import UserError
+from aejax.suggestions import unknown
 
 Options = TypeVar("Options")
 INTERRUPTED = 130  # the exit code of a process ended by Ctrl-C
@@ -70,7 +71,7 @@ def take_name(
     if arguments and not arguments[0].startswith("-"):
         name, *arguments = arguments
     if name not in names:
-        raise UserError(f"there is no {kind} {name!r}; the {kinds} are {', '.join(names)}")
+        raise UserError(unknown(kind, name, names, kinds=kinds))
     return name, arguments
 
 

@@ -15,12 +15,13 @@ from jaxtyping import Array
 from aejax import augmentation, autoencoders, corruption, likelihoods, losses, priors, schedules
 from aejax.autoencoders import Autoencoder, Examples
 from aejax.configuration import Data, Experiment, Model, Regularization
-from aejax.datasets.arrays import SUFFIXES, load_arrays
+from aejax.datasets.arrays import load_arrays
 from aejax.datasets.dataset import Dataset, Splits, sample, split
 from aejax.datasets.digits import load_digits
 from aejax.datasets.documents import PAGES, PageSplits, crop_pages, folder_of_pages, load_pages, split_pages
 from aejax.datasets.ecg5000 import load_ecg5000, normal_beats
 from aejax.datasets.jsb_chorales import load_jsb_chorales
+from aejax.datasets.paths import is_array_file
 from aejax.datasets.tfds import load_tfds
 from aejax.errors import IncompatibleError, UserError
 from aejax.facts import Facts, facts_of
@@ -86,7 +87,7 @@ def load_splits(data: Data, *, stored: bool | None = None) -> Splits:
       stored: whether the examples of a .npy file stay in it; None leaves it to their size, as `load_arrays` does.
     """
     path = Path(data.dataset)
-    is_file = path.suffix in SUFFIXES
+    is_file = is_array_file(path)
     if data.labels is not None and not is_file:
         raise UserError(f"labels: go with a file of your own, and the dataset is {data.dataset}")
     for knob in _FIXED.get(data.dataset, ()):
@@ -148,7 +149,7 @@ def _check_fractions(data: Data) -> None:
 def locate(data: Data) -> Data:
     """The same data with files and folders of the user by their whole paths: a run can be continued from anywhere."""
     is_folder = data.dataset != PAGES and folder_of_pages(data.dataset) is not None
-    is_own = Path(data.dataset).suffix in SUFFIXES or is_folder
+    is_own = is_array_file(data.dataset) or is_folder
     dataset = str(Path(data.dataset).absolute()) if is_own else data.dataset
     labels, data_dir = (None if path is None else str(Path(path).absolute()) for path in (data.labels, data.data_dir))
     return replace(data, dataset=dataset, labels=labels, data_dir=data_dir)

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from aejax.datasets.dataset import Dataset, as_dataset, with_input, with_labels
+from aejax.datasets.paths import is_array_file, refuse_path
 from aejax.datasets.stored import LARGE, StoredArray
 from aejax.errors import UserError
-
-SUFFIXES = (".npy", ".npz")
+from aejax.suggestions import no_such_file
 
 
 def load_arrays(path: Path, labels: Path | None = None, *, stored: bool | None = None) -> Dataset:
@@ -35,7 +35,7 @@ def load_arrays(path: Path, labels: Path | None = None, *, stored: bool | None =
         raise UserError(f"{path}: no entry 'x' with the examples; it holds {sorted(content)}")
     dataset = as_dataset(content["x"], content.get("labels") if labels is None else None, name=str(path))
     if labels is not None:
-        if labels.suffix != ".npy":
+        if labels.suffix.lower() != ".npy":
             raise UserError(f"{labels}: labels are read from a .npy file")
         dataset = with_labels(dataset, _load(labels, stored=False)["x"], name=str(labels))
     return dataset if "input" not in content else with_input(dataset, content["input"], name=str(path))
@@ -48,11 +48,11 @@ def holds_bytes(path: Path) -> bool:
 
 
 def _load(path: Path, *, stored: bool | None) -> dict[str, Any]:
-    if path.suffix not in SUFFIXES:
-        raise UserError(f"{path}: arrays are read from .npy and .npz files")
+    if not is_array_file(path) or path.is_dir():
+        raise refuse_path(path)
     try:
         may_be_large = StoredArray.dtype.itemsize * path.stat().st_size > LARGE  # if it holds bytes
-        if path.suffix == ".npy" and (stored or (stored is None and may_be_large)):
+        if path.suffix.lower() == ".npy" and (stored or (stored is None and may_be_large)):
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
             if stored or StoredArray.dtype.itemsize * mapped.size > LARGE:
                 return {"x": StoredArray(mapped)}
@@ -65,7 +65,7 @@ def _load(path: Path, *, stored: bool | None) -> dict[str, Any]:
     except UserError:
         raise
     except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
+        raise UserError(no_such_file(path)) from error
     except Exception as error:  # a damaged file ends in errors of zipfile, zlib, tokenize, NumPy: of no common type
         is_pickled = "Object arrays" in str(error) or "Python objects" in str(error)
         reason = "it holds pickled objects" if is_pickled else "it is damaged or no array file"

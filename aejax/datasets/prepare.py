@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from aejax.datasets.tfds import check_images, check_prepared, find_builder, first_line, missing_package
+from aejax.datasets.tfds import (
+    check_images,
+    check_prepared,
+    find_builder,
+    first_line,
+    missing_package,
+    without_network,
+)
 from aejax.errors import UserError
 
 IDX_SETS = ("mnist", "fashion_mnist", "kmnist")  # prepared without TensorFlow
@@ -123,7 +130,8 @@ def _without_tensorflow(builder: Any) -> Any:
             for index, (image, label) in enumerate(pairs):
                 yield index, {"image": Image.fromarray(image), "label": int(label)}
 
-    return Idx(data_dir=builder.data_dir_root)
+    with without_network():
+        return Idx(data_dir=builder.data_dir_root)
 
 
 def _read_idx(path: Path) -> np.ndarray:

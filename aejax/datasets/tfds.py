@@ -1,19 +1,21 @@
 """Image data sets that TensorFlow Datasets (TFDS) has prepared, by name, read without TensorFlow."""
 
-import difflib
+import contextlib
 import io
 import os
 import re
-import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from aejax.commands import script_command
 from aejax.datasets.dataset import Splits, as_dataset, split
+from aejax.datasets.paths import NAMED, refuse_dataset
 from aejax.errors import UserError
+from aejax.suggestions import did_you_mean
 
 _NAME = r"[a-z][a-z0-9_]*(/[\w+.-]+)?"  # a namespace before it would ask another host
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
@@ -62,23 +64,42 @@ def find_builder(name: str, data_dir: Path | None) -> Any:
     import tensorflow_datasets as tfds  # takes a third of a second to import
     from google.protobuf.json_format import ParseError
 
-    if not re.fullmatch(_NAME, name):
-        raise UserError(f"{name!r} is no name of a data set; names look like fashion_mnist or emnist/letters")
+    if name in NAMED:
+        raise UserError(f"{name} is no set of TensorFlow Datasets, and needs no preparation")
     base, _, config = name.partition("/")
+    if not re.fullmatch(_NAME, name):
+        raise refuse_dataset(name, tfds.list_builders(with_community_datasets=False))
     try:
-        return tfds.builder(name, data_dir=data_dir)
+        with without_network():
+            return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
-        known = tfds.list_builders(with_community_datasets=False)
-        raise UserError(f"TensorFlow Datasets has no {base!r}{_close_to(base, known)}") from error
+        raise refuse_dataset(name, tfds.list_builders(with_community_datasets=False)) from error
     except ImportError as error:
         raise UserError(f"{name} needs the package {missing_package(error)}") from error
     except OSError as error:
         raise UserError(f"{name} cannot be read: {first_line(error)}") from error
     except (ValueError, AssertionError, ParseError) as error:
         if config and config not in (configs := tfds.builder_cls(base).builder_configs):
-            raise UserError(f"{base} has no configuration {config!r}{_close_to(config, configs)}") from error
+            raise UserError(f"{base} has no configuration {config!r}{did_you_mean(config, configs)}") from error
         root = Path(data_dir or tfds.core.constants.DATA_DIR)
         raise _damaged(root / base, first_line(error), _remedy(name, root)) from error
+
+
+@contextlib.contextmanager
+def without_network() -> Iterator[None]:
+    """Builders are made from what is here.
+
+    For a set that is not prepared TFDS asks its server for a description, and leaves a temporary folder behind in any
+    case. What it would find there is found anew when the set is prepared.
+    """
+    from tensorflow_datasets.core.dataset_info import DatasetInfo
+
+    ask = DatasetInfo.initialize_from_bucket
+    DatasetInfo.initialize_from_bucket = lambda info: None
+    try:
+        yield
+    finally:
+        DatasetInfo.initialize_from_bucket = ask
 
 
 def check_prepared(builder: Any) -> None:
@@ -179,13 +200,8 @@ def _remedy(name: str, data_dir: Path) -> str:
 
     if name.partition("/")[0] not in tfds.list_builders(with_community_datasets=False):
         return "the program that wrote it"
-    return f"python scripts/prepare_data.py {name} --data-dir {shlex.quote(str(data_dir))}"
+    return script_command("prepare_data.py", name, "--data-dir", Path(data_dir))
 
 
 def _full_name(builder: Any) -> str:
     return "/".join(filter(None, (builder.name, builder.builder_config_name)))
-
-
-def _close_to(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, known)
-    return f"; did you mean {' or '.join(close)}?" if close else ""

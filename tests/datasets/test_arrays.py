@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+from functools import partial
 
 import numpy as np
 import pytest
@@ -60,8 +61,22 @@ def test_refuses_files_that_are_not_there_or_no_files(tmp_path):
     np.save(tmp_path / "x.npy", X)
     refused("no such file", tmp_path / "missing.npy")
     refused("no such file", tmp_path / "x.npy", tmp_path / "missing.npy")
-    refused("cannot be read as an array", tmp_path / "folder.npy")
+    refused("is an empty folder; arrays are read from", tmp_path / "folder.npy")
     refused("are read from .npy and .npz files", tmp_path / "x.csv")
+    refused(r"no such file; did you mean x.npy\?", tmp_path / "y.npy")
+
+
+def test_capital_letters_at_the_end_of_a_name(tmp_path):
+    for name, save in {"x.NPY": partial(np.save, arr=X), "x.Npz": partial(np.savez, x=X, labels=LABELS)}.items():
+        with (tmp_path / name).open("wb") as file:
+            save(file)
+        np.testing.assert_array_equal(load_arrays(tmp_path / name).x, X)
+    with (tmp_path / "labels.NPY").open("wb") as file:
+        np.save(file, LABELS)
+    np.testing.assert_array_equal(load_arrays(tmp_path / "x.NPY", tmp_path / "labels.NPY").labels, LABELS)
+    with (tmp_path / "stored.NPY").open("wb") as file:
+        np.save(file, X)
+    np.testing.assert_array_equal(np.asarray(load_arrays(tmp_path / "stored.NPY", stored=True).x), X)
 
 
 def test_refuses_archives_without_examples(tmp_path):

@@ -206,6 +206,8 @@ def test_a_set_without_images(tmp_path: Path) -> None:
 def test_an_unknown_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="did you mean fashion_mnist"):
         prepare("fashion_mnits", tmp_path, None)
+    with pytest.raises(UserError, match="documents is no set of TensorFlow Datasets, and needs no preparation"):
+        prepare("documents", tmp_path, None)
 
 
 def test_a_data_dir_that_cannot_be_written(tmp_path: Path, archives: Path) -> None:
@@ -318,7 +320,7 @@ def test_script(tmp_path: Path, archives: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["fashion_mnits"], "TensorFlow Datasets has no 'fashion_mnits'; did you mean fashion_mnist?"),
+        (["fashion_mnits"], "there is no data set 'fashion_mnits'; did you mean fashion_mnist?"),
         (["mnist", "--manual-dir", "/nowhere"], "/nowhere: no such folder with the archives of mnist"),
         ([], "NAME"),
     ],

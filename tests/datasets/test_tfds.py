@@ -4,6 +4,7 @@ import io
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -157,16 +158,22 @@ print([len(part.x) for part in splits], {"tensorflow", "jax"} & set(sys.modules)
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("fashion_mnits", "no 'fashion_mnits'; did you mean fashion_mnist"),
-        ("qwertyuiop", "no 'qwertyuiop'$"),
+        ("fashion_mnits", "there is no data set 'fashion_mnits'; did you mean fashion_mnist"),
+        ("digits", "digits is no set of TensorFlow Datasets, and needs no preparation"),
+        ("digts", r"there is no data set 'digts'; did you mean digits\?$"),
+        ("ECG500", r"did you mean ecg5000\?$"),
+        ("jsb-chorals", r"did you mean jsb_chorales\?$"),
+        ("qwertyuiop", "no data set 'qwertyuiop', and no file or folder of that name; data are .npy and .npz files, a"),
         ("emnist/lettres", "emnist has no configuration 'lettres'; did you mean letters"),
         ("mnist/nothing", "mnist has no configuration 'nothing'$"),
-        ("", "'' is no name of a data set; names look like fashion_mnist"),
-        ("../mnist", "'../mnist' is no name"),
-        ("huggingface:mnist", "'huggingface:mnist' is no name"),
-        ("mnist/a=1", "'mnist/a=1' is no name"),
-        ("FashionMNIST", "'FashionMNIST' is no name"),
-        ("mnist:3.0.1", "'mnist:3.0.1' is no name"),
+        ("", "there is no data set '', and no file or folder of that name"),
+        ("../mnist", "^../mnist: there is no such file or folder; data are .npy and .npz files, a folder"),
+        ("huggingface:mnist", "there is no data set 'huggingface:mnist'"),
+        ("mnist/a=1", "there is no data set 'mnist/a=1'; did you mean mnist"),
+        ("FashionMNIST", "there is no data set 'FashionMNIST'; did you mean fashion_mnist"),
+        ("mnist:3.0.1", "there is no data set 'mnist:3.0.1'"),
+        ("faces", "^there is no data set 'faces', and no file or folder of that name"),
+        ("~/faces.csv", r"/faces\.csv: there is no such file or folder; data are"),
     ],
 )
 def test_unknown_name(tmp_path: Path, name: str, message: str) -> None:
@@ -174,12 +181,24 @@ def test_unknown_name(tmp_path: Path, name: str, message: str) -> None:
         load(tmp_path, name)
 
 
+@pytest.mark.parametrize("name", ["fashion_mnist", "nothing_like_it", "emnist/lettres"])
+def test_no_temporary_folder_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    with pytest.raises(UserError):
+        load(tmp_path / "data", name)
+    assert not list((tmp_path / "temporary").iterdir())
+
+
 @pytest.mark.parametrize("name", ["fashion_mnist", "emnist/letters"])
 def test_not_prepared(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "two words"
     with pytest.raises(UserError, match="is not prepared") as raised:
         load(folder, name)
-    assert shlex.split(str(raised.value))[-5:] == ["python", "scripts/prepare_data.py", name, "--data-dir", str(folder)]
+    python, script, *arguments = shlex.split(str(raised.value))[-5:]
+    assert (python, arguments) == (sys.executable, [name, "--data-dir", str(folder)])
+    assert Path(script).is_absolute()
+    assert Path(script).is_file()
     assert "\n" not in str(raised.value)
     assert not folder.exists()
 
@@ -209,7 +228,7 @@ def test_another_file_format_of_a_known_set(tmp_path: Path) -> None:
     folder.rename(tmp_path / "mnist" / "3.0.1")
     with pytest.raises(UserError, match="holds tfrecord files") as raised:
         load(tmp_path, "mnist")
-    assert str(raised.value).endswith(f"python scripts/prepare_data.py mnist --data-dir {tmp_path}/array_record")
+    assert str(raised.value).endswith(f"/scripts/prepare_data.py mnist --data-dir {tmp_path}/array_record")
 
 
 @pytest.mark.parametrize(
@@ -295,7 +314,7 @@ def test_damaged_by_the_loss_of_its_description(tmp_path: Path) -> None:
     (tmp_path / "mnist" / "3.0.1").mkdir(parents=True)
     with pytest.raises(UserError, match=r"mnist/3.0.1 is damaged: dataset_info.json is missing; delete this") as raised:
         load(tmp_path, "mnist")
-    assert str(raised.value).endswith(f"python scripts/prepare_data.py mnist --data-dir {tmp_path}")
+    assert str(raised.value).endswith(f"/scripts/prepare_data.py mnist --data-dir {tmp_path}")
 
 
 def test_records_that_are_no_examples(tmp_path: Path) -> None:

@@ -1,0 +1,112 @@
+"""What lies at a path that no data can be read from, in words, and what to make of it."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from aejax.datasets.images import FORMATS
+from aejax.errors import UserError
+from aejax.suggestions import did_you_mean, no_such_file
+
+SUFFIXES = (".npy", ".npz")
+NAMED = ("digits", "ecg5000", "jsb_chorales", "documents")  # which are no sets of TFDS
+_SAVE = "save its numbers as a .npy file, by numpy.save"
+_IMAGES = (
+    "save images of one size as one array (examples, height, width) or (examples, height, width, 3) in a .npy file"
+)
+_UNPACK = "unpack it, and save the examples as a .npy file"
+_KINDS = {  # by the end of its name: what a file is, and how arrays are made of it
+    (".csv", ".tsv", ".txt", ".dat", ".data"): ("a text file", f"{_SAVE}(..., numpy.loadtxt(...)), without its header"),
+    (".xls", ".xlsx", ".ods"): ("a spreadsheet", f"{_SAVE}(..., pandas.read_excel(...).to_numpy())"),
+    (".parquet", ".pq"): ("a Parquet file", f"{_SAVE}(..., pandas.read_parquet(...).to_numpy())"),
+    (".feather", ".arrow"): ("an Arrow file", f"{_SAVE}(..., pandas.read_feather(...).to_numpy())"),
+    (".json", ".jsonl"): ("a JSON file", _SAVE),
+    (".h5", ".hdf5", ".hdf"): ("an HDF5 file", f"{_SAVE}(..., h5py.File(...)[NAME][:])"),
+    (".nc",): ("a NetCDF file", _SAVE),
+    (".mat",): ("a MATLAB file", f"{_SAVE}(..., scipy.io.loadmat(...)[NAME])"),
+    (".pt", ".pth"): ("a PyTorch file", f"{_SAVE}(..., tensor.numpy())"),
+    (".safetensors",): ("a safetensors file", _SAVE),
+    (".pkl", ".pickle", ".joblib"): ("a pickle, which may hold a program and is never opened", _SAVE),
+    (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z"): ("an archive", _UNPACK),
+    (".tfrecord", ".array_record"): ("a file of records", _SAVE),
+    (".wav", ".mp3", ".flac", ".ogg"): ("a sound", _SAVE),
+    (".mp4", ".avi", ".mov", ".mkv"): ("a film", _SAVE),
+    (*FORMATS, ".bmp", ".gif", ".webp", ".heic", ".pgm", ".ppm"): ("an image", _IMAGES),
+}
+_ARRAYS = f"arrays are read from {' and '.join(SUFFIXES)} files"
+_DATA = (
+    f"data are {' and '.join(SUFFIXES)} files, a folder with the images noisy/NAME and clean/NAME, "
+    f"{', '.join(NAMED)}, or a TFDS image set by its name"
+)
+
+
+def is_array_file(path: str | Path) -> bool:
+    """Whether a path is that of an array by its name, in small or in capital letters.
+
+    >>> is_array_file("X.NPY"), is_array_file("x.csv")
+    (True, False)
+    """
+    return Path(path).suffix.lower() in SUFFIXES
+
+
+def refuse_path(path: Path) -> UserError:
+    """The error about a path that is none of an array: what lies there, and how an array is made of it.
+
+    >>> print(refuse_path(Path("nowhere/x.csv")))
+    nowhere/x.csv: no such file; arrays are read from .npy and .npz files
+    """
+    if not os.path.lexists(path):
+        return UserError(_joined(no_such_file(path), _ARRAYS))
+    what, advice = _describe(path)
+    return UserError(f"{path}: is {what}; {_ARRAYS}" + (f": {advice}" if advice else ""))
+
+
+def refuse_dataset(name: str, known: Iterable[str]) -> UserError:
+    """The error about the name of a data set that there is not.
+
+    It says what lies at the path of that name, or that nothing does where the name looks like a path's, or which of
+    the known names are near it.
+
+    >>> print(refuse_dataset("digts", ["race"]))
+    there is no data set 'digts'; did you mean digits?
+    """
+    path = Path(name).expanduser()
+    if name and os.path.lexists(path):
+        what, advice = _describe(path)
+        return UserError(f"{path}: is {what}; {_DATA}" + (f": {advice}" if advice else ""))
+    if _looks_like_path(name):
+        return UserError(_joined(no_such_file(path, "there is no such file or folder"), _DATA))
+    near = did_you_mean(name, NAMED) or did_you_mean(name.partition("/")[0], known)
+    return UserError(f"there is no data set {name!r}" + (near or f", and no file or folder of that name; {_DATA}"))
+
+
+def _looks_like_path(name: str) -> bool:
+    endings = {suffix for suffixes in _KINDS for suffix in suffixes} | set(SUFFIXES)
+    return name.startswith((".", "/", "~")) or name.count("/") > 1 or Path(name).suffix.lower() in endings
+
+
+def _describe(path: Path) -> tuple[str, str]:
+    """What lies at a path, and how an array is made of it, if that is known."""
+    if path.is_dir():
+        return _describe_folder(path)
+    if not path.is_file():
+        return "a link that leads nowhere" if path.is_symlink() else "no regular file", ""
+    for suffixes, (what, advice) in _KINDS.items():
+        if path.suffix.lower() in suffixes:
+            return what, advice
+    return "a file of an unknown kind", ""
+
+
+def _describe_folder(folder: Path) -> tuple[str, str]:
+    names = sorted(os.listdir(folder))
+    if {"config.json", "checkpoints"} <= set(names):
+        return "the folder of a run", ""
+    if images := [name for name in names if Path(name).suffix.lower() in FORMATS]:
+        return f"a folder with {len(images):,} image{'s' * (len(images) > 1)}", _IMAGES
+    if arrays := [name for name in names if is_array_file(name)]:
+        return "a folder", f"name a file in it, such as {folder / arrays[0]}"
+    return ("a folder" if names else "an empty folder"), ""
+
+
+def _joined(message: str, more: str) -> str:
+    return f"{message} {more[0].upper()}{more[1:]}" if message.endswith("?") else f"{message}; {more}"
