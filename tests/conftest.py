@@ -1,20 +1,16 @@
 """What all tests share: 8 simulated devices, strict shapes and dtypes, few but fixed random examples."""
 
-import atexit
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
 os.environ["MPLBACKEND"] = "Agg"
-# what one test or one script of it has compiled, the next one loads
-os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp()
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+
+from aejax.environment import use_compilation_cache
+
+use_compilation_cache()  # what one test, one worker or one script has compiled, the next one loads
 
 import jax
 import jaxtyping
