@@ -11,6 +11,7 @@ from PIL import Image
 from aejax.configuration import Data, Experiment, Model, Regularization, Training
 from aejax.datasets.dataset import Dataset
 from aejax.errors import UserError
+from aejax.keys import named_key
 from aejax.trained import open_run
 
 SHORT = Training(epochs=2, patience=None)
@@ -57,7 +58,7 @@ def test_samples_follow_the_prior_and_the_seed(generate):
 
 def test_samples_of_codes_drawn_towards_the_normal_distribution_are_of_it(generate):
     run, codes, examples = generate(WASSERSTEIN, "samples", "--rows", "2", "--columns", "3", "--seed", "3")
-    keys = jax.random.split(jax.random.key(3), 6)
+    keys = jax.random.split(named_key(jax.random.key(3), "codes"), 6)
     np.testing.assert_array_equal(codes.reshape(6, 2), [jax.random.normal(key, (2,)) for key in keys])
     np.testing.assert_allclose(examples.reshape(6, 8, 8, 1), run.decode(Dataset(codes.reshape(6, 2))), atol=1e-6)
 

@@ -7,6 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from aejax.datasets.dataset import Dataset, Splits
+from aejax.keys import named_key
 from aejax.study.measure import distance_to_nearest, error_percent, fit_probe, make_measure
 
 
@@ -18,7 +19,7 @@ def test_measurements_against_numpy(plain, examples, layer, params) -> None:
 
     weights, bias = layer
     clean = splits.test.x.reshape(10, -1).astype(np.float64)
-    keys = jax.random.split(jax.random.key(0), 10)
+    keys = jax.random.split(named_key(jax.random.key(0), "input noise"), 10)
     noise = np.stack([np.asarray(jax.random.normal(key, examples.shape[1:])).reshape(-1) for key in keys])
 
     def cross_entropy(observed: np.ndarray) -> np.ndarray:
