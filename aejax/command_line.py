@@ -6,10 +6,11 @@ import io
 import logging
 import os
 import re
+import shutil
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import BinaryIO, TextIO, TypeVar
 
 import tyro
 
@@ -76,11 +77,56 @@ def take_name(
 
 
 def check_free(path: Path) -> None:
-    """Raise UserError where a file or folder that is to be made exists already, or has no folder to lie in."""
-    if path.exists():
+    """Raise UserError where a file or folder that is to be made exists already, or can have no folder to lie in.
+
+    Folders above it that are missing are made by `new_folder` and `new_file`, when there is something to write.
+    """
+    if os.path.lexists(path):
         raise UserError(f"{path}: exists already; take another name")
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"{path}: there is no folder {path.absolute().parent}")
+    check_can_be_made(path)
+
+
+def check_can_be_made(path: Path) -> None:
+    """Raise UserError where the nearest folder above a path that exists is no folder, or must not be written."""
+    above = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
+    if not above.is_dir():
+        raise UserError(f"{path}: cannot be made, {above} is no folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UserError(f"{path}: cannot be made, {above} must not be written")
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to write into, which gets its name when all in it is written; after a failure there is none.
+
+    Folders above it that are missing are made.
+    """
+    partial = path.absolute().with_name(f".{path.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        partial.rename(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write bytes into, which gets its name when all of them are written; after a failure there is none.
+
+    Folders above it that are missing are made.
+    """
+    partial = path.absolute().with_name(f".{path.name}.partial")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def check_seed(seed: int) -> None:

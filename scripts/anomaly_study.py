@@ -60,8 +60,7 @@ def main() -> None:
     started = time.perf_counter()
     options, name = _parse(sys.argv[1:])
     folder = options.run_dir or Path("runs") / f"anomaly-study-{name}-{datetime.now():%Y%m%d-%H%M%S}"
-    if folder.exists():
-        raise UserError(f"{folder}: exists already; take another --run-dir")
+    command_line.check_free(folder)
 
     from rich.console import Console
 

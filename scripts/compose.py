@@ -61,7 +61,7 @@ def main() -> None:
     check_kind(run, is_music, "a variational run on jsb_chorales", script="compose.py")
     rolls = _compose(run, options)
     ours, baseline = _nats_per_step(run)
-    options.folder.mkdir()
+    options.folder.mkdir(parents=True)
     for number, roll in enumerate(rolls, 1):
         to_midi(roll, beats_per_minute=options.beats_per_minute).save(options.folder / f"{number:02}.mid")
     held_out = run.splits.test.x[: options.count]

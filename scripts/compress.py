@@ -92,7 +92,7 @@ def main() -> None:
         curves[name] = [point.bits / numbers for point in best], [ratio(point.squared_error, peak) for point in best]
     title = f"{len(splits.test.x):,} test examples of {run.experiment.data.dataset}"
     figure = plots.rate_distortion(curves, title=title)
-    options.folder.mkdir()
+    options.folder.mkdir(parents=True)
     (options.folder / "compression.json").write_text(json.dumps(report, indent=2) + "\n")
     figure.savefig(options.folder / "rate_distortion.png", dpi=150)
     console.print(_table(ways, numbers, peak, title))

@@ -90,7 +90,7 @@ def main() -> None:
 
     unit = "squared error per example" if run.autoencoder.likelihood is None else "negative bound, nats per example"
     figure = plots.anomaly_scores(validation_scores, scores, truth, threshold=threshold, unit=unit)
-    folder.mkdir()
+    folder.mkdir(parents=True)
     _write_scores(folder / "scores.csv", scores, threshold, truth)
     summary = {"run": str(run.path), "examples": name, "score": unit, "quantile": options.quantile}
     summary |= {"threshold": threshold, "above": int((scores > threshold).sum()), "scored": len(scores)}

@@ -75,7 +75,7 @@ def _check(options: Options) -> None:
     else:
         if options.input is None or options.output is None:
             raise UserError("give an input and an output file, or --compare FOLDER")
-        if options.output.suffix != ".npy":
+        if options.output.suffix.lower() != ".npy":
             raise UserError(f"{options.output}: arrays are written to .npy files")
         target = options.output
     command_line.check_free(target)
@@ -92,7 +92,8 @@ def _convert(run: "TrainedRun", options: Options, console: "Console") -> None:
     load, convert = (load_codes, run.decode) if options.decode else (load_examples, run.encode)
     given = load(run, options.input, options.labels)
     result = convert(given)
-    np.save(options.output, result)
+    with command_line.new_file(options.output) as file:
+        np.save(file, result)
     what = "codes decoded" if options.decode else "examples encoded"
     console.print(f"{len(result):,} {what}: {given.x.shape} to {result.shape}, in {options.output}", markup=False)
 
@@ -130,10 +131,10 @@ def _compare(run: "TrainedRun", folder: Path, console: "Console") -> None:
         "codes": plots.embeddings({n: layout.x for n, layout in layouts.items()}, layouts["PCA"].labels, title=title),
         "reconstructions": plots.reconstructions({name: as_drawn(run.experiment, x) for name, x in rows.items()}),
     }
-    folder.mkdir()
-    (folder / "comparison.json").write_text(json.dumps(report, indent=2) + "\n")
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=150)
+    with command_line.new_folder(folder) as written:
+        (written / "comparison.json").write_text(json.dumps(report, indent=2) + "\n")
+        for name, figure in figures.items():
+            figure.savefig(written / f"{name}.png", dpi=150)
     title = f"{components} numbers for {math.prod(run.example_shape)}; {len(splits.test.x):,} test examples"
     console.print(_table(title, measured, nothing=NOTHING * float(np.var(splits.test.x))))
     console.print(f"the comparison is in {folder}", markup=False)

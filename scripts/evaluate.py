@@ -44,8 +44,8 @@ def main() -> None:
     """Parse, evaluate, write."""
     options = command_line.parse(Options, sys.argv[1:], program="evaluate.py", description=DESCRIPTION)
     target = options.output or options.run / "report.html"
-    if options.output is not None and not target.absolute().parent.is_dir():
-        raise UserError(f"{target}: there is no folder {target.absolute().parent}")
+    if options.output is not None:
+        command_line.check_can_be_made(target)
     if target.is_dir():
         raise UserError(f"{target}: is a folder; name a file")
     from rich.console import Console
@@ -70,6 +70,7 @@ def main() -> None:
         *_samples(run),
         *_configuration(run),
     ]
+    target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(page(options.run.resolve().name, subtitle, _cards(run, records, errors), sections))
     console.print(f"{target}: {target.stat().st_size / 1e6:.1f} MB", markup=False)
 

@@ -48,9 +48,9 @@ def main() -> None:
     train = run.splits.train
     example = (train.x[0], *(condition[0] for condition in run.conditions_of(train)))
     functions = export_functions(run.autoencoder, run.params, *example, platforms=options.platforms)
-    options.folder.mkdir()
     kind = " and ".join(run.autoencoder.parts)
-    write_export(options.folder, functions, run.params, f"{kind} on {run.experiment.data.dataset}, {run.path.name}")
+    with command_line.new_folder(options.folder) as folder:
+        write_export(folder, functions, run.params, f"{kind} on {run.experiment.data.dataset}, {run.path.name}")
     for name, function in functions.items():
         arguments = ", ".join(map(str, function.in_avals))
         console.print(f"{name}: {arguments} -> {function.out_avals[0]}", markup=False)

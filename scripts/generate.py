@@ -102,25 +102,25 @@ def main() -> None:
     count = made.codes.shape[0] * made.codes.shape[1]
     labels = None if made.labels is None else made.labels.reshape(-1)
     flat = run.decode(Dataset(made.codes.reshape(count, *run.code_shape), labels))
-    options.folder.mkdir()
-    np.save(options.folder / "examples.npy", flat.reshape(*made.codes.shape[:2], *run.example_shape))
-    np.save(options.folder / "codes.npy", made.codes)
-    if made.units is not None:
-        np.save(options.folder / "units.npy", made.units)
     limits = float(run.splits.train.x.min()), float(run.splits.train.x.max())
     drawn = as_drawn(run.experiment, flat)
     drawn = drawn.reshape(*made.codes.shape[:2], *drawn.shape[1:])
-    if options.what == "interpolation":
-        for name, frames in zip(made.rows, drawn, strict=True):
-            _write_moving_picture(options.folder / f"{name}.gif", frames, limits, options.frames_per_second)
-    if options.what == "traversals":
-        drawn, made = drawn[:MOST_UNITS_SHOWN], made._replace(rows=made.rows[:MOST_UNITS_SHOWN])
-    gap = 0 if options.what == "manifold" else None
-    figure = plots.gallery(drawn, limits=limits, title=made.title, rows=made.rows, columns=made.columns, gap=gap)
-    figure.savefig(options.folder / f"{options.what}.png", dpi=150)
-    if options.what == "manifold":
-        picture = plots.latent_space(run.encode(run.splits.test), run.splits.test.labels)
-        picture.savefig(options.folder / "latent_space.png", dpi=150)
+    with command_line.new_folder(options.folder) as folder:
+        np.save(folder / "examples.npy", flat.reshape(*made.codes.shape[:2], *run.example_shape))
+        np.save(folder / "codes.npy", made.codes)
+        if made.units is not None:
+            np.save(folder / "units.npy", made.units)
+        if options.what == "interpolation":
+            for name, frames in zip(made.rows, drawn, strict=True):
+                _write_moving_picture(folder / f"{name}.gif", frames, limits, options.frames_per_second)
+        if options.what == "traversals":
+            drawn, made = drawn[:MOST_UNITS_SHOWN], made._replace(rows=made.rows[:MOST_UNITS_SHOWN])
+        gap = 0 if options.what == "manifold" else None
+        figure = plots.gallery(drawn, limits=limits, title=made.title, rows=made.rows, columns=made.columns, gap=gap)
+        figure.savefig(folder / f"{options.what}.png", dpi=150)
+        if options.what == "manifold":
+            picture = plots.latent_space(run.encode(run.splits.test), run.splits.test.labels)
+            picture.savefig(folder / "latent_space.png", dpi=150)
     title = made.title.replace("\n", "; ")
     console.print(f"{count:,} examples: {title}; in {options.folder}", markup=False)
 

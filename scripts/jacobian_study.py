@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -63,8 +64,7 @@ def main() -> None:
     options, name = _parse(sys.argv[1:])
     study = options.study
     run_dir = options.run_dir or Path("runs") / f"jacobian-study-{name}-{datetime.now():%Y%m%d-%H%M%S}"
-    if run_dir.exists():
-        raise UserError(f"{run_dir}: exists already; take another --run-dir")
+    command_line.check_free(run_dir)
     # The classifier of codes is small: on several threads, its linear algebra waits more than it computes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -94,10 +94,15 @@ def main() -> None:
         spectrum_examples=study.spectrum_examples,
     )
     members: list[Member] = []
-    for number, method in enumerate(study.methods, start=1):
-        console.print(f"[{number}/{len(study.methods)}] {method}", markup=False)
-        members += _run_method(study, method, splits, measure, devices, console)
-        (run_dir / "members.csv").write_text(to_csv(member_records(members)))  # of hours, should the next one fail
+    try:
+        for number, method in enumerate(study.methods, start=1):
+            console.print(f"[{number}/{len(study.methods)}] {method}", markup=False)
+            members += _run_method(study, method, splits, measure, devices, console)
+            (run_dir / "members.csv").write_text(to_csv(member_records(members)))  # of hours, should the next one fail
+    except BaseException:
+        if not members:  # there is nothing to keep that could stand in the way of another try
+            shutil.rmtree(run_dir)
+        raise
     _conclude(study, splits, members, run_dir, console)
     console.print(f"{time.perf_counter() - started:.1f} s in all; the study is in {run_dir}")
 

@@ -1,6 +1,7 @@
 """A user's mistake ends in one line and exit code 2; a mistake of ours keeps its traceback."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -64,9 +65,40 @@ def test_other_errors_are_not_hidden() -> None:
         command_line.run(lambda: 1 / 0)  # type: ignore[arg-type]
 
 
-def test_what_is_to_be_made_must_be_free_and_have_a_folder(tmp_path):
+def test_what_is_to_be_made_must_be_free_and_can_have_a_folder(tmp_path, monkeypatch):
     command_line.check_free(tmp_path / "new")
-    with pytest.raises(UserError, match="exists already; take another name"):
-        command_line.check_free(tmp_path)
-    with pytest.raises(UserError, match=r"there is no folder .*missing"):
-        command_line.check_free(tmp_path / "missing" / "new")
+    command_line.check_free(tmp_path / "missing" / "deep" / "new")
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    for taken in (tmp_path, tmp_path / "file", tmp_path / "link"):
+        with pytest.raises(UserError, match="exists already; take another name"):
+            command_line.check_free(taken)
+    for new in (tmp_path / "file" / "new", tmp_path / "file" / "deep" / "new", tmp_path / "link" / "new"):
+        with pytest.raises(UserError, match=r"new: cannot be made, .*(file|link) is no folder"):
+            command_line.check_free(new)
+    monkeypatch.setattr("os.access", lambda folder, mode: False)
+    with pytest.raises(UserError, match="must not be written"):
+        command_line.check_free(tmp_path / "new")
+
+
+def test_a_new_folder_or_file_is_whole_or_not_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with command_line.new_folder(Path("a/b/made")) as folder:
+        (folder / "content").write_text("all")
+        assert not Path("a/b/made").exists()
+    with command_line.new_file(Path("c/made.npy")) as file:
+        file.write(b"all")
+    assert Path("a/b/made/content").read_text() == Path("c/made.npy").read_text() == "all"
+    for failing in (command_line.new_folder(Path("x/failed")), command_line.new_file(Path("x/failed"))):
+        with pytest.raises(KeyboardInterrupt), failing:
+            raise KeyboardInterrupt
+    assert [path for path in tmp_path.rglob("*") if "failed" in path.name] == []
+
+
+def test_a_name_that_is_near_one_is_suggested():
+    names = {"kind": "preset", "kinds": "presets", "default": "digits-vae"}
+    assert command_line.take_name([], ("digits-vae",), **names) == ("digits-vae", [])
+    with pytest.raises(UserError, match=r"there is no preset 'digit-vae'; did you mean digits-vae\?$"):
+        command_line.take_name(["digit-vae"], ("digits-vae", "mnist-deep"), **names)
+    with pytest.raises(UserError, match=r"there is no preset 'nothing'; the presets are digits-vae, mnist-deep$"):
+        command_line.take_name(["nothing"], ("digits-vae", "mnist-deep"), **names)

@@ -21,10 +21,11 @@ def test_there_and_back(make_run, run_script, tmp_path):
     folder = make_run(LINEAR)
     run = open_run(folder)
     np.save(tmp_path / "x.npy", run.splits.test.x[:7, ..., 0])
-    result = run_script("encode", folder, tmp_path / "x.npy", tmp_path / "codes.npy")
+    result = run_script("encode", folder, tmp_path / "x.npy", tmp_path / "not" / "there" / "codes.NPY")
     assert (result.code, result.errors) == (0, "")
     assert "7 examples encoded: (7, 8, 8, 1) to (7, 4)" in result.output
-    codes = np.load(tmp_path / "codes.npy")
+    codes = np.load((tmp_path / "not" / "there" / "codes.NPY").rename(tmp_path / "codes.npy"))
+    assert not any((tmp_path / "not" / "there").iterdir())
     assert codes.dtype == np.float32
     np.testing.assert_allclose(codes, run.encode(run.splits.test)[:7], atol=1e-5)
     result = run_script("encode", folder, tmp_path / "codes.npy", tmp_path / "back.npy", "--decode")
@@ -72,7 +73,9 @@ def test_the_comparison_with_pca(make_run, run_script, tmp_path):
         (["x.npy", "codes.txt"], "codes.txt: arrays are written to .npy files"),
         (["x.npy", "x.npy"], "x.npy: exists already"),
         (["missing.npy", "codes.npy"], "missing.npy: no such file"),
-        (["x.npy", "no/codes.npy"], "there is no folder"),
+        (["x.npy", "x.npy/codes.npy"], "codes.npy: cannot be made"),
+        (["table.csv", "codes.npy"], "table.csv: is a text file; arrays are read from .npy and .npz files: save"),
+        (["x.nyp", "codes.npy"], "x.nyp: no such file; did you mean x.npy? Arrays are read from"),
         (["x.npy", "codes.npy", "--compare", "report"], "leave out files"),
         (["x.npy", "back.npy", "--decode"], "x.npy: codes have shape (5,), and those of"),
         (["x.npy", "codes.npy"], "x.npy: examples have shape (5,), and"),
@@ -80,6 +83,7 @@ def test_the_comparison_with_pca(make_run, run_script, tmp_path):
 )
 def test_mistakes(make_run, complaint_of, tmp_path, arguments, complaint):
     np.save(tmp_path / "x.npy", np.zeros((3, 5), np.float32))
+    (tmp_path / "table.csv").write_text("1,2\n")
     assert complaint in complaint_of("encode", make_run(LINEAR), *arguments)
 
 

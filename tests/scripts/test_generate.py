@@ -1,5 +1,6 @@
 """Generation as a user runs it: arrays that are what they say, pictures, and clear refusals."""
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -196,8 +197,27 @@ def test_mistakes(make_run, complaint_of, experiment, arguments, complaint):
     assert complaint in complaint_of("generate", make_run(experiment), "made", *arguments)
 
 
+def test_a_failure_leaves_nothing_that_is_in_the_way(make_run, run_script, tmp_path, monkeypatch):
+    """A full disk while the picture is written; the same command goes through afterwards."""
+    from matplotlib.figure import Figure
+
+    def full(self, *_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    arguments = ("generate", make_run(VARIATIONAL), tmp_path / "not" / "there" / "made", "--rows", "2")
+    with monkeypatch.context() as broken:
+        broken.setattr(Figure, "savefig", full)
+        result = run_script(*arguments)
+    assert (result.code, result.errors) == (2, "generate.py: error: a file: No space left on device\n")
+    assert not (tmp_path / "not" / "there" / "made").exists()
+    result = run_script(*arguments)
+    assert (result.code, result.errors) == (0, "")
+    assert {path.name for path in (tmp_path / "not" / "there" / "made").iterdir()} >= {"samples.png", "codes.npy"}
+
+
 def test_where_it_writes_must_be_free(make_run, complaint_of, tmp_path):
     (tmp_path / "made").mkdir()
     assert "made: exists already" in complaint_of("generate", make_run(VARIATIONAL), "made")
-    assert "there is no folder" in complaint_of("generate", make_run(VARIATIONAL), "no/made")
+    (tmp_path / "file").touch()
+    assert "made: cannot be made" in complaint_of("generate", make_run(VARIATIONAL), "file/made")
     assert "is no run folder" in complaint_of("generate", tmp_path, "other")
