@@ -3,6 +3,7 @@
 import numbers
 
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
@@ -44,3 +45,34 @@ def check_count(name: str, count: int, least: int = 1) -> None:
         raise TypeError(f"{name} must be an integer, got {count!r}")
     if count < least:
         raise ValueError(f"{name} must be at least {least}, got {count}")
+
+
+def as_float64(name: str, values: ArrayLike) -> np.ndarray:
+    """Numbers of any real type as float64 on the host, where neither bytes wrap nor large offsets cancel.
+
+    Raises:
+      TypeError: `values`, called `name`, are not real numbers.
+
+    >>> as_float64("x", np.array([3], np.uint8)) - 4
+    array([-1.])
+    """
+    array = np.asarray(values)
+    if not any(jnp.issubdtype(array.dtype, kind) for kind in (np.bool_, np.integer, np.floating)):
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    return array.astype(np.float64)
+
+
+def as_booleans(name: str, values: ArrayLike) -> np.ndarray:
+    """Booleans, or numbers of any type that are 0 or 1, as booleans on the host.
+
+    Raises:
+      TypeError: `values`, called `name`, are not real numbers.
+      ValueError: a number that is neither 0 nor 1.
+
+    >>> as_booleans("is_anomaly", [0, 1, 1])
+    array([False,  True,  True])
+    """
+    numbers_given = as_float64(name, values)
+    if others := np.setdiff1d(numbers_given, [0, 1])[:1].tolist():
+        raise ValueError(f"{name} must hold booleans, or 0 and 1, got {others[0]:g}")
+    return numbers_given == 1

@@ -99,8 +99,11 @@ def describe_code(code: CodeStatistics) -> str:
         line += f", {code.saturation:.0%} are saturated".replace("%", " %")
     lines = [f"{line}; mean norm of the Jacobian {code.frobenius_norm:.3g}"]
     if code.mutual_information is not None:
-        line = f"mutual information of example and code {code.mutual_information:.2f} nats"
+        line = f"mutual information of example and code: at least {code.mutual_information:.2f} nats"
+        if code.mutual_information_limit is not None:
+            line += f" (the estimate cannot exceed {code.mutual_information_limit:.2f}, log N)"
         if code.kl_per_unit is not None:
+            line += f", at most {code.kl_per_unit.sum():.2f} (the KL)"
             line += f"; KL by unit from {code.kl_per_unit.min():.3f} to {code.kl_per_unit.max():.3f} nats"
         lines.append(line)
     if code.is_collapsed:

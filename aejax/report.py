@@ -15,12 +15,14 @@ from aejax.presets import DEFAULT, PRESETS
 
 _TITLES = {
     "code/frobenius_norm": "mean norm of the encoder's Jacobian",
-    "code/mutual_information": "mutual information with the example",
+    "code/mutual_information": "mutual information with the example, a lower bound",
+    "code/mutual_information_limit": "log N, which that bound cannot exceed",
 }
 _UNITS = {
     "code/active_units": "a count",
     "code/frobenius_norm": "1 / (unit of data)",
     "code/mutual_information": "nats",
+    "code/mutual_information_limit": "nats",
     "code/units": "a count",
     "contractive_penalty": "1 / (unit of data)²",
     "elbo": "nats per example",

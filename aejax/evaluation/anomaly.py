@@ -1,21 +1,25 @@
 """Anomalies: scores of examples unlike those trained on, thresholds, and how well scores tell them apart."""
 
+import math
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, Float, Key, PyTree, Shaped
 
 from aejax.autoencoders import Autoencoder
-from aejax.checks import check_count
+from aejax.checks import as_booleans, as_float64, check_count, check_in_range, check_same_shape
 from aejax.errors import UserError
+from aejax.evaluation.principal import fit_pca
 from aejax.evaluation.representation import map_over_examples
+from aejax.jacobian.chunks import accumulator
 from aejax.losses import squared_error
 from aejax.sampling import gaussian_log_prob, reparameterize
 
 CONFIDENCE = 0.95  # of the intervals
-RESAMPLES = 1000  # that an interval is taken from
+RESAMPLES = 1000  # that the spread of the average precision is taken from
+_PRIOR_EXAMPLES = 2  # of each kind, as scattered as can be, that are added where a spread is estimated
 MOST = float(np.finfo(np.float32).max)
 
 
@@ -118,64 +122,96 @@ def anomaly_scores(
 
     arrays = (x, *condition) if seen is None else (x, seen, *condition)
     scores = np.asarray(map_over_examples(score, (params, key), *arrays, batch_size=batch_size))
+    scores = scores.astype(accumulator(scores.dtype))  # half precision cannot hold MOST
     return np.where(np.isfinite(scores), scores, scores.dtype.type(MOST))
 
 
-def threshold_of(normal_scores: np.ndarray, *, quantile: float) -> float:
+def threshold_of(normal_scores: Float[np.ndarray, "N"], *, quantile: float) -> float:
     """The least score of normal examples that at least that part of them does not exceed.
 
-    What scores higher is taken for an anomaly; of new normal examples about 1 - quantile are, wrongly.
+    What scores higher is taken for an anomaly; of new normal examples about 1 - quantile are, wrongly. N scores have
+    no finer quantiles than multiples of 1/N: above 1 - 1/N it is the largest of them (`is_finer_than`).
 
     Args:
-      normal_scores: (N,) of examples that are normal and were not trained on.
+      normal_scores: of examples that are normal and were not trained on.
       quantile: in (0, 1].
 
     Raises:
-      ValueError: a quantile out of range, or no scores.
+      ValueError: a quantile out of range, no scores, or one that is not a number.
 
     >>> threshold_of(np.arange(1.0, 101.0), quantile=0.95)
     95.0
     """
+    scores = _checked_scores("normal_scores", normal_scores)
     if not 0 < quantile <= 1:
         raise ValueError(f"quantile must be above 0 and at most 1, got {quantile}")
-    if len(normal_scores) == 0:
+    if len(scores) == 0:
         raise ValueError("there are no normal scores to take a quantile of")
-    return float(np.quantile(normal_scores, quantile, method="inverted_cdf"))
+    rank = math.ceil(float(quantile) * len(scores) * (1 - 1e-12))  # 0.07 * 100 is 7, and a little more by rounding
+    return float(np.sort(scores)[rank - 1])
+
+
+def is_finer_than(quantile: float, examples: int) -> bool:
+    """Whether a quantile below 1 is the largest of so many scores, as the quantile 1 is.
+
+    >>> is_finer_than(0.95, 20), is_finer_than(0.96, 20)
+    (False, True)
+    """
+    return quantile < 1 and math.ceil(float(quantile) * examples * (1 - 1e-12)) == examples
 
 
 def measure_detection(
-    scores: np.ndarray, is_anomaly: np.ndarray, *, threshold: float, resamples: int = RESAMPLES, seed: int = 0
+    scores: Shaped[np.ndarray, "N"],
+    is_anomaly: Shaped[np.ndarray, "N"],
+    *,
+    threshold: float,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Detection:
     """How well scores of test examples tell anomalies from normal ones.
 
-    The intervals are percentiles of the bootstrap, normal examples and anomalies drawn anew each by themselves: they
-    tell how sure the figure is for this trained autoencoder, not how it would differ for another one.
+    The intervals of AUROC and average precision are those of Clopper and Pearson for a proportion of n examples, n =
+    p (1 - p) / V being the number that a proportion p with the same variance V would have been counted in. V is
+    estimated: of the AUROC as by DeLong, of the average precision by the bootstrap, normal examples and anomalies drawn
+    anew each by themselves; in both with two examples of each kind added that scatter as much as can be, and n is never
+    below the number of the rarer kind. In simulations they cover at least 93 % and 86 %, mostly more than 95 %, from
+    two examples of each kind on, and where all scores are separated too. They tell how sure the figure is for this
+    trained autoencoder, not how it would differ for another one.
 
     Args:
-      scores: (N,) higher for anomalies.
-      is_anomaly: (N,) booleans.
+      scores: higher for anomalies.
+      is_anomaly: booleans, or 0 and 1 of any type.
       threshold: above which an example is taken for an anomaly.
-      resamples: of the bootstrap.
+      resamples: of the bootstrap, at least 2.
       seed: of it.
 
     Raises:
       UserError: fewer than two normal examples, or fewer than two anomalies.
+      TypeError: scores or labels that are no numbers.
+      ValueError: other shapes, labels that are neither 0 nor 1, or a score or a threshold that is not a number.
 
-    >>> found = measure_detection(np.array([0.0, 1.0, 2.0, 3.0]), np.array([0, 1, 0, 1]) > 0, threshold=1.5)
+    Source: E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson (1988), Comparing the Areas under Two or More Correlated
+    Receiver Operating Characteristic Curves; E. L. Korn, B. I. Graubard (1998), Confidence Intervals for Proportions
+    with Small Expected Number of Positive Counts Estimated from Survey Data, for the effective number of examples.
+
+    >>> found = measure_detection(np.array([0.0, 1.0, 2.0, 3.0]), np.array([0, 1, 0, 1]), threshold=1.5)
     >>> found.auroc.value, round(found.average_precision.value, 4), found.recall, found.precision
     (0.75, 0.8333, 0.5, 0.5)
     """
-    normal, anomalous = scores[~is_anomaly], scores[is_anomaly]
+    scores, truth = _checked_scores("scores", scores), as_booleans("is_anomaly", is_anomaly)
+    check_same_shape(scores=scores, is_anomaly=truth)
+    check_in_range("threshold", threshold, -math.inf)
+    check_count("resamples", resamples, 2)
+    normal, anomalous = scores[~truth], scores[truth]
     if min(len(normal), len(anomalous)) < 2:
         raise UserError(
             f"to tell them apart, two normal examples and two anomalies are needed at least, got {len(normal)} and "
             f"{len(anomalous)}"
         )
     above = int(np.sum(scores > threshold))
-    auroc, average_precision = _with_intervals(normal, anomalous, resamples, seed)
     return Detection(
-        auroc,
-        average_precision,
+        _auroc(normal, anomalous),
+        _average_precision(normal, anomalous, resamples, seed),
         len(anomalous) / len(scores),
         float(np.mean(anomalous > threshold)),
         float(np.mean(normal > threshold)),
@@ -183,44 +219,101 @@ def measure_detection(
     )
 
 
-def pca_scores(train: np.ndarray, x: np.ndarray, *, components: int) -> np.ndarray:
-    """The squared distance of examples (N, ...) from the principal subspace of the training examples: (N,)."""
-    from sklearn.decomposition import PCA
-
-    flat = train.reshape(len(train), -1).astype(np.float64)
-    analysis = PCA(min(components, *flat.shape), svd_solver="auto", random_state=0).fit(flat)
-    examples = x.reshape(len(x), -1)
+def pca_scores(
+    train: Shaped[np.ndarray, "M ..."], x: Shaped[np.ndarray, "N ..."], *, components: int
+) -> Float[np.ndarray, "N"]:
+    """The squared distance of examples from the principal subspace of the training examples."""
+    check_count("components", components)
+    flat, examples = _flat_pair(train, x)
+    analysis = fit_pca(flat, min(components, *flat.shape), svd_solver="auto", random_state=0)
     return np.sum(np.square(examples - analysis.inverse_transform(analysis.transform(examples))), axis=1)
 
 
-def isolation_forest_scores(train: np.ndarray, x: np.ndarray, *, seed: int) -> np.ndarray:
-    """Scores of examples (N, ...) by a forest of 100 isolation trees, higher for anomalies: (N,).
+def isolation_forest_scores(
+    train: Shaped[np.ndarray, "M ..."], x: Shaped[np.ndarray, "N ..."], *, seed: int
+) -> Float[np.ndarray, "N"]:
+    """Scores of examples by a forest of 100 isolation trees, higher for anomalies.
 
     Source: F. T. Liu, K. M. Ting, Z.-H. Zhou (2008), Isolation Forest.
     """
     from sklearn.ensemble import IsolationForest
 
-    forest = IsolationForest(random_state=seed).fit(train.reshape(len(train), -1))
-    return -forest.score_samples(x.reshape(len(x), -1))
+    flat, examples = _flat_pair(train, x)
+    return -IsolationForest(random_state=seed).fit(flat).score_samples(examples)
 
 
-def _with_intervals(normal: np.ndarray, anomalous: np.ndarray, resamples: int, seed: int) -> list[Interval]:
-    from scipy.stats import bootstrap
-    from sklearn.metrics import average_precision_score, roc_auc_score
+def _checked_scores(name: str, scores: np.ndarray) -> np.ndarray:
+    array = as_float64(name, scores)
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be a vector, one number for each example, got shape {array.shape}")
+    if np.isnan(array).any():
+        raise ValueError(f"{name} must be numbers, {int(np.isnan(array).sum())} of {len(array)} are NaN")
+    return array
 
-    def figures(normal: np.ndarray, anomalous: np.ndarray) -> np.ndarray:
-        truth = np.repeat([0, 1], [len(normal), len(anomalous)])
-        scores = np.concatenate([normal, anomalous])
-        return np.array([roc_auc_score(truth, scores), average_precision_score(truth, scores)])
 
-    limits = bootstrap(
-        (normal, anomalous),
-        figures,
-        n_resamples=resamples,
-        vectorized=False,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    values = figures(normal, anomalous)
-    return [Interval(*map(float, interval)) for interval in zip(values, limits.low, limits.high, strict=True)]
+def _flat_pair(train: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Training examples and others, each as a row of float64."""
+    known, examples = as_float64("train", train), as_float64("x", x)
+    if known.shape[1:] != examples.shape[1:] or known.ndim < 2:
+        raise ValueError(
+            f"train and x must be (examples, features...) with equal features, got {known.shape} and {examples.shape}"
+        )
+    for name, array in (("train", known), ("x", examples)):
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} must be finite, got NaN or infinity")
+    return known.reshape(len(known), -1), examples.reshape(len(examples), -1)
+
+
+def _auroc(normal: np.ndarray, anomalous: np.ndarray) -> Interval:
+    of_anomalies, of_normal = _placements(anomalous, normal), 1 - _placements(normal, anomalous)
+    value = float(np.mean(of_anomalies))
+    spread = value * (1 - value)
+    inverse = sum(
+        (np.sum(np.square(placements - value)) + _PRIOR_EXAMPLES * spread)
+        / ((len(placements) - 1 + _PRIOR_EXAMPLES) * len(placements))
+        for placements in (of_anomalies, of_normal)
+    )
+    return _interval(value, float(inverse), len(normal), len(anomalous))
+
+
+def _placements(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Of each score the part of the others below it, equal ones counted half."""
+    ordered = np.sort(others)
+    below, up_to = (np.searchsorted(ordered, scores, side) for side in ("left", "right"))
+    return (below + up_to) / (2 * len(others))
+
+
+def _average_precision(normal: np.ndarray, anomalous: np.ndarray, resamples: int, seed: int) -> Interval:
+    rng = np.random.default_rng(seed)
+    value = _mean_precision(normal, anomalous)
+    drawn = [
+        _mean_precision(*(scores[rng.integers(len(scores), size=len(scores))] for scores in (normal, anomalous)))
+        for _ in range(resamples)
+    ]
+    rarer = min(len(normal), len(anomalous))
+    largest = value * (1 - value) / rarer  # variance of a proportion of the rarer kind
+    variance = (np.var(drawn, ddof=1) * (rarer - 1) + _PRIOR_EXAMPLES * largest) / (rarer - 1 + _PRIOR_EXAMPLES)
+    return _interval(value, float(variance), len(normal), len(anomalous))
+
+
+def _mean_precision(normal: np.ndarray, anomalous: np.ndarray) -> float:
+    """Of the thresholds at each anomaly's score, the mean part of anomalies among what scores at least that."""
+    found, mistaken = (
+        len(scores) - np.searchsorted(np.sort(scores), anomalous, "left") for scores in (anomalous, normal)
+    )
+    return float(np.mean(found / (found + mistaken)))
+
+
+def _interval(value: float, variance: float, *examples: int) -> Interval:
+    """The interval of a mean of numbers in [0, 1]: as of a proportion with that variance.
+
+    Source: C. J. Clopper, E. S. Pearson (1934), The Use of Confidence or Fiducial Limits Illustrated in the Case of
+    the Binomial.
+    """
+    from scipy.stats import beta
+
+    effective = max(value * (1 - value) / variance if variance > 0 else 0.0, min(examples))
+    right, wrong, tail = value * effective, (1 - value) * effective, (1 - CONFIDENCE) / 2
+    low = 0.0 if right <= 0 else float(beta.ppf(tail, right, wrong + 1))
+    high = 1.0 if wrong <= 0 else float(beta.ppf(1 - tail, right + 1, wrong))
+    return Interval(value, min(low, value), max(high, value))

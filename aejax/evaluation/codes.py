@@ -1,5 +1,6 @@
 """What a code tells and how: active units, information, saturation, sensitivity. Collapse shows here."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -8,11 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Bool, Float, Key, PyTree, Shaped
 
 from aejax.autoencoders import Autoencoder
-from aejax.evaluation.representation import map_over_examples
+from aejax.checks import as_float64, check_floating, check_same_shape
+from aejax.evaluation.representation import as_examples, map_over_examples
 from aejax.jacobian import estimate_frobenius_norm_squared, frobenius_norm_squared, saturation
+from aejax.jacobian.chunks import accumulator
+from aejax.keys import named_key
 from aejax.sampling import gaussian_log_prob, reparameterize
 
 ACTIVE_VARIANCE = 0.01  # of a posterior's mean over the data, above which a unit is active, as Burda et al. have it
@@ -33,7 +37,8 @@ class CodeStatistics(NamedTuple):
     frobenius_norm: float  # mean of ‖∂h/∂x‖_F over the examples
     saturation: float | None = None  # fraction of entries within 0.05 of a bound of the code's activation
     kl_per_unit: np.ndarray | None = None  # (K,) in nats, means over the examples, where the prior has them
-    mutual_information: float | None = None  # I(x; z) in nats; at most log N
+    mutual_information: float | None = None  # estimated in nats; I(x; z) over all data is at least that
+    mutual_information_limit: float | None = None  # log N in nats, the most that N examples can show
 
     def as_dict(self) -> dict[str, float]:
         """What there is, by name, the divergences by unit as `kl/1`, `kl/2`, ..."""
@@ -60,16 +65,21 @@ def code_statistics(
 
     The Jacobian and the mutual information are taken over the first 2,000 at most, the Jacobian over so many that all
     have 100,000 rows (or columns, where they are fewer). Where one has more than 4,000 of both, its norm is estimated
-    from 8 projections, and over fewer examples.
+    from 8 projections, independent ones for each example, and over fewer examples; such a mean is up to 3 % too low,
+    since the estimate is that of the norm's square.
 
     Args:
       autoencoder: any.
       params: its parameters.
-      key: of the samples for the mutual information.
-      x: (N, ...) examples.
+      key: of the samples for the mutual information, and of the projections.
+      x: (N, ...) examples, at least one.
       *condition: (N, ...), where there is one.
       bounds: of the code's activation, (0, 1) for a sigmoid; None where it has none.
       batch_size: examples at a time.
+
+    Raises:
+      ValueError: no examples, or conditions of another number.
+      TypeError: what holds no numbers.
 
     >>> from aejax.autoencoders import variational
     >>> from aejax.networks import MLP
@@ -78,22 +88,29 @@ def code_statistics(
     >>> code_statistics(vae, params, jax.random.key(1), np.ones((7, 5), np.float32)).is_collapsed
     True
     """
+    given = _checked(x, *condition)
+    examples = len(given[0])
 
-    def over_examples(function: Callable[..., PyTree], examples: int, at_a_time: int = batch_size) -> PyTree:
-        arrays = [array[:examples] for array in (x, *condition)]
+    def over_examples(function: Callable[..., PyTree], *arrays: Any, at_a_time: int = batch_size) -> PyTree:
         return jax.device_get(map_over_examples(function, params, *arrays, batch_size=at_a_time))
 
-    some = min(len(x), _MOST_EXAMPLES)
-    rows = _rows(autoencoder, params, *(array[0] for array in (x, *condition)))
+    some = min(examples, _MOST_EXAMPLES)
+    rows = _rows(autoencoder, params, *(array[0] for array in given))
     norm_of, watched = _frobenius_norm_of(
-        rows, x[0].size, most_rows=_MOST_ROWS_IN_THE_END, most_numbers=_MOST_PROJECTED
+        rows, given[0][0].size, most_rows=_MOST_ROWS_IN_THE_END, most_numbers=_MOST_PROJECTED
     )
     at_a_time = batch_size if norm_of is _estimated_norm else min(max(_MOST_ROWS // rows, 1), batch_size)
-    norms = over_examples(partial(norm_of, autoencoder), min(some, watched), at_a_time)
+    few = min(some, watched)
+    directions = jax.random.split(named_key(key, "projections"), few)
+    norms = over_examples(
+        partial(norm_of, autoencoder), directions, *(array[:few] for array in given), at_a_time=at_a_time
+    )
     frobenius_norm = float(np.mean(norms, dtype=np.float64))
     if autoencoder.posterior is None or autoencoder.prior is None:
-        codes = over_examples(lambda params, *one: autoencoder.encode(params, *one).reshape(-1), len(x))
-        active = is_active(codes, threshold=1e-12 * float(np.max(np.square(codes))))
+        codes = over_examples(
+            lambda params, *one: _at_least_float32(autoencoder.encode(params, *one)).reshape(-1), *given
+        )
+        active = is_active(codes, threshold=1e-12 * float(np.max(np.abs(codes), initial=0)) ** 2)
         saturated = None if bounds is None else saturation(jnp.asarray(codes), low=bounds[0], high=bounds[1]).item()
         return _statistics(codes, active, frobenius_norm, saturation=saturated)
     posterior, prior = autoencoder.posterior, autoencoder.prior
@@ -102,16 +119,17 @@ def code_statistics(
         mean, log_variance = posterior(params, *one)
         divergence = prior(params).kl_per_dimension
         by_unit = [] if divergence is None else [divergence(mean, log_variance)]
-        return [array.reshape(-1) for array in (mean, log_variance, *by_unit)]
+        return [_at_least_float32(array).reshape(-1) for array in (mean, log_variance, *by_unit)]
 
-    means, log_variances, *by_unit = over_examples(flat, len(x))
+    means, log_variances, *by_unit = over_examples(flat, *given)
     kl_per_unit = np.mean(by_unit[0], axis=0, dtype=np.float64) if by_unit else None
     return _statistics(
         means,
         is_active(means, threshold=ACTIVE_VARIANCE),
         frobenius_norm,
         kl_per_unit=kl_per_unit,
-        mutual_information=mutual_information(key, means[:some], log_variances[:some]).item(),
+        mutual_information=max(mutual_information(key, means[:some], log_variances[:some]).item(), 0.0),
+        mutual_information_limit=math.log(some),
     )
 
 
@@ -121,7 +139,8 @@ def make_mean_frobenius_norm(
     """Compile `params -> mean ‖∂h/∂x‖_F` over a few of N examples, always the same, to watch it while a run goes on.
 
     They are the first 200, or so many that their Jacobians have 4,000 rows in all: the cost is a small part of an
-    epoch's for any encoder. A Jacobian that alone has more is estimated from 8 projections.
+    epoch's for any encoder. A Jacobian that alone has more is estimated from 8 projections, independent ones for each
+    example and the same at every call, as `code_statistics` has it.
 
     >>> from aejax.autoencoders import undercomplete
     >>> from aejax.networks import MLP
@@ -132,16 +151,36 @@ def make_mean_frobenius_norm(
     >>> bool(np.isclose(make_mean_frobenius_norm(linear, params, x)(params), np.linalg.norm(kernel), rtol=1e-6))
     True
     """
-    rows = _rows(autoencoder, params, *(array[0] for array in (x, *condition)))
-    norm_of, watched = _frobenius_norm_of(rows, x[0].size, most_rows=_MOST_ROWS, most_numbers=_MOST_WATCHED_PROJECTED)
-    few = min(len(x), watched, _MOST_WATCHED)
-    arrays = [np.asarray(array[:few]) for array in (x, *condition)]
+    given = _checked(x, *condition)
+    rows = _rows(autoencoder, params, *(array[0] for array in given))
+    norm_of, watched = _frobenius_norm_of(
+        rows, given[0][0].size, most_rows=_MOST_ROWS, most_numbers=_MOST_WATCHED_PROJECTED
+    )
+    few = min(len(given[0]), watched, _MOST_WATCHED)
+    arrays = [np.asarray(array[:few]) for array in given]
 
     @jax.jit
     def mean_norm(params: PyTree, *arrays: Array) -> Array:
-        return jnp.mean(jax.lax.map(lambda one: norm_of(autoencoder, params, *one), arrays, batch_size=few))
+        directions = jax.random.split(jax.random.key(0), few)
+        norms = jax.lax.map(lambda one: norm_of(autoencoder, params, *one), (directions, *arrays), batch_size=few)
+        return jnp.mean(_at_least_float32(norms))
 
     return lambda params: float(mean_norm(params, *arrays))
+
+
+def _checked(*arrays: np.ndarray) -> list[Any]:
+    """Examples and their conditions, at least one, and equally many."""
+    given = [as_examples(array) for array in arrays]
+    if len({len(array) for array in given}) > 1:
+        raise ValueError(f"there are {len(given[0])} examples, and conditions of {[len(array) for array in given[1:]]}")
+    if len(given[0]) == 0:
+        raise ValueError("there are no examples to take statistics of")
+    return given
+
+
+def _at_least_float32(array: Array) -> Array:
+    """Half precision as single precision: squares of it would overflow, and means lose digits."""
+    return array.astype(accumulator(array.dtype)) if jnp.issubdtype(array.dtype, jnp.floating) else array
 
 
 def _rows(autoencoder: Autoencoder, params: PyTree, *first: np.ndarray) -> int:
@@ -152,7 +191,7 @@ def _rows(autoencoder: Autoencoder, params: PyTree, *first: np.ndarray) -> int:
 def _frobenius_norm_of(
     rows: int, size: int, *, most_rows: int, most_numbers: float
 ) -> tuple[Callable[..., Array], int]:
-    """How ‖∂h/∂x‖_F is computed, (autoencoder, params, x, *condition) -> norm, and of how many examples at most.
+    """How ‖∂h/∂x‖_F is computed, (autoencoder, params, key, x, *condition) -> norm, and of how many examples at most.
 
     Args:
       rows: of the Jacobian of one example.
@@ -165,20 +204,28 @@ def _frobenius_norm_of(
     return _frobenius_norm, max(1, most_rows // rows)
 
 
-def _frobenius_norm(autoencoder: Autoencoder, params: PyTree, x: Array, *condition: Array) -> Array:
+def _frobenius_norm(autoencoder: Autoencoder, params: PyTree, key: Array, x: Array, *condition: Array) -> Array:
+    del key  # it is exact
     return jnp.sqrt(frobenius_norm_squared(lambda x: autoencoder.encode(params, x, *condition), x, method="auto"))
 
 
-def _estimated_norm(autoencoder: Autoencoder, params: PyTree, x: Array, *condition: Array) -> Array:
+def _estimated_norm(autoencoder: Autoencoder, params: PyTree, key: Array, x: Array, *condition: Array) -> Array:
     def encode(x: Array) -> Array:
         return autoencoder.encode(params, x, *condition)
 
-    key = jax.random.key(0)  # the same directions for every example and at every evaluation
     return jnp.sqrt(estimate_frobenius_norm_squared(key, encode, x, num_projections=_PROJECTIONS, mode="forward"))
 
 
-def is_active(codes: np.ndarray, *, threshold: float = ACTIVE_VARIANCE) -> np.ndarray:
-    """Whether each unit of codes (N, K) has a variance above the threshold over the examples: (K,) booleans.
+def is_active(codes: Shaped[np.ndarray, "N K"], *, threshold: float = ACTIVE_VARIANCE) -> Bool[np.ndarray, "K"]:
+    """Whether each unit of codes has a variance above the threshold over the examples.
+
+    Args:
+      codes: of N examples, at least one.
+      threshold: in the square of a code's unit.
+
+    Raises:
+      ValueError: codes that are no matrix, or none.
+      TypeError: codes that are no real numbers.
 
     Source: Y. Burda, R. Grosse, R. Salakhutdinov (2016), Importance Weighted Autoencoders, section 5.2, where the codes
     are the means of the posterior and the threshold is 0.01.
@@ -186,27 +233,43 @@ def is_active(codes: np.ndarray, *, threshold: float = ACTIVE_VARIANCE) -> np.nd
     >>> is_active(np.array([[0.0, 3.0], [1.0, 3.0]])).tolist()
     [True, False]
     """
-    return np.var(codes, axis=0, dtype=np.float64) > threshold
+    matrix = as_float64("codes", codes)
+    if matrix.ndim != 2 or len(matrix) == 0:
+        raise ValueError(f"codes must have shape (examples, units), at least one example, got {matrix.shape}")
+    return np.var(matrix, axis=0) > threshold
 
 
 def mutual_information(
     key: Key[Array, ""], mean: Float[Array, "N K"], log_variance: Float[Array, "N K"]
 ) -> Float[Array, ""]:
-    """I(x; z) = E [log q(z | x) - log q(z)], q(z) = (1/N) Σₙ q(z | xₙ), by one sample of z of each posterior, in nats.
+    """I(n; z) = E [log q(z | xₙ) - log q(z)], q(z) = (1/N) Σₙ q(z | xₙ), by one sample of z of each posterior, in nats.
 
-    Never coupled to more examples than these N; between 0 and log N but for the noise of the samples.
+    It is the information of a code about which of these N examples it belongs to: between 0 and log N but for the noise
+    of the samples. For N examples drawn from more it is, in expectation, at most the I(x; z) over all of them, and near
+    it only where that is well below log N: a lower bound, saturated where it comes near to log N. An upper bound is
+    the mean divergence from a prior, whichever it is.
 
     Args:
       key: a key, not used elsewhere.
-      mean: μ of N posteriors.
+      mean: μ of N posteriors, at least one.
       log_variance: log σ² of them.
 
-    Source: M. D. Hoffman, M. J. Johnson (2016), ELBO surgery, eq. 9.
+    Raises:
+      ValueError: shapes that differ, or are not (N, K).
+      TypeError: inputs that are not of a floating type.
+
+    Source: M. D. Hoffman, M. J. Johnson (2016), ELBO surgery, eq. 9; as a bound: B. Poole et al. (2019), On Variational
+    Bounds of Mutual Information, eq. 12.
 
     >>> mutual_information(jax.random.key(0), jnp.zeros((5, 2)), jnp.zeros((5, 2))).item()
     0.0
     """
-    codes = jax.vmap(reparameterize)(jax.random.split(key, len(mean)), jnp.asarray(mean), jnp.asarray(log_variance))
+    check_floating(mean=mean, log_variance=log_variance)
+    check_same_shape(mean=mean, log_variance=log_variance)
+    if jnp.ndim(mean) != 2 or len(mean) == 0:
+        raise ValueError(f"mean must have shape (examples, units), at least one example, got {jnp.shape(mean)}")
+    mean, log_variance = (_at_least_float32(jnp.asarray(array)) for array in (mean, log_variance))
+    codes = jax.vmap(reparameterize)(jax.random.split(key, len(mean)), mean, log_variance)
     to_all = jax.vmap(gaussian_log_prob, in_axes=(None, 0, 0))
 
     def pointwise(posteriors: tuple[Array, Array], code: Array, index: Array) -> Array:

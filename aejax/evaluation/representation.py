@@ -5,9 +5,11 @@ from collections.abc import Callable
 import jax
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders import Autoencoder
+from aejax.checks import check_count
 from aejax.datasets.stored import StoredArray
 
 _STORED_AT_A_TIME = 4096  # examples that are read from a file that is larger than memory
@@ -49,19 +51,43 @@ def reconstruct_all(
 def map_over_examples(
     function: Callable[..., PyTree], params: PyTree, *arrays: np.ndarray | Array, batch_size: int
 ) -> PyTree:
-    """A function of parameters and ONE example over arrays (N, ...) of these, so many at a time.
+    """A function of parameters and ONE example over arrays (N, ...) of these, `batch_size` examples at a time.
 
-    What it holds besides its arguments is a constant to the compiler, which may spend seconds on computing with it.
+    What it holds besides its arguments is a constant to the compiler, which may spend seconds on computing with it. Of
+    no examples the results have length 0.
+
+    Raises:
+      TypeError: an array that holds neither numbers nor keys, or a batch size that is no integer.
+      ValueError: arrays of other lengths, or a batch size below 1.
     """
-    examples = len(arrays[0])
-    size = min(batch_size, examples)
+    check_count("batch_size", batch_size)
+    given = [as_examples(array) for array in arrays]
+    if len({len(array) for array in given}) > 1:
+        raise ValueError(f"arrays must hold equally many examples, got {', '.join(str(len(array)) for array in given)}")
+    examples = len(given[0])
 
     @jax.jit
     def mapped(params: PyTree, arrays: list[Array]) -> PyTree:
+        size = min(batch_size, examples) or None
         return lax.map(lambda one: function(params, *one), arrays, batch_size=size)
 
-    if not any(isinstance(array, StoredArray) for array in arrays):
-        return mapped(params, list(arrays))
+    if not any(isinstance(array, StoredArray) for array in given):
+        return mapped(params, given)
     starts = range(0, examples, _STORED_AT_A_TIME)
-    pieces = [jax.device_get(mapped(params, [array[s : s + _STORED_AT_A_TIME] for array in arrays])) for s in starts]
+    pieces = [jax.device_get(mapped(params, [array[s : s + _STORED_AT_A_TIME] for array in given])) for s in starts]
     return jax.tree.map(lambda *parts: np.concatenate(parts), *pieces)
+
+
+def as_examples(array: ArrayLike) -> np.ndarray | Array | StoredArray:
+    """Examples (N, ...) that are an array already as they are; a list or a table as an array.
+
+    Raises:
+      TypeError: what holds no numbers.
+      ValueError: one number instead of examples.
+    """
+    kept = array if isinstance(array, StoredArray | jax.Array) else np.asarray(array)
+    if isinstance(kept, np.ndarray) and kept.dtype.kind in "OSUMm":
+        raise TypeError(f"examples must be numbers, got dtype {kept.dtype}")
+    if kept.ndim == 0:
+        raise ValueError("examples must have shape (examples, ...), got one number")
+    return kept

@@ -96,6 +96,6 @@ def test_the_page_of_a_finished_run(run_script, tmp_path):
     text = (tmp_path / "run" / "report.html").read_text()
     final = read_records(tmp_path / "run")[-1]
     assert f"<td>{final['test/elbo']:.6g}</td>" in text
-    assert "<td>mutual information with the example, nats</td>" in text
+    assert "<td>mutual information with the example, a lower bound, nats</td>" in text
     assert "<td>mean norm of the encoder&#x27;s Jacobian, 1 / (unit of data)</td>" in text
     assert f"<td>units, a count</td><td>{final['test/code/units']}</td>" in text

@@ -60,7 +60,8 @@ def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str]) -> 
     terms = {"loss", "reconstruction", "kl", "elbo"}
     watched = {"step", "epoch", "validation/code/frobenius_norm"}
     assert set(records[0]) == watched | {f"{s}/{t}" for s in ("train", "validation") for t in terms}
-    of_code = {"units", "active_units", "nonzero_fraction", "frobenius_norm", "mutual_information"}
+    of_code = {"units", "active_units", "nonzero_fraction", "frobenius_norm"}
+    of_code |= {"mutual_information", "mutual_information_limit"}
     of_code |= {f"kl/{unit}" for unit in (1, 2, 3)}
     expected = {f"test/{term}" for term in terms} | {f"test/code/{name}" for name in of_code}
     assert set(records[-1]) == {"step", "epoch"} | expected
