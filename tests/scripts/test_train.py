@@ -69,6 +69,7 @@ def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str]) -> 
     assert {path.name for path in folder.iterdir()} == {
         "config.json",
         "data.sha256",
+        "facts.json",
         "metrics.jsonl",
         "events",
         "checkpoints",
