@@ -16,6 +16,7 @@ import tyro
 
 from aejax.environment import avoid_slow_fusions
 from aejax.errors import UserError
+from aejax.escaping import printable
 from aejax.suggestions import unknown
 
 Options = TypeVar("Options")
@@ -153,20 +154,31 @@ def run(main: Callable[[], None]) -> None:
             if error.errno not in _OUT_OF_OUR_HANDS:
                 raise
             error = UserError(f"{error.filename or 'a file'}: {error.strerror}")
-        program = sys.argv[0].rsplit("/", 1)[-1]
-        print(f"{program}: error: {error}", file=sys.stderr)
+        print_error(error)
         sys.exit(2)
 
 
+def print_error(message: object) -> None:
+    """Print the line on stderr that a mistake ends with, or goes on from."""
+    program = sys.argv[0].rsplit("/", 1)[-1]
+    print(printable(f"{program}: error: {message}"), file=sys.stderr, flush=True)
+
+
 class _Outliving(io.TextIOBase):
-    """A stream whose reader may go (`train.py | head`) without ending the work: what follows is not shown."""
+    """A stream whose reader may go (`train.py | head`) without ending the work: what follows is not shown.
+
+    A character that its encoding lacks is shown as an escape, as under LC_ALL=C.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._is_read = True
 
     def write(self, text: str) -> int:
-        return self._unless_gone(lambda: self._stream.write(text)) or len(text)
+        encoding = self._stream.encoding or "utf-8"
+        shown = text.encode(encoding, "backslashreplace").decode(encoding)
+        self._unless_gone(lambda: self._stream.write(shown))
+        return len(text)
 
     def flush(self) -> None:
         self._unless_gone(self._stream.flush)

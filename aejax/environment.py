@@ -66,7 +66,7 @@ def _kind_of_machine() -> str:
     """A few letters that differ where compiled code may not run: processor, its instructions, version of XLA."""
     described = [platform.system(), platform.machine(), platform.processor(), version("jaxlib")]
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # no Linux
         lines = []
     described += sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})

@@ -13,6 +13,7 @@ from jaxtyping import Array, PyTree
 
 from aejax.autoencoders import Autoencoder
 from aejax.errors import UserError
+from aejax.files import open_regular, write_text
 from aejax.jacobian import jacobian
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
@@ -97,11 +98,12 @@ def load_parameters(path: Path, template: PyTree) -> PyTree:
       UserError: a file that cannot be read, or arrays of other names or shapes.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors.numpy import load
 
     try:
-        arrays = load_file(path)
-    except (OSError, SafetensorError) as error:
+        with open_regular(path) as file:
+            arrays = load(file.read())
+    except SafetensorError as error:
         raise UserError(f"{path}: cannot be read as safetensors: {error}") from error
     expected = named_parameters(template)
     shapes, wanted = ({name: array.shape for name, array in named.items()} for named in (arrays, expected))
@@ -145,4 +147,4 @@ def write_export(folder: Path, functions: dict[str, export.Exported], params: Py
         },
         "parameters": {"file": PARAMETERS, "shapes": {name: list(array.shape) for name, array in named.items()}},
     }
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    write_text(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")

@@ -11,6 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from aejax.escaping import as_label, as_name
+
 _TRAIN, _VALIDATION, _QUIET = "#4c72b0", "#dd8452", "0.35"
 _COLORS = {"train": _TRAIN, "validation": _VALIDATION}
 _TITLES = {"code/frobenius_norm": "mean norm of the encoder's Jacobian"}
@@ -44,9 +46,9 @@ def training_curves(
         for record in best:
             value, label = record[f"validation/{term}"], f"best epoch ({best_epoch:g})"
             axes.plot(best_epoch, value, "o", color=_VALIDATION, markeredgecolor="white", label=label)
-        axes.set_title(_TITLES.get(term, term.replace("_", " ")), loc="left", fontsize=11)
+        axes.set_title(as_label(_TITLES.get(term, term.replace("_", " "))), loc="left", fontsize=11)
         axes.set_xlabel("epoch")
-        axes.set_ylabel(unit_of(term))
+        axes.set_ylabel(as_label(unit_of(term)))
         axes.set_ylim(_limits_without_start(list(curves.values())))
         clean_axes(axes)
     figure.axes[0].legend(frameon=False)
@@ -75,13 +77,14 @@ def reconstructions(rows: dict[str, np.ndarray]) -> Figure:
     """
     first = next(iter(rows.values()))
     height = 1.0 if is_image(first.shape[1:]) else 1.3
-    figure = Figure(figsize=(1.0 + 1.0 * len(first), 0.25 + height * len(rows)), layout="constrained")
+    width = 1.0 + 1.0 * len(first) + max(0.0, _name_width([*map(as_name, rows)]) - 1.3)
+    figure = Figure(figsize=(width, 0.25 + height * len(rows)), layout="constrained")
     low, high = float(first.min()), float(first.max())
     grid = figure.subplots(len(rows), len(first), squeeze=False)
     for line, (title, examples) in zip(grid, rows.items(), strict=True):
         for axes, example in zip(line, examples, strict=True):
             _draw(axes, example, low, high)
-        line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=11)
+        line[0].set_ylabel(as_name(title), rotation=0, ha="right", va="center", fontsize=11)
     return figure
 
 
@@ -109,6 +112,7 @@ def gallery(
         gap = max(1, shape[1] // 14) if gap is None else gap
         return mosaic(examples, limits=limits, title=title, rows=rows, columns=columns, gap=gap)
     lines, across = examples.shape[:2]
+    title, rows, columns = as_label(title), [*map(as_name, rows)], [*map(as_name, columns)]
     width = max(0.9 * across, _title_width(title)) + _name_width(rows)
     figure = Figure(figsize=(width, 0.75 * lines + 0.7), layout="constrained")
     figure.suptitle(title, fontsize=11)
@@ -142,6 +146,7 @@ def mosaic(
       gap: white pixels between images.
     """
     across = examples.shape[1]
+    title, rows, columns = as_label(title), [*map(as_name, rows)], [*map(as_name, columns)]
     edges = ((0, 0), (0, 0), (gap, gap), (gap, gap), *[(0, 0)] * (examples.ndim - 4))
     examples = np.pad(examples, edges, constant_values=limits[1])
     height, width = examples.shape[2:4]
@@ -199,11 +204,11 @@ def embeddings(panels: dict[str, np.ndarray], labels: np.ndarray | None, *, titl
       title: above all panels.
     """
     figure = Figure(figsize=(4.2 * len(panels) + 0.6, 4.6), layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(as_label(title), fontsize=11)
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (name, places) in zip(grid, panels.items(), strict=True):
         _scatter(figure, axes, places, labels, explain=axes is grid[-1])
-        axes.set_title(name, loc="left", fontsize=11)
+        axes.set_title(as_name(name), loc="left", fontsize=11)
         axes.set_xticks([])
         axes.set_yticks([])
         clean_axes(axes)
@@ -243,7 +248,7 @@ def anomaly_scores(
             np.minimum(values, bins[-1]), bins, weights=weights, color=color, histtype="step", linewidth=1.4, label=name
         )
     axes.axvline(threshold, color="black", linewidth=1, linestyle="--", label="threshold")
-    axes.set_xlabel(unit)
+    axes.set_xlabel(as_label(unit))
     axes.set_ylabel("% of each group")
     axes.legend(frameon=False)
     clean_axes(axes)
@@ -275,7 +280,7 @@ def kl_per_unit(divergences: np.ndarray, *, title: str = "what each unit of the 
     named = "" if step == 1 else f"; one in {step} is named"
     axes.set_xlabel(f"unit of the code, in falling order{named}")
     axes.set_ylabel("KL(q(z|x) ‖ p(z)), nats")
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(as_label(title), loc="left", fontsize=11)
     clean_axes(axes)
     axes.grid(visible=False, axis="x")
     return figure
@@ -300,7 +305,7 @@ def piano_rolls(rows: dict[str, np.ndarray], *, lowest_note: int) -> Figure:
             axes.imshow(
                 window[:, low:high].T, cmap="gray_r", vmin=0, vmax=1, origin="lower", aspect="auto", extent=extent
             )
-        line[0].set_title(title, loc="left", fontsize=11)
+        line[0].set_title(as_name(title), loc="left", fontsize=11)
         line[0].set_ylabel("MIDI note")
     grid[-1, 0].set_xlabel("quarter notes")
     return figure
@@ -319,11 +324,11 @@ def rate_distortion(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]
         order = np.argsort(bits)
         is_ours = name == next(iter(curves))
         line = axes.plot(np.asarray(bits)[order], np.asarray(ratios)[order], linewidth=2.2 if is_ours else 1.3)[0]
-        line.set(marker="o", markersize=4 if is_ours else 3, label=name, zorder=3 if is_ours else 2)
+        line.set(marker="o", markersize=4 if is_ours else 3, label=as_name(name), zorder=3 if is_ours else 2)
     axes.set_xscale("log")
     axes.set_xlabel("bits per number of an example")
     axes.set_ylabel("peak signal-to-noise ratio, dB")
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(as_label(title), loc="left", fontsize=11)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     clean_axes(axes)
     return figure
@@ -389,7 +394,7 @@ def _scatter(
         axes.scatter(x, y, c=colors, s=size, linewidths=0, alpha=0.8)
         if explain:
             for label, color in zip(classes, palette, strict=False):
-                axes.scatter([], [], color=color, label=str(label))
+                axes.scatter([], [], color=color, label=as_name(str(label)))
             axes.legend(title="class", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     else:
         points = axes.scatter(x, y, c=_TRAIN if labels is None else labels, s=size, linewidths=0, alpha=0.8)

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from aejax.escaping import printable
 from aejax.evaluation import CodeStatistics
 from aejax.training import Report
 
@@ -20,15 +21,15 @@ class WorkProgress:
         self._console, self._seconds_between_lines = console, seconds_between_lines
         self._is_live = console.is_terminal and not console.is_dumb_terminal  # a bar can be redrawn in place
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
-            TextColumn("{task.fields[status]}"),
+            TextColumn("{task.fields[status]}", markup=False),
             TimeRemainingColumn(),
             console=console,
             disable=not self._is_live,
         )
-        self._task = self._bar.add_task(description, total=total, status="compiling")
+        self._task = self._bar.add_task(printable(description), total=total, status="compiling")
         self._last_line = time.perf_counter()
 
     def __enter__(self) -> Self:
@@ -44,10 +45,10 @@ class WorkProgress:
 
     def advance_to(self, completed: float, description: str, status: str, *, line: str, finished: bool) -> None:
         """Take note of the steps completed; where there is no bar, the line is printed now and then, and at the end."""
-        self._bar.update(self._task, completed=completed, description=description, status=status)
+        self._bar.update(self._task, completed=completed, description=printable(description), status=printable(status))
         now = time.perf_counter()
         if not self._is_live and (finished or now - self._last_line >= self._seconds_between_lines):
-            self._console.print(line, highlight=False, markup=False)
+            self._console.print(printable(line), highlight=False, markup=False, emoji=False)
             self._last_line = now
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import dataclasses
-import html
 import io
 import shlex
 from collections.abc import Iterable, Sequence
@@ -11,6 +10,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from aejax.configuration import Experiment, Model, differences
+from aejax.escaping import as_html
 from aejax.presets import DEFAULT, PRESETS
 
 _TITLES = {
@@ -96,15 +96,14 @@ def page(title: str, subtitle: str, cards: Iterable[Card], sections: Iterable[Se
     2
     """
     numbers = "".join(
-        f'<div class="card"><b>{html.escape(card.value)}</b><span>{html.escape(card.what)}</span></div>'
-        for card in cards
+        f'<div class="card"><b>{as_html(card.value)}</b><span>{as_html(card.what)}</span></div>' for card in cards
     )
-    body = "".join(f"<section><h2>{html.escape(title)}</h2>{content}</section>" for title, content in sections)
+    body = "".join(f"<section><h2>{as_html(title)}</h2>{content}</section>" for title, content in sections)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body><main>"
-        f'<h1>{html.escape(title)}</h1><p class="quiet">{html.escape(subtitle)}</p>'
+        f"<title>{as_html(title)}</title><style>{_STYLE}</style></head><body><main>"
+        f'<h1>{as_html(title)}</h1><p class="quiet">{as_html(subtitle)}</p>'
         f'<div class="cards">{numbers}</div>{body}</main></body></html>\n'
     )
 
@@ -115,12 +114,12 @@ def paragraph(text: str) -> str:
     >>> paragraph("p < 1")
     '<p>p &lt; 1</p>'
     """
-    return f"<p>{html.escape(text)}</p>"
+    return f"<p>{as_html(text)}</p>"
 
 
 def code_block(text: str) -> str:
     """Text as it would be typed."""
-    return f"<pre>{html.escape(text)}</pre>"
+    return f"<pre>{as_html(text)}</pre>"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -129,14 +128,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     >>> table(["", "test"], [["loss", "1.5"]]).count("<td>")
     2
     """
-    head = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
-    lines = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    head = "".join(f"<th>{as_html(column)}</th>" for column in columns)
+    lines = "".join("<tr>" + "".join(f"<td>{as_html(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
 
 
 def folded(summary: str, content: str) -> str:
     """Content that shows when its summary is clicked."""
-    return f"<details><summary>{html.escape(summary)}</summary>{content}</details>"
+    return f"<details><summary>{as_html(summary)}</summary>{content}</details>"
 
 
 def picture(figure: Figure, caption: str, *, narrow: Figure | None = None) -> str:
@@ -147,7 +146,7 @@ def picture(figure: Figure, caption: str, *, narrow: Figure | None = None) -> st
       caption: what it shows.
       narrow: the figure for a narrow screen, which else scrolls one that is wide.
     """
-    text, (width, height) = html.escape(caption), figure.get_size_inches()
+    text, (width, height) = as_html(caption), figure.get_size_inches()
     shape = ' class="wide"' if narrow is None and width > 2 * height else ""
     image = f'<img src="{_as_address(figure)}" alt="{text}">'
     if narrow is not None:

@@ -47,8 +47,8 @@ class RunFolder:
         with _in_one_line(path):
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir(parents=True)
-            (unfinished / _CONFIG).write_text(to_json(experiment))
-            (unfinished / _DATA).write_text(data_fingerprint + "\n")
+            (unfinished / _CONFIG).write_text(to_json(experiment), encoding="utf-8")
+            (unfinished / _DATA).write_text(data_fingerprint + "\n", encoding="utf-8")
             if facts is not None:
                 write_facts(unfinished, facts)
             (unfinished / "figures").mkdir()
@@ -104,7 +104,7 @@ class RunFolder:
         partial = self._metrics.with_suffix(".partial")
         with _in_one_line(self.path):
             partial.unlink(missing_ok=True)
-            partial.write_text("".join(json.dumps(record) + "\n" for record in kept))
+            partial.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
             partial.replace(self._metrics)
             start = SessionLog(status=SessionLog.START)  # by which TensorBoard, too, forgets what comes after the step
             self._open_events().write_event(Event(step=last + 1, wall_time=time.time(), session_log=start))
@@ -120,7 +120,7 @@ class RunFolder:
         self.checkpoints.wait()
         record = {name: value for name, value in record.items() if math.isfinite(value)}
         with _in_one_line(self.path):
-            with self._metrics.open("a") as file:
+            with self._metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record, allow_nan=False) + "\n")
             events = self._events or self._open_events()
             for name, value in record.items():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aejax import command_line
 from aejax.configuration import Experiment, check, to_json
 from aejax.errors import UserError
+from aejax.files import write_text
 from aejax.presets import ONE_CLASS
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
@@ -62,18 +63,19 @@ def main() -> None:
     folder = options.run_dir or Path("runs") / f"anomaly-study-{name}-{datetime.now():%Y%m%d-%H%M%S}"
     command_line.check_free(folder)
 
-    from rich.console import Console
-
     from aejax.one_class import compare
+    from aejax.terminal import PlainConsole
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole()
     components = options.experiment.model.code_size
     assert components is not None  # _parse has seen to it
     tasks = _tasks(options)
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(to_json(options.experiment))
+    write_text(folder / "config.json", to_json(options.experiment))
     trials: list[Trial] = []
-    with (folder / "trials.csv").open("w", newline="", buffering=1) as file:  # a line as soon as it is known
+    with (folder / "trials.csv").open(
+        "w", newline="", buffering=1, encoding="utf-8"
+    ) as file:  # a line as soon as it is known
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_HEADER)
         for normal, experiment, splits in tasks:
@@ -81,12 +83,12 @@ def main() -> None:
             writer.writerows(map(_row, found))
             trials += found
             told = ", ".join(f"{trial.method} {trial.detection.auroc.value:.4f}" for trial in found)
-            console.print(f"{normal}, seed {experiment.training.seed}: AUROC {told}", markup=False)
-    report = Console(file=io.StringIO(), record=True, width=WIDTH, highlight=False)
-    for out in (Console(width=max(console.width, WIDTH), highlight=False, soft_wrap=True), report):
+            console.print(f"{normal}, seed {experiment.training.seed}: AUROC {told}")
+    report = PlainConsole(file=io.StringIO(), record=True, width=WIDTH, soft_wrap=False)
+    for out in (PlainConsole(width=max(console.width, WIDTH)), report):
         out.print(_table(name, trials))
-    (folder / "report.txt").write_text(report.export_text())
-    console.print(f"{time.perf_counter() - started:.1f} s in all; the study is in {folder}", markup=False)
+    write_text(folder / "report.txt", report.export_text())
+    console.print(f"{time.perf_counter() - started:.1f} s in all; the study is in {folder}")
 
 
 def _parse(arguments: Sequence[str]) -> tuple[Options, str]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from aejax import command_line
 from aejax.errors import UserError
+from aejax.files import write_text
 
 DESCRIPTION = """Time, memory, work and error of ‖J‖_F² and of its gradient, by every method.
 
@@ -98,7 +99,7 @@ def main() -> None:
         rows += measure(encoder, options)
     show(rows, options)
     if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+        write_text(options.json, json.dumps([asdict(row) for row in rows], indent=2) + "\n")
 
 
 def check(options: Options) -> None:
@@ -288,8 +289,9 @@ def torch_candidates(encoder: str, options: Options) -> list[Candidate]:
 
 def show(rows: list[Row], options: Options) -> None:
     """Print a table of all rows, the time of value and gradient also as a ratio to jacfwd's and to torch.jacrev's."""
-    from rich.console import Console
     from rich.table import Table
+
+    from aejax.terminal import PlainConsole
 
     table = Table(title=f"‖J‖_F², batch {options.batch_size}, median of up to {options.repeats} runs in turns")
     for name in ("encoder", "method"):
@@ -314,7 +316,7 @@ def show(rows: list[Row], options: Options) -> None:
             f"{row.flops / 1e9:.1f}" if row.flops else "",
             f"{row.error:.0e}" if row.error is not None else "",
         )
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = PlainConsole(width=None if sys.stdout.isatty() else 120, soft_wrap=False)
     console.print(table)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     console.print(f"largest resident memory of this process: {peak / 2**20:.2f} GiB")

@@ -126,8 +126,9 @@ def measure(products: list[Product], options: Options) -> list[float]:
 
 def show(products: list[Product], milliseconds: list[float], whole: float) -> None:
     """Print a table, its sum, and the whole."""
-    from rich.console import Console
     from rich.table import Table
+
+    from aejax.terminal import PlainConsole
 
     total, operations = sum(milliseconds), sum(product.operations for product in products)
     table = Table(title="Matrix products, each alone", show_footer=True)
@@ -138,7 +139,7 @@ def show(products: list[Product], milliseconds: list[float], whole: float) -> No
     for product, time_of_one in zip(products, milliseconds, strict=True):
         rate = 1e-6 * product.operations / time_of_one
         table.add_row(product.name, f"{time_of_one:.1f}", f"{1e-9 * product.operations:.1f}", f"{rate:.0f}")
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = PlainConsole(width=None if sys.stdout.isatty() else 120, soft_wrap=False)
     console.print(table)
     console.print(f"the whole value and gradient: {whole:.1f} ms, {total / whole:.0%} of them these products alone")
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from aejax import command_line
 from aejax.errors import UserError
+from aejax.files import write_text
 
 DESCRIPTION = """What the training loop adds to bare steps of the 784-400-20 variational autoencoder.
 
@@ -54,7 +55,7 @@ def main() -> None:
         seconds = measure(options, Path(folder))
     show(seconds, options)
     if options.json:
-        options.json.write_text(json.dumps(seconds, indent=2) + "\n")
+        write_text(options.json, json.dumps(seconds, indent=2) + "\n")
 
 
 def measure(options: Options, folder: Path) -> dict[str, float]:
@@ -147,15 +148,15 @@ def epochs_of_loop(x: Any, options: Options, *, progress: bool = False, streamed
     """An epoch at a time of the library's loop; evaluations, which do not belong to it, come only at its end."""
     import jax
     import optax
-    from rich.console import Console
 
     from aejax.progress import TrainingProgress
+    from aejax.terminal import PlainConsole
     from aejax.training import start, train
 
     autoencoder, optimizer, epochs = build(), optax.adam(1e-3), 2 + options.epochs
     snapshot = start(autoencoder, optimizer, jax.random.key(0), x[0])
     knobs: dict[str, Any] = {"batch_size": options.batch_size, "epochs": epochs, "evaluate_every": epochs}
-    console = Console(file=io.StringIO(), force_terminal=True)
+    console = PlainConsole(file=io.StringIO(), force_terminal=True)
     with TrainingProgress(console, epochs, 0) as shown:
         for report in train(autoencoder, optimizer, snapshot, x, x[:1], streamed=streamed, **knobs):
             if progress:
@@ -166,8 +167,9 @@ def epochs_of_loop(x: Any, options: Options, *, progress: bool = False, streamed
 
 def show(seconds: dict[str, float], options: Options) -> None:
     """Print a table."""
-    from rich.console import Console
     from rich.table import Table
+
+    from aejax.terminal import PlainConsole
 
     table = Table(title=f"VAE 784-400-20, batches of {options.batch_size}, epochs of {options.steps} steps")
     table.add_column("")
@@ -176,7 +178,7 @@ def show(seconds: dict[str, float], options: Options) -> None:
     for name, of_step in seconds.items():
         beyond = "" if name == BARE else f"{100 * (of_step / seconds[BARE] - 1):+.1f} %"
         table.add_row(name, f"{1e3 * of_step:.2f}", beyond)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+    PlainConsole(width=None if sys.stdout.isatty() else 120, soft_wrap=False).print(table)
 
 
 if __name__ == "__main__":

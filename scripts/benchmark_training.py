@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from aejax import command_line
 from aejax.errors import UserError
+from aejax.files import write_text
 
 DESCRIPTION = """Training speed through the library's own loop, beside PyTorch where it is installed.
 
@@ -101,7 +102,7 @@ def main() -> None:
     show(figures, limit)
     if options.json:
         rows = [{"workload": w, "framework": f, **asdict(value)} for (w, f), value in figures.items()]
-        options.json.write_text(json.dumps({"limit": limit, "rows": rows}, indent=2) + "\n")
+        write_text(options.json, json.dumps({"limit": limit, "rows": rows}, indent=2) + "\n")
 
 
 def check(options: Options) -> None:
@@ -313,8 +314,9 @@ def torch_loss(name: str) -> tuple[Any, Callable[[Any], Any]]:
 
 def show(figures: dict[tuple[str, str], Figures], limit: float) -> None:
     """Print a table of all pairs."""
-    from rich.console import Console
     from rich.table import Table
+
+    from aejax.terminal import PlainConsole
 
     table = Table(title=f"training in float32; matrix products reach {limit / 1e9:,.0f} GFLOP/s here")
     table.add_column("workload")
@@ -336,7 +338,7 @@ def show(figures: dict[tuple[str, str], Figures], limit: float) -> None:
             f"{row.compile_seconds:.1f}",
             f"{row.peak_bytes / 2**30:.2f}",
         )
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    PlainConsole(width=None if sys.stdout.isatty() else 140, soft_wrap=False).print(table)
 
 
 if __name__ == "__main__":

@@ -48,14 +48,13 @@ def main() -> None:
     """Parse, compose, write, and tell."""
     options = command_line.parse(Options, sys.argv[1:], program="compose.py", description=DESCRIPTION)
     _check(options)
-    from rich.console import Console
-
     from aejax import plots
     from aejax.datasets.jsb_chorales import LOWEST_NOTE
     from aejax.music import notes_per_step, to_midi
+    from aejax.terminal import PlainConsole
     from aejax.trained import check_kind, open_run
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole()
     run = open_run(options.run)
     is_music = run.autoencoder.prior is not None and run.experiment.data.dataset == "jsb_chorales"
     check_kind(run, is_music, "a variational run on jsb_chorales", script="compose.py")
@@ -72,7 +71,7 @@ def main() -> None:
     )
     notes, of_chorales = notes_per_step(rolls), notes_per_step(run.splits.test.x)
     console.print(f"{notes:.2f} notes sound per quarter note of these windows; {of_chorales:.2f} of held-out chorales")
-    console.print(f"{len(rolls)} windows of {rolls.shape[1]} quarter notes are in {options.folder}", markup=False)
+    console.print(f"{len(rolls)} windows of {rolls.shape[1]} quarter notes are in {options.folder}")
 
 
 def _check(options: Options) -> None:

@@ -11,6 +11,7 @@ import tyro
 
 from aejax import command_line
 from aejax.errors import UserError
+from aejax.files import write_text
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import numpy as np
@@ -60,14 +61,14 @@ def main() -> None:
     options = command_line.parse(Options, sys.argv[1:], program="compress.py", description=DESCRIPTION)
     _check(options)
     import numpy as np
-    from rich.console import Console
 
     from aejax import plots
     from aejax.datasets.dataset import Splits, in_memory, take
     from aejax.evaluation.compression import best_settings
+    from aejax.terminal import PlainConsole
     from aejax.trained import check_no_pairs, open_run
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole()
     run = open_run(options.run)
     check_no_pairs(run, script="compress.py")
     some = take(run.splits.test, np.arange(min(options.examples, len(run.splits.test.x))))
@@ -93,12 +94,12 @@ def main() -> None:
     title = f"{len(splits.test.x):,} test examples of {run.experiment.data.dataset}"
     figure = plots.rate_distortion(curves, title=title)
     options.folder.mkdir(parents=True)
-    (options.folder / "compression.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_text(options.folder / "compression.json", json.dumps(report, indent=2) + "\n")
     figure.savefig(options.folder / "rate_distortion.png", dpi=150)
     console.print(_table(ways, numbers, peak, title))
     for line in _verdict(ways):
-        console.print(line, markup=False)
-    console.print(f"the figures are in {options.folder}", markup=False)
+        console.print(line)
+    console.print(f"the figures are in {options.folder}")
 
 
 def ratio(squared_error: float, peak: float) -> float:

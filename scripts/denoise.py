@@ -11,15 +11,16 @@ import tyro
 
 from aejax import command_line
 from aejax.errors import UserError
+from aejax.files import write_text
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import numpy as np
     from matplotlib.figure import Figure
-    from rich.console import Console
     from rich.table import Table
 
     from aejax.datasets.images import GrayImage
     from aejax.evaluation.denoising import Quality
+    from aejax.terminal import PlainConsole
     from aejax.trained import TrainedRun
 
 DESCRIPTION = """Denoise images with an autoencoder that was trained to.
@@ -68,11 +69,10 @@ def main() -> None:
     """Parse, and do one of the three."""
     options = command_line.parse(Options, sys.argv[1:], program="denoise.py", description=DESCRIPTION)
     _check(options)
-    from rich.console import Console
-
+    from aejax.terminal import PlainConsole
     from aejax.trained import check_kind, open_run
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole()
     run = open_run(options.run)
     trained = run.experiment.regularization.corruption != "none" or run.splits.train.input is not None
     wanted = "a run that was trained to denoise, by --corruption or on pairs of noisy and clean"
@@ -117,7 +117,7 @@ def _check(options: Options) -> None:
     command_line.check_free(options.output)
 
 
-def _denoise_arrays(run: "TrainedRun", options: Options, console: "Console") -> None:
+def _denoise_arrays(run: "TrainedRun", options: Options, console: "PlainConsole") -> None:
     """Examples of the size that the run was trained on."""
     import numpy as np
 
@@ -131,14 +131,14 @@ def _denoise_arrays(run: "TrainedRun", options: Options, console: "Console") -> 
         raise UserError(f"{options.clean}: {len(clean)} examples, and {options.input} has {len(examples.x)}")
     result = run.reconstruct(examples)
     np.save(options.output, result)
-    console.print(f"{len(result):,} examples denoised, in {options.output}", markup=False)
+    console.print(f"{len(result):,} examples denoised, in {options.output}")
     if clean is not None:
         ways = {NOISY: lambda x: x} | _filters(run)
         results = {name: [way(x) for x in examples.x] for name, way in ways.items()} | {OURS: list(result)}
         console.print(_table(_qualities(run, list(clean), results), f"{len(result):,} examples"))
 
 
-def _denoise_images(run: "TrainedRun", options: Options, console: "Console") -> None:
+def _denoise_images(run: "TrainedRun", options: Options, console: "PlainConsole") -> None:
     """One image or all of a folder; those that cannot be denoised are named and counted, and the others written."""
     from aejax.datasets.images import FORMATS, list_images, read_gray, write_gray
     from aejax.trained import make_denoise
@@ -164,7 +164,7 @@ def _denoise_images(run: "TrainedRun", options: Options, console: "Console") -> 
             if not is_folder:
                 raise
             failed += 1
-            print(f"denoise.py: error: {error}", file=sys.stderr)
+            command_line.print_error(error)
             continue
         height, width = denoised.shape
         line, truth = f"{path.name}: {width}x{height} pixels of {image.bits} bits", None
@@ -175,7 +175,7 @@ def _denoise_images(run: "TrainedRun", options: Options, console: "Console") -> 
                 if not is_folder:
                     raise
                 unmeasured += 1
-                print(f"denoise.py: error: {error}", file=sys.stderr)
+                command_line.print_error(error)
         if truth is not None:
             ways: Ways = {NOISY: lambda x: x} | filters
             results.append({name: way(image.pixels) for name, way in ways.items()} | {OURS: denoised})
@@ -183,15 +183,15 @@ def _denoise_images(run: "TrainedRun", options: Options, console: "Console") -> 
             one = _qualities(run, [truth], {name: [result] for name, result in results[-1].items()})
             line += ", RMSE " + ", ".join(f"{name} {measured.rmse:.4f}" for name, measured in one.items())
             line += f"; {OURS} {one[OURS].psnr:.2f} dB, SSIM {one[OURS].ssim or float('nan'):.4f}"
-        console.print(line, markup=False)
+        console.print(line)
     if results:
         together = {name: [result[name] for result in results] for name in results[0]}
         console.print(_table(_qualities(run, clean, together), f"{len(clean):,} image{'s' * (len(clean) > 1)}"))
     done = len(paths) - failed
-    console.print(f"{done:,} of {len(paths):,} images denoised, in {options.output}", markup=False)
+    console.print(f"{done:,} of {len(paths):,} images denoised, in {options.output}")
     if is_folder and (others := sum(1 for _ in options.input.iterdir()) - len(paths)):
         what = "file is left alone, its name ends" if others == 1 else "files are left alone, their names end"
-        console.print(f"{others:,} other {what} in none of {', '.join(FORMATS)}", markup=False)
+        console.print(f"{others:,} other {what} in none of {', '.join(FORMATS)}")
     if failed or unmeasured:
         counts = {"denoised": failed, "measured, for want of a clean one": unmeasured}
         said = ", ".join(f"{count} could not be {how}" for how, count in counts.items() if count)
@@ -207,7 +207,7 @@ def _clean_twin(path: Path, image: "GrayImage", of: Path) -> "np.ndarray":
     return clean
 
 
-def _test(run: "TrainedRun", options: Options, folder: Path, console: "Console") -> None:
+def _test(run: "TrainedRun", options: Options, folder: Path, console: "PlainConsole") -> None:
     """The run's own test examples or pages, beside other ways: a table, figures and a file."""
     import numpy as np
 
@@ -236,11 +236,11 @@ def _test(run: "TrainedRun", options: Options, folder: Path, console: "Console")
     if pages is None:
         np.save(folder / f"{NOISY}.npy", np.stack(noisy))
         np.save(folder / f"{CLEAN}.npy", np.stack(clean))
-    (folder / "denoising.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_text(folder / "denoising.json", json.dumps(report, indent=2) + "\n")
     if figure is not None:
         figure.savefig(folder / "comparison.png", dpi=300, bbox_inches="tight")
     console.print(_table(measured, what))
-    console.print(f"the comparison is in {folder}", markup=False)
+    console.print(f"the comparison is in {folder}")
 
 
 def _corrupted(run: "TrainedRun", x: "np.ndarray", number: int) -> "np.ndarray":

@@ -11,6 +11,7 @@ import tyro
 
 from aejax import command_line
 from aejax.errors import UserError
+from aejax.files import write_text
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import numpy as np
@@ -61,14 +62,13 @@ def main() -> None:
     options = command_line.parse(Options, sys.argv[1:], program="detect_anomalies.py", description=DESCRIPTION)
     folder = _check(options)
 
-    from rich.console import Console
-
     from aejax import plots
     from aejax.evaluation.anomaly import MOST, anomaly_scores, measure_detection, threshold_of
     from aejax.likelihoods import check_support
+    from aejax.terminal import PlainConsole
     from aejax.trained import load_examples, open_run
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole()
     run = open_run(options.run)
     if options.input is None:
         examples, name = run.splits.test, f"the test examples of {run.path}"
@@ -96,7 +96,7 @@ def main() -> None:
     summary |= {"threshold": threshold, "above": int((scores > threshold).sum()), "scored": len(scores)}
     if detection is not None:
         summary |= {name: getattr(v, "_asdict", lambda v=v: v)() for name, v in detection._asdict().items()}
-    (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+    write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
     figure.savefig(folder / "scores.png", dpi=150)
     if beyond := int((scores >= MOST).sum()):
         console.print(f"{beyond:,} of them are too far off for single precision: {MOST:.4g} stands for their scores")
@@ -104,11 +104,10 @@ def main() -> None:
     console.print(
         f"{name}: {summary['above']:,} of {len(scores):,} score above {threshold:.4g}, the {options.quantile:g} "
         f"quantile of {len(validation_scores):,} validation examples ({unit})",
-        markup=False,
     )
     if detection is not None:
         console.print(_table(detection, len(scores)))
-    console.print(f"scores and figures are in {folder}", markup=False)
+    console.print(f"scores and figures are in {folder}")
 
 
 def _check(options: Options) -> Path:
@@ -148,7 +147,7 @@ def _truth(run: "TrainedRun", options: Options) -> "np.ndarray | None":
 
 
 def _write_scores(path: Path, scores: "np.ndarray", threshold: float, truth: "np.ndarray | None") -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["index", "score", "above_threshold", *([] if truth is None else ["is_anomaly"])])
         for index, score in enumerate(scores):

@@ -11,12 +11,13 @@ import tyro
 
 from aejax import command_line
 from aejax.errors import UserError
+from aejax.files import write_text
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
-    from rich.console import Console
     from rich.table import Table
 
     from aejax.evaluation.reduction import Reduction
+    from aejax.terminal import PlainConsole
     from aejax.trained import TrainedRun
 
 DESCRIPTION = """Encode examples with a trained autoencoder, decode codes, compare its codes with principal components.
@@ -54,11 +55,10 @@ def main() -> None:
     """Parse, and do one of the three."""
     options = command_line.parse(Options, sys.argv[1:], program="encode.py", description=DESCRIPTION)
     _check(options)
-    from rich.console import Console
-
+    from aejax.terminal import PlainConsole
     from aejax.trained import open_run
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole()
     run = open_run(options.run)
     if options.compare is not None:
         _compare(run, options.compare, console)
@@ -81,7 +81,7 @@ def _check(options: Options) -> None:
     command_line.check_free(target)
 
 
-def _convert(run: "TrainedRun", options: Options, console: "Console") -> None:
+def _convert(run: "TrainedRun", options: Options, console: "PlainConsole") -> None:
     """Encode or decode a file."""
     import numpy as np
 
@@ -95,10 +95,10 @@ def _convert(run: "TrainedRun", options: Options, console: "Console") -> None:
     with command_line.new_file(options.output) as file:
         np.save(file, result)
     what = "codes decoded" if options.decode else "examples encoded"
-    console.print(f"{len(result):,} {what}: {given.x.shape} to {result.shape}, in {options.output}", markup=False)
+    console.print(f"{len(result):,} {what}: {given.x.shape} to {result.shape}, in {options.output}")
 
 
-def _compare(run: "TrainedRun", folder: Path, console: "Console") -> None:
+def _compare(run: "TrainedRun", folder: Path, console: "PlainConsole") -> None:
     """Measure the codes of the run and of PCA on the test examples; print a table, write it and figures."""
     import numpy as np
 
@@ -132,12 +132,12 @@ def _compare(run: "TrainedRun", folder: Path, console: "Console") -> None:
         "reconstructions": plots.reconstructions({name: as_drawn(run.experiment, x) for name, x in rows.items()}),
     }
     with command_line.new_folder(folder) as written:
-        (written / "comparison.json").write_text(json.dumps(report, indent=2) + "\n")
+        write_text(written / "comparison.json", json.dumps(report, indent=2) + "\n")
         for name, figure in figures.items():
             figure.savefig(written / f"{name}.png", dpi=150)
     title = f"{components} numbers for {math.prod(run.example_shape)}; {len(splits.test.x):,} test examples"
     console.print(_table(title, measured, nothing=NOTHING * float(np.var(splits.test.x))))
-    console.print(f"the comparison is in {folder}", markup=False)
+    console.print(f"the comparison is in {folder}")
 
 
 def _table(title: str, measured: "dict[str, Reduction]", *, nothing: float) -> "Table":

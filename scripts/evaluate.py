@@ -11,6 +11,7 @@ import tyro
 
 from aejax import command_line
 from aejax.errors import UserError
+from aejax.files import write_text
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import numpy as np
@@ -48,13 +49,12 @@ def main() -> None:
         command_line.check_can_be_made(target)
     if target.is_dir():
         raise UserError(f"{target}: is a folder; name a file")
-    from rich.console import Console
-
     from aejax.report import page
     from aejax.run_folder import read_records
+    from aejax.terminal import PlainConsole
     from aejax.trained import open_run
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole()
     run = open_run(options.run)
     records = read_records(options.run)
     if not any("validation/loss" in record for record in records):
@@ -71,8 +71,8 @@ def main() -> None:
         *_configuration(run),
     ]
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page(options.run.resolve().name, subtitle, _cards(run, records, errors), sections))
-    console.print(f"{target}: {target.stat().st_size / 1e6:.1f} MB", markup=False)
+    write_text(target, page(options.run.resolve().name, subtitle, _cards(run, records, errors), sections))
+    console.print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
 
 
 def _errors(run: "TrainedRun") -> "np.ndarray":

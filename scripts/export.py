@@ -37,13 +37,12 @@ def main() -> None:
     options = command_line.parse(Options, sys.argv[1:], program="export.py", description=DESCRIPTION)
     command_line.check_free(options.folder)
 
-    from rich.console import Console
-
     from aejax.export import check_packages, export_functions, write_export
+    from aejax.terminal import PlainConsole
     from aejax.trained import open_run
 
     check_packages()
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole()
     run = open_run(options.run)
     train = run.splits.train
     example = (train.x[0], *(condition[0] for condition in run.conditions_of(train)))
@@ -53,9 +52,9 @@ def main() -> None:
         write_export(folder, functions, run.params, f"{kind} on {run.experiment.data.dataset}, {run.path.name}")
     for name, function in functions.items():
         arguments = ", ".join(map(str, function.in_avals))
-        console.print(f"{name}: {arguments} -> {function.out_avals[0]}", markup=False)
+        console.print(f"{name}: {arguments} -> {function.out_avals[0]}")
     size = sum(file.stat().st_size for file in options.folder.iterdir())
-    console.print(f"{size / 1e6:.1f} MB in {options.folder}", markup=False)
+    console.print(f"{size / 1e6:.1f} MB in {options.folder}")
 
 
 if __name__ == "__main__":

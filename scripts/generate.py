@@ -88,14 +88,14 @@ def main() -> None:
     options = command_line.parse(Options, sys.argv[1:], program="generate.py", description=DESCRIPTION)
     _check(options)
     import numpy as np
-    from rich.console import Console
 
     from aejax import plots
     from aejax.datasets.dataset import Dataset
     from aejax.run_figures import as_drawn
+    from aejax.terminal import PlainConsole
     from aejax.trained import open_run
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole()
     run = open_run(options.run)
     _check_run(run, options)
     made = WAYS[options.what](run, options)
@@ -122,7 +122,7 @@ def main() -> None:
             picture = plots.latent_space(run.encode(run.splits.test), run.splits.test.labels)
             picture.savefig(folder / "latent_space.png", dpi=150)
     title = made.title.replace("\n", "; ")
-    console.print(f"{count:,} examples: {title}; in {options.folder}", markup=False)
+    console.print(f"{count:,} examples: {title}; in {options.folder}")
 
 
 def _check(options: Options) -> None:

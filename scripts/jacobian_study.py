@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 
 from aejax import command_line
 from aejax.errors import UserError
+from aejax.files import write_text
 from aejax.study.settings import PRESETS, MethodName, Study, check, to_json
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import jax
-    from rich.console import Console
 
     from aejax.datasets.dataset import Splits
     from aejax.study.measure import Measure
     from aejax.study.table import Member
+    from aejax.terminal import PlainConsole
 
 DEFAULT = "digits"
 DESCRIPTION = f"""Train regularized autoencoders over a grid of strengths and seeds; compare their encoders' Jacobians.
@@ -68,22 +69,21 @@ def main() -> None:
     # The classifier of codes is small: on several threads, its linear algebra waits more than it computes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-    from rich.console import Console
-
     from aejax.study.measure import make_measure
     from aejax.study.table import member_records, to_csv
     from aejax.study.train import load, plain_autoencoder
+    from aejax.terminal import PlainConsole
     from aejax.training.devices import choose_devices
 
     devices = choose_devices(options.devices)
     splits = load(study)
     try:
         (run_dir / "figures").mkdir(parents=True)
-        (run_dir / "config.json").write_text(to_json(study))
+        write_text(run_dir / "config.json", to_json(study))
     except OSError as error:
         raise UserError(f"{run_dir}: cannot be written: {error.strerror}") from error
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = PlainConsole()
     sizes = ", ".join(f"{len(part.x):,} {split}" for split, part in zip(splits._fields, splits, strict=True))
     where = f"{len(devices)} {devices[0].platform} device{'s' if len(devices) > 1 else ''}"
     console.print(f"{study.dataset}: {sizes} examples; {study.units} units, {study.epochs} epochs; {where}")
@@ -96,9 +96,9 @@ def main() -> None:
     members: list[Member] = []
     try:
         for number, method in enumerate(study.methods, start=1):
-            console.print(f"[{number}/{len(study.methods)}] {method}", markup=False)
+            console.print(f"[{number}/{len(study.methods)}] {method}")
             members += _run_method(study, method, splits, measure, devices, console)
-            (run_dir / "members.csv").write_text(to_csv(member_records(members)))  # of hours, should the next one fail
+            write_text(run_dir / "members.csv", to_csv(member_records(members)))  # of hours, should the next one fail
     except BaseException:
         if not members:  # there is nothing to keep that could stand in the way of another try
             shutil.rmtree(run_dir)
@@ -127,7 +127,7 @@ def _run_method(
     splits: "Splits",
     measure: "Measure",
     devices: "list[jax.Device]",
-    console: "Console",
+    console: "PlainConsole",
 ) -> "list[Member]":
     """Train and measure all members of a method, with progress."""
     import jax
@@ -152,10 +152,8 @@ def _run_method(
     return members
 
 
-def _conclude(study: Study, splits: "Splits", members: "list[Member]", run_dir: Path, console: "Console") -> None:
+def _conclude(study: Study, splits: "Splits", members: "list[Member]", run_dir: Path, console: "PlainConsole") -> None:
     """Write tables, figures and the report, and print the report."""
-    from rich.console import Console
-
     from aejax.study import figures
     from aejax.study.measure import distance_to_nearest
     from aejax.study.published import claims, comparison_table
@@ -167,15 +165,17 @@ def _conclude(study: Study, splits: "Splits", members: "list[Member]", run_dir: 
         summarize,
         to_csv,
     )
+    from aejax.terminal import PlainConsole
 
     settings = summarize(members)
     chosen = choose(settings)
     curves = mean_curves(members, chosen)
     records = setting_records(settings, chosen)
     found = claims(chosen, curves)
-    (run_dir / "grid.csv").write_text(to_csv(records))
-    (run_dir / "grid.json").write_text(
-        json.dumps({"grid": records, "claims": [claim._asdict() for claim in found]}, indent=2) + "\n"
+    write_text(run_dir / "grid.csv", to_csv(records))
+    write_text(
+        run_dir / "grid.json",
+        json.dumps({"grid": records, "claims": [claim._asdict() for claim in found]}, indent=2) + "\n",
     )
 
     seeds = f"{study.seeds} seeds" if study.seeds > 1 else "1 seed"
@@ -183,8 +183,8 @@ def _conclude(study: Study, splits: "Splits", members: "list[Member]", run_dir: 
         f"{study.dataset}, per test example, in nats; mean ± deviation over {seeds}; strengths chosen on validation "
         f"data; noise of deviation {study.input_noise:g}"
     )
-    report = Console(file=io.StringIO(), record=True, width=WIDTH, highlight=False)
-    for out in (Console(width=max(console.width, WIDTH), highlight=False, soft_wrap=True), report):
+    report = PlainConsole(file=io.StringIO(), record=True, width=WIDTH, soft_wrap=False)
+    for out in (PlainConsole(width=max(console.width, WIDTH)), report):
         out.print(study_table(chosen, title=title))
         out.print()
         if study.dataset == "mnist":
@@ -193,8 +193,8 @@ def _conclude(study: Study, splits: "Splits", members: "list[Member]", run_dir: 
             out.print()
         out.print("What the paper of 2011 says of MNIST, and what was seen here:")
         for claim in found:
-            out.print(f"  {'held' if claim.held else 'did not hold'}: {claim.text} ({claim.seen})", markup=False)
-    (run_dir / "report.txt").write_text(report.export_text())
+            out.print(f"  {'held' if claim.held else 'did not hold'}: {claim.text} ({claim.seen})")
+    write_text(run_dir / "report.txt", report.export_text())
 
     first = {(member.method, member.strength): member.weights for member in members if member.seed == 0}
     weights = {method: first[method, setting.strength] for method, setting in chosen.items()}

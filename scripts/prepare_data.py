@@ -41,6 +41,7 @@ def main() -> None:
 
     from aejax.datasets.prepare import prepare_tfds
     from aejax.datasets.tfds import count_examples
+    from aejax.terminal import PlainConsole
 
     folder = prepare_tfds(
         options.name,
@@ -50,8 +51,9 @@ def main() -> None:
     )
     sizes = ", ".join(f"{size:,} {part}" for part, size in count_examples(folder).items())
     where = f" --data-dir {shlex.quote(str(options.data_dir))}" if options.data_dir else ""
-    print(f"{options.name}: {sizes} examples in {folder}")
-    print(f"train on it: python scripts/train.py mnist-vae --dataset {options.name}{where}")
+    console = PlainConsole()
+    console.print(f"{options.name}: {sizes} examples in {folder}")
+    console.print(f"train on it: python scripts/train.py mnist-vae --dataset {options.name}{where}")
 
 
 if __name__ == "__main__":

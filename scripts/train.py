@@ -23,11 +23,11 @@ from aejax.presets import DEFAULT, PRESETS
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import jax
     import optax
-    from rich.console import Console
 
     from aejax.autoencoders import Autoencoder
     from aejax.datasets.dataset import Splits
     from aejax.run_folder import RunFolder
+    from aejax.terminal import PlainConsole
     from aejax.training import Snapshot
 
 MOST_SHOWN = 10_000  # test examples
@@ -99,12 +99,12 @@ def _group(options: Options) -> contextlib.AbstractContextManager[None]:
 def _run(options: Options, name: str, started: float) -> None:
     """Train, and write."""
     import jax
-    from rich.console import Console
 
     from aejax import experiment as setup
     from aejax.datasets.dataset import fingerprint
     from aejax.facts import facts_of
     from aejax.run_folder import RunFolder, check_absent
+    from aejax.terminal import PlainConsole
     from aejax.trained import facts_of_run
     from aejax.training import start
     from aejax.training.checkpoints import Checkpoints
@@ -128,7 +128,7 @@ def _run(options: Options, name: str, started: float) -> None:
     example = (splits.train.x[0], *(labels[0] for labels in setup.conditions_of(experiment.model, splits.train)))
     snapshot = start(autoencoder, optimizer, jax.random.key(training.seed), *example)
 
-    console = Console(highlight=False, soft_wrap=True, quiet=not is_writer())
+    console = PlainConsole(quiet=not is_writer())
     run = None  # of a process that does not write
     fingerprint_of_data = fingerprint(splits)
     check_same(int(fingerprint_of_data[:15], 16), "the fingerprint of the data")
@@ -227,7 +227,7 @@ def _train(
     snapshot: "Snapshot",
     splits: "Splits",
     devices: "list[jax.Device]",
-    console: "Console",
+    console: "PlainConsole",
 ) -> "Snapshot":
     """Train to the end, with records and checkpoints on the way; Ctrl-C saves a checkpoint and exits.
 
@@ -298,7 +298,7 @@ def _conclude(
     snapshot: "Snapshot",
     splits: "Splits",
     devices: "list[jax.Device]",
-    console: "Console",
+    console: "PlainConsole",
 ) -> None:
     """Evaluate the best parameters on every split, and write the last record and the figures.
 
@@ -348,7 +348,8 @@ def _conclude(
     for name, figure in drawn.items():
         figure.savefig(run.figures / f"{name}.png", dpi=150)
     console.print(summary_table(f"best epoch {epoch} of {step // steps_per_epoch}; means per example", means))
-    console.print(describe_code(code))
+    for line in describe_code(code).splitlines():
+        console.print(line)
 
 
 if __name__ == "__main__":

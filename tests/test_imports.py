@@ -12,7 +12,8 @@ import aejax
 
 ROOT = Path(aejax.__file__).parent
 ROOMS = (  # from the ground up; those of one line do not import each other
-    ("errors", "checks", "keys", "environment", "suggestions", "commands"),
+    ("errors", "checks", "keys", "environment", "suggestions", "commands", "escaping"),
+    ("files", "terminal"),
     ("configuration", "command_line", "losses", "divergences", "sampling", "augmentation", "corruption", "schedules"),
     ("presets", "likelihoods", "priors", "preemption"),
     ("jacobian", "tables", "generation", "music"),

@@ -1,5 +1,6 @@
 """The user's own arrays: .npy and .npz files, of any shape, never unpickled."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from aejax.datasets.dataset import Dataset, as_dataset, with_input, with_labels
 from aejax.datasets.paths import is_array_file, refuse_path
 from aejax.datasets.stored import LARGE, StoredArray
 from aejax.errors import UserError
-from aejax.suggestions import no_such_file
+from aejax.files import check_regular, open_regular
 
 
 def load_arrays(path: Path, labels: Path | None = None, *, stored: bool | None = None) -> Dataset:
@@ -43,13 +44,15 @@ def load_arrays(path: Path, labels: Path | None = None, *, stored: bool | None =
 
 def holds_bytes(path: Path) -> bool:
     """Whether the examples in a .npy or .npz file are bytes, which are divided by 255 when they are read."""
+    check_regular(path)
     content = np.load(path, mmap_mode="r", allow_pickle=False)
     return (content if isinstance(content, np.ndarray) else content["x"]).dtype == np.uint8
 
 
 def _load(path: Path, *, stored: bool | None) -> dict[str, Any]:
-    if not is_array_file(path) or path.is_dir():
+    if not is_array_file(path) or os.path.isdir(path):
         raise refuse_path(path)
+    check_regular(path)
     try:
         may_be_large = StoredArray.dtype.itemsize * path.stat().st_size > LARGE  # if it holds bytes
         if path.suffix.lower() == ".npy" and (stored or (stored is None and may_be_large)):
@@ -57,15 +60,13 @@ def _load(path: Path, *, stored: bool | None) -> dict[str, Any]:
             if stored or StoredArray.dtype.itemsize * mapped.size > LARGE:
                 return {"x": StoredArray(mapped)}
             del mapped
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = np.load(file, allow_pickle=False)
             if isinstance(content, np.ndarray):
                 return {"x": content}
             return {name: entry for name, entry in content.items() if isinstance(entry, np.ndarray)}  # not other files
     except UserError:
         raise
-    except FileNotFoundError as error:
-        raise UserError(no_such_file(path)) from error
     except Exception as error:  # a damaged file ends in errors of zipfile, zlib, tokenize, NumPy: of no common type
         is_pickled = "Object arrays" in str(error) or "Python objects" in str(error)
         reason = "it holds pickled objects" if is_pickled else "it is damaged or no array file"

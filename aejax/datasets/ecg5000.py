@@ -7,11 +7,13 @@ import numpy as np
 
 from aejax.datasets.dataset import Dataset, Splits, as_dataset, split, take
 from aejax.errors import UserError
+from aejax.files import read_text
 
 FILE = Path("ecg5000") / "ECG5000_TRAIN.txt"
 NORMAL = 1  # the class of normal beats; 2 to 5 are abnormal ones
 NORMAL_BEATS = 200  # for training and validation together
 _SAMPLES = 140
+MAX_BYTES = 2**26  # of the file, which has about 1 MB
 
 
 def load_ecg5000(data_dir: Path | None = None) -> Dataset:
@@ -28,14 +30,15 @@ def load_ecg5000(data_dir: Path | None = None) -> Dataset:
     """
     root = data_dir or Path(os.environ.get("AEJAX_DATA_DIR") or ".")
     path = root / FILE
-    try:
-        table = np.loadtxt(path, ndmin=2)
-    except FileNotFoundError as error:
+    if not path.exists():
         raise UserError(
             f"there is no {path}: fetch ECG5000_TRAIN.txt from the UCR archive, and name the folder above ecg5000 by "
             "--data-dir or AEJAX_DATA_DIR"
-        ) from error
-    except (OSError, ValueError) as error:
+        )
+    text = read_text(path, limit=MAX_BYTES)
+    try:
+        table = np.loadtxt(text.splitlines(), ndmin=2)
+    except ValueError as error:
         raise UserError(f"{path}: cannot be read as rows of numbers: {error}") from error
     if table.shape[1] != 1 + _SAMPLES:
         raise UserError(f"{path}: a row is a class and {_SAMPLES} numbers, got {table.shape[1]} columns")

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from aejax.errors import UserError
+from aejax.files import open_regular
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
 _BITS = {"1": 1, "L": 8, "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 16}  # of what Pillow calls modes
@@ -41,7 +42,11 @@ def read_gray(path: Path) -> GrayImage:
       UserError: a file that is missing, no image, damaged, in color, or of several pages.
     """
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:  # of what it can mend
+        with (
+            open_regular(path) as file,
+            warnings.catch_warnings(action="ignore"),  # of what it can mend
+            Image.open(file) as image,
+        ):
             if image.format not in FORMATS.values():
                 raise UserError(f"{path}: is a {image.format} file; images are read from PNG, JPEG and TIFF files")
             if (images := getattr(image, "n_frames", 1)) > 1:
@@ -62,8 +67,6 @@ def read_gray(path: Path) -> GrayImage:
         raise UserError(
             f"{path}: has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; cut it in parts"
         ) from error
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file") from error
     except Exception as error:  # a damaged file ends in errors of Pillow, zlib, struct: of no common type
         raise UserError(f"{path}: cannot be read as an image, it is damaged or none") from error
     return GrayImage(pixels.astype(np.float32) / np.float32(2**bits - 1), bits, dpi)

@@ -8,9 +8,11 @@ import numpy as np
 
 from aejax.datasets.dataset import Dataset, Splits
 from aejax.errors import UserError
+from aejax.files import read_text
 
 FILE = Path("jsb_chorales") / "jsb-chorales-quarter.json"
 KEYS, LOWEST_NOTE = 88, 21  # of a piano; the MIDI number of its lowest A
+MAX_BYTES = 2**26  # of the file, which has about 0.5 MB
 _PARTS = ("train", "valid", "test")
 
 
@@ -30,15 +32,16 @@ def load_jsb_chorales(data_dir: Path | None = None, *, steps: int = 16) -> Split
     Sequences; as prepared in github.com/czhuang/JSB-Chorales-dataset.
     """
     path = (data_dir or Path(os.environ.get("AEJAX_DATA_DIR") or ".")) / FILE
-    try:
-        chorales = json.loads(path.read_text())
-        rolls = [[piano_roll(chorale) for chorale in chorales[part]] for part in _PARTS]
-    except FileNotFoundError as error:
+    if not path.exists():
         raise UserError(
             f"there is no {path}: fetch {FILE.name} from github.com/czhuang/JSB-Chorales-dataset, and name the folder "
             "above jsb_chorales by --data-dir or AEJAX_DATA_DIR"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        )
+    text = read_text(path, limit=MAX_BYTES)
+    try:
+        chorales = json.loads(text)
+        rolls = [[piano_roll(chorale) for chorale in chorales[part]] for part in _PARTS]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: is not of chorales: {error}") from error
     windows = [[window for roll in part for window in windows_of(roll, steps)] for part in rolls]
     if not all(windows):

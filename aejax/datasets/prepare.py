@@ -23,6 +23,7 @@ from aejax.datasets.tfds import (
     without_network,
 )
 from aejax.errors import UserError
+from aejax.files import read_bytes
 
 IDX_SETS = ("mnist", "fashion_mnist", "kmnist")  # prepared without TensorFlow
 
@@ -136,7 +137,7 @@ def _without_tensorflow(builder: Any) -> Any:
 
 def _read_idx(path: Path) -> np.ndarray:
     """The bytes of an IDX archive: two zeros, 8 for bytes, the rank, each size in four bytes, big end first."""
-    content = gzip.decompress(Path(path).read_bytes())
+    content = gzip.decompress(read_bytes(Path(path)))
     rank = content[3]
     shape = np.frombuffer(content, ">u4", count=rank, offset=4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)

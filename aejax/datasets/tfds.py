@@ -15,6 +15,7 @@ from aejax.commands import script_command
 from aejax.datasets.dataset import Splits, as_dataset, split
 from aejax.datasets.paths import NAMED, refuse_dataset
 from aejax.errors import UserError
+from aejax.files import check_tree
 from aejax.suggestions import did_you_mean
 
 _NAME = r"[a-z][a-z0-9_]*(/[\w+.-]+)?"  # a namespace before it would ask another host
@@ -69,6 +70,8 @@ def find_builder(name: str, data_dir: Path | None) -> Any:
     base, _, config = name.partition("/")
     if not re.fullmatch(_NAME, name):
         raise refuse_dataset(name, tfds.list_builders(with_community_datasets=False))
+    root = Path(data_dir or tfds.core.constants.DATA_DIR)
+    check_tree(root.expanduser() / base)
     try:
         with without_network():
             return tfds.builder(name, data_dir=data_dir)
@@ -81,7 +84,6 @@ def find_builder(name: str, data_dir: Path | None) -> Any:
     except (ValueError, AssertionError, ParseError) as error:
         if config and config not in (configs := tfds.builder_cls(base).builder_configs):
             raise UserError(f"{base} has no configuration {config!r}{did_you_mean(config, configs)}") from error
-        root = Path(data_dir or tfds.core.constants.DATA_DIR)
         raise _damaged(root / base, first_line(error), _remedy(name, root)) from error
 
 

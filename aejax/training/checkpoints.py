@@ -236,7 +236,7 @@ def _checksums(folder: Path) -> str:
 
 def _write_checksums(folder: Path) -> None:
     partial = folder / f"{_CHECKSUMS}.partial"
-    partial.write_text(_checksums(folder))
+    partial.write_text(_checksums(folder), encoding="utf-8", errors="surrogateescape")
     os.replace(partial, folder / _CHECKSUMS)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from jax._src.distributed import global_state  # its store of keys and values has no public name
 from jax.experimental import multihost_utils
 
-from aejax.command_line import PREEMPTED
+from aejax.command_line import PREEMPTED, print_error
 from aejax.errors import UserError
 from aejax.preemption import PreemptedError
 from aejax.training.coordinator import outliving_process_0
@@ -197,8 +197,7 @@ def _fail(error: BaseException) -> None:
 
 def _end(code: int, message: str) -> None:
     # not sys.exit: the main thread may wait in a collective operation for ever, and JAX's own exit for all processes
-    program = sys.argv[0].rsplit("/", 1)[-1]
-    print(f"{program}: error: {message}", file=sys.stderr, flush=True)
+    print_error(message)
     sys.stdout.flush()
     if is_writer():  # whose end is that of the coordinator, by which the others learn of what has happened
         time.sleep(3 * _SECONDS_BETWEEN_SIGNS)
