@@ -62,6 +62,23 @@ def as_float64(name: str, values: ArrayLike) -> np.ndarray:
     return array.astype(np.float64)
 
 
+def as_floats(name: str, values: ArrayLike) -> np.ndarray:
+    """Numbers of single or double precision as they are, those of any other real type as float64, on the host.
+
+    Raises:
+      TypeError: `values`, called `name`, are not real numbers.
+      ValueError: NaN or infinity.
+
+    >>> as_floats("x", np.array([[3]], np.uint8)) - 4
+    array([[-1.]])
+    """
+    array = np.asarray(values)
+    array = array if array.dtype in (np.float32, np.float64) else as_float64(name, array)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
+    return array
+
+
 def as_booleans(name: str, values: ArrayLike) -> np.ndarray:
     """Booleans, or numbers of any type that are 0 or 1, as booleans on the host.
 

@@ -6,11 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jax.typing import ArrayLike
+from jaxtyping import Float, Int, Shaped
 
+from aejax.checks import as_float64, as_floats, check_count, check_same_shape
 from aejax.datasets.dataset import Splits
+from aejax.evaluation.reduction import flatten, mean_squared_error
 
 _SHEET_COLUMNS = 32
+_LARGEST_SIDE = {"JPEG": 65_500, "WebP": 16_383}  # pixels that the formats allow
+_LEAST_ERROR = 1e-300  # whose logarithm is taken for that of 0
 _SMALLEST: dict[str, dict[str, Any]] = {"JPEG": {"optimize": True}, "WebP": {"method": 6}}  # slower, and smaller
 
 
@@ -23,7 +28,7 @@ class RatePoint(NamedTuple):
 
 
 def quantize(
-    codes: Float[np.ndarray, "N K"], low: Float[np.ndarray, "K"], high: Float[np.ndarray, "K"], *, bits: int
+    codes: Shaped[np.ndarray, "N K"], low: Shaped[np.ndarray, "K"], high: Shaped[np.ndarray, "K"], *, bits: int
 ) -> Int[np.ndarray, "N K"]:
     """The number of the cell that each entry lies in, of 2^bits equal ones from low to high.
 
@@ -34,49 +39,112 @@ def quantize(
       bits: at least 1 and at most 16.
 
     Raises:
-      ValueError: bits out of that range.
+      TypeError: codes or limits that hold no numbers, or bits that are no integer.
+      ValueError: bits out of that range, other shapes, a limit above the other, NaN or infinity.
 
     >>> quantize(np.array([[0.1], [0.9], [7.0]]), np.zeros(1), np.ones(1), bits=1).ravel().tolist()
     [0, 1, 1]
     """
-    if not 1 <= bits <= 16:
-        raise ValueError(f"bits must be between 1 and 16, got {bits}")
+    low, high = _limits(low, high, bits)
+    codes = as_floats("codes", codes).astype(np.float64)
+    if codes.ndim != 2 or codes.shape[1:] != low.shape:
+        raise ValueError(f"codes must have shape (examples, {len(low)}), one unit for each limit, got {codes.shape}")
     width = np.where(high > low, high - low, np.inf)
     return np.clip(np.floor((codes - low) / width * 2**bits), 0, 2**bits - 1).astype(np.int32)
 
 
 def dequantize(
-    symbols: Int[np.ndarray, "N K"], low: Float[np.ndarray, "K"], high: Float[np.ndarray, "K"], *, bits: int
+    symbols: Shaped[np.ndarray, "N K"], low: Shaped[np.ndarray, "K"], high: Shaped[np.ndarray, "K"], *, bits: int
 ) -> Float[np.ndarray, "N K"]:
     """The middle of each cell; of entries that are uniform in it the mean squared error is its width squared over 12.
+
+    Args:
+      symbols: numbers of cells, from 0 to 2^bits - 1, of any type.
+      low: of each unit.
+      high: of each unit.
+      bits: at least 1 and at most 16.
+
+    Raises:
+      TypeError: symbols or limits that hold no numbers, or bits that are no integer.
+      ValueError: as `quantize`, and a symbol that is no number of a cell.
 
     >>> dequantize(np.array([[0], [1]]), np.zeros(1), np.ones(1), bits=1).ravel().tolist()
     [0.25, 0.75]
     """
-    return low + (symbols + 0.5) * (high - low) / 2**bits
+    low, high = _limits(low, high, bits)
+    places = _as_symbols(symbols, 2**bits)
+    if places.shape[1:] != low.shape:
+        raise ValueError(f"symbols must have {len(low)} units, one for each limit, got {places.shape}")
+    return low + (places + 0.5) * (high - low) / 2**bits
 
 
-def symbol_probabilities(symbols: Int[np.ndarray, "N K"], *, count: int) -> Float[np.ndarray, "K symbols"]:
+def symbol_probabilities(symbols: Shaped[np.ndarray, "N K"], *, count: int) -> Float[np.ndarray, "K symbols"]:
     """(n + ½) / (N + ½ count) of each of `count` symbols of each unit, n being how often it occurs: never 0.
+
+    Args:
+      symbols: from 0 to count - 1, of any type.
+      count: at least 1.
+
+    Raises:
+      TypeError: symbols that are no numbers, or a count that is no integer.
+      ValueError: a symbol below 0, from count on, or between two.
 
     Source: R. Krichevsky, V. Trofimov (1981), The performance of universal encoding.
 
     >>> symbol_probabilities(np.array([[0], [0], [1]]), count=2).tolist()
     [[0.625, 0.375]]
     """
-    times = np.stack([np.bincount(unit, minlength=count) for unit in symbols.T])
-    return (times + 0.5) / (len(symbols) + 0.5 * count)
+    check_count("count", count)
+    places = _as_symbols(symbols, count)
+    times = np.array([np.bincount(unit, minlength=count) for unit in places.T]).reshape(-1, count)
+    return (times + 0.5) / (len(places) + 0.5 * count)
 
 
 def code_length(
-    symbols: Int[np.ndarray, "N K"], probabilities: Float[np.ndarray, "K symbols"]
+    symbols: Shaped[np.ndarray, "N K"], probabilities: Float[np.ndarray, "K symbols"]
 ) -> Float[np.ndarray, "N"]:
-    """-Σₖ log₂ p(sₖ), the bits that an arithmetic coder spends on each example, but for a bit or two in all.
+    """-Σₖ log₂ p(sₖ), the bits that an arithmetic coder spends on each example, up to a bit or two in all.
+
+    Args:
+      symbols: of each unit, from 0 on, of any type.
+      probabilities: of every symbol of each unit.
+
+    Raises:
+      TypeError: symbols or probabilities that are no numbers.
+      ValueError: another number of units, or a symbol that has no probability.
 
     >>> code_length(np.array([[0, 1]]), np.array([[0.5, 0.5], [0.75, 0.25]])).tolist()
     [3.0]
     """
-    return -np.log2(probabilities[np.arange(symbols.shape[1]), symbols]).sum(axis=1)
+    table = as_float64("probabilities", probabilities)
+    if table.ndim != 2:
+        raise ValueError(f"probabilities must have shape (units, symbols), got {table.shape}")
+    places = _as_symbols(symbols, table.shape[1])
+    if places.shape[1] != len(table):
+        raise ValueError(f"symbols of {places.shape[1]} units have probabilities for {len(table)}")
+    return -np.log2(table[np.arange(len(table)), places]).sum(axis=1)
+
+
+def _limits(low: ArrayLike, high: ArrayLike, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    if not 1 <= bits <= 16:
+        raise ValueError(f"bits must be between 1 and 16, got {bits}")
+    check_count("bits", bits)
+    lowest, highest = (as_floats(name, limit).astype(np.float64) for name, limit in (("low", low), ("high", high)))
+    check_same_shape(low=lowest, high=highest)
+    if lowest.ndim != 1 or (lowest > highest).any():
+        raise ValueError(f"low and high must be vectors, high at least low, got {lowest} and {highest}")
+    return lowest, highest
+
+
+def _as_symbols(symbols: ArrayLike, count: int) -> np.ndarray:
+    """Numbers 0 to count - 1 of any type, (N, K), as integers that index."""
+    given = as_float64("symbols", symbols)
+    if given.ndim != 2:
+        raise ValueError(f"symbols must have shape (examples, units), got {given.shape}")
+    is_one = (given >= 0) & (given < count) & (given == np.floor(given))
+    if not is_one.all():
+        raise ValueError(f"symbols must be whole numbers from 0 to {count - 1}, got {given[~is_one][0]:g}")
+    return given.astype(np.int64)
 
 
 def rate_of_codes(
@@ -91,17 +159,21 @@ def rate_of_codes(
       decode: codes (N, ...) -> examples, in data space.
       test_x: what the test codes stand for.
       bits: of each unit.
+
+    Raises:
+      TypeError: codes or examples that hold no numbers.
+      ValueError: no codes, or what is decoded has another shape than test_x.
     """
-    train, test = (part.x.reshape(len(part.x), -1).astype(np.float64) for part in (codes.train, codes.test))
+    train, test = (flatten("codes", part.x).astype(np.float64) for part in (codes.train, codes.test))
     low, high = train.min(axis=0), train.max(axis=0)
     points = []
     for number in bits:
         probabilities = symbol_probabilities(quantize(train, low, high, bits=number), count=2**number)
         symbols = quantize(test, low, high, bits=number)
         middle = dequantize(symbols, low, high, bits=number).astype(np.float32).reshape(codes.test.x.shape)
-        error = np.mean(np.square(decode(middle).astype(np.float64) - test_x))
+        error = mean_squared_error(test_x, decode(middle))
         length = code_length(symbols, probabilities).mean()
-        points.append(RatePoint(f"{train.shape[1]} x {number}", float(length), float(error)))
+        points.append(RatePoint(f"{train.shape[1]} x {number}", float(length), error))
     return points
 
 
@@ -115,12 +187,31 @@ def rate_of_image_files(
       file_format: `JPEG` or `WebP`.
       qualities: from 1 to 100.
       as_sheet: all images side by side in one file, whose header they share; else a file each.
+
+    Raises:
+      TypeError: images that hold no numbers.
+      ValueError: numbers beyond [0, 1], no images, those of another shape, an unknown format, a quality out of range,
+        or a sheet that is larger than the format allows.
     """
     from PIL import Image
 
-    pixels = np.round(255 * np.clip(images, 0, 1)).astype(np.uint8)
+    if file_format not in _SMALLEST:
+        raise ValueError(f"file_format must be one of {', '.join(_SMALLEST)}, got {file_format!r}")
+    if wrong := [quality for quality in qualities if not 1 <= quality <= 100]:
+        raise ValueError(f"qualities must be between 1 and 100, got {wrong[0]}")
+    images = as_floats("images", images)
+    if images.size == 0 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))):
+        raise ValueError(f"images must have shape (N, H, W), (N, H, W, 1) or (N, H, W, 3), got {images.shape}")
+    if images.min() < 0 or images.max() > 1:
+        raise ValueError(f"images must be in [0, 1], got numbers from {images.min():g} to {images.max():g}")
+    pixels = np.round(255 * images).astype(np.uint8)
     pixels = pixels[..., 0] if pixels.shape[3:] == (1,) else pixels
     pages = [_sheet(pixels)] if as_sheet else list(pixels)
+    if max(pages[0].shape[:2]) > _LARGEST_SIDE[file_format]:
+        height, width = pages[0].shape[:2]
+        raise ValueError(
+            f"{file_format} has at most {_LARGEST_SIDE[file_format]:,} pixels a side, not {width}x{height}"
+        )
     points = []
     for quality in qualities:
         files = []
@@ -159,6 +250,8 @@ def error_at(points: Sequence[RatePoint], bits: float) -> float | None:
     (0.02, None)
     """
     best = best_settings(points)
+    if not best:
+        raise ValueError("there are no settings to take an error of")
     return None if bits < best[0].bits else math.exp(_log_error_at(best, bits))
 
 
@@ -172,6 +265,8 @@ def rates_where_better(points: Sequence[RatePoint], than: Sequence[RatePoint]) -
     [(20.0, inf)]
     """
     ways = best_settings(points), best_settings(than)
+    if not all(ways):
+        raise ValueError("there are no settings to compare")
     lowest = max(way[0].bits for way in ways)
     rates = sorted({lowest} | {point.bits for way in ways for point in way if point.bits > lowest})
     leads = [_log_error_at(ways[1], rate) - _log_error_at(ways[0], rate) for rate in rates]
@@ -190,7 +285,7 @@ def rates_where_better(points: Sequence[RatePoint], than: Sequence[RatePoint]) -
 
 
 def _log_error(point: RatePoint) -> float:
-    return math.log(max(point.squared_error, 1e-12))
+    return math.log(max(point.squared_error, _LEAST_ERROR))
 
 
 def _log_error_at(best: Sequence[RatePoint], bits: float) -> float:

@@ -1,4 +1,7 @@
-"""Filters without learning beside which a denoising autoencoder is measured, their settings chosen on examples."""
+"""Filters without learning beside which a denoising autoencoder is measured, their settings chosen on examples.
+
+Images are arrays (H, W) of any real type, taken as the numbers that they are; noisy and clean ones are in one unit.
+"""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -8,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
+
+from aejax.checks import as_float64, as_floats, check_same_shape
 
 Denoise = Callable[[np.ndarray], np.ndarray]  # from an image (H, W) to one of the same size
 MEDIAN_SIZES = (3, 5, 7)
@@ -25,8 +30,12 @@ class Filter(NamedTuple):
 
 def median(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]) -> Filter:
     """The median filter of the size that brings noisy images (H, W) nearest to the clean ones in the square."""
-    size = min(MEDIAN_SIZES, key=lambda size: _error(partial(ndimage.median_filter, size=size), noisy, clean))
-    return Filter(partial(ndimage.median_filter, size=size), f"{size}x{size}")
+
+    def filtered(image: np.ndarray, size: int) -> np.ndarray:
+        return ndimage.median_filter(as_floats("image", image), size)
+
+    size = min(MEDIAN_SIZES, key=lambda size: _error(partial(filtered, size=size), noisy, clean))
+    return Filter(partial(filtered, size=size), f"{size}x{size}")
 
 
 def switching_median(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray], *, pepper: float, salt: float) -> Filter:
@@ -36,9 +45,11 @@ def switching_median(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray], *
 
     Source: T. Sun, Y. Neuvo (1994), Detail-Preserving Median Based Filters in Image Processing.
     """
+    noise = float(pepper), float(salt)  # of no precision of their own, so that they equal pixels of single precision
 
     def switched(image: np.ndarray, size: int) -> np.ndarray:
-        is_noise = (image == pepper) | (image == salt)
+        image = as_floats("image", image)
+        is_noise = (image == noise[0]) | (image == noise[1])
         return np.where(is_noise, ndimage.median_filter(image, size), image)
 
     size = min(MEDIAN_SIZES, key=lambda size: _error(partial(switched, size=size), noisy, clean))
@@ -59,6 +70,7 @@ def non_local_means(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]) ->
     from skimage.restoration import denoise_nl_means
 
     def means(image: np.ndarray, strength: float) -> np.ndarray:
+        image = as_floats("image", image)
         return denoise_nl_means(image, patch_size=5, patch_distance=6, h=strength, fast_mode=True)
 
     strength = min(STRENGTHS, key=lambda strength: _error(partial(means, strength=strength), noisy, clean))
@@ -69,10 +81,10 @@ def background_division(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]
     """Pages (H, W) divided by their background, with what brings noisy ones nearest to the clean ones in the square."""
     best = (np.inf, 0, 0.0, 1.0)
     for size in BACKGROUND_SIZES:
-        ratios = [image / np.maximum(ndimage.median_filter(image, size), 1e-3) for image in noisy]
-        for black, white in itertools.product(BLACKS, WHITES):
+        ratios = [_over_background(image, size) for image in noisy]
+        for black, white in itertools.product(BLACKS.tolist(), WHITES.tolist()):
             error = _error(partial(stretch, black=black, white=white), ratios, clean)
-            best = min(best, (error, size, float(black), float(white)))
+            best = min(best, (error, size, black, white))
     _, size, black, white = best
     settings = f"{size}x{size}, black {black:g}, white {white:g}"
     return Filter(partial(divide_by_background, size=size, black=black, white=white), settings)
@@ -86,13 +98,37 @@ def divide_by_background(image: np.ndarray, *, size: int, black: float, white: f
     >>> divide_by_background(page, size=5, black=0.25, white=0.75)[4, 3:6].tolist()
     [1.0, 0.0, 1.0]
     """
-    return stretch(image / np.maximum(ndimage.median_filter(image, size), 1e-3), black=black, white=white)
+    return stretch(_over_background(image, size), black=black, white=white)
 
 
 def stretch(image: np.ndarray, *, black: float, white: float) -> np.ndarray:
-    """Gray values with `black` as 0 and `white` as 1, clipped to these."""
-    return np.clip((image - black) / (white - black), 0, 1)
+    """Gray values with `black` as 0 and `white` as 1, clipped to these.
+
+    Raises:
+      TypeError: an image that holds no numbers.
+      ValueError: white is not above black.
+
+    >>> stretch(np.array([[5, 10, 40, 90]], np.uint8), black=10, white=70).tolist()
+    [[0.0, 0.0, 0.5, 1.0]]
+    """
+    if not black < white:
+        raise ValueError(f"white must be above black, got {white} and {black}")
+    return np.clip((as_floats("image", image) - float(black)) / float(white - black), 0, 1)
+
+
+def _over_background(image: np.ndarray, size: int) -> np.ndarray:
+    image = as_floats("image", image)
+    return image / np.maximum(ndimage.median_filter(image, size), 1e-3)
 
 
 def _error(denoise: Denoise, noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]) -> float:
-    return sum(float(np.sum(np.square(denoise(x) - y))) for x, y in zip(noisy, clean, strict=True))
+    if len(noisy) != len(clean) or not len(noisy):
+        raise ValueError(
+            f"a filter is chosen on equally many noisy and clean images, got {len(noisy)} and {len(clean)}"
+        )
+    total = 0.0
+    for x, y in zip(noisy, clean, strict=True):
+        result, truth = as_float64("denoised image", denoise(x)), as_float64("clean image", y)
+        check_same_shape(denoised=result, clean=truth)
+        total += float(np.sum(np.square(result - truth)))
+    return total

@@ -4,8 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from aejax.checks import as_float64, as_floats, check_count, check_same_shape
 from aejax.datasets.dataset import Dataset, Splits
-from aejax.evaluation.probe import error_percent, fit_probe
+from aejax.evaluation.principal import fit_pca
+from aejax.evaluation.probe import classes_of, error_percent, fit_probe
 
 NEIGHBORS = 5  # of the classifier and of trustworthiness
 _MOST_EXAMPLES = 2000  # for what compares all pairs of examples
@@ -35,35 +37,52 @@ def measure_reduction(splits: Splits, codes: Splits, reconstruction: np.ndarray)
       codes: of the same examples, (N, ...), with the same labels where there are any.
       reconstruction: (N, ...) of the test examples.
 
+    Raises:
+      TypeError: what holds no numbers, or labels of some splits alone.
+      ValueError: a split without examples, or with another number of codes; a reconstruction of another shape.
+
     Source: J. Venna, S. Kaski (2001), Neighborhood preservation in nonlinear projection methods, eq. 1.
     """
     from sklearn.manifold import trustworthiness
     from sklearn.neighbors import KNeighborsClassifier
 
-    codes = Splits(*(part._replace(x=_flat(part.x)) for part in codes))
+    squared_error = mean_squared_error(splits.test.x, reconstruction)
+    for name, part, coded in zip(splits._fields, splits, codes, strict=True):
+        if len(part.x) != len(coded.x):
+            raise ValueError(f"{name} has {len(part.x)} examples and {len(coded.x)} codes")
+    codes = Splits(*(part._replace(x=flatten(name, part.x)) for name, part in codes._asdict().items()))
     neighbors = probe = None
-    if codes.train.labels is not None:
-        classifier = KNeighborsClassifier(min(NEIGHBORS, len(codes.train.x))).fit(codes.train.x, codes.train.labels)
+    if any(part.labels is not None for part in codes):
+        labels, *_ = (classes_of(name, part) for name, part in codes._asdict().items())
+        classifier = KNeighborsClassifier(min(NEIGHBORS, len(labels))).fit(codes.train.x, labels)
         neighbors = 100.0 - error_percent(classifier, codes.test)
-        if len(np.unique(codes.train.labels)) > 1:
+        if len(np.unique(labels)) > 1:
             probe = 100.0 - error_percent(fit_probe(codes.train, codes.validation), codes.test)
     some = min(len(splits.test.x), _MOST_EXAMPLES)
-    k = min(NEIGHBORS, (some - 1) // 2)
+    k, examples = min(NEIGHBORS, (some - 1) // 2), flatten("test", splits.test.x[:some])
     return Reduction(
-        mean_squared_error(splits.test.x, reconstruction),
+        squared_error,
         neighbors,
         probe,
-        None if some < 3 else float(trustworthiness(_flat(splits.test.x[:some]), codes.test.x[:some], n_neighbors=k)),
+        None if some < 3 else float(trustworthiness(examples, codes.test.x[:some], n_neighbors=k)),
     )
 
 
 def mean_squared_error(x: np.ndarray, reconstruction: np.ndarray) -> float:
-    """Per number of an example, over all examples (N, ...).
+    """Per number of an example, over all examples (N, ...), of any real type, summed in double precision.
+
+    Raises:
+      TypeError: what holds no numbers.
+      ValueError: shapes that differ, or no numbers at all.
 
     >>> mean_squared_error(np.zeros((2, 3)), np.full((2, 3), 2.0))
     4.0
     """
-    return float(np.mean(np.square(x - reconstruction), dtype=np.float64))
+    numbers, others = as_float64("x", x), as_float64("reconstruction", reconstruction)
+    check_same_shape(x=numbers, reconstruction=others)
+    if numbers.size == 0:
+        raise ValueError(f"there are no numbers to take the error of, x has shape {numbers.shape}")
+    return float(np.mean(np.square(numbers - others)))
 
 
 def principal_components(splits: Splits, components: int) -> tuple[Splits, np.ndarray]:
@@ -71,33 +90,53 @@ def principal_components(splits: Splits, components: int) -> tuple[Splits, np.nd
 
     Args:
       splits: (N, ...) examples of D numbers.
-      components: K; at most D and the number of training examples are taken.
-    """
-    from sklearn.decomposition import PCA
+      components: K, at least 1; at most D and the number of training examples are taken.
 
-    train = _flat(splits.train.x).astype(np.float64)
-    analysis = PCA(min(components, *train.shape), svd_solver="full" if len(train) < 2000 else "covariance_eigh")
-    analysis.fit(train)
-    codes = Splits(*(part._replace(x=analysis.transform(_flat(part.x)).astype(np.float32)) for part in splits))
-    reconstruction = analysis.inverse_transform(analysis.transform(_flat(splits.test.x)))
+    Raises:
+      TypeError: examples that are no numbers, or components that are no integer.
+      ValueError: components below 1, or examples of different shapes in different splits.
+    """
+    check_count("components", components)
+    if len({part.x.shape[1:] for part in splits}) > 1:
+        raise ValueError(f"examples must have one shape, got {[part.x.shape[1:] for part in splits]}")
+    flat = {name: flatten(name, part.x) for name, part in splits._asdict().items()}
+    train = flat["train"].astype(np.float64)
+    solver = "full" if len(train) < 2000 else "covariance_eigh"
+    analysis = fit_pca(train, min(components, *train.shape), svd_solver=solver)
+    transformed = {name: analysis.transform(x) for name, x in flat.items()}
+    codes = Splits(*(part._replace(x=transformed[n].astype(np.float32)) for n, part in splits._asdict().items()))
+    reconstruction = analysis.inverse_transform(transformed["test"])
     return codes, reconstruction.reshape(splits.test.x.shape).astype(np.float32)
 
 
 def picture(codes: Dataset, *, seed: int = 0) -> Dataset:
     """The first 2,000 codes in the plane: by t-SNE, for the eye, as its distances mean little; two numbers as they are.
 
+    Fewer than four codes, and equal ones, have no neighbors to keep: their first two numbers are taken.
+
     Source: L. van der Maaten, G. Hinton (2008), Visualizing Data using t-SNE.
     """
     from sklearn.manifold import TSNE
 
     some = min(len(codes.x), _MOST_EXAMPLES)
-    x = _flat(codes.x[:some])
+    x = flatten("codes", codes.x[:some])
     if x.shape[1] == 1:
         x = np.column_stack([x, np.zeros(some)])
+    elif x.shape[1] > 2 and (some < 4 or np.ptp(x, axis=0).max() == 0):
+        x = x[:, :2]
     elif x.shape[1] > 2:
         x = TSNE(2, perplexity=min(30.0, (some - 1) / 3), init="pca", random_state=seed).fit_transform(x)
     return Dataset(x, None if codes.labels is None else codes.labels[:some])
 
 
-def _flat(x: np.ndarray) -> np.ndarray:
-    return x.reshape(len(x), -1)
+def flatten(name: str, x: np.ndarray) -> np.ndarray:
+    """Examples or codes (N, ...), at least one, as rows of single or double precision.
+
+    Raises:
+      TypeError: `x`, called `name`, holds no real numbers.
+      ValueError: no examples, one number instead of them, NaN or infinity.
+    """
+    array = as_floats(name, x)
+    if array.ndim < 2 or array.size == 0:
+        raise ValueError(f"{name} must have shape (examples, features...), not empty, got {array.shape}")
+    return array.reshape(len(array), -1)

@@ -1,6 +1,7 @@
 """Codes and reconstructions of many examples, in batches that bound the memory."""
 
 from collections.abc import Callable
+from typing import cast
 
 import jax
 import numpy as np
@@ -78,14 +79,14 @@ def map_over_examples(
     return jax.tree.map(lambda *parts: np.concatenate(parts), *pieces)
 
 
-def as_examples(array: ArrayLike) -> np.ndarray | Array | StoredArray:
+def as_examples(array: ArrayLike) -> np.ndarray | Array:
     """Examples (N, ...) that are an array already as they are; a list or a table as an array.
 
     Raises:
       TypeError: what holds no numbers.
       ValueError: one number instead of examples.
     """
-    kept = array if isinstance(array, StoredArray | jax.Array) else np.asarray(array)
+    kept = cast(np.ndarray, array) if isinstance(array, StoredArray | jax.Array) else np.asarray(array)
     if isinstance(kept, np.ndarray) and kept.dtype.kind in "OSUMm":
         raise TypeError(f"examples must be numbers, got dtype {kept.dtype}")
     if kept.ndim == 0:

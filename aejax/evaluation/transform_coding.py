@@ -14,9 +14,11 @@ import numpy as np
 from jaxtyping import Array, Float, PyTree
 
 from aejax.autoencoders import Autoencoder
+from aejax.checks import as_floats, check_positive
 from aejax.datasets.dataset import Splits
 from aejax.evaluation.compression import RatePoint, code_length, symbol_probabilities
-from aejax.evaluation.representation import map_over_examples
+from aejax.evaluation.reduction import flatten, mean_squared_error
+from aejax.evaluation.representation import as_examples, map_over_examples
 from aejax.jacobian import pullback_metric
 
 _MOST_NUMBERS = 2**24  # of the Jacobians that are held at a time
@@ -42,6 +44,10 @@ def mean_pullback_metric(
       codes: some hundreds.
       *condition: (N, ...), where there is one.
 
+    Raises:
+      TypeError: codes that are not of a floating type.
+      ValueError: no codes, or conditions of another number.
+
     >>> from aejax.autoencoders import undercomplete
     >>> from aejax.networks import MLP
     >>> linear = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(5,)))
@@ -58,9 +64,12 @@ def mean_pullback_metric(
 
         return pullback_metric(decode, code.reshape(-1))
 
-    decoded = jax.eval_shape(autoencoder.decode, params, *(array[0] for array in (codes, *condition)))
-    at_a_time = max(1, min(len(codes), _MOST_NUMBERS // (codes[0].size * decoded.size)))
-    metrics = map_over_examples(metric, params, codes, *condition, batch_size=at_a_time)
+    given = [as_examples(array) for array in (codes, *condition)]
+    if any(len(array) == 0 for array in given):
+        raise ValueError("there are no codes to take the mean over")
+    decoded = jax.eval_shape(autoencoder.decode, params, *(array[0] for array in given))
+    at_a_time = max(1, min(len(given[0]), _MOST_NUMBERS // (given[0][0].size * decoded.size)))
+    metrics = map_over_examples(metric, params, *given, batch_size=at_a_time)
     return np.asarray(metrics, np.float64).mean(axis=0)
 
 
@@ -71,14 +80,21 @@ def fit_transform(codes: Float[np.ndarray, "N K"], metric: Float[np.ndarray, "K 
       codes: those to fit to.
       metric: M, symmetric and positive semidefinite; the identity for components that are orthonormal already.
 
+    Raises:
+      TypeError: codes or a metric that hold no numbers.
+      ValueError: codes that are no matrix, or a metric of another size.
+
     >>> transform = fit_transform(np.array([[0.0, 1.0], [2.0, 3.0], [1.0, 5.0]]), np.diag([4.0, 0.0]))
     >>> transform.analysis.shape, np.abs(transform.analysis @ transform.synthesis).round(9).tolist()
     ((2, 1), [[1.0, 0.0], [0.0, 0.0]])
     """
-    eigenvalues, axes = np.linalg.eigh(metric.astype(np.float64))
+    codes, metric = as_floats("codes", codes).astype(np.float64), as_floats("metric", metric).astype(np.float64)
+    if codes.ndim != 2 or codes.size == 0 or metric.shape != (codes.shape[1],) * 2:
+        raise ValueError(f"codes must be (N, K) and the metric (K, K), got {codes.shape} and {metric.shape}")
+    eigenvalues, axes = np.linalg.eigh(metric)
     seen = eigenvalues > _LEAST_SEEN * eigenvalues[-1]
     scales, axes = np.sqrt(eigenvalues[seen]), axes[:, seen]
-    mean = codes.mean(axis=0, dtype=np.float64)
+    mean = codes.mean(axis=0)
     scaled = (codes - mean) @ axes * scales
     rotation = np.linalg.eigh(scaled.T @ scaled)[1]
     return CodeTransform(mean, (axes * scales) @ rotation, (axes / scales @ rotation).T)
@@ -103,10 +119,18 @@ def rate_of_transformed_codes(
       decode: codes (N, ...) -> examples, in data space.
       test_x: what the test codes stand for.
       steps: above 0, in units of the largest standard deviation of an entry of the transformed training codes.
+
+    Raises:
+      TypeError: codes or examples that hold no numbers.
+      ValueError: no codes, codes of another number of units than the transform, a step that is not positive,
+        or what is decoded has another shape than test_x.
     """
-    train, test = (
-        (part.x.reshape(len(part.x), -1) - transform.mean) @ transform.analysis for part in (codes.train, codes.test)
-    )
+    flat = [flatten("codes", part.x).astype(np.float64) for part in (codes.train, codes.test)]
+    if wrong := [part.shape for part in flat if part.shape[1:] != transform.mean.shape]:
+        raise ValueError(f"codes must have the {len(transform.mean)} units of the transform, got {wrong[0]}")
+    for step in steps:
+        check_positive("step", step)
+    train, test = ((part - transform.mean) @ transform.analysis for part in flat)
     scale = train.std(axis=0).max(initial=0) or 1.0
     points = []
     for step in steps:
@@ -115,8 +139,8 @@ def rate_of_transformed_codes(
             restored[:, unit], bits = _round(train[:, unit], test[:, unit], step * scale)
             length += bits
         quantized = (transform.mean + restored @ transform.synthesis).astype(np.float32).reshape(codes.test.x.shape)
-        error = np.mean(np.square(decode(quantized).astype(np.float64) - test_x))
-        points.append(RatePoint(f"step {step:.2g}", float(length.mean()), float(error)))
+        error = mean_squared_error(test_x, decode(quantized))
+        points.append(RatePoint(f"step {step:.2g}", float(length.mean()), error))
     return points
 
 

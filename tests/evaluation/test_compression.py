@@ -126,3 +126,99 @@ def test_the_rates_where_a_way_is_better_are_those_of_the_smaller_error():
             inside = any(low <= bits <= high for low, high in found)
             assert inside == (None not in (first, second) and first < second)
     assert rates_where_better(ways[0], ways[0]) == []
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.float16, np.float32])
+def test_codes_and_symbols_of_any_type_are_their_numbers(dtype):
+    """Bytes once wrapped: 3 - 10 is 249, beyond the range instead of below it."""
+    codes, low, high = np.array([[3], [10], [100], [200]]), np.array([10]), np.array([110])
+    expected = [[0], [0], [14], [15]]
+    symbols = quantize(codes.astype(dtype), low.astype(dtype), high.astype(dtype), bits=4)
+    assert symbols.tolist() == expected
+    middles = 10 + (np.array(expected) + 0.5) * 100 / 16
+    np.testing.assert_array_equal(dequantize(symbols.astype(dtype), low.astype(dtype), high, bits=np.int8(4)), middles)
+    probabilities = symbol_probabilities(symbols.astype(dtype), count=16)
+    np.testing.assert_array_equal(probabilities, symbol_probabilities(symbols, count=16))
+    np.testing.assert_array_equal(
+        code_length(symbols.astype(dtype), probabilities), code_length(symbols, probabilities)
+    )
+
+
+def test_symbols_that_are_booleans_are_numbers_and_no_mask():
+    symbols, probabilities = np.array([[False, True], [True, True]]), np.array([[0.5, 0.5], [0.75, 0.25]])
+    assert code_length(symbols, probabilities).tolist() == [3.0, 3.0]
+    assert symbol_probabilities(symbols, count=2).tolist() == [[0.5, 0.5], [0.5 / 3, 2.5 / 3]]
+
+
+def test_codes_of_bytes_have_the_rate_of_their_numbers():
+    parts = [RNG.integers(0, 256, size=(size, 2), dtype=np.uint8) for size in (50, 5, 20)]
+    as_bytes, as_floats = (Splits(*(Dataset(part.astype(dtype)) for part in parts)) for dtype in (np.uint8, np.float32))
+    decode = lambda codes: codes  # noqa: E731
+    expected = rate_of_codes(as_floats, decode, parts[2].astype(float), bits=[2, 4])
+    assert rate_of_codes(as_bytes, decode, parts[2], bits=[2, 4]) == expected
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "complaint"),
+    [
+        (lambda: quantize(np.zeros((2, 3)), LOW, HIGH, bits=2), ValueError, r"\(examples, 2\), .* got \(2, 3\)"),
+        (lambda: quantize(np.zeros((2, 2)), LOW[:1], HIGH, bits=2), ValueError, "shapes must be equal"),
+        (lambda: quantize(np.zeros((2, 2)), HIGH, LOW, bits=2), ValueError, "high at least low"),
+        (lambda: quantize(np.full((2, 2), np.nan), LOW, HIGH, bits=2), ValueError, "codes must be finite"),
+        (lambda: quantize(np.zeros((2, 2)), LOW, HIGH, bits=2.0), TypeError, "bits must be an integer"),
+        (lambda: dequantize(np.zeros((2, 3)), LOW, HIGH, bits=2), ValueError, "2 units"),
+        (lambda: dequantize(np.full((2, 2), 4), LOW, HIGH, bits=2), ValueError, "from 0 to 3, got 4"),
+        (lambda: symbol_probabilities(np.array([[-1]], np.int8), count=2), ValueError, "from 0 to 1, got -1"),
+        (lambda: symbol_probabilities(np.array([[2]]), count=2), ValueError, "from 0 to 1, got 2"),
+        (lambda: symbol_probabilities(np.array([[0.5]]), count=2), ValueError, "got 0.5"),
+        (lambda: symbol_probabilities(np.array([["a"]]), count=2), TypeError, "symbols must hold real numbers"),
+        (lambda: code_length(np.array([[-1]]), np.full((1, 2), 0.5)), ValueError, "from 0 to 1, got -1"),
+        (lambda: code_length(np.array([[0]]), np.full((2, 2), 0.5)), ValueError, "1 units have probabilities for 2"),
+        (lambda: error_at([], 1.0), ValueError, "no settings"),
+        (lambda: rates_where_better([], []), ValueError, "no settings"),
+    ],
+)
+def test_codes_that_cannot_be_are_refused(function, error, complaint):
+    with pytest.raises(error, match=complaint):
+        function()
+
+
+def test_what_is_decoded_has_the_shape_of_the_examples():
+    codes = Splits(*(Dataset(RNG.normal(size=(4, 2)).astype(np.float32)) for _ in range(3)))
+    with pytest.raises(ValueError, match=r"x has \(4, 2\), reconstruction has \(4, 1\)"):
+        rate_of_codes(codes, lambda codes: codes[:, :1], codes.test.x, bits=[4])
+    with pytest.raises(ValueError, match=r"codes must have shape .* not empty"):
+        rate_of_codes(codes._replace(train=Dataset(codes.train.x[:0])), lambda codes: codes, codes.test.x, bits=[4])
+
+
+@pytest.mark.parametrize(
+    ("images", "arguments", "complaint"),
+    [
+        (np.full((2, 8, 8), 255, np.uint8), {}, r"in \[0, 1\], got numbers from 255 to 255"),
+        (np.full((2, 8, 8), -0.1), {}, r"in \[0, 1\]"),
+        (np.zeros((2, 8, 8, 2)), {}, "images must have shape"),
+        (np.zeros((0, 8, 8)), {}, "images must have shape"),
+        (np.zeros((2, 8, 8)), {"file_format": "GIF"}, "one of JPEG, WebP, got 'GIF'"),
+        (np.zeros((2, 8, 8)), {"qualities": [0]}, "between 1 and 100, got 0"),
+        (np.zeros((1, 1, 70_000)), {}, "JPEG has at most 65,500 pixels a side, not 70000x1"),
+        (np.zeros((32, 1, 600)), {"file_format": "WebP", "as_sheet": True}, "16,383 pixels a side, not 19200x1"),
+    ],
+)
+def test_images_that_no_file_can_hold_are_refused(images, arguments, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        rate_of_image_files(images, **({"file_format": "JPEG", "qualities": [50], "as_sheet": False} | arguments))
+
+
+def test_masks_are_images_of_black_and_white():
+    masks = RNG.integers(2, size=(3, 16, 16))
+    arguments = {"file_format": "WebP", "qualities": [50], "as_sheet": True}
+    for dtype in (bool, np.uint8):
+        expected = rate_of_image_files(masks.astype(np.float32), **arguments)
+        assert rate_of_image_files(masks.astype(dtype), **arguments) == expected
+
+
+def test_rates_do_not_depend_on_the_unit_of_the_data():
+    points = [RatePoint("b", 20.0, 0.01), RatePoint("a", 10.0, 0.04)]
+    small = [point._replace(squared_error=1e-20 * point.squared_error) for point in points]
+    assert [point.setting for point in best_settings(small)] == ["a", "b"]
+    assert error_at(small, 15.0) == pytest.approx(1e-20 * error_at(points, 15.0))

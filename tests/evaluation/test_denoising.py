@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from skimage import metrics
 
-from aejax.evaluation.denoising import denoise_tiled, quality, tiles
+from aejax.evaluation.denoising import denoise_tiled, peak_signal_to_noise_ratio, quality, tiles
 
 RNG = np.random.default_rng(0)
 
@@ -89,3 +89,60 @@ def test_the_result_has_the_type_of_what_denoises():
     image = np.arange(90, dtype=np.uint8).reshape(9, 10)
     result = denoise_tiled(lambda part: part / 2, image, tile=5, reach=1, stride=1)
     np.testing.assert_array_equal(result, image / 2)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float16, np.float64, bool])
+def test_images_of_any_type_are_measured_as_their_numbers(dtype):
+    """0 beside 200 was 56 apart as bytes."""
+    clean, wrong = (RNG.integers(0, 2 if dtype is bool else 256, size=(9, 11)).astype(dtype) for _ in range(2))
+    peak = 1.0 if dtype is bool else 255.0
+    expected = quality([clean.astype(np.float64)], [wrong.astype(np.float64)], peak=peak)
+    assert quality([clean], [wrong], peak=np.float64(peak)) == expected
+    assert expected.rmse == pytest.approx(np.sqrt(np.mean((clean.astype(float) - wrong.astype(float)) ** 2)))
+    assert quality([clean.tolist()], [wrong.tolist()], peak=peak) == expected
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_the_ratio_does_not_depend_on_the_unit(scale):
+    clean, wrong = np.zeros((8, 8)), np.full((8, 8), 0.1 * scale)
+    assert quality([clean], [wrong], peak=scale).psnr == pytest.approx(20)
+    assert peak_signal_to_noise_ratio(1e-2 * scale**2, scale) == pytest.approx(20)
+    assert quality([clean], [clean], peak=scale).psnr == 120
+
+
+def test_a_signal_without_a_range_has_an_error_and_no_ratio():
+    assert quality([np.zeros((8, 8))], [np.ones((8, 8))], peak=0.0) == (1.0, None, None)
+
+
+@pytest.mark.parametrize(
+    ("clean", "results", "complaint"),
+    [
+        ([np.zeros((5, 5))], [np.zeros((5, 5, 1))], r"clean has \(5, 5\), results has \(5, 5, 1\)"),
+        ([np.zeros((5, 5))], [np.zeros(5)], "shapes must be equal"),
+        ([np.zeros((5, 5))], [], "got 1 clean ones and 0"),
+        ([], [], "got 0 clean ones"),
+        ([np.zeros((0, 5))], [np.zeros((0, 5))], "not empty"),
+        ([np.full((5, 5), "a")], [np.zeros((5, 5))], "clean images must hold real numbers"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused(clean, results, complaint):
+    with pytest.raises((TypeError, ValueError), match=complaint):
+        quality(clean, results)
+
+
+@pytest.mark.parametrize(
+    ("image", "arguments", "complaint"),
+    [
+        (np.zeros(9), {}, "image must have shape"),
+        (np.zeros((0, 9)), {}, "image must have shape"),
+        (np.zeros((9, 9)), {"stride": 0}, "stride must be at least 1"),
+        (np.zeros((9, 9)), {"reach": -1}, "reach must be at least 0"),
+        (np.zeros((9, 9)), {"tile": 4.0}, "tile must be an integer"),
+        (np.zeros((9, 9)), {"denoise": lambda x: x[..., None]}, "shapes must be equal"),
+        (np.zeros((9, 9)), {"denoise": lambda x: x.mean(), "tile": 50}, "shapes must be equal"),
+    ],
+)
+def test_tiles_that_cannot_be_are_refused(image, arguments, complaint):
+    denoise = arguments.pop("denoise", lambda x: x)
+    with pytest.raises((TypeError, ValueError), match=complaint):
+        denoise_tiled(denoise, image, **({"tile": 5, "reach": 1, "stride": 1} | arguments))

@@ -1,6 +1,7 @@
 """Filters of known effect, and that the best of their settings is chosen."""
 
 import numpy as np
+import pytest
 from scipy import ndimage
 from skimage.restoration import denoise_nl_means
 
@@ -84,3 +85,54 @@ def test_pages_whose_ink_is_darker_are_stretched_less():
     }
     assert "black 0," in settings[0.0]
     assert "black 0.4," in settings[0.36]
+
+
+CHOOSE = {
+    "median": filters.median,
+    "switching median": lambda *pairs: filters.switching_median(*pairs, pepper=0.0, salt=255.0),
+    "non-local means": filters.non_local_means,
+    "background": filters.background_division,
+}
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float16])
+@pytest.mark.parametrize("name", CHOOSE)
+def test_images_of_any_type_choose_and_are_filtered_as_their_numbers(name, dtype):
+    """Bytes wrapped in the errors: 0 beside 1 was 255 apart, and the worst filter seemed the best."""
+    clean = [(100 + 100 * x).astype(dtype) for x in CLEAN[:1]]
+    noisy = [np.where(RNG.uniform(size=x.shape) < 0.2, RNG.choice([0, 255], x.shape), x).astype(dtype) for x in clean]
+    narrow, wide = (
+        CHOOSE[name]([x.astype(d) for x in noisy], [x.astype(d) for x in clean]) for d in (dtype, np.float64)
+    )
+    assert narrow.settings == wide.settings
+    np.testing.assert_array_equal(narrow.denoise(noisy[0]), wide.denoise(noisy[0].astype(np.float64)))
+
+
+def test_pepper_of_double_precision_is_found_in_images_of_single_precision():
+    """0.1 in single precision is not 0.1 in double."""
+    noisy = [np.where(RNG.uniform(size=x.shape) < 0.1, 0.1, 0.3 + 0.5 * x).astype(np.float32) for x in CLEAN]
+    clean = [(0.3 + 0.5 * x).astype(np.float32) for x in CLEAN]
+    chosen = filters.switching_median(noisy, clean, pepper=np.float64(0.1), salt=np.float64(0.9))
+    assert not np.isin(np.float32(0.1), chosen.denoise(noisy[0]))
+    assert chosen.denoise(noisy[0]).dtype == np.float32
+
+
+def test_settings_do_not_change_the_precision():
+    page = np.full((20, 20), 0.7, np.float32)
+    assert filters.stretch(page, black=np.float64(0.1), white=np.float64(0.9)).dtype == np.float32
+    assert filters.background_division([page], [page]).denoise(page).dtype == np.float32
+
+
+@pytest.mark.parametrize("name", CHOOSE)
+def test_pairs_that_do_not_fit_are_refused(name):
+    x = np.zeros((40, 40))
+    for noisy, clean, complaint in (
+        ([], [], "got 0 and 0"),
+        ([x], [x, x], "got 1 and 2"),
+        ([x], [x[:1]], "shapes must be equal"),
+        ([np.full((40, 40), np.nan)], [x], "must be finite"),
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            CHOOSE[name](noisy, clean)
+    with pytest.raises(ValueError, match="white must be above black"):
+        filters.stretch(x, black=0.5, white=0.5)

@@ -91,3 +91,108 @@ def test_a_picture_is_in_the_plane(size):
     np.testing.assert_array_equal(layout.labels, codes.labels)
     if size <= 2:
         np.testing.assert_array_equal(layout.x[:, :size], codes.x)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.float16, bool])
+def test_errors_of_any_type_are_those_of_the_numbers(dtype):
+    x, other = (RNG.integers(0, 2 if dtype is bool else 120, size=(5, 4)).astype(dtype) for _ in range(2))
+    expected = np.mean((x.astype(float) - other.astype(float)) ** 2)
+    assert mean_squared_error(x, other) == expected
+    assert mean_squared_error(x.tolist(), other) == expected
+
+
+def test_an_error_of_values_far_from_zero_keeps_its_digits():
+    x = np.float32(1e4) + np.linspace(0, 1, 1000, dtype=np.float32)[None]
+    assert mean_squared_error(x, x.astype(np.float64) + 1e-3) == pytest.approx(1e-6, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("x", "other", "complaint"),
+    [
+        (np.arange(3.0), np.arange(3.0)[:, None], r"x has \(3,\), reconstruction has \(3, 1\)"),
+        (np.zeros((2, 3)), 0.0, "shapes must be equal"),
+        (np.zeros((0, 3)), np.zeros((0, 3)), "there are no numbers"),
+        (np.full(3, "a"), np.zeros(3), "x must hold real numbers"),
+    ],
+)
+def test_errors_that_cannot_be_are_refused(x, other, complaint):
+    with pytest.raises((TypeError, ValueError), match=complaint):
+        mean_squared_error(x, other)
+
+
+def test_examples_and_codes_of_bytes_are_measured_as_their_numbers():
+    def measured(dtype, label_dtype):
+        rng = np.random.default_rng(1)
+        parts = []
+        for size in (60, 20, 30):
+            x = rng.integers(0, 256, size=(size, 4)).astype(dtype)
+            parts.append(Dataset(x, (x[:, 0] > 127).astype(label_dtype)))
+        splits = Splits(*parts)
+        found, (codes, reconstruction) = (
+            measure_reduction(splits, splits, splits.test.x),
+            principal_components(splits, 2),
+        )
+        return found, codes.test.x.tolist(), reconstruction.tolist()
+
+    expected = measured(np.float64, np.int32)
+    for label_dtype in (np.int8, np.uint8, bool, np.float32):
+        assert measured(np.uint8, label_dtype) == expected
+
+
+def test_constant_data_is_measured_without_a_warning():
+    part = Dataset(np.ones((12, 3), np.float32), np.zeros(12, np.int32))
+    splits = Splits(part, part, part)
+    codes, reconstruction = principal_components(splits, 2)
+    found = measure_reduction(splits, codes, reconstruction)
+    assert found.squared_error == pytest.approx(0, abs=1e-12)
+    assert (found.neighbors_accuracy_percent, found.probe_accuracy_percent) == (100.0, None)
+    for size in (1, 2, 3, 12):
+        assert np.isfinite(picture(Dataset(np.ones((size, 5), np.float32))).x).all()
+
+
+def test_one_to_three_codes_have_a_picture():
+    for size in (1, 2, 3):
+        assert picture(Dataset(RNG.normal(size=(size, 5)))).x.shape == (size, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "complaint"),
+    [
+        (
+            lambda s, c: (s, c._replace(test=Dataset(c.test.x[:-1], c.test.labels[:-1]))),
+            ValueError,
+            "10 examples and 9 codes",
+        ),
+        (lambda s, c: (s, c._replace(test=Dataset(c.test.x))), TypeError, "test has no labels"),
+        (lambda s, c: (s, c._replace(train=Dataset(c.train.x))), TypeError, "train has no labels"),
+        (
+            lambda s, c: (s, c._replace(train=Dataset(c.train.x, c.train.labels[:, None]))),
+            ValueError,
+            "one class for each",
+        ),
+        (
+            lambda s, c: (s, c._replace(train=Dataset(c.train.x, c.train.labels + 0.5))),
+            ValueError,
+            "must be classes, got",
+        ),
+        (
+            lambda s, c: (s, c._replace(train=Dataset(c.train.x * np.nan, c.train.labels))),
+            ValueError,
+            "train must be finite",
+        ),
+        (lambda s, c: (s._replace(test=Dataset(s.test.x[:0])), c), ValueError, "shapes must be equal"),
+    ],
+)
+def test_splits_that_do_not_fit_are_refused(change, error, complaint):
+    splits = Splits(part(20), part(10), part(10))
+    changed, codes = change(splits, splits)
+    with pytest.raises(error, match=complaint):
+        measure_reduction(changed, codes, splits.test.x)
+
+
+def test_components_that_cannot_be_are_refused():
+    for components, complaint in ((0, "at least 1"), (2.0, "an integer")):
+        with pytest.raises((TypeError, ValueError), match=complaint):
+            principal_components(SPLITS, components)
+    with pytest.raises(ValueError, match="examples must have one shape"):
+        principal_components(SPLITS._replace(test=Dataset(SPLITS.test.x[:, :4])), 2)

@@ -97,3 +97,54 @@ def test_the_metric_is_the_mean_over_codes_of_any_shape_and_their_conditions():
     ]
     expected = np.mean([j[..., 0].T @ j[..., 0] for j in jacobians], axis=0)
     np.testing.assert_allclose(mean_pullback_metric(autoencoder, params, codes, classes), expected, rtol=1e-5)
+
+
+def test_codes_of_bytes_are_their_numbers():
+    codes = RNG.integers(0, 256, size=(50, 3), dtype=np.uint8)
+    for of_bytes, of_floats in zip(
+        fit_transform(codes, np.eye(3, dtype=np.int8)), fit_transform(codes / 1.0, np.eye(3)), strict=True
+    ):
+        np.testing.assert_array_equal(of_bytes, of_floats)
+    decode = lambda codes: codes  # noqa: E731
+    expected = rates([codes / 1.0, codes[:9] / 1.0], np.eye(3), decode, codes[:9] / 1.0, [0.1])
+    assert rates([codes, codes[:9]], np.eye(3), decode, codes[:9], [0.1]) == expected
+
+
+def test_equal_codes_cost_nothing():
+    codes = np.full((20, 3), 7.0)
+    (point,) = rates([codes, codes], np.eye(3), lambda codes: codes, codes, [0.1])
+    assert (point.bits, point.squared_error) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("codes", "metric", "complaint"),
+    [
+        (np.zeros((4, 3)), np.eye(2), r"got \(4, 3\) and \(2, 2\)"),
+        (np.zeros((4, 3)), np.eye(1), r"got \(4, 3\) and \(1, 1\)"),
+        (np.zeros(3), np.eye(3), r"got \(3,\)"),
+        (np.zeros((0, 3)), np.eye(3), r"got \(0, 3\)"),
+        (np.full((4, 3), np.inf), np.eye(3), "codes must be finite"),
+        (np.zeros((4, 3)), np.full((3, 3), np.nan), "metric must be finite"),
+    ],
+)
+def test_codes_and_metrics_that_do_not_fit_are_refused(codes, metric, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        fit_transform(codes, metric)
+
+
+def test_steps_and_shapes_that_cannot_be_are_refused():
+    codes = components(20, 5)
+    for decode, steps, complaint in (
+        (lambda codes: codes, [0.0], "step must be positive"),
+        (lambda codes: codes, [np.nan], "step must be positive"),
+        (lambda codes: codes[:, :1], [0.1], "shapes must be equal"),
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            rates(codes, np.eye(3), decode, codes[1], steps)
+    transform, narrow = fit_transform(codes[0], np.eye(3)), Splits(*(Dataset(codes[0][:, :1]) for _ in range(3)))
+    with pytest.raises(ValueError, match="the 3 units of the transform"):
+        rate_of_transformed_codes(narrow, transform, lambda codes: codes, codes[0][:, :1], steps=[0.1])
+    linear = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(5,)))
+    params = linear.init(jax.random.key(0), np.ones(5, np.float32))
+    with pytest.raises(ValueError, match="there are no codes"):
+        mean_pullback_metric(linear, params, np.ones((0, 2), np.float32))
