@@ -35,8 +35,12 @@ class Data:
     from files, a .npy or .npz file of your own, a folder of your own with the images noisy/NAME and clean/NAME, or a
     TFDS image set such as fashion_mnist, prepared by scripts/prepare_data.py."""
     labels: str | None = None
-    """A .npy file of integer labels for a file of your own; they color the figures, and are the conditions of a
-    conditional model."""
+    """A .npy file with the class of every example for a file of your own, integers or text; they color the figures, and
+    are the conditions of a conditional model."""
+    byte_values: Literal["auto", "scaled", "as_is"] = "auto"
+    """What bytes (uint8) in a file of your own are: gray values, divided by 255 (scaled), or masks, classes or counts,
+    taken as they are (as_is); auto: gray values where they reach 128 and one in a hundred of those above 0 is 64 or
+    more, and never with a poisson likelihood. What is decided is printed and kept with the run."""
     data_dir: str | None = None
     """Where TFDS sets are prepared; TFDS's own default if not given. ecg5000, jsb_chorales and documents: what the
     folder of that name lies in; AEJAX_DATA_DIR if not given."""
@@ -245,6 +249,8 @@ def _parse(text: str | bytes) -> Experiment:
     except ValidationError as error:
         raise UserError(first_fault(error)) from error
     _check_combination(experiment.model, experiment.regularization)
+    if experiment.data.byte_values == "scaled" and has_counts(experiment.model):
+        raise UserError("byte_values: scaled makes fractions of counts, and the likelihood is poisson: take as_is")
     if experiment.model.family == "tied" and experiment.training.rematerialize:
         raise UserError("rematerialize: goes with an encoder and a decoder of their own, and the family is tied")
     for knob in _COUPLED if experiment.training.accumulation_steps > 1 else ():
@@ -254,6 +260,11 @@ def _parse(text: str | bytes) -> Experiment:
                 "one of the two out; --rematerialize saves memory too"
             )
     return experiment
+
+
+def has_counts(model: Model) -> bool:
+    """Whether a model explains whole numbers, which are never gray values."""
+    return model.family == "variational" and model.likelihood == "poisson"
 
 
 def differences(one: Experiment, other: Experiment) -> dict[str, tuple[Any, Any]]:

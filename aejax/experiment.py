@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +14,9 @@ from jaxtyping import Array
 
 from aejax import augmentation, autoencoders, corruption, likelihoods, losses, priors, schedules
 from aejax.autoencoders import Autoencoder, Examples
-from aejax.configuration import Data, Experiment, Model, Regularization
-from aejax.datasets.arrays import load_arrays
-from aejax.datasets.dataset import Dataset, Splits, sample, split
+from aejax.configuration import Data, Experiment, Model, Regularization, has_counts
+from aejax.datasets.arrays import BytesAs, load_arrays
+from aejax.datasets.dataset import AsStored, Dataset, Splits, sampled_blocks, split
 from aejax.datasets.digits import load_digits
 from aejax.datasets.documents import PAGES, PageSplits, crop_pages, folder_of_pages, load_pages, split_pages
 from aejax.datasets.ecg5000 import load_ecg5000, normal_beats
@@ -24,7 +24,7 @@ from aejax.datasets.jsb_chorales import load_jsb_chorales
 from aejax.datasets.paths import is_array_file
 from aejax.datasets.tfds import load_tfds
 from aejax.errors import IncompatibleError, UserError
-from aejax.facts import Facts, facts_of
+from aejax.facts import MAX_CLASSES, Facts, facts_of, list_labels, positions_of, unseen_labels
 from aejax.likelihoods import Likelihood, check_support
 from aejax.networks import (
     MLP,
@@ -79,17 +79,19 @@ _FIXED = {  # knobs of the division that a data set leaves nothing to
 }
 
 
-def load_splits(data: Data, *, stored: bool | None = None) -> Splits:
+def load_splits(data: Data, *, stored: bool | None = None, bytes_as: BytesAs | None = None) -> Splits:
     """Train, validation and test examples, disjoint and fixed by the split seed.
 
     Args:
       data: which.
       stored: whether the examples of a .npy file stay in it; None leaves it to their size, as `load_arrays` does.
+      bytes_as: what bytes in a file of the user's stand for; None leaves it to `data.byte_values`.
     """
     path = Path(data.dataset)
     is_file = is_array_file(path)
-    if data.labels is not None and not is_file:
-        raise UserError(f"labels: go with a file of your own, and the dataset is {data.dataset}")
+    for knob in () if is_file else ("labels", "byte_values"):
+        if getattr(data, knob) != getattr(Data, knob):
+            raise UserError(f"{knob}: goes with a file of your own, and the dataset is {data.dataset}")
     for knob in _FIXED.get(data.dataset, ()):
         if getattr(data, knob) != getattr(Data, knob):
             raise UserError(f"{knob}: has no effect on {data.dataset}, which comes divided")
@@ -114,10 +116,18 @@ def load_splits(data: Data, *, stored: bool | None = None) -> Splits:
             seed=data.split_seed,
         )
     labels = None if data.labels is None else Path(data.labels)
-    dataset = load_arrays(path, labels, stored=stored) if is_file else load_digits()
+    if bytes_as is None:
+        bytes_as = BytesAs(data.byte_values, data.byte_values)
+    dataset = load_arrays(path, labels, stored=stored, bytes_as=bytes_as) if is_file else load_digits()
     _check_fractions(data)
     fractions = (data.validation_fraction, data.test_fraction)
     return Splits(*split(dataset, fractions=fractions, seed=data.split_seed))
+
+
+def bytes_of(experiment: Experiment) -> BytesAs:
+    """What bytes in a file of the user's stand for in an experiment that begins: counts stay counts."""
+    byte_values = "as_is" if has_counts(experiment.model) else experiment.data.byte_values
+    return BytesAs(byte_values, byte_values)
 
 
 def load_page_splits(data: Data) -> PageSplits | None:
@@ -209,10 +219,10 @@ def _base(experiment: Experiment, train: Dataset) -> Autoencoder:
 def _regularized(autoencoder: Autoencoder, experiment: Experiment, train: Dataset, facts: Facts) -> Autoencoder:
     terms = experiment.regularization
     if experiment.model.conditional:
-        (labels,) = conditions_of(experiment.model, train)
-        if labels.max() < 1:
-            raise UserError("conditional: labels must be of two classes at least, got class 0 alone")
-        autoencoder = autoencoders.conditional(autoencoder, classes=int(labels.max()) + 1)
+        classes = _classes(train, facts)
+        if len(classes) < 2:
+            raise UserError(f"conditional: labels must be of two classes at least, got class {classes[0]} alone")
+        autoencoder = autoencoders.conditional(autoencoder, classes=len(classes))
     if terms.importance_samples is not None:
         autoencoder = autoencoders.importance_weighted(autoencoder, samples=terms.importance_samples)
     if terms.contractive_projections is not None:
@@ -281,21 +291,41 @@ def bounds_of_code(model: Model) -> tuple[float, float] | None:
     return {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}.get(activation)
 
 
-def conditions_of(model: Model, dataset: Dataset) -> tuple[np.ndarray, ...]:
-    """The condition of every example as one array, if the model has conditions; UserError where labels are missing."""
+def conditions_of(model: Model, dataset: Dataset, facts: Facts) -> tuple[np.ndarray, ...]:
+    """The condition of every example as one array, if the model has conditions: k for the label `facts.classes[k]`.
+
+    Raises:
+      UserError: labels that are missing, or that no training example has.
+    """
     if not model.conditional:
         return ()
+    classes = _classes(dataset, facts)
+    assert dataset.labels is not None  # _classes has seen to it
+    return (positions_of(dataset.labels, classes, name="conditional"),)
+
+
+def _classes(dataset: Dataset, facts: Facts) -> tuple[int | str | None, ...]:
     if dataset.labels is None:
         raise UserError("conditional: the data have no labels; give them by --labels, or in the .npz file")
-    if dataset.labels.min() < 0:
-        raise UserError(f"conditional: labels must be classes from 0 on, got {dataset.labels.min()}")
-    return (dataset.labels,)
+    if facts.classes is None:
+        raise UserError(
+            f"conditional: expected at most {MAX_CLASSES:,} classes, got {len(np.unique(dataset.labels)):,} distinct "
+            f"labels of {len(dataset.labels):,} examples, as identifiers have; give classes by --labels"
+        )
+    return facts.classes
 
 
-def as_examples(model: Model, dataset: Dataset) -> Examples:
+def as_examples(model: Model, dataset: Dataset, facts: Facts) -> Examples:
     """A part of the data as training and evaluation take it."""
-    x, observed, *conditions = (cast(Array, a) for a in (dataset.x, dataset.input, *conditions_of(model, dataset)))
+    known = conditions_of(model, dataset, facts)
+    x, observed, *conditions = (cast(Array, a) for a in (dataset.x, dataset.input, *known))
     return Examples(x, observed, *conditions)
+
+
+def first_example(model: Model, dataset: Dataset, facts: Facts) -> tuple[Any, ...]:
+    """One example and, if the model has conditions, its condition: what an autoencoder is initialized with."""
+    one = dataset._replace(x=dataset.x[:1], labels=None if dataset.labels is None else dataset.labels[:1])
+    return (one.x[0], *(condition[0] for condition in conditions_of(model, one, facts)))
 
 
 def _beta(regularization: Regularization) -> float | schedules.Schedule:
@@ -387,25 +417,43 @@ def build_optimizer(experiment: Experiment, training_examples: int) -> optax.Gra
     return optax.chain(*clip, optax.adamw(schedule, weight_decay=optimization.weight_decay))
 
 
-def check_data(model: Model, splits: Splits, dataset: str) -> None:
+def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None = None) -> None:
     """Raise UserError where examples lie outside what the loss or the likelihood can explain, or in an unknown class.
 
-    Of more than a GiB a sample is looked at here; a likelihood has what is streamed checked when it is read.
+    A block of examples is held at a time. Of more than a GiB a sample is looked at here; a likelihood has what is
+    streamed checked when it is read.
+
+    Args:
+      model: what is to be trained.
+      splits: on which data.
+      dataset: what messages call them.
+      facts: of the training examples; None to make them.
     """
-    known, *held_out = (conditions_of(model, part) for part in splits)
-    for (train_labels,), (labels,) in ((known, other) for other in held_out if other):
-        if labels.max() > train_labels.max():
-            raise UserError(
-                f"conditional: class {labels.max()} is held out, and the examples to train on are of classes up to "
-                f"{train_labels.max()}; another --split-seed may help"
-            )
+    if model.conditional:
+        facts = facts_of(splits.train) if facts is None else facts
+        classes = _classes(splits.train, facts)
+        for part in splits[1:]:
+            if part.labels is None:
+                raise UserError("conditional: held-out examples have no labels")
+            if unseen := unseen_labels(part.labels, classes):
+                raise UserError(
+                    f"conditional: {list_labels(unseen)} is held out and none of the labels to train on, "
+                    f"{list_labels(classes)}; another --split-seed may help"
+                )
     if model.family == "variational":
-        likelihood, knob = build_likelihood(model), "likelihood gaussian"
+        likelihood, knob = build_likelihood(model), "--likelihood gaussian"
     elif model.loss == "binary_cross_entropy":
-        likelihood, knob = likelihoods.bernoulli()._replace(name=model.loss), "loss squared_error"
+        likelihood, knob = likelihoods.bernoulli()._replace(name=model.loss), "--loss squared_error"
     elif model.output_activation == "sigmoid":
-        likelihood, knob = likelihoods.bernoulli()._replace(name="a sigmoid output"), "output-activation none"
+        likelihood, knob = likelihoods.bernoulli()._replace(name="a sigmoid output"), "--output-activation none"
     else:
         return
     for part in splits:
-        check_support(likelihood, sample(part.x), dataset, advice=f"scale them, or take --{knob}")
+        are_bytes = part.stored == AsStored("uint8", 1)
+        scale = "take --byte-values scaled if they are gray values" if are_bytes else "scale them"
+        low, high, fractions = np.inf, -np.inf, np.empty(0, np.float32)
+        for block in sampled_blocks(part.x):
+            low, high = min(low, float(block.min())), max(high, float(block.max()))
+            if likelihood.support.integers and not fractions.size:
+                fractions = block[block != np.round(block)][:1]
+        check_support(likelihood, np.array([low, high, *fractions]), dataset, advice=f"{scale}, or take {knob}")

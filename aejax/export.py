@@ -113,7 +113,14 @@ def load_parameters(path: Path, template: PyTree) -> PyTree:
     return jax.tree.unflatten(jax.tree.structure(template), [arrays[name] for name in expected])
 
 
-def write_export(folder: Path, functions: dict[str, export.Exported], params: PyTree, description: str) -> None:
+def write_export(
+    folder: Path,
+    functions: dict[str, export.Exported],
+    params: PyTree,
+    description: str,
+    *,
+    classes: Sequence[int | str | None] | None = None,
+) -> None:
     """Write exported functions, parameters, and export.json, which tells of their shapes and how to call them.
 
     Args:
@@ -121,6 +128,7 @@ def write_export(folder: Path, functions: dict[str, export.Exported], params: Py
       functions: of `export_functions`.
       params: the parameters that are in them.
       description: of what was exported.
+      classes: the label that each condition k stands for, where the functions have conditions.
 
     Raises:
       UserError: a package that is missing.
@@ -145,6 +153,7 @@ def write_export(folder: Path, functions: dict[str, export.Exported], params: Py
             }
             for name, function in functions.items()
         },
+        **({} if classes is None else {"classes": list(classes)}),
         "parameters": {"file": PARAMETERS, "shapes": {name: list(array.shape) for name, array in named.items()}},
     }
     write_text(folder / MANIFEST, json.dumps(manifest, indent=2) + "\n")

@@ -170,7 +170,7 @@ def latent_space(codes: np.ndarray, labels: np.ndarray | None = None) -> Figure:
 
     Args:
       codes: (N, ...) codes, flattened.
-      labels: (N,) integers; up to 20 classes get a color each and a legend, more of them a color scale.
+      labels: (N,) integers or text; up to 20 classes get a color each and a legend, more of them a color scale.
     """
     codes = codes.reshape(len(codes), -1)
     names = [f"code {k + 1}" for k in range(codes.shape[1])]
@@ -200,7 +200,7 @@ def embeddings(panels: dict[str, np.ndarray], labels: np.ndarray | None, *, titl
 
     Args:
       panels: title -> (N, 2) places.
-      labels: (N,) integers, as for `latent_space`.
+      labels: (N,) integers or text, as for `latent_space`.
       title: above all panels.
     """
     figure = Figure(figsize=(4.2 * len(panels) + 0.6, 4.6), layout="constrained")
@@ -397,9 +397,12 @@ def _scatter(
                 axes.scatter([], [], color=color, label=as_name(str(label)))
             axes.legend(title="class", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     else:
-        points = axes.scatter(x, y, c=_TRAIN if labels is None else labels, s=size, linewidths=0, alpha=0.8)
+        values: Any = (
+            _TRAIN if labels is None else labels if labels.dtype.kind in "bui" else np.searchsorted(classes, labels)
+        )
+        points = axes.scatter(x, y, c=values, s=size, linewidths=0, alpha=0.8)
         if labels is not None and explain:
-            figure.colorbar(points, label="label")
+            figure.colorbar(points, label="label" if labels.dtype.kind in "bui" else "label, by its place in order")
 
 
 def _draw(axes: Axes, example: np.ndarray, low: float, high: float) -> None:

@@ -16,6 +16,7 @@ from aejax.configuration import Experiment
 from aejax.datasets.dataset import Splits
 from aejax.evaluation import CodeStatistics, encode_all, reconstruct_all
 from aejax.experiment import build_corruption, conditions_of
+from aejax.facts import Facts
 from aejax.report import term_unit
 
 _SHOWN, _ROWS = 10, 8  # examples that are reconstructed; rows of samples
@@ -27,6 +28,7 @@ def draw_figures(
     params: PyTree,
     key: Key[Array, ""],
     splits: Splits,
+    facts: Facts,
     code: CodeStatistics,
     records: Sequence[dict[str, Any]],
     best_epoch: int,
@@ -39,13 +41,14 @@ def draw_figures(
       params: its best parameters.
       key: of what is corrupted and sampled.
       splits: of whose test examples the figures are.
+      facts: of the training examples.
       code: statistics of their codes.
       records: of all evaluations.
       best_epoch: of the evaluation that the parameters are of.
     """
     corruption_key, sample_key = jax.random.split(key)
     test = splits.test
-    conditions = conditions_of(experiment.model, test)
+    conditions = conditions_of(experiment.model, test, facts)
     shown = test.x[:_SHOWN]
     rows = {"original": shown}
     if test.input is not None:
@@ -67,15 +70,17 @@ def draw_figures(
     if autoencoder.prior is not None:
         prior = autoencoder.prior(params)
         columns, title = 8, "decoded samples from the prior"
+        labels = {k: str(label) for k, label in enumerate(facts.classes or ()) if label is not None}
+        classes = list(labels)[:_SHOWN] if conditions else []
         if conditions:
-            columns, title = min(10, int(conditions[0].max()) + 1), f"{title}, a class per column"
-        told = [np.arange(_ROWS * columns) % columns for _ in conditions]
+            columns, title = len(classes), f"{title}, a class per column"
+        told = [np.resize(np.array(classes, np.int32), _ROWS * columns) for _ in conditions]
         decode = jax.vmap(lambda key, *c: autoencoder.decode(params, prior.sample(key, codes.shape[1:]), *c))
         decoded = decode(jax.random.split(sample_key, _ROWS * columns), *told)
         drawn = as_drawn(experiment, np.asarray(decoded))
         limits = (float(test.x.min()), float(test.x.max()))
         grid = drawn.reshape(_ROWS, columns, *drawn.shape[1:])
-        figures["samples"] = plots.gallery(grid, limits=limits, title=title)
+        figures["samples"] = plots.gallery(grid, limits=limits, title=title, columns=[labels[k] for k in classes])
     return figures
 
 

@@ -14,14 +14,27 @@ from jaxtyping import Array, PyTree
 from aejax import experiment as setup
 from aejax.autoencoders import Autoencoder
 from aejax.configuration import Experiment
-from aejax.datasets.arrays import holds_bytes, load_arrays
-from aejax.datasets.dataset import Dataset, Splits, fingerprint, sample
+from aejax.datasets.arrays import BytesAs, load_arrays
+from aejax.datasets.byte_values import ByteValues
+from aejax.datasets.dataset import Dataset, Splits, fingerprint, sampled_blocks
 from aejax.datasets.stored import StoredArray
 from aejax.errors import UserError
 from aejax.evaluation import decode_all, encode_all
 from aejax.evaluation.denoising import denoise_tiled
-from aejax.facts import Facts, check_shape, facts_of, read_facts
+from aejax.facts import (
+    Facts,
+    Values,
+    as_older,
+    bytes_as,
+    check_shape,
+    facts_of,
+    list_labels,
+    read_facts,
+    unseen_labels,
+)
+from aejax.familiarity import check_scale
 from aejax.keys import named_key
+from aejax.likelihoods import check_support
 from aejax.priors import Prior, standard_normal
 from aejax.run_folder import check_data_of_run, read_experiment
 from aejax.training import Report, RunKeys, Snapshot, check_parameters, run_keys, start, train
@@ -49,12 +62,17 @@ class TrainedRun(NamedTuple):
     def code_shape(self) -> tuple[int, ...]:
         """Of the code of one example."""
         train = self.splits.train
-        example = (train.x[0], *(condition[0] for condition in self.conditions_of(train)))
+        example = setup.first_example(self.experiment.model, train, self.facts)
         return jax.eval_shape(partial(self.autoencoder.encode, self.params), *example).shape
 
     def conditions_of(self, dataset: Dataset) -> tuple[np.ndarray, ...]:
         """What a conditional autoencoder is told of every example, as one array; UserError where labels are missing."""
-        return setup.conditions_of(self.experiment.model, dataset)
+        return setup.conditions_of(self.experiment.model, dataset, self.facts)
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The labels of the training examples, sorted, as the user has given them."""
+        return np.array([label for label in self.facts.classes or () if label is not None])
 
     def encode(self, dataset: Dataset) -> np.ndarray:
         """The code of every example, of pairs that of the noisy one: (N, ...code)."""
@@ -95,12 +113,11 @@ def open_run(path: Path) -> TrainedRun:
     experiment = read_experiment(path)
     if not (path / "checkpoints").is_dir():
         raise UserError(f"{path}: holds no parameters, it has no checkpoints")
-    splits = setup.load_splits(experiment.data)
+    splits, facts = load_data_of_run(path, experiment)
     check_data_of_run(path, fingerprint(splits), experiment.data.dataset)
-    facts = facts_of_run(path, splits.train)
     autoencoder = setup.build_autoencoder(experiment, splits.train, facts)
     optimizer = setup.build_optimizer(experiment, len(splits.train.x))
-    example = (splits.train.x[0], *(labels[0] for labels in setup.conditions_of(experiment.model, splits.train)))
+    example = setup.first_example(experiment.model, splits.train, facts)
     checkpoints = Checkpoints(path / "checkpoints", read_only=True)
     try:
         template = start(autoencoder, optimizer, jax.random.key(experiment.training.seed), *example)
@@ -116,17 +133,21 @@ def open_run(path: Path) -> TrainedRun:
     return TrainedRun(path, experiment, autoencoder, params, epoch, splits, facts, keys)
 
 
-def facts_of_run(path: Path, train: Dataset) -> Facts:
-    """The facts in the folder of a run; of a run of a version that wrote none, those of its training examples.
+def load_data_of_run(path: Path, experiment: Experiment, *, stored: bool | None = None) -> tuple[Splits, Facts]:
+    """The data of the run in a folder, read as they were in training, and the facts of its training examples.
+
+    A run of a version that wrote no facts divided all bytes by 255; its facts are made from its data.
 
     Raises:
-      UserError: facts that cannot be read, or that are of other examples.
+      UserError: facts that cannot be read, or that are of other examples; and all that `load_splits` refuses.
     """
     facts = read_facts(path)
+    splits = setup.load_splits(experiment.data, stored=stored, bytes_as=bytes_as(facts))
     if facts is None:
-        return facts_of(train)
-    check_shape(facts, train, path)
-    return facts
+        facts = facts_of(splits.train)
+        return splits, as_older(facts) if experiment.model.conditional else facts
+    check_shape(facts, splits.train, path)
+    return splits, facts
 
 
 def fit(
@@ -149,7 +170,8 @@ def fit(
     Returns:
       The autoencoder, and the last snapshot with the best parameters.
     """
-    example = (splits.train.x[0], *(labels[0] for labels in setup.conditions_of(experiment.model, splits.train)))
+    facts = facts_of(splits.train) if facts is None else facts
+    example = setup.first_example(experiment.model, splits.train, facts)
     autoencoder = setup.build_autoencoder(experiment, splits.train, facts)
     optimizer = setup.build_optimizer(experiment, len(splits.train.x))
     snapshot = start(autoencoder, optimizer, jax.random.key(experiment.training.seed), *example)
@@ -158,7 +180,7 @@ def fit(
         autoencoder,
         optimizer,
         snapshot,
-        *(setup.as_examples(experiment.model, part) for part in splits[:2]),
+        *(setup.as_examples(experiment.model, part, facts) for part in splits[:2]),
         batch_size=training.batch_size,
         epochs=training.epochs,
         evaluate_every=training.evaluate_every,
@@ -194,6 +216,16 @@ def check_no_pairs(run: TrainedRun, *, script: str) -> None:
     check_kind(run, run.splits.train.input is None, wanted, script=script)
 
 
+def check_takes_gray_values(run: TrainedRun) -> None:
+    """Raise UserError where a run was trained on numbers that gray values of image files, from 0 to 1, are not."""
+    seen = run.facts.seen
+    if seen.low < 0 or seen.high > 1:
+        raise UserError(
+            f"{run.path}: image files are read as gray values from 0 to 1, and the run was trained on values from "
+            f"{seen.low:g} to {seen.high:g}; give it .npy files, or take --any-scale to go on"
+        )
+
+
 def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], np.ndarray]:
     """From an image (H, W) or (H, W, C) to its reconstruction of the same size, clipped to the range of training data.
 
@@ -208,7 +240,7 @@ def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], 
       UserError: by the function that is returned, for an image that the network does not take.
     """
     wanted, extent = run.example_shape, setup.extent_of(run.experiment.model)
-    low, high = float(run.splits.train.x.min()), float(run.splits.train.x.max())
+    low, high = run.facts.targets.low, run.facts.targets.high
 
     @functools.cache
     def compiled(shape: tuple[int, ...]) -> Callable[[PyTree, np.ndarray], Array]:
@@ -239,39 +271,62 @@ def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], 
     return denoise
 
 
-def load_examples(run: TrainedRun, path: Path, labels: Path | None = None) -> Dataset:
+def load_examples(
+    run: TrainedRun, path: Path, labels: Path | None = None, *, clean: bool = False, any_scale: bool = False
+) -> Dataset:
     """Examples of the user's for a run, from a .npy or .npz file; axes of length 1 may be missing or too many.
 
-    Bytes are divided by 255, and refused where the run was trained on numbers beyond [0, 1]: they would be others. So
-    are gray values from 0 to 255 of another type where it was trained on numbers in [0, 1].
+    Bytes are read as those that the run was trained on. Where it was trained on no bytes they are taken as they are
+    or, where it was trained on numbers in [0, 1], as `load_arrays` decides by their values.
+
+    Args:
+      run: that takes them.
+      path: the file.
+      labels: of a conditional run, a .npy file.
+      clean: whether they are such as are reconstructed, of a run on pairs, and not the noisy ones.
+      any_scale: take them though they seem to be in another unit than the training data.
 
     Raises:
-      UserError: what `load_arrays` refuses, examples of another shape than the run was trained on, or, of a
-        conditional run, labels that are missing or that it does not know.
+      UserError: what `load_arrays` refuses, examples of another shape than the run was trained on or, as far as
+        `check_scale` can see, in another unit; fractions for a likelihood of whole numbers; or, of a conditional run,
+        labels that are missing or that it does not know.
     """
-    dataset = load_arrays(path, labels)
+    facts = run.facts
+    expected = facts.targets if clean else facts.seen
+    bytes_as = BytesAs(_bytes_at_use(expected), _bytes_at_use(facts.seen))
+    dataset = load_arrays(path, labels, bytes_as=bytes_as)
     shape, wanted = dataset.x.shape[1:], run.example_shape
     if _without_ones(shape) != _without_ones(wanted):
-        raise UserError(f"{path}: examples have shape {shape}, and {run.path} was trained on examples of {wanted}")
+        is_channels_first = len(wanted) == 3 and (*shape[1:], *shape[:1]) == wanted
+        advice = "; channels come last: save numpy.moveaxis(x, 1, -1)" if is_channels_first else ""
+        raise UserError(
+            f"{path}: examples have shape {shape}, and {run.path} was trained on examples of {wanted}{advice}"
+        )
     _check_classes(run, dataset, path)
-    seen, given = sample(run.splits.train.x), sample(dataset.x)
-    is_within_one = seen.min() >= 0 and seen.max() <= 1
-    if is_within_one and given.min() >= 0 and 100 < given.max() <= 255 and np.all(given == np.round(given)):
-        raise UserError(
-            f"{path}: holds gray values from {given.min():g} to {given.max():g}, and {run.path} was trained on numbers "
-            "from 0 to 1; divide them by 255, or save them as uint8"
-        )
-    if not is_within_one and holds_bytes(path):
-        raise UserError(
-            f"{path}: holds bytes, which are divided by 255, and {run.path} was trained on numbers from "
-            f"{seen.min():g} to {seen.max():g}; save them as float32"
-        )
+    if (likelihood := run.autoencoder.likelihood) is not None and likelihood.support.integers:
+        for block in sampled_blocks(dataset.x):
+            check_support(likelihood, block, str(path), advice="give counts, as the run was trained on")
+    if not any_scale:
+        corruption = run.experiment.regularization
+        noise = corruption.corruption_level if corruption.corruption == "gaussian_noise" else 0.0
+        check = partial(check_scale, run=str(run.path), noise=noise)
+        if dataset.input is not None:
+            check(dataset.input, dataset.stored_input, facts.seen, name=f"{path}, input")
+            expected = facts.targets
+        check(dataset.x, dataset.stored, expected, name=str(path))
     if shape == wanted:
         return dataset
     if isinstance(dataset.x, StoredArray):
-        dataset = load_arrays(path, labels, stored=False)
+        dataset = load_arrays(path, labels, stored=False, bytes_as=bytes_as)
     observed = None if dataset.input is None else dataset.input.reshape(-1, *wanted)
     return dataset._replace(x=dataset.x.reshape(-1, *wanted), input=observed)
+
+
+def _bytes_at_use(trained_on: Values) -> ByteValues:
+    """What bytes in a file for a run stand for, whose numbers were these."""
+    if trained_on.dtype == "uint8":
+        return "scaled" if trained_on.divided_by == 255 else "as_is"
+    return "auto" if trained_on.low >= 0 and trained_on.high <= 1 else "as_is"
 
 
 def load_codes(run: TrainedRun, path: Path, labels: Path | None = None) -> Dataset:
@@ -281,7 +336,7 @@ def load_codes(run: TrainedRun, path: Path, labels: Path | None = None) -> Datas
       UserError: what `load_arrays` refuses, codes of another shape than the run's, or, of a conditional run, labels
         that are missing or that it does not know.
     """
-    codes = load_arrays(path, labels)
+    codes = load_arrays(path, labels, bytes_as=BytesAs("as_is", "as_is"))
     shape, wanted = codes.x.shape[1:], run.code_shape
     if shape != wanted:
         raise UserError(f"{path}: codes have shape {shape}, and those of {run.path} have {wanted}")
@@ -290,9 +345,15 @@ def load_codes(run: TrainedRun, path: Path, labels: Path | None = None) -> Datas
 
 
 def _check_classes(run: TrainedRun, dataset: Dataset, path: Path) -> None:
-    for labels, known in zip(run.conditions_of(dataset), run.conditions_of(run.splits.train), strict=True):
-        if labels.max() > known.max():
-            raise UserError(f"{path}: {run.path} knows the classes 0 to {known.max()}, and labels reach {labels.max()}")
+    """Raise UserError where a conditional run is given labels that it was not trained on."""
+    if run.experiment.model.conditional and dataset.labels is not None:
+        classes = run.facts.classes or ()
+        if unseen := unseen_labels(dataset.labels, classes):
+            raise UserError(
+                f"{path}: {run.path} was trained on {list_labels(classes)}, and there are labels of "
+                f"{list_labels(unseen)}"
+            )
+    run.conditions_of(dataset)
 
 
 def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -119,7 +119,7 @@ def _tasks(options: Options) -> "list[tuple[str, Experiment, Splits]]":
     """What is normal, how to train, and the data, for every trial; UserError where one of them cannot be."""
     import numpy as np
 
-    from aejax.experiment import build_autoencoder, check_data, load_splits
+    from aejax.experiment import build_autoencoder, bytes_of, check_data, load_splits
     from aejax.one_class import one_class
     from aejax.training.devices import check_batch_size
 
@@ -131,9 +131,9 @@ def _tasks(options: Options) -> "list[tuple[str, Experiment, Splits]]":
             of_seed = dataclasses.replace(data, split_seed=seed)
             training = dataclasses.replace(experiment.training, seed=seed)
             changed = dataclasses.replace(experiment, data=of_seed, training=training)
-            tasks.append(("normal beats", changed, load_splits(of_seed)))
+            tasks.append(("normal beats", changed, load_splits(of_seed, bytes_as=bytes_of(experiment))))
     else:
-        splits = load_splits(data)
+        splits = load_splits(data, bytes_as=bytes_of(experiment))
         if splits.train.labels is None:
             raise UserError(f"{data.dataset}: has no labels, and one class is to be told from the others")
         for label in options.classes or np.unique(splits.train.labels).tolist():

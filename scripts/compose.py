@@ -118,7 +118,9 @@ def _nats_per_step(run: "TrainedRun") -> tuple[float, float]:
 
     devices, test = jax.devices()[:1], run.splits.test
     evaluate = make_evaluate(run.autoencoder, batch_size=100, devices=devices)
-    means = evaluate(replicate(run.params, devices), run.keys.evaluation, as_examples(run.experiment.model, test))
+    means = evaluate(
+        replicate(run.params, devices), run.keys.evaluation, as_examples(run.experiment.model, test, run.facts)
+    )
     return -means["elbo"] / test.x.shape[1], frequency_baseline(run.splits.train.x, test.x)
 
 

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,8 @@ class Options:
     """What they ought to be: an image, a folder with images of the same names, or a .npy file."""
     test: Path | None = None
     """Denoise the run's own test examples, and write this folder."""
+    any_scale: bool = False
+    """Take examples though their values are not on the scale of the training data, as anomalies may be."""
     examples: int = 1000
     """--test: at most so many, the first; pages are all taken."""
     tile: int = 512
@@ -125,8 +128,9 @@ def _denoise_arrays(run: "TrainedRun", options: Options, console: "PlainConsole"
 
     assert options.input is not None
     assert options.output is not None
-    examples = load_examples(run, options.input)
-    clean = None if options.clean is None else load_examples(run, options.clean).x
+    load = partial(load_examples, run, any_scale=options.any_scale)
+    examples = load(options.input)
+    clean = None if options.clean is None else load(options.clean, clean=True).x
     if clean is not None and len(clean) != len(examples.x):
         raise UserError(f"{options.clean}: {len(clean)} examples, and {options.input} has {len(examples.x)}")
     result = run.reconstruct(examples)
@@ -141,10 +145,12 @@ def _denoise_arrays(run: "TrainedRun", options: Options, console: "PlainConsole"
 def _denoise_images(run: "TrainedRun", options: Options, console: "PlainConsole") -> None:
     """One image or all of a folder; those that cannot be denoised are named and counted, and the others written."""
     from aejax.datasets.images import FORMATS, list_images, read_gray, write_gray
-    from aejax.trained import make_denoise
+    from aejax.trained import check_takes_gray_values, make_denoise
 
     assert options.input is not None
     assert options.output is not None
+    if not options.any_scale:
+        check_takes_gray_values(run)
     is_folder = options.input.is_dir()
     paths = list_images(options.input) if is_folder else [options.input]
     denoise, results, clean = make_denoise(run, tile=options.tile), [], []

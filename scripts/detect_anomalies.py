@@ -51,6 +51,8 @@ class Options:
     """A .npy file that holds 0 for every normal example and another integer for every anomaly."""
     labels: Path | None = None
     """A .npy file with the class of every example, for a conditional run."""
+    any_scale: bool = False
+    """Take examples though their values are not on the scale of the training data, as anomalies may be."""
     quantile: float = 0.95
     """Of the validation examples' scores: the part of normal examples that is to stay unsuspected."""
     samples: int = 16
@@ -73,8 +75,11 @@ def main() -> None:
     if options.input is None:
         examples, name = run.splits.test, f"the test examples of {run.path}"
     else:
-        examples, name = load_examples(run, options.input, options.labels), str(options.input)
-    truth = _truth(run, options)
+        examples, name = (
+            load_examples(run, options.input, options.labels, any_scale=options.any_scale),
+            str(options.input),
+        )
+    truth = _truth(run, options, len(examples.x))
     if run.autoencoder.likelihood is not None:
         check_support(run.autoencoder.likelihood, examples.x, name, advice="scale them as those of the run")
 
@@ -128,16 +133,16 @@ def _check(options: Options) -> Path:
     return folder
 
 
-def _truth(run: "TrainedRun", options: Options) -> "np.ndarray | None":
+def _truth(run: "TrainedRun", options: Options, examples: int) -> "np.ndarray | None":
     """Whether each example is an anomaly, where that is known: by file, or by a class that was not trained on."""
     import numpy as np
 
-    from aejax.datasets.arrays import load_arrays
+    from aejax.datasets.arrays import load_labels
 
     if options.anomalies is not None:
-        assert options.input is not None
-        given = load_arrays(options.input, options.anomalies).labels
-        assert given is not None
+        given = load_labels(options.anomalies, examples)
+        if given.dtype.kind == "U":
+            raise UserError(f"{options.anomalies}: must hold 0 for every normal example and another integer, got text")
         return np.not_equal(given, 0)
     train, test = run.splits.train.labels, run.splits.test.labels
     if options.input is not None or train is None or test is None:

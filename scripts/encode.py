@@ -26,8 +26,8 @@ DESCRIPTION = """Encode examples with a trained autoencoder, decode codes, compa
   encode.py runs/NAME codes.npy data.npy --decode    and back, into the space of the data
   encode.py runs/NAME --compare report               codes of the run's test examples beside PCA with as many components
 
-Examples are read from .npy and .npz files; bytes are divided by 255. --compare writes a folder with comparison.json and
-figures: reconstructions, and codes in the plane by t-SNE (for the eye only)."""
+Examples are read from .npy and .npz files, bytes as those that the run was trained on. --compare writes a folder with
+comparison.json and figures: reconstructions, and codes in the plane by t-SNE (for the eye only)."""
 
 
 NOTHING = 1e-9  # of the variance: an error of rounding
@@ -47,6 +47,8 @@ class Options:
     """Take codes and write what they stand for."""
     labels: Path | None = None
     """A .npy file with the class of every example, for a conditional run."""
+    any_scale: bool = False
+    """Take examples though their values are not on the scale of the training data, as anomalies may be."""
     compare: Path | None = None
     """A folder to write the comparison with PCA into, which must not exist yet."""
 
@@ -89,9 +91,12 @@ def _convert(run: "TrainedRun", options: Options, console: "PlainConsole") -> No
 
     assert options.input is not None
     assert options.output is not None
-    load, convert = (load_codes, run.decode) if options.decode else (load_examples, run.encode)
-    given = load(run, options.input, options.labels)
-    result = convert(given)
+    if options.decode:
+        given = load_codes(run, options.input, options.labels)
+        result = run.decode(given)
+    else:
+        given = load_examples(run, options.input, options.labels, any_scale=options.any_scale)
+        result = run.encode(given)
     with command_line.new_file(options.output) as file:
         np.save(file, result)
     what = "codes decoded" if options.decode else "examples encoded"

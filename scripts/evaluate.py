@@ -230,8 +230,7 @@ def _samples(run: "TrainedRun") -> "list[Section]":
         return []
     labels = None
     if run.experiment.model.conditional:
-        (known,) = run.conditions_of(run.splits.train)
-        labels = np.repeat(np.unique(known), 10)
+        labels = np.repeat(run.classes, 10)
     count = 40 if labels is None else len(labels)
     examples = as_drawn(run.experiment, run.decode(Dataset(run.sample_codes(count), labels)))
     limits = float(run.splits.train.x.min()), float(run.splits.train.x.max())

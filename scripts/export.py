@@ -37,6 +37,7 @@ def main() -> None:
     options = command_line.parse(Options, sys.argv[1:], program="export.py", description=DESCRIPTION)
     command_line.check_free(options.folder)
 
+    from aejax.experiment import first_example
     from aejax.export import check_packages, export_functions, write_export
     from aejax.terminal import PlainConsole
     from aejax.trained import open_run
@@ -44,12 +45,13 @@ def main() -> None:
     check_packages()
     console = PlainConsole()
     run = open_run(options.run)
-    train = run.splits.train
-    example = (train.x[0], *(condition[0] for condition in run.conditions_of(train)))
+    example = first_example(run.experiment.model, run.splits.train, run.facts)
     functions = export_functions(run.autoencoder, run.params, *example, platforms=options.platforms)
     kind = " and ".join(run.autoencoder.parts)
+    description = f"{kind} on {run.experiment.data.dataset}, {run.path.name}"
+    classes = run.facts.classes if run.experiment.model.conditional else None
     with command_line.new_folder(options.folder) as folder:
-        write_export(folder, functions, run.params, f"{kind} on {run.experiment.data.dataset}, {run.path.name}")
+        write_export(folder, functions, run.params, description, classes=classes)
     for name, function in functions.items():
         arguments = ", ".join(map(str, function.in_avals))
         console.print(f"{name}: {arguments} -> {function.out_avals[0]}")

@@ -187,7 +187,7 @@ def samples(run: "TrainedRun", options: Options) -> Generated:
     if run.experiment.model.conditional:
         import numpy as np
 
-        labels = np.resize(_classes(run), (options.rows, options.columns))
+        labels = np.resize(run.classes, (options.rows, options.columns))
     codes = run.sample_codes(options.rows * options.columns, seed=options.seed)
     codes = codes.reshape(options.rows, options.columns, *run.code_shape)
     return Generated(codes, labels, "samples from the prior")
@@ -197,7 +197,7 @@ def classes(run: "TrainedRun", options: Options) -> Generated:
     """A row of samples for each class that a conditional run knows."""
     import numpy as np
 
-    known = _classes(run)
+    known = run.classes
     codes = run.sample_codes(len(known) * options.columns, seed=options.seed)
     codes = codes.reshape(len(known), options.columns, *run.code_shape)
     labels = np.repeat(known[:, None], options.columns, axis=1)
@@ -239,6 +239,7 @@ def interpolation(run: "TrainedRun", options: Options) -> Generated:
     import jax.numpy as jnp
     import numpy as np
 
+    from aejax.datasets.dataset import Dataset
     from aejax.generation import interpolate, interpolate_spherically
     from aejax.jacobian import geodesic
 
@@ -248,7 +249,7 @@ def interpolation(run: "TrainedRun", options: Options) -> Generated:
         raise UserError(
             f"--examples: a conditional run decodes codes of one class, and these are of {labels[0]} and {labels[1]}"
         )
-    condition = () if labels is None else (jnp.asarray(labels[0]),)
+    condition = tuple(jnp.asarray(of_all[0]) for of_all in run.conditions_of(Dataset(codes, labels)))
     start, end = jnp.asarray(codes).reshape(2, -1)
 
     def decode(code: jax.Array) -> jax.Array:
@@ -310,7 +311,7 @@ def manifold(run: "TrainedRun", options: Options) -> Generated:
     whose = "a normal prior" if is_normal else "the codes"
     labels, of_class = None, ""
     if run.experiment.model.conditional:
-        first = _classes(run)[0]
+        first = run.classes[0]
         labels, of_class = np.full((options.side, options.side), first), f" of class {first}"
     names = tuple(f"{value:.1f}" for value in up[::-1]), tuple(f"{value:.1f}" for value in across)
     grid = np.asarray(plane(jnp.asarray(across), jnp.asarray(up)))
@@ -326,13 +327,6 @@ WAYS: dict[str, Callable[["TrainedRun", Options], Generated]] = {
     "traversals": traverse,
     "manifold": manifold,
 }
-
-
-def _classes(run: "TrainedRun") -> "np.ndarray":
-    import numpy as np
-
-    (labels,) = run.conditions_of(run.splits.train)
-    return np.unique(labels)
 
 
 def _training_codes(run: "TrainedRun", units: "np.ndarray | slice" = slice(None)) -> "np.ndarray":

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
 
     from aejax.autoencoders import Autoencoder
     from aejax.datasets.dataset import Splits
+    from aejax.facts import Facts
     from aejax.run_folder import RunFolder
     from aejax.terminal import PlainConsole
     from aejax.training import Snapshot
@@ -102,10 +103,10 @@ def _run(options: Options, name: str, started: float) -> None:
 
     from aejax import experiment as setup
     from aejax.datasets.dataset import fingerprint
-    from aejax.facts import facts_of
+    from aejax.facts import describe_bytes, facts_of
     from aejax.run_folder import RunFolder, check_absent
     from aejax.terminal import PlainConsole
-    from aejax.trained import facts_of_run
+    from aejax.trained import load_data_of_run
     from aejax.training import start
     from aejax.training.checkpoints import Checkpoints
     from aejax.training.devices import check_batch_size, choose_devices
@@ -118,17 +119,22 @@ def _run(options: Options, name: str, started: float) -> None:
     if options.profile is not None and options.profile.exists() and not options.profile.is_dir():
         raise UserError(f"--profile {options.profile}: is no folder")
     devices = choose_devices(options.devices)
-    splits = setup.load_splits(experiment.data, stored=_streamed(options))
-    setup.check_data(experiment.model, splits, experiment.data.dataset)
+    if options.resume is None:
+        splits = setup.load_splits(experiment.data, stored=_streamed(options), bytes_as=setup.bytes_of(experiment))
+        facts = facts_of(splits.train)
+    else:
+        splits, facts = load_data_of_run(options.resume, experiment, stored=_streamed(options))
+    console = PlainConsole(quiet=not is_writer())
+    if (said := describe_bytes(facts, experiment.data.dataset)) is not None:
+        console.print(said)
+    setup.check_data(experiment.model, splits, experiment.data.dataset, facts)
     training = experiment.training
     check_batch_size(training.batch_size, len(splits.train.x), len(devices), training.accumulation_steps)
-    facts = facts_of(splits.train) if options.resume is None else facts_of_run(options.resume, splits.train)
     autoencoder = setup.build_autoencoder(experiment, splits.train, facts)
     optimizer = setup.build_optimizer(experiment, len(splits.train.x))
-    example = (splits.train.x[0], *(labels[0] for labels in setup.conditions_of(experiment.model, splits.train)))
+    example = setup.first_example(experiment.model, splits.train, facts)
     snapshot = start(autoencoder, optimizer, jax.random.key(training.seed), *example)
 
-    console = PlainConsole(quiet=not is_writer())
     run = None  # of a process that does not write
     fingerprint_of_data = fingerprint(splits)
     check_same(int(fingerprint_of_data[:15], 16), "the fingerprint of the data")
@@ -161,8 +167,8 @@ def _run(options: Options, name: str, started: float) -> None:
         where += f" of {jax.process_count()} processes"
     console.print(f"{name}: {experiment.data.dataset}, {sizes} examples; {parameters:,} parameters; {where}")
     try:
-        snapshot = _train(run, options, experiment, autoencoder, optimizer, snapshot, splits, devices, console)
-        _conclude(run, options, experiment, autoencoder, snapshot, splits, devices, console)
+        snapshot = _train(run, options, experiment, autoencoder, optimizer, snapshot, splits, facts, devices, console)
+        _conclude(run, options, experiment, autoencoder, snapshot, splits, facts, devices, console)
     finally:
         if run is not None:
             run.close()
@@ -226,6 +232,7 @@ def _train(
     optimizer: "optax.GradientTransformation",
     snapshot: "Snapshot",
     splits: "Splits",
+    facts: "Facts",
     devices: "list[jax.Device]",
     console: "PlainConsole",
 ) -> "Snapshot":
@@ -246,8 +253,8 @@ def _train(
         autoencoder,
         optimizer,
         snapshot,
-        as_examples(model, splits.train),
-        as_examples(model, splits.validation),
+        as_examples(model, splits.train, facts),
+        as_examples(model, splits.validation, facts),
         batch_size=training.batch_size,
         epochs=training.epochs,
         evaluate_every=training.evaluate_every,
@@ -258,7 +265,7 @@ def _train(
         accumulation_steps=training.accumulation_steps,
         streamed=_streamed(options),
     )
-    watched = (splits.validation.seen, *conditions_of(model, splits.validation))
+    watched = (splits.validation.seen, *conditions_of(model, splits.validation, facts))
     mean_frobenius_norm = make_mean_frobenius_norm(autoencoder, snapshot.state.params, *watched)
     done = int(snapshot.state.step) / steps_per_epoch
     profile = Profile(options.profile if is_writer() else None)
@@ -297,6 +304,7 @@ def _conclude(
     autoencoder: "Autoencoder",
     snapshot: "Snapshot",
     splits: "Splits",
+    facts: "Facts",
     devices: "list[jax.Device]",
     console: "PlainConsole",
 ) -> None:
@@ -317,7 +325,7 @@ def _conclude(
 
     params = snapshot.best_params
     keys = run_keys(snapshot.state)
-    parts = {name: as_examples(experiment.model, part) for name, part in splits._asdict().items()}
+    parts = {name: as_examples(experiment.model, part, facts) for name, part in splits._asdict().items()}
     size, streamed = experiment.training.batch_size, _streamed(options)
     plan = choose_plan(
         autoencoder, params, parts["train"], parts["test"], batch_size=size, devices=devices, streamed=streamed
@@ -335,7 +343,7 @@ def _conclude(
         return
     few = take(splits.test, np.arange(min(len(splits.test.x), MOST_SHOWN)))
     splits = splits._replace(test=few._replace(x=np.asarray(few.x)))
-    conditions = conditions_of(experiment.model, splits.test)
+    conditions = conditions_of(experiment.model, splits.test, facts)
     bounds = bounds_of_code(experiment.model)
     code = code_statistics(autoencoder, params, keys.statistics, splits.test.seen, *conditions, bounds=bounds)
     step, epoch = int(snapshot.state.step), snapshot.stopping.best_epoch
@@ -344,7 +352,7 @@ def _conclude(
     run.write({"step": step, "epoch": epoch, **{f"test/{term}": value for term, value in terms.items()}})
     if broken := [term for term, value in terms.items() if not math.isfinite(value)]:
         console.print(f"not finite on test examples, and not in the record: {', '.join(broken)}")
-    drawn = draw_figures(experiment, autoencoder, params, keys.figures, splits, code, run.records(), epoch)
+    drawn = draw_figures(experiment, autoencoder, params, keys.figures, splits, facts, code, run.records(), epoch)
     for name, figure in drawn.items():
         figure.savefig(run.figures / f"{name}.png", dpi=150)
     console.print(summary_table(f"best epoch {epoch} of {step // steps_per_epoch}; means per example", means))

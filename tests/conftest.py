@@ -69,7 +69,7 @@ def without_type_checks() -> Iterator[None]:
 def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """`make_run(experiment)`: the folder of a run of that experiment, trained to its end; one for equal experiments."""
     from aejax.datasets.dataset import fingerprint
-    from aejax.experiment import load_splits
+    from aejax.experiment import bytes_of, load_splits
     from aejax.facts import facts_of
     from aejax.run_folder import RunFolder
     from aejax.trained import fit
@@ -79,7 +79,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     def make(experiment) -> Path:
         if experiment in folders:
             return folders[experiment]
-        splits = load_splits(experiment.data)
+        splits = load_splits(experiment.data, bytes_as=bytes_of(experiment))
         facts = facts_of(splits.train)
         run = RunFolder.create(tmp_path_factory.mktemp("runs") / "run", experiment, fingerprint(splits), facts)
 

@@ -4,6 +4,7 @@ import itertools
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,17 +14,21 @@ import pytest
 from aejax import experiment as setup
 from aejax.autoencoders import as_batch, composition
 from aejax.configuration import Data, Experiment, Model, Optimization, Regularization, Training, check
-from aejax.datasets.dataset import Dataset, Splits
+from aejax.datasets.dataset import Dataset, Splits, fingerprint
+from aejax.datasets.stored import StoredArray
 from aejax.errors import UserError
 from aejax.experiment import (
     as_examples,
     build_autoencoder,
     build_optimizer,
+    bytes_of,
     check_data,
     conditions_of,
+    first_example,
     load_splits,
     locate,
 )
+from aejax.facts import describe_bytes, facts_of
 from aejax.presets import DEFAULT, PRESETS
 from aejax.training import AXIS
 
@@ -45,7 +50,7 @@ def test_splits_are_disjoint_and_fixed_by_their_seed(tmp_path: Path) -> None:
     ("data", "message"),
     [
         (Data(validation_fraction=0.5, test_fraction=0.5), "leave nothing to train on"),
-        (Data(labels="labels.npy"), "labels: go with a file of your own"),
+        (Data(labels="labels.npy"), "labels: goes with a file of your own"),
         (Data(dataset="missing.npy"), "missing.npy: no such file"),
         (Data(window=32), "window: goes with the dataset jsb_chorales, and the dataset is digits"),
     ],
@@ -64,8 +69,8 @@ def examples(shape: tuple[int, ...], number: int = 4) -> Dataset:
 def slope_and_terms(experiment: Experiment, train: Dataset, transform=jax.jit):
     """The gradient of the loss with respect to drawn parameters, and its terms, on two devices of half the examples."""
     autoencoder = build_autoencoder(experiment, train)
-    batch = as_batch(jax.tree.map(jnp.asarray, as_examples(experiment.model, train)))
-    conditions = [condition[0] for condition in conditions_of(experiment.model, train)]
+    batch = as_batch(jax.tree.map(jnp.asarray, as_examples(experiment.model, train, facts_of(train))))
+    conditions = [condition[0] for condition in conditions_of(experiment.model, train, facts_of(train))]
 
     def compute(key):
         params = autoencoder.init(key, batch.x[0], *conditions)
@@ -298,16 +303,56 @@ def test_a_bug_of_a_constructor_stays_one(monkeypatch: pytest.MonkeyPatch) -> No
     ("labels", "message"),
     [
         (None, "conditional: the data have no labels"),
-        (np.array([-1, 0, 1, 2]), "conditional: labels must be classes from 0 on, got -1"),
+        (np.arange(4), "conditional: expected at most 3 classes, got 4 distinct labels of 4 examples, as identifiers"),
     ],
 )
-def test_conditions_want_classes(labels: np.ndarray | None, message: str) -> None:
+def test_conditions_want_classes(labels: np.ndarray | None, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("aejax.facts", "aejax.experiment"):
+        monkeypatch.setattr(f"{module}.MAX_CLASSES", 3)
     model = Model(conditional=True)
     dataset = examples((5,))._replace(labels=labels)
-    for function in (lambda: build_autoencoder(Experiment(model=model), dataset), lambda: as_examples(model, dataset)):
+    facts = facts_of(dataset)
+    for function in (
+        lambda: build_autoencoder(Experiment(model=model), dataset),
+        lambda: as_examples(model, dataset, facts),
+        lambda: check_data(model, Splits(dataset, dataset, dataset), "mine.npy"),
+    ):
         with pytest.raises(UserError, match=message):
             function()
-    assert conditions_of(Model(), dataset) == ()
+    assert conditions_of(Model(), dataset, facts) == ()
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([7, 3, 1000, 3], [1, 0, 2, 0]),
+        ([-5, 0, -5, 2], [0, 1, 0, 2]),
+        ([2**40, 1, 2**40, 3], [2, 0, 2, 1]),
+        (["dog", "cat", "dog", "bird"], [2, 1, 2, 0]),
+    ],
+)
+def test_classes_are_those_that_are_trained_on_whatever_they_are_called(labels: list, expected: list[int]) -> None:
+    model = Model(conditional=True, hidden=(), code_size=2)
+    dataset = examples((5,))._replace(labels=np.array(labels))
+    facts = facts_of(dataset)
+    (positions,) = conditions_of(model, dataset, facts)
+    assert positions.dtype == np.int32
+    assert positions.tolist() == expected
+    autoencoder = build_autoencoder(Experiment(model=model), dataset, facts)
+    params = autoencoder.init(jax.random.key(0), *first_example(model, dataset, facts))
+    kernels = [leaf.shape for leaf in jax.tree.leaves(params) if leaf.ndim == 2]
+    assert sorted(kernels) == sorted([(5 + 3, 4), (2 + 3, 5)])
+
+
+@pytest.mark.parametrize(
+    ("labels", "unseen"),
+    [([7, 4, 3], "class 4"), ([8, 4, 0], "classes 0, 4, 8"), ([3, -1, 7], "class -1"), (["3", "7", "3"], "'3', '7'")],
+)
+def test_labels_that_were_not_trained_on_are_named(labels: list, unseen: str) -> None:
+    model = Model(conditional=True)
+    facts = facts_of(examples((5,))._replace(labels=np.array([3, 7, 1000, 3])))
+    with pytest.raises(UserError, match=f"expected labels that were trained on, classes 3, 7, 1000, got .*{unseen}$"):
+        conditions_of(model, Dataset(np.zeros((3, 5), np.float32), np.array(labels)), facts)
 
 
 def test_what_is_held_out_is_of_classes_that_are_trained_on() -> None:
@@ -315,8 +360,11 @@ def test_what_is_held_out_is_of_classes_that_are_trained_on() -> None:
     train, other = (examples((5,))._replace(labels=np.array(labels)) for labels in ([0, 1, 1, 0], [0, 1, 2, 0]))
     check_data(model, Splits(train, train, train), "mine.npz")
     for splits in (Splits(train, other, train), Splits(train, train, other)):
-        with pytest.raises(UserError, match="conditional: class 2 is held out, and the examples to train on are of"):
+        with pytest.raises(UserError, match="conditional: class 2 is held out and none of the labels to train"):
             check_data(model, splits, "mine.npz")
+    between = train._replace(labels=np.array([0, 2, 2, 0]))  # 1 is unseen, and below the largest
+    with pytest.raises(UserError, match="class 1 is held out and none of the labels to train on, classes 0, 2"):
+        check_data(model, Splits(between, between, train), "mine.npz")
 
 
 @pytest.mark.parametrize(
@@ -327,6 +375,110 @@ def test_a_data_set_that_comes_divided_is_not_divided_otherwise(dataset: str, kn
     value = 3 if knob == "split_seed" else 0.4
     with pytest.raises(UserError, match=f"{knob}: has no effect on {dataset}, which comes divided"):
         load_splits(Data(dataset=dataset, **{knob: value}))
+
+
+BYTES = {
+    "masks": np.eye(2, dtype=np.uint8)[np.arange(60) % 2],
+    "black and white": 255 * np.eye(2, dtype=np.uint8)[np.arange(60) % 2],
+    "classes": np.arange(120, dtype=np.uint8).reshape(60, 2) % 9,
+    "counts with a long tail": np.where(np.arange(1200) == 7, 200, np.arange(1200) % 5)
+    .astype(np.uint8)
+    .reshape(60, 20),
+    "gray values": np.linspace(0, 255, 120).astype(np.uint8).reshape(60, 2),
+    "dark": np.linspace(0, 100, 120).astype(np.uint8).reshape(60, 2),
+    "few bright strokes": np.where(np.arange(1200) % 50 == 7, 255, 0).astype(np.uint8).reshape(60, 20),
+}
+GRAY_VALUES = ("black and white", "gray values", "few bright strokes")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize("kind", BYTES)
+def test_bytes_are_gray_values_by_what_they_are_or_what_is_said(kind: str, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"x{suffix}"
+    (np.save if suffix == ".npy" else lambda path, x: np.savez(path, x=x))(path, BYTES[kind])
+    whole = BYTES[kind].astype(np.float32)
+
+    def read(model: Model, byte_values: str, **how: Any) -> int:
+        experiment = Experiment(data=Data(dataset=str(path), byte_values=byte_values), model=model)
+        splits = load_splits(experiment.data, bytes_as=bytes_of(experiment), **how)
+        in_order = np.concatenate([np.asarray(part.x) for part in splits])
+        divided_by = 255 if in_order.max() < whole.max() else 1
+        assert facts_of(splits.train).targets.divided_by == divided_by
+        assert in_order.sum() == pytest.approx(whole.sum() / divided_by, rel=1e-5)
+        said = describe_bytes(facts_of(splits.train), "x")
+        assert said is not None
+        assert ("gray values, divided by 255" in said) == (divided_by == 255)
+        return divided_by
+
+    plain, poisson = Model(family="undercomplete"), Model(likelihood="poisson")
+    for stored in (False, True) if suffix == ".npy" else (False,):
+        assert read(plain, "auto", stored=stored) == (255 if kind in GRAY_VALUES else 1)
+        assert read(plain, "as_is", stored=stored) == 1
+        assert read(plain, "scaled", stored=stored) == 255
+        assert read(poisson, "auto", stored=stored) == 1
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, np.int64, np.float32])
+def test_numbers_of_other_types_are_never_divided(dtype: type, tmp_path: Path) -> None:
+    x = np.arange(120).reshape(60, 2).astype(dtype)
+    np.save(tmp_path / "x.npy", x)
+    for byte_values in ("auto", "scaled", "as_is"):
+        train = load_splits(Data(dataset=str(tmp_path / "x.npy"), byte_values=byte_values)).train
+        assert train.x.max() == x[np.isin(x[:, 0], train.x[:, 0])].max()
+        assert describe_bytes(facts_of(train), "x") is None
+
+
+@pytest.mark.parametrize(
+    ("x", "noisy", "expected"),
+    [
+        ("masks", "masks", (1, 1)),
+        ("masks", "gray values", (1, 255)),
+        ("dark", "gray values", (255, 255)),
+        ("gray values", "dark", (255, 255)),
+        ("dark", "classes", (1, 1)),
+    ],
+)
+def test_bytes_of_pairs_are_read_alike_but_for_masks(x: str, noisy: str, expected: tuple, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=BYTES[x], input=BYTES[noisy])
+    facts = facts_of(load_splits(Data(dataset=str(tmp_path / "x.npz"))).train)
+    assert facts.inputs is not None
+    assert (facts.targets.divided_by, facts.inputs.divided_by) == expected
+    assert str(describe_bytes(facts, "x.npz")).count("bytes from 0 to ") == 2
+
+
+def test_bytes_that_no_likelihood_explains_are_said_to_be_what_they_are(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", BYTES["dark"])
+    splits = load_splits(Data(dataset=str(tmp_path / "x.npy")))
+    with pytest.raises(UserError, match=r"reach from 0 to 100; take --byte-values scaled if they are gray values, or"):
+        check_data(Model(), splits, "x.npy")
+    with pytest.raises(UserError, match="byte_values: scaled makes fractions of counts"):
+        check(Experiment(data=Data(byte_values="scaled"), model=Model(likelihood="poisson")))
+    with pytest.raises(UserError, match="byte_values: goes with a file of your own, and the dataset is digits"):
+        load_splits(Data(byte_values="as_is"))
+
+
+def test_what_lies_in_a_file_is_checked_a_block_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more than a block is ever read, below a GiB and above, and an example out of range is found all the same."""
+    monkeypatch.setattr("aejax.datasets.stored._BLOCK", 4 * 2 * 10)
+    x = np.zeros((600, 2))
+    x[::7, 1] = 1
+    x[300] = 0.5, 3
+    np.save(tmp_path / "x.npy", x)
+    splits = load_splits(Data(dataset=str(tmp_path / "x.npy")), stored=True)
+    largest, read = 0, StoredArray._read
+
+    def spy(self: StoredArray, rows: np.ndarray) -> np.ndarray:
+        nonlocal largest
+        largest = max(largest, len(rows))
+        return read(self, rows)
+
+    monkeypatch.setattr(StoredArray, "_read", spy)
+    with pytest.raises(UserError, match="from 0 to 3"):
+        check_data(Model(), splits, "x.npy")
+    with pytest.raises(UserError, match="fractions such as 0"):
+        check_data(Model(likelihood="poisson"), splits, "x.npy")
+    fingerprint(splits)
+    assert largest == 10
 
 
 def test_paths_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,7 +493,7 @@ def test_one_class_alone_is_no_condition_to_train_on_but_one_to_ask_for() -> Non
     dataset = examples((5,))._replace(labels=np.zeros(4, np.int32))
     with pytest.raises(UserError, match="conditional: labels must be of two classes at least, got class 0 alone"):
         build_autoencoder(Experiment(model=model), dataset)
-    (asked,) = conditions_of(model, dataset)
+    (asked,) = conditions_of(model, dataset, facts_of(dataset))
     assert asked.tolist() == [0, 0, 0, 0]
 
 

@@ -1,6 +1,7 @@
 """What a run knows of its training data: computed as NumPy does, written, read, and refused where it was changed."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,12 @@ from aejax.datasets.dataset import AsStored, Dataset, take
 from aejax.errors import UserError
 from aejax.facts import FILE, Facts, Scaling, Values, facts_of, from_json, read_facts, to_json, values_of, write_facts
 
-VALUES = Values("float32", 1, low=-1.0, high=2.0, mean=0.5, standard_deviation=1.0, integers=False)
+VALUES = Values("float32", 1, low=-1.0, high=2.0, mean=0.5, standard_deviation=1.0, integers=False, magnitude=0.7)
 
 
 @pytest.mark.parametrize("block", [1, 7, 1000, 2**22])
 def test_values_are_those_of_numpy_in_double_precision(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aejax.facts._BLOCK", block)
+    monkeypatch.setattr("aejax.datasets.stored._BLOCK", block)
     x = (1000 + np.random.default_rng(0).normal(size=(100, 5, 3))).astype(np.float32)
     values, exact = values_of(x), x.astype(np.float64)
     assert (values.dtype, values.divided_by, values.integers) == ("float32", 1, False)
@@ -108,5 +109,9 @@ def test_what_is_no_record_of_facts(text: bytes) -> None:
 
 def test_what_is_no_file(tmp_path: Path) -> None:
     (tmp_path / FILE).mkdir()
-    with pytest.raises(UserError, match="is no file"):
+    with pytest.raises(UserError, match=r"facts\.json: .* a folder"):
+        read_facts(tmp_path)
+    (tmp_path / FILE).rmdir()
+    os.mkfifo(tmp_path / FILE)
+    with pytest.raises(UserError, match=r"facts\.json: .* a named pipe"):
         read_facts(tmp_path)

@@ -22,6 +22,7 @@ ROOMS = (  # from the ground up; those of one line do not import each other
     ("datasets",),
     ("training", "evaluation", "facts"),
     ("experiment", "run_folder", "progress", "plots", "report", "export"),
+    ("familiarity",),
     ("study", "trained", "run_figures"),
     ("one_class", "sklearn"),
 )

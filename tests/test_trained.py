@@ -1,19 +1,22 @@
 """A run folder opened for use: its best parameters, its held-out examples, its refusals."""
 
+import hashlib
 import json
 import shutil
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.configuration import Data, Experiment, Model, Training
+from aejax.configuration import Data, Experiment, Model, Regularization, Training
 from aejax.datasets.dataset import fingerprint
 from aejax.errors import UserError
 from aejax.experiment import build_autoencoder, build_optimizer, load_splits
+from aejax.facts import as_older, facts_of
 from aejax.run_folder import RunFolder
-from aejax.trained import check_kind, load_codes, load_examples, open_run
+from aejax.trained import check_kind, fit, load_codes, load_examples, open_run
 from aejax.training import start
 
 MODEL = Model(family="undercomplete", hidden=(), code_size=3)
@@ -85,7 +88,7 @@ def test_a_conditional_run_takes_labels(make_run, tmp_path):
     with pytest.raises(UserError, match="the data have no labels"):
         load_examples(run, tmp_path / "x.npy")
     np.save(tmp_path / "labels.npy", np.array([0, 1, 2, 10]))
-    with pytest.raises(UserError, match="knows the classes 0 to 9, and labels reach 10"):
+    with pytest.raises(UserError, match="was trained on classes 0 to 9, and there are labels of class 10"):
         load_examples(run, tmp_path / "x.npy", tmp_path / "labels.npy")
 
 
@@ -119,27 +122,192 @@ def test_examples_and_codes_of_another_shape(run, tmp_path):
         load_codes(run, tmp_path / "x.npy")
 
 
-def test_bytes_for_a_run_on_other_numbers(make_run, tmp_path):
-    x = np.random.default_rng(0).integers(0, 256, (80, 5))
-    np.save(tmp_path / "mine.npy", x.astype(np.float32))
-    np.save(tmp_path / "bytes.npy", x.astype(np.uint8))
-    data = Data(dataset=str(tmp_path / "mine.npy"))
+RNG = np.random.default_rng(0)
+GRAY = RNG.integers(0, 256, (90, 6)).astype(np.uint8)
+MASKS = (RNG.random((90, 6)) > 0.5).astype(np.uint8)
+COUNTS = RNG.poisson(2, (90, 6)).astype(np.uint8)
+
+
+@pytest.fixture
+def run_on(make_run, tmp_path_factory):
+    """`run_on(x)`: a run that was trained on an array; one for equal arrays."""
+
+    def train(x, **model):
+        name = f"aejax_{hashlib.sha256(x.tobytes() + str(x.dtype).encode()).hexdigest()[:16]}.npy"
+        path = tmp_path_factory.getbasetemp() / name
+        if not path.exists():
+            np.save(path, x)
+        chosen = Model(**{"family": "undercomplete", "hidden": (), "code_size": 3} | model)
+        data = Data(dataset=str(path))
+        return open_run(make_run(Experiment(data=data, model=chosen, training=Training(epochs=1, batch_size=8))))
+
+    return train
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "given", "expected"),
+    [
+        (GRAY, GRAY[:20], GRAY[:20] / 255),
+        (GRAY, GRAY[:20] // 3, (GRAY[:20] // 3) / 255),  # dark, and still gray values
+        (GRAY, GRAY[:20] / 255, GRAY[:20] / 255),
+        (MASKS, MASKS[:20], MASKS[:20]),
+        (MASKS, MASKS[:20].astype(bool), MASKS[:20]),
+        (MASKS.astype(bool), MASKS[:20], MASKS[:20]),
+        (MASKS.astype(bool), 255 * MASKS[:20], MASKS[:20]),
+        (MASKS.astype(np.int64), MASKS[:20], MASKS[:20]),
+        (COUNTS, COUNTS[:20] * 3, COUNTS[:20] * 3),
+        (COUNTS.astype(np.int16), COUNTS[:20], COUNTS[:20]),
+        (GRAY.astype(np.float32), GRAY[:20], GRAY[:20]),
+        (GRAY / 255, GRAY[:20], GRAY[:20] / 255),
+        (GRAY.astype(np.int16) - 128, (GRAY.astype(np.int16) - 128).astype(np.int8)[:20], GRAY[:20] - 128.0),
+    ],
+)
+def test_bytes_are_read_as_those_that_were_trained_on(run_on, tmp_path, trained_on, given, expected):
+    run = run_on(trained_on)
+    np.save(tmp_path / "mine.npy", given)
+    np.testing.assert_allclose(load_examples(run, tmp_path / "mine.npy").x, expected, rtol=1e-6)
+    np.savez(tmp_path / "mine.npz", x=given)
+    np.testing.assert_allclose(load_examples(run, tmp_path / "mine.npz").x, expected, rtol=1e-6)
+
+
+NORMAL = RNG.normal(size=(300, 6)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "given", "message"),
+    [
+        (GRAY, MASKS, r"from 0 to 1 \(uint8, divided by 255\), and .* from 0 to 255 \(uint8, divided by 255\)"),
+        (GRAY, GRAY.astype(np.float32), r"from 0 to 255 \(float32\), and .*; divide them by 255, or take --any-scale"),
+        (GRAY / 255, GRAY.astype(np.int64), r"\(int64\), and .*; divide them by 255, or save them as uint8, or take"),
+        (MASKS, 255 * MASKS, r"from 0 to 255 \(uint8\), and .* from 0 to 1 \(uint8\)"),
+        (GRAY / 255, GRAY // 16, r"from 0 to 15 \(uint8\), and .* from 0 to 1 \(float64\); bring them to that unit"),
+        (GRAY / 255, GRAY / 255 * 16, "from 0 to 16"),
+        (GRAY / 255, GRAY / 255 * 2, "from 0 to 2"),
+        (GRAY / 255, GRAY / 127.5 - 1, "from -1 to 1"),
+        (GRAY / 255, GRAY / 255 / 255, "from 0 to 0.003"),
+        (GRAY.astype(np.float32), GRAY / 255, "from 0 to 1 .* from 0 to 255"),
+        (MASKS.astype(bool) & (RNG.random(MASKS.shape) < 0.1), 255.0 * MASKS, "from 0 to 255"),
+        (NORMAL, 50 + 10 * NORMAL, "bring them to that unit"),
+        (NORMAL, 10 * NORMAL, "bring them to that unit"),
+        (NORMAL, NORMAL / 100, "bring them to that unit"),
+        (50 + 10 * NORMAL, NORMAL, "bring them to that unit"),
+        (10 + NORMAL, -10 - NORMAL, "bring them to that unit"),
+        (GRAY.astype(np.uint16) * 257, GRAY.astype(np.uint16), "bring them to that unit"),
+    ],
+)
+def test_values_on_another_scale_are_refused_and_taken_when_asked(run_on, tmp_path, trained_on, given, message):
+    run = run_on(trained_on)
+    path = tmp_path / "mine.npy"
+    np.save(path, given)
+    with pytest.raises(UserError, match=rf"^{path}: holds values .*{message}") as caught:
+        load_examples(run, path)
+    assert str(run.path) in str(caught.value)
+    assert len(load_examples(run, path, any_scale=True).x) == len(given)
+    np.savez(tmp_path / "mine.npz", x=given)
+    with pytest.raises(UserError, match=message):
+        load_examples(run, tmp_path / "mine.npz")
+
+
+@pytest.mark.parametrize(
+    ("trained_on", "given"),
+    [
+        (NORMAL, np.where(RNG.random((40, 6)) < 0.1, 1e6, NORMAL[:40])),  # outliers
+        (NORMAL, 5 + NORMAL[:40]),  # all of them anomalies
+        (NORMAL, 4 * NORMAL[:40]),
+        (NORMAL, NORMAL[:1] * [1, 1, 1, 1, 1, 1000]),
+        (NORMAL, np.zeros((3, 6))),
+        (np.exp(3 * NORMAL), np.exp(2 * NORMAL[:40])),  # a long tail
+        (GRAY / 255, np.where(RNG.random((40, 6)) < 0.05, 200.5, GRAY[:40] / 255)),
+        (GRAY / 255, GRAY[:40] / 1000),  # dim
+        (MASKS.astype(bool), GRAY[:40] / 255),
+        (np.eye(6)[RNG.integers(0, 6, 90)], np.eye(6)),
+    ],
+)
+def test_anomalies_and_outliers_pass(run_on, tmp_path, trained_on, given):
+    np.save(tmp_path / "mine.npy", given)
+    assert len(load_examples(run_on(trained_on), tmp_path / "mine.npy").x) == len(given)
+
+
+def test_a_run_on_counts_takes_no_fractions_and_its_bytes_stay_counts(run_on, tmp_path):
+    run = run_on(COUNTS, family="variational", likelihood="poisson")
+    np.save(tmp_path / "mine.npy", COUNTS)
+    np.testing.assert_array_equal(load_examples(run, tmp_path / "mine.npy").x, COUNTS)
+    np.save(tmp_path / "mine.npy", COUNTS[:4] + 0.5)
+    with pytest.raises(UserError, match=r"mine\.npy: poisson .* fractions such as"):
+        load_examples(run, tmp_path / "mine.npy")
+
+
+def test_a_run_that_removes_noise_takes_noisy_examples(make_run, tmp_path):
+    sparse = np.where(RNG.random((90, 6)) < 0.8, 0, RNG.random((90, 6)))
+    np.save(tmp_path / "x.npy", sparse)
+    experiment = Experiment(
+        data=Data(dataset=str(tmp_path / "x.npy")),
+        model=MODEL,
+        regularization=Regularization(corruption="gaussian_noise", corruption_level=0.5),
+        training=Training(epochs=1, batch_size=8),
+    )
+    run = open_run(make_run(experiment))
+    np.save(tmp_path / "noisy.npy", sparse + 0.5 * RNG.normal(size=sparse.shape))
+    assert len(load_examples(run, tmp_path / "noisy.npy").x) == 90
+    np.save(tmp_path / "noisy.npy", sparse + 0.02 * RNG.normal(size=sparse.shape))
+    assert len(load_examples(run, tmp_path / "noisy.npy").x) == 90
+
+
+def test_pairs_are_checked_against_pairs(make_run, tmp_path):
+    noisy = GRAY.astype(np.float32)
+    np.savez(tmp_path / "pairs.npz", x=MASKS, input=noisy)
+    data = Data(dataset=str(tmp_path / "pairs.npz"))
     run = open_run(make_run(Experiment(data=data, model=MODEL, training=Training(epochs=1, batch_size=8))))
-    assert load_examples(run, tmp_path / "mine.npy").x.max() > 200
-    with pytest.raises(UserError, match=r"bytes.npy: holds bytes, .* was trained on numbers from 2 to 255; save them"):
-        load_examples(run, tmp_path / "bytes.npy")
+    np.save(tmp_path / "noisy.npy", GRAY)
+    np.save(tmp_path / "clean.npy", MASKS)
+    np.testing.assert_array_equal(load_examples(run, tmp_path / "noisy.npy").x, noisy)
+    np.testing.assert_array_equal(load_examples(run, tmp_path / "clean.npy", clean=True).x, MASKS)
+    np.savez(tmp_path / "mine.npz", x=MASKS, input=noisy / 255)
+    with pytest.raises(UserError, match=r"mine\.npz, input: holds values from 0 to 1 .* from 0 to 255"):
+        load_examples(run, tmp_path / "mine.npz")
+    with pytest.raises(UserError, match=r"noisy\.npy: holds values from 0 to 255 .* from 0 to 1"):
+        load_examples(run, tmp_path / "noisy.npy", clean=True)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.int64])
-def test_gray_values_for_a_run_on_numbers_up_to_1(run, tmp_path, dtype):
-    x = np.random.default_rng(0).integers(0, 256, (9, 8, 8))
-    np.save(tmp_path / "gray.npy", x.astype(dtype))
-    with pytest.raises(UserError, match=r"gray.npy: holds gray values from 0 to 255, and .* divide them by 255"):
-        load_examples(run, tmp_path / "gray.npy")
-    np.save(tmp_path / "bytes.npy", x.astype(np.uint8))
-    np.testing.assert_allclose(load_examples(run, tmp_path / "bytes.npy").x[..., 0], x / 255, rtol=1e-6)
-    np.save(tmp_path / "strange.npy", np.where(x == 255, 200.5, x / 255))
-    assert load_examples(run, tmp_path / "strange.npy").x.max() == 200.5
+def test_a_large_file_is_checked_as_a_small_one(run_on, tmp_path, monkeypatch):
+    run = run_on(GRAY)
+    monkeypatch.setattr("aejax.datasets.arrays.LARGE", 1)
+    np.save(tmp_path / "mine.npy", MASKS)
+    with pytest.raises(UserError, match=r"from 0 to 1 \(uint8, divided by 255\), and"):
+        load_examples(run, tmp_path / "mine.npy")
+
+
+def test_an_older_run_on_bytes_divides_them_all_and_one_on_classes_counts_from_0(make_run, tmp_path):
+    """Bytes of 0 and 1 were divided by 255, and class k was the label k, before runs kept facts."""
+    np.savez(tmp_path / "x.npz", x=MASKS, labels=np.resize([1, 3], 90))
+    model = Model(likelihood="gaussian", hidden=(), code_size=3, conditional=True)
+    data = Data(dataset=str(tmp_path / "x.npz"), byte_values="scaled")
+    experiment = Experiment(data=data, model=model, training=Training(epochs=1, batch_size=8))
+    splits = load_splits(data)
+    facts = as_older(facts_of(splits.train))
+    assert facts.classes == (None, 1, None, 3)
+    run = RunFolder.create(tmp_path / "run", replace(experiment, data=Data(dataset=data.dataset)), fingerprint(splits))
+    _, snapshot = fit(experiment, splits, facts=facts)
+    run.checkpoints.save(snapshot, run.experiment)
+    run.close()
+    opened = open_run(run.path)
+    assert opened.facts == facts
+    assert opened.splits.train.x.max() == np.float32(1 / 255)
+    assert opened.classes.tolist() == [1, 3]
+    (conditions,) = opened.conditions_of(opened.splits.train)
+    np.testing.assert_array_equal(conditions, opened.splits.train.labels)
+    np.savez(tmp_path / "mine.npz", x=MASKS, labels=np.resize([1, 2], 90))
+    with pytest.raises(UserError, match="was trained on classes 1, 3, and there are labels of class 2"):
+        load_examples(opened, tmp_path / "mine.npz")
+
+
+def test_channels_first_are_named(make_run, tmp_path):
+    np.save(tmp_path / "x.npy", RNG.random((60, 8, 8, 3)))
+    data = Data(dataset=str(tmp_path / "x.npy"))
+    run = open_run(make_run(Experiment(data=data, model=MODEL, training=Training(epochs=1, batch_size=8))))
+    np.save(tmp_path / "mine.npy", RNG.random((4, 3, 8, 8)))
+    with pytest.raises(UserError, match=r"shape \(3, 8, 8\).*channels come last: save numpy\.moveaxis\(x, 1, -1\)"):
+        load_examples(run, tmp_path / "mine.npy")
 
 
 def test_a_run_of_another_kind(run):

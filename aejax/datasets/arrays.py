@@ -2,18 +2,31 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from aejax.datasets.dataset import Dataset, as_dataset, with_input, with_labels
+from aejax.datasets.byte_values import ByteValues, divisor_of
+from aejax.datasets.dataset import Dataset, as_dataset, as_labels, with_input
 from aejax.datasets.paths import is_array_file, refuse_path
-from aejax.datasets.stored import LARGE, StoredArray
+from aejax.datasets.stored import LARGE, StoredArray, blocks_of
 from aejax.errors import UserError
 from aejax.files import check_regular, open_regular
 
 
-def load_arrays(path: Path, labels: Path | None = None, *, stored: bool | None = None) -> Dataset:
+class BytesAs(NamedTuple):
+    """What bytes (uint8) in a file stand for, of those in `x` and of those in `input`."""
+
+    x: ByteValues = "auto"
+    input: ByteValues = "auto"
+
+
+BY_VALUES = BytesAs()
+
+
+def load_arrays(
+    path: Path, labels: Path | None = None, *, stored: bool | None = None, bytes_as: BytesAs = BY_VALUES
+) -> Dataset:
     """Examples from a .npy file, or from the entries `x` and (optional) `labels` and `input` of a .npz file.
 
     `input` are noisy examples, of which those in `x` are what they ought to be: an encoder is given the one and learns
@@ -23,9 +36,11 @@ def load_arrays(path: Path, labels: Path | None = None, *, stored: bool | None =
     they are needed (`StoredArray`). A .npz file, and labels, are read into memory whatever their size.
 
     Args:
-      path: the examples, (N, ...); bytes (uint8) are divided by 255.
-      labels: a .npy file of N integers; for a .npz file it takes the place of its entry.
+      path: the examples, (N, ...).
+      labels: a .npy file of N integers or texts; for a .npz file it takes the place of its entry.
       stored: whether the examples of a .npy file stay in it; None leaves it to their size.
+      bytes_as: whether bytes are gray values, divided by 255; auto: by their values (`divisor_of`), and alike for
+        examples and noisy examples, unless one of them is a mask of 0 and 1.
 
     Raises:
       UserError: a file that is missing, no such array file, or one that would have to be unpickled; an entry
@@ -34,19 +49,32 @@ def load_arrays(path: Path, labels: Path | None = None, *, stored: bool | None =
     content = _load(path, stored=stored)
     if "x" not in content:
         raise UserError(f"{path}: no entry 'x' with the examples; it holds {sorted(content)}")
-    dataset = as_dataset(content["x"], content.get("labels") if labels is None else None, name=str(path))
+    if "input" in content:
+        bytes_as = _alike(content["x"], content["input"], bytes_as)
+    own_labels = content.get("labels") if labels is None else None
+    dataset = as_dataset(content["x"], own_labels, name=str(path), byte_values=bytes_as.x)
     if labels is not None:
-        if labels.suffix.lower() != ".npy":
-            raise UserError(f"{labels}: labels are read from a .npy file")
-        dataset = with_labels(dataset, _load(labels, stored=False)["x"], name=str(labels))
-    return dataset if "input" not in content else with_input(dataset, content["input"], name=str(path))
+        dataset = dataset._replace(labels=load_labels(labels, len(dataset.x)))
+    if "input" not in content:
+        return dataset
+    return with_input(dataset, content["input"], name=str(path), byte_values=bytes_as.input)
 
 
-def holds_bytes(path: Path) -> bool:
-    """Whether the examples in a .npy or .npz file are bytes, which are divided by 255 when they are read."""
-    check_regular(path)
-    content = np.load(path, mmap_mode="r", allow_pickle=False)
-    return (content if isinstance(content, np.ndarray) else content["x"]).dtype == np.uint8
+def load_labels(path: Path, examples: int) -> np.ndarray:
+    """The label of each of `examples` examples from a .npy file; UserError as for `load_arrays`."""
+    if path.suffix.lower() != ".npy":
+        raise UserError(f"{path}: labels are read from a .npy file")
+    return as_labels(_load(path, stored=False)["x"], examples, str(path))
+
+
+def _alike(x: np.ndarray, noisy: np.ndarray, bytes_as: BytesAs) -> BytesAs:
+    """Bytes of pairs are gray values in both arrays where they are in one; masks of 0 and 1 stay what they are."""
+    if bytes_as != BY_VALUES or not all(array.dtype == np.uint8 and array.size for array in (x, noisy)):
+        return bytes_as
+    if min(x.max(), noisy.max()) <= 1:
+        return bytes_as
+    is_gray = any(divisor_of(array.dtype, "auto", blocks_of(array)) == 255 for array in (x, noisy))
+    return BytesAs("scaled", "scaled") if is_gray else BytesAs("as_is", "as_is")
 
 
 def _load(path: Path, *, stored: bool | None) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """What every source of data returns: examples, their labels where known, and three disjoint parts of them."""
 
 import hashlib
-from typing import Literal, NamedTuple, cast
+from collections.abc import Iterator
+from typing import NamedTuple, cast
 
 import numpy as np
 
-from aejax.datasets.stored import LARGE, StoredArray, as_float32, count_broken
+from aejax.datasets.byte_values import ByteValues, Divisor, divisor_of
+from aejax.datasets.stored import LARGE, StoredArray, as_float32, blocks_of, count_broken
 from aejax.errors import UserError
 
 _SAMPLED, _SAMPLED_BYTES = 16384, 2**28  # examples that a fingerprint of large data takes, and their bytes
@@ -15,14 +17,14 @@ class AsStored(NamedTuple):
     """How an array lies in its file, and how it was read."""
 
     dtype: str  # as NumPy names it
-    divided_by: Literal[1, 255] = 1  # 255 where bytes were taken for gray values
+    divided_by: Divisor = 1  # 255 where bytes were taken for gray values
 
 
 class Dataset(NamedTuple):
     """Examples and, where they are known, their labels, or what is seen of them."""
 
-    x: np.ndarray  # (N, ...) float32, or a StoredArray in place of it; integers of one byte are scaled to [0, 1]
-    labels: np.ndarray | None = None  # (N,) int32
+    x: np.ndarray  # (N, ...) float32, or a StoredArray in place of it
+    labels: np.ndarray | None = None  # (N,) the user's own: integers or text
     input: np.ndarray | None = None  # as x: of pairs of clean and noisy examples the noisy ones
     stored: AsStored | None = None  # of x; None where it comes from no array of numbers, but from images, say
     stored_input: AsStored | None = None  # of input
@@ -41,13 +43,22 @@ class Splits(NamedTuple):
     test: Dataset
 
 
-def as_dataset(x: np.ndarray | StoredArray, labels: np.ndarray | None = None, *, name: str) -> Dataset:
-    """Examples and labels, checked and converted: float32, bytes divided by 255.
+def as_dataset(
+    x: np.ndarray | StoredArray,
+    labels: np.ndarray | None = None,
+    *,
+    name: str,
+    byte_values: ByteValues = "auto",
+) -> Dataset:
+    """Examples and labels, checked and converted: float32, and bytes that are gray values divided by 255.
 
     Args:
-      x: (N, ...) booleans, integers or floats; those that stay in their file are looked at when they are read.
-      labels: (N,) integers, or None.
+      x: (N, ...) booleans, integers or floats; those that stay in their file are looked at when they are read, bytes
+        also here, unless `byte_values` says what they are.
+      labels: (N,) integers, floats that are whole numbers, or text; None for none.
       name: what messages call the data: a file or a data set.
+      byte_values: whether bytes (uint8) are gray values, divided by 255, or taken as they are; auto: as `divisor_of`
+        decides by the values. Numbers of other types are always taken as they are.
 
     Raises:
       UserError: objects or text, no examples, NaN or infinity, one number per file instead of examples, or
@@ -60,22 +71,18 @@ def as_dataset(x: np.ndarray | StoredArray, labels: np.ndarray | None = None, *,
         raise UserError(f"{name}: examples must have shape (examples, features...), got {x.shape}")
     if x.size == 0:
         raise UserError(f"{name}: there are no examples, the shape is {x.shape}")
-    labels = None if labels is None else _as_labels(labels, len(x), name)
-    stored = AsStored(str(dtype), 255 if dtype == np.uint8 else 1)
+    labels = None if labels is None else as_labels(labels, len(x), name)
+    divided_by = divisor_of(dtype, byte_values, x.stored_blocks() if isinstance(x, StoredArray) else blocks_of(x))
+    stored = AsStored(str(dtype), divided_by)
     if isinstance(x, StoredArray):
-        return Dataset(cast(np.ndarray, x), labels, stored=stored)
-    scaled = as_float32(x)
+        return Dataset(cast(np.ndarray, x.dividing_by(divided_by)), labels, stored=stored)
+    scaled = as_float32(x, divided_by)
     if broken := count_broken(scaled):
         raise UserError(f"{name}: {broken} of {len(x)} examples hold NaN, infinity or values beyond float32")
     return Dataset(scaled, labels, stored=stored)
 
 
-def with_labels(dataset: Dataset, labels: np.ndarray, *, name: str) -> Dataset:
-    """The same examples with other labels, which are checked and converted as `as_dataset` does."""
-    return dataset._replace(labels=_as_labels(labels, len(dataset.x), name))
-
-
-def with_input(dataset: Dataset, given: np.ndarray, *, name: str) -> Dataset:
+def with_input(dataset: Dataset, given: np.ndarray, *, name: str, byte_values: ByteValues = "auto") -> Dataset:
     """The same examples as those to be reconstructed from noisy ones, which are checked and converted likewise.
 
     Raises:
@@ -83,18 +90,34 @@ def with_input(dataset: Dataset, given: np.ndarray, *, name: str) -> Dataset:
     """
     if given.shape != dataset.x.shape:
         raise UserError(f"{name}: noisy examples {given.shape} do not fit clean ones {dataset.x.shape}")
-    noisy = as_dataset(given, name=f"{name}, input")
+    noisy = as_dataset(given, name=f"{name}, input", byte_values=byte_values)
     return dataset._replace(input=noisy.x, stored_input=noisy.stored)
 
 
-def _as_labels(labels: np.ndarray, examples: int, name: str) -> np.ndarray:
-    if labels.dtype.kind not in "bui" or labels.ndim != 1:
-        raise UserError(f"{name}: labels must be a vector of integers, got {labels.dtype} {labels.shape}")
+def as_labels(labels: np.ndarray, examples: int, name: str) -> np.ndarray:
+    """Labels (N,) as the user's own classes: int32, int64 where they need it, or text.
+
+    Raises:
+      UserError: labels of another length or rank, of no such type, or floats that are not whole numbers.
+
+    >>> as_labels(np.array([3.0, 7.0]), 2, "mine").tolist(), as_labels(np.array(["cat", "dog"]), 2, "mine").tolist()
+    ([3, 7], ['cat', 'dog'])
+    """
+    if labels.dtype.kind not in "buifU" or labels.ndim != 1:
+        raise UserError(
+            f"{name}: labels must be a vector of integers or of text, got dtype {labels.dtype} and shape {labels.shape}"
+        )
     if len(labels) != examples:
         raise UserError(f"{name}: {len(labels)} labels do not fit {examples} examples")
-    if len(labels) and (labels.max() > np.iinfo(np.int32).max or labels.min() < np.iinfo(np.int32).min):
-        raise UserError(f"{name}: labels must fit 32 bits, got values from {labels.min()} to {labels.max()}")
-    return labels.astype(np.int32)
+    if labels.dtype.kind == "U":
+        return labels
+    if labels.dtype.kind == "f" and (broken := labels[~(np.isfinite(labels) & (labels == np.round(labels)))]).size:
+        raise UserError(f"{name}: labels must be whole numbers or text, and {len(broken)} are not, such as {broken[0]}")
+    low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, 0)
+    for dtype in (np.int32, np.int64):
+        if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
+            return labels.astype(dtype)
+    raise UserError(f"{name}: labels must fit 64 bits, got values from {low} to {high}")
 
 
 def fingerprint(splits: Splits) -> str:
@@ -113,16 +136,18 @@ def fingerprint(splits: Splits) -> str:
         for array in (dataset.x, dataset.labels, dataset.input):
             if array is not None:
                 digest.update(f"{array.shape}{array.dtype}".encode())
-                digest.update(np.ascontiguousarray(sample(array)).data)
+                for block in sampled_blocks(array):
+                    digest.update(np.ascontiguousarray(block).view(np.uint8).data)
     return digest.hexdigest()
 
 
-def sample(array: np.ndarray) -> np.ndarray:
-    """All of an array up to a GiB, and of a larger one some rows at equal distances, of all parts of it."""
+def sampled_blocks(array: np.ndarray) -> Iterator[np.ndarray]:
+    """All of an array up to a GiB, and of a larger one some rows at equal distances; a block of them at a time."""
     if array.nbytes <= LARGE:
-        return np.asarray(array)
+        yield from blocks_of(array)
+        return
     rows = max(1, min(_SAMPLED, _SAMPLED_BYTES * len(array) // array.nbytes))
-    return array[np.linspace(0, len(array) - 1, rows).astype(np.int64)]
+    yield from blocks_of(array, np.linspace(0, len(array) - 1, rows).astype(np.int64))
 
 
 def take(dataset: Dataset, index: np.ndarray) -> Dataset:

@@ -6,25 +6,42 @@ import os
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from aejax.datasets.byte_values import Divisor
 from aejax.errors import UserError
 
 LARGE = 2**30  # bytes of float32 from which on a .npy file is not read into memory
 _BLOCK = 2**24  # bytes of float32 that a pass over the file holds at a time
 
 
-def as_float32(x: np.ndarray) -> np.ndarray:
-    """Numbers as examples hold them: float32, bytes divided by 255.
+def as_float32(x: np.ndarray, divided_by: Divisor = 1) -> np.ndarray:
+    """A copy as examples hold numbers: float32, and bytes that are gray values divided by 255.
 
-    >>> as_float32(np.array([0, 51, 255], np.uint8)).tolist()
+    >>> as_float32(np.array([0, 51, 255], np.uint8), 255).tolist()
     [0.0, 0.20000000298023224, 1.0]
     """
     with np.errstate(over="ignore"):
         converted = x.astype(np.float32)
-    return converted / np.float32(255) if x.dtype == np.uint8 else converted
+    if divided_by != 1:
+        converted /= np.float32(divided_by)
+    return converted
+
+
+def blocks_of(x: np.ndarray, index: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """Examples (N, ...) in order, some at a time, so that a pass over an array makes no copy of all of it.
+
+    Args:
+      x: an array, or a StoredArray.
+      index: of the examples; None for all.
+    """
+    count = len(x) if index is None else len(index)
+    examples = max(1, _BLOCK * len(x) // max(4 * x.size, 1))
+    for start in range(0, count, examples):
+        part = slice(start, start + examples)
+        yield x[part] if index is None else x[index[part]]
 
 
 def count_broken(x: np.ndarray) -> int:
@@ -33,7 +50,7 @@ def count_broken(x: np.ndarray) -> int:
 
 
 class StoredArray:
-    """Examples (N, ...) in a .npy file, float32 as `as_float32` has them.
+    """Examples (N, ...) in a .npy file, float32 as `as_float32` has them, divided by `divided_by`.
 
     Indexing reads from the file and returns an array: by a number one example, by a slice or an array of numbers many.
     What is read is checked to be finite. Reading through the file and not through a mapping of it keeps the pages that
@@ -56,6 +73,7 @@ class StoredArray:
                 "numpy.ascontiguousarray of it, or take --stream never where memory suffices"
             )
         self.stored_dtype = file.dtype
+        self.divided_by: Divisor = 1
         self._file = file  # for its header alone: where the numbers are, and of what kind
         self._rows: np.ndarray | None = None  # of the file; None for all
         self._stride = file[0].nbytes if len(file) else 0
@@ -93,6 +111,13 @@ class StoredArray:
         part._rows = self._places(index)
         return part
 
+    def dividing_by(self, divisor: Divisor) -> "StoredArray":
+        """The same examples, whose bytes are divided when they are read; nothing is read now."""
+        divided = copy.copy(self)
+        divided.__dict__.pop("_extremes", None)
+        divided.divided_by = divisor
+        return divided
+
     def __getitem__(self, index: Any) -> np.ndarray:
         """Read one example, or many.
 
@@ -102,7 +127,7 @@ class StoredArray:
         if isinstance(index, slice):
             index = np.arange(*index.indices(len(self)))
         positions = np.asarray(index)
-        x = as_float32(self._read(self._places(positions.reshape(-1))))
+        x = as_float32(self._read(self._places(positions.reshape(-1))), self.divided_by)
         if self.stored_dtype.kind == "f" and (broken := count_broken(x)):
             raise UserError(
                 f"{self.path}: {broken} of {len(x)} examples that were read hold NaN, infinity or values beyond float32"
@@ -113,11 +138,11 @@ class StoredArray:
         """All of it, in memory: a copy in any case."""
         return self[:].astype(dtype or self.dtype, copy=False)
 
-    def blocks(self) -> Iterator[np.ndarray]:
-        """All examples in order, some at a time."""
+    def stored_blocks(self) -> Iterator[np.ndarray]:
+        """All examples in order and as they are stored, some at a time."""
         examples = max(1, _BLOCK * len(self) // max(self.nbytes, 1))
         for start in range(0, len(self), examples):
-            yield self[start : start + examples]
+            yield self._read(self._places(np.arange(start, min(start + examples, len(self)))))
 
     def min(self) -> np.float32:
         """The least number; the first time by a pass over the file."""
@@ -129,7 +154,7 @@ class StoredArray:
 
     @functools.cached_property
     def _extremes(self) -> tuple[np.float32, np.float32]:
-        lows, highs = zip(*((block.min(), block.max()) for block in self.blocks()), strict=True)
+        lows, highs = zip(*((block.min(), block.max()) for block in blocks_of(cast(np.ndarray, self))), strict=True)
         return np.float32(min(lows)), np.float32(max(highs))
 
     def _places(self, index: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from aejax.commands import script_command
+from aejax.datasets.byte_values import ByteValues
 from aejax.datasets.dataset import Splits, as_dataset, split
 from aejax.datasets.paths import NAMED, refuse_dataset
 from aejax.errors import UserError
@@ -51,7 +52,8 @@ def load_tfds(
     content = {part: _read(builder, part) for part in parts}
     # The bytes of dsprites and binarized_mnist are 0 and 1, not 0 and 255.
     binary = content["train"][0].max() <= 1
-    train, *test = (as_dataset(x.astype(bool) if binary else x, y, name=name) for x, y in content.values())
+    how: ByteValues = "as_is" if binary else "scaled"
+    train, *test = (as_dataset(x, y, name=name, byte_values=how) for x, y in content.values())
     fractions = (validation_fraction,) if test else (validation_fraction, test_fraction)
     return Splits(*split(train, fractions=fractions, seed=seed), *test)
 

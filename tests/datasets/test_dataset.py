@@ -31,12 +31,18 @@ def test_bytes_become_fractions_of_255():
     np.testing.assert_array_equal(dataset.x, np.array([[0, 0.2], [1, 1 / 255]], np.float32))
 
 
-@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.int64, np.uint64])
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.int64, np.uint64, np.float16, np.float64])
 def test_labels_become_int32(dtype):
     labels = np.array([0, 1, 1]).astype(dtype)
     dataset = as_dataset(X, labels, name="mine")
     assert dataset.labels.dtype == np.int32
     np.testing.assert_array_equal(dataset.labels, [0, 1, 1])
+
+
+def test_labels_are_the_users_own():
+    for labels in ([-3, 7, 1000], [0, 2**31, 5], [-(2**31) - 1, 0, 1], ["cat", "dog", "Käse"], [200, 128, 255]):
+        assert as_dataset(X, np.array(labels), name="mine").labels.tolist() == labels
+    assert as_dataset(X, np.array([3.0, -7.0, 2.0**40]), name="mine").labels.tolist() == [3, -7, 2**40]
 
 
 @pytest.mark.parametrize(
@@ -74,14 +80,16 @@ def test_counts_the_examples_that_are_not_finite_in_float32(value):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.array([0.0, 1.0, 2.0]), "a vector of integers, got float64"),
-        (np.array(["a", "b", "c"]), "a vector of integers"),
-        (np.array([[0], [1], [2]]), r"a vector of integers, got int64 \(3, 1\)"),
+        (np.array([0.0, 1.5, 2.0]), "whole numbers or text, and 1 are not, such as 1.5"),
+        (np.array([0.0, np.nan, np.inf]), "whole numbers or text, and 2 are not, such as nan"),
+        (np.array([b"a", b"b", b"c"]), "a vector of integers or of text"),
+        (np.array([1j, 0, 1]), "a vector of integers or of text"),
+        (np.array([[0], [1], [2]]), r"a vector of integers or of text, got dtype int64 and shape \(3, 1\)"),
         (np.array(1), "a vector of integers"),
         (np.array([0, 1]), "2 labels do not fit 3 examples"),
-        (np.array([0, 1, 2**31]), "must fit 32 bits, got values from 0 to 2147483648"),
-        (np.array([0, 1, -(2**31) - 1]), "must fit 32 bits"),
-        (np.array([0, 1, 2**64 - 1], np.uint64), "must fit 32 bits"),
+        (np.array(["a"]), "1 labels do not fit 3 examples"),
+        (np.array([0, 1, 2**64 - 1], np.uint64), "must fit 64 bits, got values from 0 to 18446744073709551615"),
+        (np.array([0.0, 1.0, 2.0**63]), "must fit 64 bits, got values from 0 to 9223372036854775808"),
     ],
 )
 def test_refuses_labels_that_are_none(labels, message):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from aejax.datasets import arrays, dataset, stored
 from aejax.datasets.arrays import load_arrays
-from aejax.datasets.dataset import Splits, fingerprint, sample, split
-from aejax.datasets.stored import StoredArray
+from aejax.datasets.dataset import Splits, fingerprint, sampled_blocks, split
+from aejax.datasets.stored import StoredArray, blocks_of
 from aejax.errors import UserError
 
 NUMBER = 40
@@ -65,7 +65,10 @@ def test_numbers_of_any_kind_are_read_as_they_are_loaded(tmp_path, dtype) -> Non
 def test_extremes_are_those_of_all_blocks(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(stored, "_BLOCK", 50)
     x = store(tmp_path, np.random.default_rng(0).normal(size=(11, 3)))
-    assert [len(block) for block in x.blocks()] == [4, 4, 3]
+    assert [len(block) for block in blocks_of(x)] == [4, 4, 3]
+    assert [len(block) for block in blocks_of(x[:])] == [4, 4, 3]
+    assert [len(block) for block in x.stored_blocks()] == [4, 4, 3]
+    np.testing.assert_array_equal(np.concatenate([*blocks_of(x, np.arange(9, 2, -1))]), x[9:2:-1])
     assert (x.min(), x.max()) == (x[:].min(), x[:].max())
 
 
@@ -103,6 +106,10 @@ def test_the_division_is_that_of_a_permutation() -> None:
 def test_a_fingerprint_of_large_data_takes_examples_of_all_parts(monkeypatch) -> None:
     monkeypatch.setattr(dataset, "LARGE", 100)
     monkeypatch.setattr(dataset, "_SAMPLED", 10)
+
+    def sample(array: np.ndarray) -> np.ndarray:
+        return np.concatenate([*sampled_blocks(array)])
+
     chosen = sample(np.arange(1000, dtype=np.float32)[:, None])[:, 0]
     assert list(chosen) == [int(999 * k / 9) for k in range(10)]
     with monkeypatch.context() as patch:
