@@ -1,7 +1,9 @@
 """Checks at the entrance of public functions: what was got, and what was wanted."""
 
+import math
 import numbers
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -9,11 +11,24 @@ from jax.typing import ArrayLike
 
 
 def check_floating(**arrays: ArrayLike) -> None:
-    """Raise TypeError unless every array, given by its name, is of a floating type."""
+    """Raise TypeError unless every array, given by its name, is an array of JAX or NumPy and of a floating type."""
     for name, array in arrays.items():
+        check_array(**{name: array})
         dtype = jnp.result_type(array)
         if not jnp.issubdtype(dtype, jnp.floating):
             raise TypeError(f"{name} must be a floating-point array, got dtype {dtype}")
+
+
+def check_array(**arrays: ArrayLike) -> None:
+    """Raise TypeError where an array, given by its name, is a list, a DataFrame or a tensor of another library."""
+    for name, array in arrays.items():
+        if not (
+            isinstance(array, jax.Array | np.ndarray | np.generic | numbers.Number) or hasattr(array, "__jax_array__")
+        ):
+            raise TypeError(
+                f"{name} must be a JAX or NumPy array, got {type(array).__name__}; convert it, for instance by "
+                f"jnp.asarray({name})"
+            )
 
 
 def check_same_shape(**arrays: ArrayLike) -> None:
@@ -24,18 +39,41 @@ def check_same_shape(**arrays: ArrayLike) -> None:
         raise ValueError(f"shapes must be equal: {got}")
 
 
-def check_in_range(name: str, value: ArrayLike, low: float, high: float = float("inf")) -> None:
-    """Raise ValueError unless low <= value <= high; a traced value passes, since it has none yet."""
-    if isinstance(value, Tracer):
-        return
-    if not low <= float(value) <= high:  # type: ignore[arg-type]
-        wanted = f"at least {low:g}" if high == float("inf") else f"between {low:g} and {high:g}"
+def check_number_or_shape(x: ArrayLike, **knobs: ArrayLike) -> None:
+    """Raise ValueError unless every knob, given by its name, is one number or an array of the shape of x."""
+    for name, value in knobs.items():
+        if np.ndim(value):
+            check_same_shape(x=x, **{name: value})
+
+
+def check_vector(**arrays: ArrayLike) -> None:
+    """Raise ValueError unless every array, given by its name, has one axis."""
+    for name, array in arrays.items():
+        if jnp.ndim(array) != 1:
+            raise ValueError(f"{name} must be one vector, got shape {jnp.shape(array)}")
+
+
+def check_image(x: ArrayLike) -> None:
+    """Raise ValueError unless x has the shape of one image, of at least one pixel and one channel."""
+    shape = jnp.shape(x)
+    if len(shape) not in (2, 3):
+        raise ValueError(f"an image has shape (H, W) or (H, W, C), got {shape}")
+    if 0 in shape:
+        raise ValueError(f"an image must have at least one pixel and one channel, got shape {shape}")
+
+
+def check_in_range(name: str, value: ArrayLike, low: float, high: float = math.inf) -> None:
+    """Raise ValueError unless a number is finite and low <= value <= high; a traced one passes, having no value yet."""
+    number = _number(name, value)
+    if number is not None and not (low <= number <= high and math.isfinite(number)):
+        wanted = f"at least {low:g} and finite" if high == math.inf else f"between {low:g} and {high:g}"
         raise ValueError(f"{name} must be {wanted}, got {value}")
 
 
 def check_positive(name: str, value: ArrayLike) -> None:
-    """Raise ValueError unless 0 < value < infinity; a traced value passes, since it has none yet."""
-    if not isinstance(value, Tracer) and not 0 < float(value) < float("inf"):  # type: ignore[arg-type]
+    """Raise ValueError unless 0 < value < infinity; a traced number passes, since it has no value yet."""
+    number = _number(name, value)
+    if number is not None and not 0 < number < math.inf:
         raise ValueError(f"{name} must be positive and finite, got {value}")
 
 
@@ -93,3 +131,12 @@ def as_booleans(name: str, values: ArrayLike) -> np.ndarray:
     if others := np.setdiff1d(numbers_given, [0, 1])[:1].tolist():
         raise ValueError(f"{name} must hold booleans, or 0 and 1, got {others[0]:g}")
     return numbers_given == 1
+
+
+def _number(name: str, value: ArrayLike) -> float | None:
+    """One real number as a Python one, None if it is traced; TypeError or ValueError where it is no such number."""
+    if isinstance(value, str) or not isinstance(value, jax.Array | np.ndarray | np.generic | numbers.Real):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    if np.ndim(value) != 0:
+        raise ValueError(f"{name} must be one number, got shape {np.shape(value)}")
+    return None if isinstance(value, Tracer) else float(value)

@@ -1,15 +1,23 @@
-"""Divergences between distributions in closed form, in nats, of one example."""
+"""Divergences between distributions in closed form, in nats, of one example.
 
+Each is a sum of terms that are at least 0 in rounded arithmetic too, and keeps its digits near equality. Half precision
+is computed in float32, and the result is rounded to the dtype of the inputs.
+"""
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 from jax.nn import log_softmax
 from jax.scipy.linalg import solve_triangular
-from jax.scipy.special import entr, xlog1py, xlogy
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from aejax.checks import check_floating, check_in_range, check_same_shape
+from aejax.checks import check_floating, check_in_range, check_number_or_shape, check_same_shape, check_vector
+from aejax.precision import common_dtype, knob, over_deviation, widened
+
+# 2 (eʳ - 1 - r) / r² = 1 + r/3 (1 + r/4 (1 + ...)): below |r| = 1/2, what follows is beyond double precision
+_EXCESS_DIVISORS = tuple(range(15, 2, -1))
 
 
 def gaussian_kl(
@@ -28,7 +36,7 @@ def gaussian_kl(
       prior_log_variance: log σ₀², one number or an array of that shape.
 
     Returns:
-      The sum over all dimensions of the code, in nats; 0 where the distributions are equal.
+      The sum over all dimensions of the code, in nats; at least 0, and 0 where the distributions are equal.
 
     Raises:
       ValueError: the shapes differ.
@@ -41,13 +49,11 @@ def gaussian_kl(
     """
     check_floating(mean=mean, log_variance=log_variance)
     check_same_shape(mean=mean, log_variance=log_variance)
-    for name, prior in (("prior_mean", prior_mean), ("prior_log_variance", prior_log_variance)):
-        if jnp.ndim(prior):
-            check_same_shape(mean=mean, **{name: prior})
-    log_ratio = log_variance - prior_log_variance
-    distance = jnp.square(mean - prior_mean) * jnp.exp(-jnp.asarray(prior_log_variance, mean.dtype))
-    # expm1 keeps the digits that σ² - 1 loses near equality
-    return 0.5 * jnp.sum(jnp.expm1(log_ratio) - log_ratio + distance)
+    check_number_or_shape(mean, prior_mean=prior_mean, prior_log_variance=prior_log_variance)
+    dtype, mean, log_variance = common_dtype(mean, log_variance), widened(mean), widened(log_variance)
+    prior_mean, prior_log_variance = knob(prior_mean, mean.dtype), knob(prior_log_variance, log_variance.dtype)
+    distance = jnp.square(over_deviation(mean - prior_mean, prior_log_variance))
+    return 0.5 * jnp.sum(_exponential_excess(log_variance - prior_log_variance) + distance).astype(dtype)
 
 
 def full_gaussian_kl(
@@ -77,20 +83,24 @@ def full_gaussian_kl(
     >>> full_gaussian_kl(jnp.array([1.0, 0.0]), jnp.eye(2)).item()
     0.5
     """
-    if jnp.ndim(mean) != 1:
-        raise ValueError(f"mean must be one vector, got shape {jnp.shape(mean)}")
-    identity = jnp.eye(mean.size, dtype=mean.dtype)
+    check_floating(mean=mean, covariance=covariance)
+    check_vector(mean=mean)
     prior_mean = jnp.zeros_like(mean) if prior_mean is None else prior_mean
-    prior_covariance = identity if prior_covariance is None else prior_covariance
-    check_floating(mean=mean, covariance=covariance, prior_mean=prior_mean, prior_covariance=prior_covariance)
+    prior_covariance = jnp.eye(len(mean), dtype=covariance.dtype) if prior_covariance is None else prior_covariance
+    check_floating(prior_mean=prior_mean, prior_covariance=prior_covariance)
     check_same_shape(mean=mean, prior_mean=prior_mean)
-    check_same_shape(identity_like_mean=identity, covariance=covariance, prior_covariance=prior_covariance)
-    root, prior_root = jnp.linalg.cholesky(covariance), jnp.linalg.cholesky(prior_covariance)
-    # ‖L₀⁻¹L‖_F² = tr(Σ₀⁻¹Σ), and the logarithms of a triangular matrix's diagonal sum to half its log-determinant
+    size = len(mean)
+    for name, matrix in (("covariance", covariance), ("prior_covariance", prior_covariance)):
+        if matrix.shape != (size, size):
+            raise ValueError(f"{name} has {matrix.shape}, and must have shape {(size, size)} for a mean of {size}")
+    dtype = common_dtype(mean, covariance, prior_mean, prior_covariance)
+    root, prior_root = jnp.linalg.cholesky(widened(covariance)), jnp.linalg.cholesky(widened(prior_covariance))
+    # of M = L₀⁻¹L, ‖M‖_F² = tr(Σ₀⁻¹Σ), and twice the logarithms of its diagonal sum to its log-determinant
     ratio = solve_triangular(prior_root, root, lower=True)
-    distance = solve_triangular(prior_root, mean - prior_mean, lower=True)
-    log_diagonal = jnp.log(jnp.diagonal(ratio))
-    return 0.5 * (jnp.sum(jnp.square(ratio)) - mean.size + jnp.sum(jnp.square(distance))) - jnp.sum(log_diagonal)
+    distance = solve_triangular(prior_root, widened(mean) - widened(prior_mean), lower=True)
+    by_scale = jnp.sum(_exponential_excess(2 * jnp.log(jnp.diagonal(ratio))))
+    by_rotation = jnp.sum(jnp.square(jnp.tril(ratio, -1)))
+    return 0.5 * (by_scale + by_rotation + jnp.sum(jnp.square(distance))).astype(dtype)
 
 
 def categorical_kl(logits: Float[Array, "... classes"], prior_logits: Float[Array, "... classes"]) -> Float[Array, ""]:
@@ -116,10 +126,8 @@ def categorical_kl(logits: Float[Array, "... classes"], prior_logits: Float[Arra
     """
     check_floating(logits=logits, prior_logits=prior_logits)
     check_same_shape(logits=logits, prior_logits=prior_logits)
-    log_p, log_q = log_softmax(logits), log_softmax(prior_logits)
-    p = jnp.exp(log_p)
-    # 0 log 0 is 0; chosen before the product, whose derivative would else be 0 times infinity
-    return jnp.sum(p * jnp.where(p == 0, 0, log_p - log_q))
+    log_p, log_q = log_softmax(widened(logits)), log_softmax(widened(prior_logits))
+    return jnp.sum(_relative_entropy(log_p, log_q)).astype(common_dtype(logits, prior_logits))
 
 
 def bernoulli_kl(rho: ArrayLike, rho_hat: Float[Array, "..."]) -> Float[Array, ""]:
@@ -132,7 +140,7 @@ def bernoulli_kl(rho: ArrayLike, rho_hat: Float[Array, "..."]) -> Float[Array, "
         and 1 - 6e-8), and its slope 0.
 
     Returns:
-      The sum over all entries, in nats; finite, and but for rounding at least 0, and 0 where ρ̂ = ρ.
+      The sum over all entries, in nats; finite, at least 0, and 0 where ρ̂ = ρ.
 
     Raises:
       ValueError: rho outside [0, 1], or an array of another shape than rho_hat.
@@ -144,13 +152,40 @@ def bernoulli_kl(rho: ArrayLike, rho_hat: Float[Array, "..."]) -> Float[Array, "
     0.5108
     """
     check_floating(rho_hat=rho_hat)
-    if jnp.ndim(rho):
-        check_same_shape(rho=rho, rho_hat=rho_hat)
+    check_number_or_shape(rho_hat, rho=rho)
     if not isinstance(rho, Tracer):
         check_in_range("rho", np.min(rho, initial=0.0), 0.0, 1.0)
         check_in_range("rho", np.max(rho, initial=1.0), 0.0, 1.0)
+    dtype, rho_hat = jnp.result_type(rho_hat), widened(rho_hat)
     limits = jnp.finfo(rho_hat.dtype)
-    rho = jnp.asarray(rho, rho_hat.dtype)
+    rho = knob(rho, rho_hat.dtype)
     rho_hat = jnp.clip(rho_hat, limits.tiny, 1 - limits.epsneg)
-    entropy = entr(rho) + entr(1 - rho)
-    return jnp.sum(-entropy - xlogy(rho, rho_hat) - xlog1py(1 - rho, -rho_hat))
+    on = _relative_entropy(jnp.log(rho), jnp.log(rho_hat))
+    off = _relative_entropy(jnp.log1p(-rho), jnp.log1p(-rho_hat))
+    return jnp.sum(on + off).astype(dtype)
+
+
+@jax.custom_jvp
+def _exponential_excess(r: Array) -> Array:
+    """Returns eʳ - 1 - r, which is at least 0, to all digits near 0 too."""
+    near_zero = jnp.where(jnp.abs(r) < 0.5, r, 0)
+    series = jnp.ones_like(r)
+    for divisor in _EXCESS_DIVISORS:
+        series = 1 + near_zero / divisor * series
+    return jnp.where(jnp.abs(r) < 0.5, 0.5 * jnp.square(near_zero) * series, jnp.expm1(r) - r)
+
+
+@_exponential_excess.defjvp
+def _exponential_excess_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return _exponential_excess(primals[0]), jnp.expm1(primals[0]) * tangents[0]
+
+
+def _relative_entropy(log_p: Array, log_q: Array) -> Array:
+    """Returns p log(p/q) - p + q = p (eʳ - 1 - r), r = log(q/p), of each entry: p log(p/q) where all p and q sum to 1.
+
+    Unlike p log(p/q) alone each of these terms is at least 0, and their sum keeps its digits where p is next to q.
+    """
+    p, q = jnp.exp(log_p), jnp.exp(log_q)
+    r = jnp.where(p == 0, 0, log_q - log_p)  # 0 log 0 is 0; its derivative would else be 0 times infinity
+    is_near = jnp.abs(r) < 0.5
+    return jnp.where(is_near & (p > 0), p * _exponential_excess(jnp.where(is_near, r, 0)), q - p - p * r)

@@ -1,6 +1,8 @@
 """Reconstruction losses of one example: `loss(x, reconstruction)`, summed over its features.
 
-Each takes ONE example of any shape; batch it with `jax.vmap` and take the mean over the batch.
+Each takes ONE example of any shape; batch it with `jax.vmap` and take the mean over the batch. Half precision is
+computed and summed in float32, and the result is rounded to the dtype of the inputs: in float16 it is infinite above
+65,504, while its gradient stays right.
 """
 
 import functools
@@ -10,9 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
-from aejax.checks import check_floating, check_positive, check_same_shape
+from aejax.checks import check_array, check_count, check_floating, check_image, check_positive, check_same_shape
+from aejax.precision import common_dtype, knob, widened
 
 ReconstructionLoss = Callable[[Array, Array], Array]
 
@@ -37,7 +41,7 @@ def squared_error(x: Float[Array, "..."], reconstruction: Float[Array, "..."]) -
     4.25
     """
     _check(x, reconstruction=reconstruction)
-    return jnp.sum(jnp.square(x - reconstruction))
+    return jnp.sum(jnp.square(widened(x) - widened(reconstruction))).astype(common_dtype(x, reconstruction))
 
 
 def absolute_error(x: Float[Array, "..."], reconstruction: Float[Array, "..."]) -> Float[Array, ""]:
@@ -60,13 +64,13 @@ def absolute_error(x: Float[Array, "..."], reconstruction: Float[Array, "..."]) 
     2.5
     """
     _check(x, reconstruction=reconstruction)
-    return jnp.sum(jnp.abs(x - reconstruction))
+    return jnp.sum(jnp.abs(widened(x) - widened(reconstruction))).astype(common_dtype(x, reconstruction))
 
 
 def binary_cross_entropy(x: Float[Array, "..."], logits: Float[Array, "..."]) -> Float[Array, ""]:
     """Cross-entropy -Σᵢ [xᵢ log pᵢ + (1 - xᵢ) log(1 - pᵢ)] with p = σ(logits), in nats.
 
-    Computed from the logits, so that value and gradient are finite at any finite logit.
+    Computed from the logits: value and gradient keep their digits at any logit, where p is next to 0 or 1 too.
 
     Args:
       x: one example in [0, 1], any shape; gray values are taken as probabilities.
@@ -85,10 +89,10 @@ def binary_cross_entropy(x: Float[Array, "..."], logits: Float[Array, "..."]) ->
     1.3863
     """
     _check(x, logits=logits)
-    return jnp.sum(_logistic_cross_entropy(x, logits))
+    return jnp.sum(_logistic_cross_entropy(widened(x), widened(logits))).astype(common_dtype(x, logits))
 
 
-def huber(x: Float[Array, "..."], reconstruction: Float[Array, "..."], *, delta: float = 1.0) -> Float[Array, ""]:
+def huber(x: Float[Array, "..."], reconstruction: Float[Array, "..."], *, delta: ArrayLike = 1.0) -> Float[Array, ""]:
     """Huber's loss Σᵢ h(xᵢ - x̂ᵢ) with h(e) = ½ e² for |e| ≤ δ, and δ (|e| - ½ δ) beyond: errors far off weigh less.
 
     Args:
@@ -110,9 +114,9 @@ def huber(x: Float[Array, "..."], reconstruction: Float[Array, "..."], *, delta:
     """
     _check(x, reconstruction=reconstruction)
     check_positive("delta", delta)
-    error = jnp.abs(x - reconstruction)
-    clipped = jnp.minimum(error, delta)
-    return jnp.sum(clipped * (error - 0.5 * clipped))
+    error = jnp.abs(widened(x) - widened(reconstruction))
+    clipped = jnp.minimum(error, knob(delta, error.dtype))
+    return jnp.sum(clipped * (error - 0.5 * clipped)).astype(common_dtype(x, reconstruction))
 
 
 def categorical_cross_entropy(x: Array, logits: Float[Array, "... classes"]) -> Float[Array, ""]:
@@ -135,27 +139,31 @@ def categorical_cross_entropy(x: Array, logits: Float[Array, "... classes"]) -> 
     >>> round(categorical_cross_entropy(jnp.array([2]), jnp.zeros((1, 4))).item(), 4)  # log 4
     1.3863
     """
+    check_array(x=x)
     check_floating(logits=logits)
-    if jnp.issubdtype(x.dtype, jnp.integer):
+    if 0 in jnp.shape(logits)[-1:] or jnp.ndim(logits) == 0:
+        raise ValueError(f"logits must have a last axis of at least one class, got shape {jnp.shape(logits)}")
+    log_probabilities, dtype = jax.nn.log_softmax(widened(logits)), jnp.result_type(logits)
+    if jnp.issubdtype(jnp.result_type(x), jnp.integer):
         if x.shape != logits.shape[:-1]:
             raise ValueError(f"integer classes must have shape {logits.shape[:-1]}, as the logits, got {x.shape}")
-        classes = jnp.where(x < 0, logits.shape[-1], x)  # a negative index would count from the end
-        log_probabilities = jax.nn.log_softmax(logits)
-        return -jnp.sum(jnp.take_along_axis(log_probabilities, classes[..., None], axis=-1, mode="fill"))
+        places = _places(x, logits.shape[-1])
+        log_p = jnp.take_along_axis(log_probabilities, places[..., None], axis=-1, mode="fill")
+        return -jnp.sum(log_p).astype(dtype)
     _check(x, logits=logits)
-    log_probabilities = jax.nn.log_softmax(logits)
+    x = widened(x)
     # 0 log 0 is 0, where a logit is so low that its log-probability is infinite
     never = (x == 0) & jnp.isneginf(log_probabilities)
-    return -jnp.sum(x * jnp.where(never, 0, log_probabilities))
+    return -jnp.sum(x * jnp.where(never, 0, log_probabilities)).astype(dtype)
 
 
 def structural_dissimilarity(
-    x: Float[Array, "H W *C"], reconstruction: Float[Array, "H W *C"], *, data_range: float = 1.0, window: int = 7
+    x: Float[Array, "H W *C"], reconstruction: Float[Array, "H W *C"], *, data_range: ArrayLike = 1.0, window: int = 7
 ) -> Float[Array, ""]:
     """1 - SSIM: one minus the mean structural similarity of two images, over all windows inside them and all channels.
 
     In each window, SSIM = (2 μₓμᵧ + c₁)(2 σₓᵧ + c₂) / ((μₓ² + μᵧ² + c₁)(σₓ² + σᵧ² + c₂)) with uniform weights and
-    unbiased variances, c₁ = (0.01 R)², c₂ = (0.03 R)².
+    unbiased variances, c₁ = (0.01 R)², c₂ = (0.03 R)². It is accurate however large an offset the values have.
 
     Args:
       x: one image (H, W) or (H, W, C).
@@ -178,8 +186,8 @@ def structural_dissimilarity(
     """
     _check(x, reconstruction=reconstruction)
     check_positive("data_range", data_range)
-    if x.ndim not in (2, 3):
-        raise ValueError(f"an image has shape (H, W) or (H, W, C), got {x.shape}")
+    check_image(x)
+    check_count("window", window)
     if window % 2 == 0 or not 3 <= window <= min(x.shape[:2]):
         raise ValueError(f"window must be odd, from 3 to the image's {min(x.shape[:2])} pixels, got {window}")
     size = (window, window, *(1,) * (x.ndim - 2))
@@ -188,15 +196,23 @@ def structural_dissimilarity(
         # a NumPy zero: one that is traced makes the sum a general reduction, which has no gradient
         return lax.reduce_window(image, np.zeros((), image.dtype), lax.add, size, (1,) * x.ndim, "VALID") / window**2
 
-    x_mean, y_mean = window_means(x), window_means(reconstruction)
+    def centered(image: Array) -> tuple[Array, Array]:
+        # variances do not depend on an offset, and E[x²] - E[x]² loses its digits to one that is large
+        offset = lax.stop_gradient(jnp.mean(image, axis=(0, 1), keepdims=True))
+        return image - offset, offset
+
+    x_centered, x_offset = centered(widened(x) / knob(data_range, widened(x).dtype))
+    y_centered, y_offset = centered(widened(reconstruction) / knob(data_range, widened(reconstruction).dtype))
+    x_shifted_mean, y_shifted_mean = window_means(x_centered), window_means(y_centered)
+    x_mean, y_mean = x_shifted_mean + x_offset, y_shifted_mean + y_offset
     unbiased = window**2 / (window**2 - 1)
-    x_variance = unbiased * (window_means(x * x) - x_mean**2)
-    y_variance = unbiased * (window_means(reconstruction * reconstruction) - y_mean**2)
-    covariance = unbiased * (window_means(x * reconstruction) - x_mean * y_mean)
-    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    x_variance = unbiased * (window_means(x_centered * x_centered) - x_shifted_mean**2)
+    y_variance = unbiased * (window_means(y_centered * y_centered) - y_shifted_mean**2)
+    covariance = unbiased * (window_means(x_centered * y_centered) - x_shifted_mean * y_shifted_mean)
+    c1, c2 = 0.01**2, 0.03**2  # of values in units of data_range
     luminance = (2 * x_mean * y_mean + c1) / (x_mean**2 + y_mean**2 + c1)
     structure = (2 * covariance + c2) / (x_variance + y_variance + c2)
-    return 1 - jnp.mean(luminance * structure)
+    return (1 - jnp.mean(luminance * structure)).astype(common_dtype(x, reconstruction))
 
 
 def output_link(loss: ReconstructionLoss) -> Callable[[Array], Array]:
@@ -215,17 +231,30 @@ def _identity(output: Array) -> Array:
     return output
 
 
+def _places(classes: Array, size: int) -> Array:
+    """Places along an axis of that size for classes of any integer type; what is no class is just beyond its end."""
+    classes = jnp.asarray(classes)
+    if classes.dtype.itemsize < 4:  # so narrow that the axis may be longer than its largest number
+        classes = classes.astype(jnp.int32)
+    return jnp.where((classes >= 0) & (classes < size), classes, size).astype(jnp.int32)
+
+
 @jax.custom_jvp
 def _logistic_cross_entropy(x: Array, logits: Array) -> Array:
-    return jnp.maximum(logits, 0) - x * logits + jnp.log1p(jnp.exp(-jnp.abs(logits)))
+    # the share of x that speaks against the sign of the logit; where it is 0, so is the term, whatever the logit
+    against = jnp.where(logits > 0, 1 - x, x)
+    size = jnp.abs(logits)
+    return jnp.where(against == 0, 0, size) * against + jnp.log1p(jnp.exp(-size))
 
 
 @_logistic_cross_entropy.defjvp
 def _logistic_cross_entropy_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-    # σ(l) - x is smooth where the terms of the value have kinks, so second derivatives are right at l = 0 too
+    # σ(l) - x is smooth where the terms of the value have kinks, so second derivatives are right at l = 0 too; from
+    # the side of the probability that is next to 0, so that it keeps its digits where x is 1 and the logit is large
     x, logits = primals
     x_tangent, logits_tangent = tangents
-    slope = jax.nn.sigmoid(logits) - x
+    small = jax.nn.sigmoid(jnp.where(logits > 0, -logits, logits))
+    slope = jnp.where(logits > 0, (1 - x) - small, small - x)
     return _logistic_cross_entropy(x, logits), slope * logits_tangent - logits * x_tangent
 
 

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PyTree
 
-from aejax.checks import check_count
+from aejax.checks import check_count, check_floating, check_same_shape
 from aejax.divergences import gaussian_kl
+from aejax.precision import at_least_single, widened
 from aejax.sampling import gaussian_log_prob
 
 Posterior = Callable[[Array], tuple[Array, Array]]  # x -> (mean, log_variance) of the code
@@ -18,10 +19,12 @@ Posterior = Callable[[Array], tuple[Array, Array]]  # x -> (mean, log_variance) 
 class Prior(NamedTuple):
     """The distribution p(z) of one code."""
 
-    sample: Callable[[Array, tuple[int, ...]], Array]  # (key, shape of a code) -> code
+    sample: Callable[[Array, tuple[int, ...]], Array]  # (key, shape of a code, after that of a batch) -> codes
     log_prob: Callable[[Array], Array]  # code -> log p(code), in nats
     kl: Callable[[Array, Array], Array] | None  # (mean, log_variance) -> KL(N(mean, variance) ‖ p), if in closed form
     kl_per_dimension: Callable[[Array, Array], Array] | None = None  # its terms, of the code's shape, if it has such
+    # as `sample`, with a weight of each code: 1, whose gradient is that of choices which the code has no gradient of
+    weighted_sample: Callable[[Array, tuple[int, ...]], tuple[Array, Array]] | None = None
 
 
 class LearnedPrior(NamedTuple):
@@ -38,11 +41,16 @@ def standard_normal() -> Prior:
     >>> standard_normal().kl(jnp.ones(3), jnp.zeros(3)).item()
     1.5
     """
+
+    def kl_per_dimension(mean: Array, log_variance: Array) -> Array:
+        check_same_shape(mean=mean, log_variance=log_variance)
+        return jnp.vectorize(gaussian_kl)(mean, log_variance)
+
     return Prior(
         sample=lambda key, shape: jax.random.normal(key, shape),
         log_prob=lambda code: gaussian_log_prob(code, jnp.zeros_like(code), jnp.zeros_like(code)),
         kl=gaussian_kl,
-        kl_per_dimension=jnp.vectorize(gaussian_kl),
+        kl_per_dimension=kl_per_dimension,
     )
 
 
@@ -52,26 +60,55 @@ def gaussian_mixture(
     """Σₘ πₘ N(μₘ, diag σₘ²) with π = softmax(logits).
 
     Args:
-      logits: of the M components.
+      logits: of the M >= 1 components.
       mean: μ, each of the shape of a code.
       log_variance: log σ², of the same shape.
+
+    Returns:
+      A prior; each code of a batch that it samples is of a component of its own. Half precision is drawn and summed
+      in float32.
+
+    Raises:
+      ValueError: no component, other than one logit per component, shapes that differ; in `sample` and `log_prob`, a
+        shape that is not that of a code.
+      TypeError: an input is not of a floating type.
 
     >>> mixture = gaussian_mixture(jnp.zeros(2), jnp.array([[-3.0], [3.0]]), jnp.zeros((2, 1)))
     >>> round(mixture.log_prob(jnp.array([3.0])).item(), 4)  # log ½ - ½ log 2π
     -1.6121
     """
+    check_floating(logits=logits, mean=mean, log_variance=log_variance)
+    check_same_shape(mean=mean, log_variance=log_variance)
+    if jnp.ndim(mean) == 0 or not len(mean) or jnp.shape(logits) != (len(mean),):
+        raise ValueError(
+            "a mixture has one logit and one mean for each of at least one component, got logits of shape "
+            f"{jnp.shape(logits)} and a mean of shape {jnp.shape(mean)}"
+        )
+    code_shape, dtype = mean.shape[1:], mean.dtype
 
-    def sample(key: Array, shape: tuple[int, ...]) -> Array:
+    def weighted_sample(key: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
+        batch = tuple(shape)[: len(shape) - len(code_shape)]
+        if (*batch, *code_shape) != tuple(shape):
+            raise ValueError(f"codes of this mixture have shape {('...', *code_shape)}, got {tuple(shape)}")
         component_key, noise_key = jax.random.split(key)
-        component = jax.random.categorical(component_key, logits)
-        noise = jax.random.normal(noise_key, shape, mean.dtype)
-        return mean[component] + jnp.exp(0.5 * log_variance[component]) * noise
+        log_weights = jax.nn.log_softmax(widened(logits))
+        component = jax.random.categorical(component_key, widened(logits), shape=batch)
+        noise = jax.random.normal(noise_key, shape, at_least_single(dtype))
+        deviation = jnp.exp(0.5 * widened(log_variance)[component])
+        log_weight = log_weights[component]
+        weight = jnp.exp(log_weight - jax.lax.stop_gradient(log_weight))
+        return (widened(mean)[component] + deviation * noise).astype(dtype), weight
 
     def log_prob(code: Array) -> Array:
-        of_components = jax.vmap(gaussian_log_prob, in_axes=(None, 0, 0))(code, mean, log_variance)
-        return logsumexp(jax.nn.log_softmax(logits) + of_components)
+        check_floating(code=code)
+        if code.shape != code_shape:
+            raise ValueError(f"a code of this mixture has shape {code_shape}, got {code.shape}")
+        of_components = jax.vmap(gaussian_log_prob, in_axes=(None, 0, 0))(
+            widened(code), widened(mean), widened(log_variance)
+        )
+        return logsumexp(jax.nn.log_softmax(widened(logits)) + of_components).astype(dtype)
 
-    return Prior(sample, log_prob, kl=None)
+    return Prior(lambda key, shape: weighted_sample(key, shape)[0], log_prob, kl=None, weighted_sample=weighted_sample)
 
 
 def mixture_prior(components: int) -> LearnedPrior:
@@ -105,15 +142,25 @@ def vamp_prior(pseudo_inputs: Float[Array, "M ..."]) -> LearnedPrior:
     Args:
       pseudo_inputs: u before training, such as M training examples; they are parameters from then on.
 
+    Raises:
+      ValueError: no pseudo-input; in `init`, pseudo-inputs of another shape than an example.
+      TypeError: pseudo-inputs that are not of a floating type.
+
     Source: J. M. Tomczak, M. Welling (2018), VAE with a VampPrior, eq. 9.
     """
+    check_floating(pseudo_inputs=pseudo_inputs)
+    if jnp.ndim(pseudo_inputs) == 0 or not len(pseudo_inputs):
+        raise ValueError(f"pseudo_inputs must be at least one example, got shape {jnp.shape(pseudo_inputs)}")
 
     def distribution(params: PyTree, posterior: Posterior) -> Prior:
         mean, log_variance = jax.vmap(posterior)(params["pseudo_inputs"])
         return gaussian_mixture(jnp.zeros(len(mean), mean.dtype), mean, log_variance)
 
     def init(key: Array, example: Array, code: Array) -> PyTree:
-        del key, example, code  # nothing is drawn
-        return {"pseudo_inputs": jnp.asarray(pseudo_inputs)}
+        del key, code  # nothing is drawn
+        if pseudo_inputs.shape[1:] != example.shape:
+            raise ValueError(f"pseudo_inputs must be examples {example.shape}, got shape {pseudo_inputs.shape}")
+        floating = jnp.issubdtype(example.dtype, jnp.floating)
+        return {"pseudo_inputs": jnp.asarray(pseudo_inputs, example.dtype if floating else None)}
 
     return LearnedPrior(init, distribution, "vamp_prior")

@@ -1,4 +1,7 @@
-"""Sampling a diagonal Gaussian with explicit keys, and the density of its samples."""
+"""Sampling a diagonal Gaussian with explicit keys, and the density of its samples.
+
+Half precision is drawn, computed and summed in float32, and the result is rounded to the dtype of the inputs.
+"""
 
 import math
 
@@ -7,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from aejax.checks import check_floating, check_same_shape
+from aejax.precision import common_dtype, over_deviation, widened
 
 
 def reparameterize(
@@ -33,7 +37,9 @@ def reparameterize(
     """
     check_floating(mean=mean, log_variance=log_variance)
     check_same_shape(mean=mean, log_variance=log_variance)
-    return mean + jnp.exp(0.5 * log_variance) * jax.random.normal(key, mean.shape, mean.dtype)
+    dtype, mean = common_dtype(mean, log_variance), widened(mean)
+    noise = jax.random.normal(key, mean.shape, mean.dtype)
+    return (mean + jnp.exp(0.5 * widened(log_variance)) * noise).astype(dtype)
 
 
 def gaussian_log_prob(
@@ -47,7 +53,7 @@ def gaussian_log_prob(
       log_variance: log σ², of the same shape.
 
     Returns:
-      The sum over all dimensions of the code, in nats.
+      The sum over all dimensions of the code, in nats; where it is beyond the dtype's range -∞, with a gradient of 0.
 
     Raises:
       ValueError: the shapes differ.
@@ -58,5 +64,19 @@ def gaussian_log_prob(
     """
     check_floating(code=code, mean=mean, log_variance=log_variance)
     check_same_shape(code=code, mean=mean, log_variance=log_variance)
-    scaled = jnp.square(code - mean) * jnp.exp(-log_variance)
-    return -0.5 * jnp.sum(scaled + log_variance + math.log(2 * math.pi))
+    log_densities = gaussian_log_densities(widened(code) - widened(mean), widened(log_variance))
+    return jnp.sum(log_densities).astype(common_dtype(code, mean, log_variance))
+
+
+def gaussian_log_densities(difference: Float[Array, "..."], log_variance: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Log N(d; 0, σ²) of each number, with derivatives of 0 where it is -∞: where d²/σ² is beyond the dtype's range.
+
+    Among others such a density counts nothing, and its own derivatives would be 0 times infinity.
+
+    >>> gaussian_log_densities(jnp.array([0.0, 1.0]), jnp.array([0.0, -200.0])).round(4).tolist()
+    [-0.9..., -inf]
+    """
+    scaled = jnp.square(over_deviation(jax.lax.stop_gradient(difference), jax.lax.stop_gradient(log_variance)))
+    is_far = jnp.isinf(scaled)
+    scaled = jnp.square(over_deviation(jnp.where(is_far, 0, difference), log_variance))
+    return jnp.where(is_far, -jnp.inf, -0.5 * (scaled + log_variance + math.log(2 * math.pi)))

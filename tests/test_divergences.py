@@ -316,3 +316,85 @@ def test_full_gaussian_kl_is_never_negative(seeds):
 def test_full_gaussian_kl_takes_one_vector(without_type_checks):
     with pytest.raises(ValueError, match=r"mean must be one vector, got shape \(2, 1\)"):
         full_gaussian_kl(jnp.zeros((2, 1)), jnp.eye(2))
+
+
+def pairs_next_to_each_other(count, shape):
+    """Float32 logits, and others at most some 1e-4 away."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(count, *shape)).astype(np.float32)
+    distance = 10.0 ** rng.uniform(-8, -4, (count, *(1,) * len(shape)))
+    return jnp.asarray(logits), jnp.asarray((logits + distance * rng.normal(size=logits.shape)).astype(np.float32))
+
+
+def test_divergences_are_never_negative_where_rounding_is_all_that_is_left():
+    """And right to some digits there: by float64, of the same float32 numbers."""
+    one, other = pairs_next_to_each_other(300, (6,))
+    rates = jax.nn.sigmoid(one), jax.nn.sigmoid(other)
+    scale, other_scale = (jax.vmap(jnp.diag)(jnp.exp(each)) + 0.1 for each in (one, other))
+    cases = {
+        "categorical": (categorical_kl, (one, other)),
+        "bernoulli": (bernoulli_kl, rates),
+        "gaussian": (
+            lambda lv, prior_lv: gaussian_kl(0 * lv, lv, prior_log_variance=prior_lv),
+            (one, other),
+        ),
+        "full": (
+            lambda sigma, prior_sigma: full_gaussian_kl(jnp.zeros(6), sigma, prior_covariance=prior_sigma),
+            (scale, other_scale),
+        ),
+    }
+    for name, (divergence, pair) in cases.items():
+        got = np.asarray(jax.jit(jax.vmap(divergence))(*pair))
+        assert np.min(got) >= 0, name
+        if name in ("categorical", "gaussian"):
+            with jax.enable_x64(True):
+                wide = [jnp.asarray(np.asarray(each), jnp.float64) for each in pair]
+                right = np.asarray(jax.jit(jax.vmap(divergence))(*wide))
+            large = right > 1e-12  # of differences that float32 resolves
+            np.testing.assert_allclose(got[large], right[large], rtol=0.1)
+
+
+def test_divergences_are_finite_for_tiny_variances_and_means_that_are_equal():
+    value, gradient = jax.value_and_grad(gaussian_kl, argnums=(0, 1))(
+        jnp.ones(3), jnp.full(3, -300.0), prior_mean=1.0, prior_log_variance=-300.0
+    )
+    assert value == 0
+    np.testing.assert_array_equal(gradient, np.zeros((2, 3)))
+    tiny = gaussian_kl(jnp.full(1, 1e-30), jnp.full(1, -138.0), prior_log_variance=-138.0)
+    np.testing.assert_allclose(tiny, 0.5 * 1e-60 * math.exp(138), rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_divergences_of_half_precision_are_summed_in_single(dtype):
+    ones, size = jnp.ones(2000, dtype), 2000
+    eps = float(jnp.finfo(dtype).eps)
+    kl = gaussian_kl(0.125 * ones, 0 * ones)
+    assert kl.dtype == dtype
+    np.testing.assert_allclose(float(kl), size * 0.125**2 / 2, rtol=eps)
+    np.testing.assert_allclose(float(bernoulli_kl(0.5, 0.25 * ones)), size * 0.5 * math.log(4 / 3), rtol=eps)
+    logits = jnp.zeros((2, 70_000), dtype)
+    assert categorical_kl(logits, logits) == 0
+    full = full_gaussian_kl(jnp.ones(2, dtype), 2 * jnp.eye(2, dtype=dtype))
+    np.testing.assert_allclose(float(full), 0.5 * (4 - 2 + 2) - math.log(2), rtol=4 * eps)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
+def test_knobs_of_numpy_promote_nothing(dtype, float64):
+    x, knob = jnp.full(4, 0.5, dtype), np.float64(0.25)
+    for got, expected in (
+        (gaussian_kl(x, x, prior_mean=knob), gaussian_kl(x, x, prior_mean=0.25)),
+        (gaussian_kl(x, x, prior_log_variance=np.full(4, 0.25)), gaussian_kl(x, x, prior_log_variance=0.25)),
+        (bernoulli_kl(knob, x), bernoulli_kl(0.25, x)),
+        (bernoulli_kl(np.full(4, 0.25), x), bernoulli_kl(0.25, x)),
+    ):
+        assert got.dtype == dtype
+        assert got == expected
+
+
+def test_a_divergence_without_a_dimension_is_zero_and_other_types_are_refused(without_type_checks):
+    assert full_gaussian_kl(jnp.zeros(0), jnp.zeros((0, 0))) == 0
+    assert gaussian_kl(jnp.zeros(0), jnp.zeros(0)) == 0
+    with pytest.raises(TypeError, match="mean must be a JAX or NumPy array, got list"):
+        full_gaussian_kl([0.0], jnp.eye(1))
+    with pytest.raises(TypeError, match="rho_hat must be a JAX or NumPy array, got list"):
+        bernoulli_kl(0.5, [0.5])

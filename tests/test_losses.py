@@ -349,3 +349,151 @@ def test_categorical_cross_entropy_is_never_negative_and_the_same_under_jit(x, l
     value = categorical_cross_entropy(x, logits)
     assert value >= 0
     np.testing.assert_allclose(jax.jit(categorical_cross_entropy)(x, logits), value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "logit"), [(jnp.float32, 17.0), (jnp.float32, 80.0), (jnp.bfloat16, 6.0), (jnp.float16, 8.0)]
+)
+def test_binary_cross_entropy_has_derivatives_of_all_digits_on_either_side_of_saturation(dtype, logit):
+    slope, curvature = (jax.grad(binary_cross_entropy, 1), jax.hessian(binary_cross_entropy, 1))
+    for x, sign in ((1.0, 1), (0.0, -1)):
+        at = jnp.full((), x, dtype), jnp.full((), sign * logit, dtype)
+        np.testing.assert_allclose(float(slope(*at)), -sign * special.expit(-logit), rtol=float(jnp.finfo(dtype).eps))
+        np.testing.assert_allclose(float(curvature(*at)), special.expit(-logit), rtol=2 * float(jnp.finfo(dtype).eps))
+    near = 1 - 2.0**-10  # a gray value next to 1: the slope is a difference of small numbers
+    slope = jax.grad(binary_cross_entropy, 1)(jnp.array(near), jnp.array(12.0))
+    np.testing.assert_allclose(slope, 2.0**-10 - special.expit(-12.0), rtol=1e-6)
+
+
+def test_binary_cross_entropy_of_an_infinite_logit_is_that_of_a_certain_probability():
+    x, logits = jnp.array([1.0, 0.0, 0.0, 0.5]), jnp.array([jnp.inf, -jnp.inf, jnp.inf, jnp.inf])
+    value, slope = jax.vmap(jax.value_and_grad(binary_cross_entropy, argnums=1))(x, logits)
+    np.testing.assert_array_equal(value, [0, 0, np.inf, np.inf])
+    np.testing.assert_array_equal(slope, [0, 0, 1, 0.5])
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize(
+    ("loss", "x", "output"),
+    [
+        (squared_error, 300.0, 310.0),  # 100 times a hundred, of numbers whose squares overflow
+        (absolute_error, 0.0, 0.5),
+        (huber, 0.0, 3.0),
+        (binary_cross_entropy, 1.0, 1.0),
+        (partial(huber, delta=400.0), 0.0, 14.0),  # 14² / 2 and not inf - inf
+    ],
+)
+def test_half_precision_is_summed_in_single(loss, x, output, dtype):
+    """The value is that of float32, rounded once; so is the gradient, where the sum is beyond float16 too."""
+    size = 500
+    x, output = (jnp.full(size, number, dtype) for number in (x, output))
+    value, gradient = jax.value_and_grad(loss, argnums=1)(x, output)
+    exact, exact_gradient = jax.value_and_grad(loss, argnums=1)(x.astype(jnp.float32), output.astype(jnp.float32))
+    assert value.dtype == gradient.dtype == dtype
+    np.testing.assert_allclose(float(value), float(exact), rtol=float(jnp.finfo(dtype).eps))
+    np.testing.assert_allclose(
+        np.asarray(gradient, float), np.asarray(exact_gradient, float), rtol=float(jnp.finfo(dtype).eps)
+    )
+
+
+def test_categorical_cross_entropy_of_more_classes_than_float16_can_count():
+    logits = jnp.zeros((1, 70_000), jnp.float16)
+    np.testing.assert_allclose(float(categorical_cross_entropy(jnp.array([3]), logits)), math.log(70_000), rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [jnp.int8, jnp.uint8, jnp.int16, jnp.uint16, jnp.int32, jnp.uint32])
+def test_classes_of_every_integer_type_are_themselves_and_what_is_no_class_is_nan(dtype):
+    logits = jnp.arange(200.0)[None]
+    log_p = np.asarray(jax.nn.log_softmax(logits))[0]
+    for number in (0, 100, 127):
+        value = categorical_cross_entropy(jnp.array([number], dtype), logits)
+        np.testing.assert_allclose(value, -log_p[number], rtol=1e-6)
+    for number in (-1, -128, 200, 2**31 - 1, 2**32 - 1):
+        if jnp.iinfo(dtype).min <= number <= jnp.iinfo(dtype).max:
+            wrong = jnp.array(np.array([number], dtype))
+            assert np.isnan(categorical_cross_entropy(wrong, logits)), number
+
+
+def test_a_class_beyond_32_bits_is_no_class(float64):
+    assert np.isnan(categorical_cross_entropy(jnp.array([2**32 + 1]), jnp.zeros((1, 4))))
+
+
+@pytest.mark.parametrize("shape", [(), (3, 0)])
+def test_categorical_cross_entropy_needs_a_class(shape, without_type_checks):
+    with pytest.raises(ValueError, match="logits must have a last axis of at least one class, got shape"):
+        categorical_cross_entropy(jnp.zeros((), int), jnp.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("low", "data_range", "dtype"),
+    [
+        (0, 1, "float32"),
+        (1000, 1, "float32"),
+        (3e4, 500, "float32"),
+        (-1e6, 64, "float32"),
+        (1e30, 1e30, "float32"),
+        (0, 1e-30, "float32"),
+        (1, 1, "bfloat16"),
+        (0, 255, "float16"),
+    ],
+)
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_structural_dissimilarity_is_scikit_images_in_float64_whatever_the_offset_and_the_dtype(
+    low, data_range, dtype, channels
+):
+    rng = np.random.default_rng(0)
+    smooth = 0.8 + 0.05 * rng.random((24, 24, *channels))
+    pair = smooth, smooth + 0.02 * rng.normal(size=smooth.shape)
+    x, y = (jnp.asarray(low + data_range * image, dtype) for image in pair)
+    exact = [np.asarray(image, np.float64) for image in (x, y)]
+    axis = -1 if channels else None
+    whole = structural_similarity(*exact, data_range=data_range, win_size=7, full=True, channel_axis=axis)[1]
+    got = structural_dissimilarity(x, y, data_range=data_range)
+    assert got.dtype == dtype
+    np.testing.assert_allclose(float(got), 1 - whole[3:-3, 3:-3].mean(), atol=2e-3)
+
+
+def test_structural_dissimilarity_has_the_gradient_of_float64_at_a_large_offset():
+    rng = np.random.default_rng(0)
+    x = 1000 + rng.random((12, 12))
+    y = np.asarray(x + 0.1 * rng.normal(size=x.shape), np.float32)
+    with jax.enable_x64(True):
+        right = jax.grad(structural_dissimilarity, 1)(jnp.asarray(np.float32(x), float), jnp.asarray(y, float))
+    got = jax.grad(structural_dissimilarity, 1)(jnp.asarray(x, jnp.float32), jnp.asarray(y))
+    np.testing.assert_allclose(got, right, atol=1e-3 * float(np.max(np.abs(right))))
+
+
+@pytest.mark.parametrize("number", [np.float64, np.float32, np.float16, jnp.float32, float])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32, jnp.float64])
+def test_a_knob_of_any_type_promotes_nothing(number, dtype, float64):
+    x = jnp.full((8, 8), 0.5, dtype)
+    for loss in (partial(huber, delta=number(0.25)), partial(structural_dissimilarity, data_range=number(2))):
+        got, expected = loss(x, 3 * x), jax.tree.map(float, loss.keywords)
+        assert got.dtype == dtype
+        assert got == loss.func(x, 3 * x, **expected)
+
+
+@every_loss
+@pytest.mark.parametrize("other", [[0.0, 1.0], (0.0, 1.0), None, "ab", memoryview(b"ab")])
+def test_refuses_what_is_no_array_by_name(loss, other, without_type_checks):
+    x = jnp.zeros(2)
+    with pytest.raises(TypeError, match=f"x must be a JAX or NumPy array, got {type(other).__name__}"):
+        loss(other, x)
+    with pytest.raises(TypeError, match=r"(reconstruction|logits) must be a JAX or NumPy array"):
+        loss(x, other)
+
+
+def test_structural_dissimilarity_refuses_what_it_cannot_compare(without_type_checks):
+    image = jnp.zeros((8, 8))
+    for value, kind, message in (
+        ("1", TypeError, "data_range must be a number, got '1'"),
+        (np.ones(2), ValueError, r"data_range must be one number, got shape \(2,\)"),
+        (np.inf, ValueError, "data_range must be positive and finite"),
+    ):
+        with pytest.raises(kind, match=message):
+            structural_dissimilarity(image, image, data_range=value)
+    with pytest.raises(TypeError, match=r"window must be an integer, got 7\.0"):
+        structural_dissimilarity(image, image, window=7.0)
+    empty = jnp.zeros((8, 8, 0))
+    with pytest.raises(ValueError, match=r"at least one pixel and one channel, got shape \(8, 8, 0\)"):
+        structural_dissimilarity(empty, empty)

@@ -157,3 +157,64 @@ def test_vamp_prior_is_the_mixture_of_the_posteriors_of_its_pseudo_inputs(float6
 def test_refuses_a_mixture_of_nothing(components):
     with pytest.raises(ValueError, match="components must be at least 1"):
         mixture_prior(components)
+
+
+def test_every_code_of_a_batch_is_of_a_component_of_its_own():
+    """Two components at -3 and 3 with weights 1/4 and 3/4, within 5 standard errors."""
+    mixture = gaussian_mixture(jnp.log(jnp.array([1.0, 3.0])), jnp.array([[-3.0], [3.0]]), jnp.full((2, 1), -4.0))
+    codes = np.asarray(mixture.sample(jax.random.key(0), (10, 100, 1)))
+    assert codes.shape == (10, 100, 1)
+    assert abs((codes > 0).mean() - 0.75) < 5 * np.sqrt(0.75 * 0.25 / 1000)
+    np.testing.assert_allclose(np.abs(codes).mean(), 3, atol=0.1)
+    _, weights = mixture.weighted_sample(jax.random.key(0), (10, 100, 1))
+    np.testing.assert_array_equal(weights, np.ones((10, 100)))
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (3, 2), (1, 1)])
+def test_a_mixture_refuses_codes_of_another_shape(shape):
+    mixture = gaussian_mixture(jnp.zeros(2), jnp.zeros((2, 3)), jnp.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"codes of this mixture have shape \('...', 3\), got"):
+        mixture.sample(jax.random.key(0), shape)
+    with pytest.raises(ValueError, match=r"a code of this mixture has shape \(3,\), got"):
+        mixture.log_prob(jnp.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    "shapes", [((1,), (2, 1), (2, 1)), ((2,), (2, 1), (2, 3)), ((0,), (0, 1), (0, 1)), ((), (), ())]
+)
+def test_a_mixture_refuses_parts_that_do_not_fit(shapes, without_type_checks):
+    with pytest.raises(ValueError, match=r"shapes must be equal|one logit and one mean for each of at least one"):
+        gaussian_mixture(*map(jnp.zeros, shapes))
+
+
+@pytest.mark.parametrize("log_variance", [-90.0, -200.0, -1000.0])
+def test_a_component_that_has_collapsed_leaves_value_and_gradient_of_the_others(log_variance):
+    def log_prob(code, mean, log_variance):
+        return gaussian_mixture(jnp.zeros(2), mean, log_variance).log_prob(code)
+
+    arguments = jnp.array([1.0]), jnp.array([[-3.0], [3.0]]), jnp.array([[log_variance], [0.0]])
+    value, gradient = jax.value_and_grad(log_prob, argnums=(0, 1, 2))(*arguments)
+    np.testing.assert_allclose(value, np.log(0.5) + stats.norm.logpdf(1, 3), rtol=1e-6)
+    np.testing.assert_allclose(gradient[0], [2.0], rtol=1e-6)
+    np.testing.assert_allclose(gradient[1], [[0.0], [-2.0]], rtol=1e-6)
+    assert np.isfinite(gradient[2]).all()
+
+
+def test_the_terms_of_a_divergence_do_not_broadcast():
+    with pytest.raises(ValueError, match="shapes must be equal"):
+        standard_normal().kl_per_dimension(jnp.zeros(3), jnp.zeros(1))
+
+
+def test_pseudo_inputs_are_examples_of_the_dtype_of_the_data(float64):
+    x, code = jnp.zeros(5, jnp.float32), jnp.zeros(2, jnp.float32)
+    params = vamp_prior(jnp.zeros((4, 5))).init(jax.random.key(0), x, code)
+    assert params["pseudo_inputs"].dtype == jnp.float32
+    with pytest.raises(ValueError, match=r"pseudo_inputs must be examples \(5,\), got shape \(4, 3\)"):
+        vamp_prior(jnp.zeros((4, 3))).init(jax.random.key(0), x, code)
+
+
+def test_pseudo_inputs_are_at_least_one_array_of_numbers(without_type_checks):
+    with pytest.raises(ValueError, match="pseudo_inputs must be at least one example"):
+        vamp_prior(jnp.zeros((0, 5)))
+    with pytest.raises(TypeError, match="pseudo_inputs must be a JAX or NumPy array, got list"):
+        vamp_prior([[0.0]])

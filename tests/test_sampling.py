@@ -103,3 +103,34 @@ def test_log_prob_refuses_shapes_that_differ():
 def test_log_prob_refuses_integers(without_type_checks):
     with pytest.raises(TypeError, match="code must be a floating-point array"):
         gaussian_log_prob(jnp.zeros(3, jnp.int32), jnp.zeros(3), jnp.zeros(3))
+
+
+@pytest.mark.parametrize("log_variance", [-90.0, -200.0, -500.0])
+def test_log_prob_of_a_tiny_variance_is_no_nan(log_variance):
+    """At the mean it is that of SciPy; elsewhere it is beyond float32, with a gradient of 0."""
+    function = jax.value_and_grad(gaussian_log_prob, argnums=(0, 1, 2))
+    value, gradient = function(jnp.ones(2), jnp.ones(2), jnp.full(2, log_variance))
+    np.testing.assert_allclose(value, -(log_variance + np.log(2 * np.pi)), rtol=1e-6)
+    np.testing.assert_array_equal(gradient, [[0, 0], [0, 0], [-0.5, -0.5]])
+    value, gradient = function(jnp.ones(2), jnp.zeros(2), jnp.full(2, log_variance))
+    assert value == -np.inf
+    np.testing.assert_array_equal(gradient, np.zeros((3, 2)))
+
+
+def test_log_prob_of_a_tiny_difference_and_a_tiny_variance_equals_scipy():
+    code, log_variance = 1e-30, -138.0
+    got = gaussian_log_prob(jnp.full(1, code), jnp.zeros(1), jnp.full(1, log_variance))
+    np.testing.assert_allclose(got, stats.norm.logpdf(np.float32(code), 0, np.exp(log_variance / 2)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_half_precision_is_drawn_and_summed_in_single(dtype):
+    """The noise is float32's, rounded; of its own it would end at 2.5 deviations in bfloat16."""
+    mean = jnp.zeros(N, dtype)
+    z = np.asarray(reparameterize(jax.random.key(0), mean, mean), np.float64)
+    single = reparameterize(jax.random.key(0), mean.astype(jnp.float32), mean.astype(jnp.float32))
+    np.testing.assert_array_equal(z, np.asarray(single.astype(dtype), np.float64))
+    assert np.abs(z).max() > 3.5
+    log_prob = gaussian_log_prob(mean, mean, mean)
+    assert log_prob.dtype == dtype
+    np.testing.assert_allclose(float(log_prob), -0.5 * N * np.log(2 * np.pi), rtol=float(jnp.finfo(dtype).eps))

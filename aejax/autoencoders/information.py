@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
 from aejax.autoencoders.composition import check_composition
@@ -18,9 +19,10 @@ from aejax.autoencoders.record import (
     gather_batch,
     observations,
 )
-from aejax.checks import check_count, check_in_range, check_positive, check_same_shape
+from aejax.checks import check_count, check_floating, check_in_range, check_positive, check_same_shape
+from aejax.precision import common_dtype, knob, widened
 from aejax.priors import standard_normal
-from aejax.sampling import reparameterize
+from aejax.sampling import gaussian_log_densities, reparameterize
 
 
 def mmd_regularized(
@@ -65,19 +67,25 @@ def mmd_regularized(
 
         prior = standard_normal() if autoencoder.prior is None else autoencoder.prior(params)
 
-        def draw(code_key: Array, prior_key: Array, *observed: Array) -> tuple[Array, Array]:
+        def draw(code_key: Array, prior_key: Array, *observed: Array) -> tuple[Array, Array, Array]:
             if autoencoder.posterior is None:
                 code = autoencoder.encode(params, *observed)
             else:
                 code = reparameterize(code_key, *autoencoder.posterior(params, *observed))
             check_vector(code)
-            return code, prior.sample(prior_key, code.shape).astype(code.dtype)
+            if prior.weighted_sample is None:
+                sample, sample_weight = prior.sample(prior_key, code.shape), jnp.ones(())
+            else:
+                sample, sample_weight = prior.weighted_sample(prior_key, code.shape)
+            return code, sample.astype(code.dtype), sample_weight.astype(code.dtype)
 
         keys = (example_keys(code_key, batch), example_keys(prior_key, batch))
         pairs = jax.vmap(draw)(*keys, *observations(batch))
-        codes, samples = gather_batch(pairs, axis_name)
+        codes, samples, sample_weights = gather_batch(pairs, axis_name)
         examples = gather_batch(batch.weight, axis_name)
-        discrepancy = maximum_mean_discrepancy(codes, samples, weights=examples, bandwidth=bandwidth)
+        discrepancy = maximum_mean_discrepancy(
+            codes, samples, weights=examples, sample_weights=sample_weights, bandwidth=bandwidth
+        )
         base, metrics = autoencoder.loss(params, base_key, batch)
         total = base + weight * discrepancy
         return total, {**metrics, "loss": total, "mmd": discrepancy}
@@ -90,21 +98,30 @@ def maximum_mean_discrepancy(
     samples: Float[Array, "B K"],
     *,
     weights: Float[Array, "B"] | None = None,
-    bandwidth: float | None = None,
+    sample_weights: Float[Array, "B"] | None = None,
+    bandwidth: ArrayLike | None = None,
 ) -> Float[Array, ""]:
     """MMD² = E k(z, z') + E k(s, s') - 2 E k(z, s) of two sets of points, k(a, b) = exp(-‖a - b‖² / 2 h²).
 
     Coupled through the batch: never `vmap` it over examples. The estimate takes all pairs, a point with itself too, so
-    it is at least 0, and finite for one point.
+    it is at least 0, and finite for one point. The value is 0 where rounding would leave it below, and the gradient is
+    that of the estimate there too. Half precision is computed in float32 and rounded to the dtype of the codes.
 
     Args:
       codes: B points.
       samples: as many points of the distribution to be compared with.
-      weights: 1 for a pair of points that counts, 0 for padding.
+      weights: 1 for a pair of points that counts, 0 for padding, whose points may be anything.
+      sample_weights: relative weights of the samples; equal by default. Those of `Prior.weighted_sample` are 1 and
+        give the estimate the gradient of a mixture's weights, of the right direction and 1 - 1/B of its length.
       bandwidth: h > 0; the square root of 2 K by default, about the distance of two standard normal points.
 
     Returns:
-      A number in [0, 2]; 0 if the two sets are equal.
+      A number in [0, 2]; 0 if the two sets are equal, or no pair counts.
+
+    Raises:
+      ValueError: points that are no two sets of B vectors, weights of another shape than (B,), or a bandwidth that is
+        not positive and finite.
+      TypeError: an input is not of a floating type.
 
     Source: A. Gretton et al. (2012), A Kernel Two-Sample Test, eq. 5.
 
@@ -112,19 +129,27 @@ def maximum_mean_discrepancy(
     >>> maximum_mean_discrepancy(points, points).item()
     0.0
     """
-    check_same_shape(codes=codes, samples=samples)
+    check_floating(codes=codes, samples=samples)
+    check_points(codes=codes, samples=samples)
     if bandwidth is None:
-        bandwidth = math.sqrt(2 * codes.shape[-1])
+        bandwidth = math.sqrt(2 * codes.shape[-1]) or 1.0  # points without a dimension are all equal
     check_positive("bandwidth", bandwidth)
-    weights = jnp.ones(len(codes), codes.dtype) if weights is None else weights
-    shares = weights / jnp.maximum(jnp.sum(weights), 1)
+    dtype, codes, samples = common_dtype(codes, samples), widened(codes), widened(samples)
+    counts = _weights_or_ones("weights", weights, codes)
+    sample_counts = counts * _weights_or_ones("sample_weights", sample_weights, codes)
+    codes, samples = (jnp.where((counts > 0)[:, None], each, 0) for each in (codes, samples))
+    scale = knob(bandwidth, codes.dtype)
 
-    def mean_kernel(first: Array, second: Array) -> Array:
-        squared = jnp.sum(jnp.square(first[:, None] - second[None]), axis=-1)
-        return shares @ jnp.exp(-squared / (2 * bandwidth**2)) @ shares
+    def mean_kernel(first: Array, first_shares: Array, second: Array, second_shares: Array) -> Array:
+        squared = jnp.sum(jnp.square((first[:, None] - second[None]) / scale), axis=-1)
+        # of k - 1: the ones of the three means cancel, with the digits that they would cost
+        return first_shares @ jnp.expm1(-0.5 * squared) @ second_shares
 
-    squared = mean_kernel(codes, codes) + mean_kernel(samples, samples) - 2 * mean_kernel(codes, samples)
-    return jnp.maximum(squared, 0)  # rounding may leave it a little below
+    of_codes, of_samples = (each / jnp.where(jnp.sum(each) > 0, jnp.sum(each), 1) for each in (counts, sample_counts))
+    within = mean_kernel(codes, of_codes, codes, of_codes) + mean_kernel(samples, of_samples, samples, of_samples)
+    squared = within - 2 * mean_kernel(codes, of_codes, samples, of_samples)
+    # rounding may leave it a little below 0; a maximum would halve the gradient there, or drop it
+    return (squared + jax.lax.stop_gradient(jnp.maximum(squared, 0) - squared)).astype(dtype)
 
 
 def total_correlation_penalized(
@@ -186,6 +211,22 @@ def check_vector(code: Array) -> None:
         raise ValueError(f"a code must be a vector to be compared with others, got shape {code.shape}")
 
 
+def check_points(**points: Array) -> None:
+    """Raise ValueError unless all arrays, given by their names, are B vectors of one length each."""
+    check_same_shape(**points)
+    for name, array in points.items():
+        if array.ndim != 2 or not len(array):
+            raise ValueError(f"{name} must be at least one vector, of shape (B, K), got shape {array.shape}")
+
+
+def _weights_or_ones(name: str, weights: Array | None, codes: Array) -> Array:
+    if weights is None:
+        return jnp.ones(len(codes), codes.dtype)
+    if jnp.shape(weights) != (len(codes),):
+        raise ValueError(f"{name} must have shape {(len(codes),)}, one of each point, got {jnp.shape(weights)}")
+    return jnp.asarray(weights, codes.dtype)
+
+
 def total_correlation(
     codes: Float[Array, "B K"],
     mean: Float[Array, "B K"],
@@ -205,10 +246,16 @@ def total_correlation(
       mean: μ of the B posteriors.
       log_variance: log σ² of them.
       examples: N, of the whole training set, at least the batch.
-      weights: 1 for an example that counts, 0 for padding.
+      weights: 1 for an example that counts, 0 for padding, whose code and posterior may be anything.
 
     Returns:
-      A number in nats; 0 in expectation where the dimensions of z are independent.
+      A number in nats; 0 in expectation where the dimensions of z are independent. Half precision is computed in
+      float32 and rounded to the dtype of the codes.
+
+    Raises:
+      ValueError: codes, means and log-variances that are not (B, K) each, weights of another shape than (B,), or fewer
+        than one example.
+      TypeError: an input is not of a floating type, or examples is no integer.
 
     Source: R. T. Q. Chen et al. (2018), Isolating Sources of Disentanglement in VAEs, appendix C.2. In the authors'
     code the weight 1/N lands in the first column instead of on the diagonal; here it is on the diagonal, and the rest
@@ -217,8 +264,13 @@ def total_correlation(
     >>> total_correlation(jnp.ones((1, 3)), jnp.zeros((1, 3)), jnp.zeros((1, 3)), examples=100).item()
     0.0
     """
-    batch = len(codes)
-    weights = jnp.ones(batch, codes.dtype) if weights is None else weights
+    check_floating(codes=codes, mean=mean, log_variance=log_variance)
+    check_points(codes=codes, mean=mean, log_variance=log_variance)
+    check_count("examples", examples)
+    dtype, batch = common_dtype(codes, mean, log_variance), len(codes)
+    codes, mean, log_variance = widened(codes), widened(mean), widened(log_variance)
+    weights = _weights_or_ones("weights", weights, codes)
+    codes, mean, log_variance = (jnp.where((weights > 0)[:, None], each, 0) for each in (codes, mean, log_variance))
     counted = jnp.sum(weights)
     own = jnp.eye(batch, dtype=codes.dtype)
     others = (1 - own) * weights[None]
@@ -226,11 +278,11 @@ def total_correlation(
     population = jnp.maximum(jnp.asarray(examples, codes.dtype), counted)
     share_of_others = (population - 1) / population / jnp.maximum(counted - 1, 1)
     log_shares = jnp.log(own / population + others * share_of_others)
-    scaled = jnp.square(codes[:, None] - mean[None]) * jnp.exp(-log_variance)[None]
-    log_densities = -0.5 * (scaled + log_variance[None] + math.log(2 * math.pi))  # (code, posterior, dimension)
+    pairs = (batch, *mean.shape)  # code, posterior, dimension
+    log_densities = gaussian_log_densities(codes[:, None] - mean[None], jnp.broadcast_to(log_variance, pairs))
     log_joint = logsumexp(log_shares + jnp.sum(log_densities, axis=-1), axis=1)
     log_marginals = logsumexp(log_shares[..., None] + log_densities, axis=1)
     # a batch of one estimates q(z) by a single density, whose weight must not be counted once per dimension
     excess = logsumexp(log_shares, axis=1) * (codes.shape[-1] - 1)
     per_code = log_joint - jnp.sum(log_marginals, axis=-1) + excess
-    return jnp.sum(weights * per_code) / jnp.maximum(counted, 1)
+    return (jnp.sum(weights * per_code) / jnp.maximum(counted, 1)).astype(dtype)

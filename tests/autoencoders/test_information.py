@@ -16,7 +16,7 @@ from aejax.autoencoders import (
 )
 from aejax.autoencoders.information import maximum_mean_discrepancy, total_correlation
 from aejax.networks import MLP, Network
-from aejax.priors import gaussian_mixture
+from aejax.priors import gaussian_mixture, mixture_prior
 
 KEY = jax.random.key(0)
 X = jnp.asarray(np.random.default_rng(0).uniform(size=(6, 5)).astype(np.float32))
@@ -175,3 +175,97 @@ def test_mistakes_are_refused():
         total_correlation_penalized(VAE, weight=1.0, examples=1.5)
     with pytest.raises(ValueError, match="examples"):
         total_correlation_penalized(VAE, weight=1.0, examples=0)
+
+
+@pytest.mark.parametrize("distance", [1e-3, 3e-4])
+def test_mmd_has_the_gradient_of_float64_where_the_sets_are_next_to_each_other(distance):
+    """Rounding may leave the square below 0 there: the value is 0, and the gradient is not."""
+    samples = normal(4, 2)
+    with jax.enable_x64(True):
+        exact = jnp.asarray(samples, jnp.float64)
+        right = jax.grad(maximum_mean_discrepancy)(exact + distance, exact)
+    value, gradient = jax.value_and_grad(maximum_mean_discrepancy)(samples + distance, samples)
+    assert value >= 0
+    np.testing.assert_allclose(gradient, right, rtol=1e-2, atol=2e-7)
+
+
+def test_mmd_is_never_negative_in_half_precision_and_of_the_dtype_of_the_codes():
+    codes, samples = normal(300, 2), normal(300, 2, seed=1)
+    exact = float(maximum_mean_discrepancy(codes, samples))
+    for dtype in (jnp.float16, jnp.bfloat16):
+        got = maximum_mean_discrepancy(codes.astype(dtype), samples.astype(dtype), bandwidth=np.float64(2))
+        assert got.dtype == dtype
+        np.testing.assert_allclose(float(got), exact, rtol=0.1)  # the points are rounded
+        assert maximum_mean_discrepancy(codes.astype(dtype), codes.astype(dtype)) == 0
+
+
+def test_mmd_of_samples_with_weights_is_that_of_samples_that_often():
+    codes, samples = normal(3, 2), normal(3, 2, seed=1)
+    often = jnp.stack([samples[0], samples[1], samples[1]])
+    weighted = maximum_mean_discrepancy(codes, samples, sample_weights=jnp.array([0.5, 1.0, 0.0]))
+    np.testing.assert_allclose(weighted, maximum_mean_discrepancy(codes, often), rtol=1e-5)
+
+
+def test_the_weights_of_a_mixture_have_the_gradient_of_the_expected_mmd():
+    """Over 300 keys of 32 samples, within a fifth of a difference quotient of two means with the same keys."""
+    encoder = Network(lambda key, x: {}, lambda params, x: jnp.concatenate([x, jnp.full(1, -2.0)]))
+    decoder = Network(lambda key, code: {}, lambda params, code: code)
+    autoencoder = mmd_regularized(variational(encoder, decoder, prior=mixture_prior(2)), weight=1.0)
+    prior = {"mean": jnp.array([[-3.0], [3.0]]), "log_variance": jnp.zeros((2, 1))}
+    x, keys = jnp.full((32, 1), 3.0), jax.random.split(jax.random.key(0), 300)
+
+    @jax.jit
+    def expected(logits):
+        params = {"encoder": {}, "decoder": {}, "prior": {"logits": logits, **prior}}
+        return jnp.mean(jax.vmap(lambda key: autoencoder.loss(params, key, x)[1]["mmd"])(keys))
+
+    quotient = expected(jnp.array([0.0, 0.5])) - expected(jnp.array([0.0, -0.5]))
+    by_logits = jax.jit(jax.grad(expected))(jnp.zeros(2))
+    np.testing.assert_allclose(by_logits[1], quotient, rtol=0.2)
+    np.testing.assert_allclose(by_logits[0], -by_logits[1], rtol=1e-3)  # softmax: only the difference counts
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        lambda x, weights: maximum_mean_discrepancy(x, normal(3, 2, seed=1), weights=weights),
+        lambda x, weights: total_correlation(x, normal(3, 2, seed=1), 0 * normal(3, 2), examples=9, weights=weights),
+    ],
+    ids=["mmd", "total_correlation"],
+)
+@pytest.mark.parametrize("padding", [np.nan, np.inf])
+def test_padding_may_be_anything(terms, padding):
+    codes, weights = normal(3, 2), jnp.array([1.0, 1.0, 0.0])
+    value, gradient = jax.value_and_grad(terms)(codes.at[2].set(padding), weights)
+    np.testing.assert_allclose(value, terms(codes, weights), rtol=1e-6)
+    assert np.isfinite(gradient).all()
+
+
+def test_total_correlation_of_posteriors_so_narrow_that_none_reaches_another_is_finite():
+    codes, tiny = normal(3, 2), jnp.full((3, 2), -120.0)
+    value, gradient = jax.value_and_grad(lambda *a: total_correlation(*a, examples=3), argnums=(0, 1, 2))(
+        codes, codes, tiny
+    )
+    # each code lies in its own posterior alone, jointly and per dimension: log 1/3 - 2 log 1/3
+    np.testing.assert_allclose(value, np.log(3), rtol=1e-5)
+    assert all(np.isfinite(part).all() for part in gradient)
+
+
+def test_points_of_other_shapes_are_refused():
+    codes = normal(4, 2)
+    for function, message in (
+        (lambda: maximum_mean_discrepancy(codes[0], codes[0]), r"codes must be at least one vector, of shape \(B, K\)"),
+        (lambda: maximum_mean_discrepancy(codes[:0], codes[:0]), "codes must be at least one vector"),
+        (lambda: maximum_mean_discrepancy(codes, codes, weights=jnp.ones((4, 1))), r"weights must have shape \(4,\)"),
+        (lambda: maximum_mean_discrepancy(codes, codes, sample_weights=jnp.ones(1)), "sample_weights must have shape"),
+        (lambda: maximum_mean_discrepancy(codes, codes[:1]), "shapes must be equal"),
+        (lambda: maximum_mean_discrepancy(codes, codes, bandwidth=np.ones(2)), "bandwidth must be one number"),
+        (lambda: total_correlation(codes, codes[:, :1], 0 * codes, examples=9), "shapes must be equal"),
+        (lambda: total_correlation(codes, codes[:1], codes[:1], examples=9), "shapes must be equal"),
+        (lambda: total_correlation(codes, codes, codes, examples=9, weights=jnp.ones(1)), "weights must have shape"),
+        (lambda: total_correlation(codes, codes, codes, examples=0), "examples must be at least 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            function()
+    with pytest.raises(TypeError, match="codes must be a floating-point array"):
+        maximum_mean_discrepancy(jnp.zeros((2, 2), int), jnp.zeros((2, 2), int))
