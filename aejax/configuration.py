@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from aejax.errors import UserError
+from aejax.schema import check_keys, first_fault
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # beyond them JAX's keys repeat
@@ -248,6 +249,7 @@ def _parse(text: str | bytes) -> Experiment:
         experiment = _adapter().validate_json(text)
     except ValidationError as error:
         raise UserError(first_fault(error)) from error
+    check_keys(text)
     _check_combination(experiment.model, experiment.regularization)
     if experiment.data.byte_values == "scaled" and has_counts(experiment.model):
         raise UserError("byte_values: scaled makes fractions of counts, and the likelihood is poisson: take as_is")
@@ -280,15 +282,6 @@ def differences(one: Experiment, other: Experiment) -> dict[str, tuple[Any, Any]
         for knob in first[group]
         if first[group][knob] != second[group][knob]
     }
-
-
-def first_fault(error: ValidationError) -> str:
-    """The field that is wrong, what is wrong with it, and what was got."""
-    fault = error.errors()[0]
-    knob = ".".join(str(part) for part in fault["loc"]).encode("unicode_escape").decode()
-    message = fault["msg"][0].lower() + fault["msg"][1:]
-    got = f", got {fault['input']!r}" if isinstance(fault["input"], str | int | float | None) else ""
-    return f"{knob}: {message}{got}" if knob else message
 
 
 _VARIATIONAL_KNOBS = (

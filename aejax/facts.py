@@ -11,19 +11,20 @@ from typing import Literal
 import numpy as np
 from pydantic import ConfigDict, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
 
-from aejax.configuration import first_fault
 from aejax.datasets.arrays import BytesAs
 from aejax.datasets.byte_values import ByteValues, Divisor
 from aejax.datasets.dataset import AsStored, Dataset
 from aejax.datasets.stored import blocks_of
 from aejax.errors import UserError
-from aejax.files import open_regular
+from aejax.files import read_bytes, write_text
+from aejax.schema import first_fault, parse_json
 
 FILE = "facts.json"
 MAX_CLASSES = 10_000  # more distinct labels are taken for identifiers
 _NUMBERS = 2**22  # that a look at an array takes
 _LISTED = 10  # labels in a message
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+_MAX_BYTES = 2**28  # of the file, which has two numbers for every feature of scaled data
 
 
 @dataclass(frozen=True)
@@ -242,12 +243,9 @@ def from_json(text: str | bytes, *, name: str) -> Facts:
     Raises:
       UserError: no such document, or one of another version; the message begins with `name`.
     """
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{name}: is no JSON document; it was changed or damaged") from error
+    content = parse_json(text, name=name)
     version = content.pop("version", None) if isinstance(content, dict) else None
-    if not isinstance(version, int) or version != _VERSION:
+    if type(version) is not int or version != _VERSION:
         raise UserError(f"{name}: must be facts of a run with version {_VERSION}, got version {version!r}")
     try:
         facts = TypeAdapter(Facts).validate_json(json.dumps(content))
@@ -279,7 +277,7 @@ def _check(facts: Facts, name: str) -> None:
 
 def write_facts(folder: Path, facts: Facts) -> None:
     """Write the facts of a run into its folder."""
-    (folder / FILE).write_text(to_json(facts), encoding="utf-8")
+    write_text(folder / FILE, to_json(facts))
 
 
 def read_facts(folder: Path) -> Facts | None:
@@ -291,8 +289,7 @@ def read_facts(folder: Path) -> Facts | None:
     path = folder / FILE
     if not os.path.lexists(path):
         return None
-    with open_regular(path) as file:
-        return from_json(file.read(), name=str(path))
+    return from_json(read_bytes(path, limit=_MAX_BYTES), name=str(path))
 
 
 def check_shape(facts: Facts, train: Dataset, folder: Path) -> None:

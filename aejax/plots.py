@@ -30,7 +30,8 @@ def training_curves(
       columns: of panels, at most.
     """
     records = [record for record in records if "validation/loss" in record]
-    terms = [name.removeprefix("validation/") for name in records[0] if name.startswith("validation/")]
+    names = dict.fromkeys(name for record in records for name in record if name.startswith("validation/"))
+    terms = [name.removeprefix("validation/") for name in names] or ["loss"]  # of no evaluation an empty panel
     terms = [term for term in terms if term == "loss" or not _mirrors_the_loss(records, term)]
     terms.sort(key=lambda term: (term != "loss", term))
     columns = min(columns, len(terms))
@@ -44,7 +45,7 @@ def training_curves(
         for split, values in curves.items():
             axes.plot(epochs, values, color=_COLORS[split], label=split, linewidth=1.4)
         for record in best:
-            value, label = record[f"validation/{term}"], f"best epoch ({best_epoch:g})"
+            value, label = record.get(f"validation/{term}", math.nan), f"best epoch ({best_epoch:g})"
             axes.plot(best_epoch, value, "o", color=_VALIDATION, markeredgecolor="white", label=label)
         axes.set_title(as_label(_TITLES.get(term, term.replace("_", " "))), loc="left", fontsize=11)
         axes.set_xlabel("epoch")
@@ -57,13 +58,16 @@ def training_curves(
 
 def _mirrors_the_loss(records: Sequence[dict[str, Any]], term: str) -> bool:
     """Whether a term is the loss itself, or the loss upside down, as the evidence lower bound often is."""
-    return all(abs(record[f"validation/{term}"]) == abs(record["validation/loss"]) for record in records)
+    return all(abs(record.get(f"validation/{term}", math.nan)) == abs(record["validation/loss"]) for record in records)
 
 
 def _limits_without_start(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
     """Limits that hold every value after the first tenth, whose fall would flatten the rest."""
     values = np.concatenate([np.asarray(curve)[len(curve) // 10 :] for curve in curves])
-    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0
+    low, high = float(values.min()), float(values.max())
     margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
     return low - margin, high + margin
 

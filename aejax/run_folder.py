@@ -2,8 +2,8 @@
 
 import contextlib
 import json
-import math
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -15,12 +15,15 @@ from filelock import FileLock, Timeout
 from aejax.configuration import Experiment, differences, from_json, to_json
 from aejax.errors import UserError
 from aejax.facts import Facts, write_facts
+from aejax.files import check_tree, read_bytes, read_text, write_text
+from aejax.schema import MAX_VALUE, check_record, parse_json
 from aejax.training.checkpoints import Checkpoints
 
 if TYPE_CHECKING:  # imported where it is used: it takes seconds to import where PyTorch is installed
     from tensorboardX.event_file_writer import EventsWriter
 
 _CONFIG, _DATA, _METRICS, _LOCK = "config.json", "data.sha256", "metrics.jsonl", ".lock"
+_MAX_CONFIG, _MAX_METRICS = 2**20, 2**30  # bytes
 Record = dict[str, Any]  # step, epoch, and means named train/..., validation/... and test/...
 
 
@@ -47,8 +50,8 @@ class RunFolder:
         with _in_one_line(path):
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir(parents=True)
-            (unfinished / _CONFIG).write_text(to_json(experiment), encoding="utf-8")
-            (unfinished / _DATA).write_text(data_fingerprint + "\n", encoding="utf-8")
+            write_text(unfinished / _CONFIG, to_json(experiment))
+            write_text(unfinished / _DATA, data_fingerprint + "\n")
             if facts is not None:
                 write_facts(unfinished, facts)
             (unfinished / "figures").mkdir()
@@ -64,8 +67,8 @@ class RunFolder:
             not what a run writes, or leads out of it; another process is writing to it.
         """
         experiment = read_experiment(path)
+        check_tree(path, links=False)  # what goes on must not write outside its folder
         with _in_one_line(path):
-            _check_contents(path)
             (path / "figures").mkdir(exist_ok=True)
         run = cls(path, experiment)
         try:
@@ -112,13 +115,16 @@ class RunFolder:
     def write(self, record: Record) -> None:
         """Append one record to metrics.jsonl and to the TensorBoard events, after the checkpoint before it is whole.
 
-        What is not finite is left out, as JSON has no name for it.
+        What is not finite is left out, as JSON has no name for it, and so is what is beyond `schema.MAX_VALUE`.
+
+        Raises:
+          UserError: it is none by `schema.check_record`, or cannot be written.
         """
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.summary import scalar
 
         self.checkpoints.wait()
-        record = {name: value for name, value in record.items() if math.isfinite(value)}
+        record = check_record({name: value for name, value in record.items() if abs(value) <= MAX_VALUE})
         with _in_one_line(self.path):
             with self._metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record, allow_nan=False) + "\n")
@@ -173,23 +179,6 @@ def _in_one_line(path: Path) -> Iterator[None]:
         raise UserError(f"{error.filename or path}: cannot be read or written: {error.strerror}") from error
 
 
-def _check_contents(path: Path) -> None:
-    """Raise UserError where a run that goes on would write outside its folder, or onto what is no file."""
-    for folder, folders, files in os.walk(path):
-        for entry in (Path(folder, name) for name in (*folders, *files)):
-            if entry.is_symlink() or not (entry.is_dir() or entry.is_file()):
-                raise UserError(f"{entry}: is a link or no file; what a run writes must lie in its own folder")
-
-
-def _parse_record(line: bytes) -> Record | None:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    is_record = isinstance(record, dict) and isinstance(record.get("step"), int) and "epoch" in record
-    return record if is_record and all(isinstance(value, int | float) for value in record.values()) else None
-
-
 def read_records(path: Path) -> list[Record]:
     """Every record that a run has written so far, in order; a last line that was cut off is left out.
 
@@ -197,33 +186,33 @@ def read_records(path: Path) -> list[Record]:
       UserError: another line is no record.
     """
     metrics = path / _METRICS
-    if not metrics.exists():
+    if not metrics.exists() and not metrics.is_symlink():
         return []
-    with _in_one_line(metrics):
-        lines = metrics.read_bytes().split(b"\n")
-    records = [_parse_record(line) for line in lines[:-1]]  # what follows the last line's end was cut off by a kill
-    for number, record in enumerate(records, 1):
-        if record is None:
-            raise UserError(f"{metrics}: line {number} is no record of a run; it was changed or damaged")
-    return [record for record in records if record is not None]
+    lines = read_bytes(metrics, limit=_MAX_METRICS).split(b"\n")
+    records = []
+    for number, line in enumerate(lines[:-1], 1):  # what follows the last line's end was cut off by a kill
+        try:
+            records.append(check_record(parse_json(line, name="the line")))
+        except UserError as error:
+            damage = f"line {number} is no record of a run, it was changed or damaged: {error}"
+            raise UserError(f"{metrics}: {damage}") from error
+    return records
 
 
 def read_experiment(path: Path) -> Experiment:
     """The experiment of a run folder; UserError where the folder is no run."""
     config = path / _CONFIG
-    try:
-        if config.exists() and not config.is_file():  # a device may be read for ever
-            raise UserError(f"{path}: is no run folder, {config.name} is no file")
-        return from_json(config.read_bytes(), name=str(config))
-    except OSError as error:
-        raise UserError(f"{path}: is no run folder, {config.name} cannot be read: {error.strerror}") from error
+    if not config.exists() and not config.is_symlink():
+        raise UserError(f"{path}: is no run folder, {config.name} cannot be read: No such file or directory")
+    return from_json(read_bytes(config, limit=_MAX_CONFIG), name=str(config))
 
 
 def check_data_of_run(path: Path, data_fingerprint: str, dataset: str) -> None:
     """Raise UserError where the data are not those that the run in a folder was begun with."""
-    with _in_one_line(path):
-        saved = (path / _DATA).read_bytes()
-    if saved.strip() != data_fingerprint.encode():
+    saved = read_text(path / _DATA, limit=_MAX_CONFIG).strip()
+    if not re.fullmatch("[0-9a-f]+", saved):
+        raise UserError(f"{path / _DATA}: holds no fingerprint of data; it was changed or damaged")
+    if saved != data_fingerprint:
         raise UserError(f"{dataset}: is not what {path} was begun with: examples or labels have changed")
 
 

@@ -14,6 +14,7 @@ ROOT = Path(aejax.__file__).parent
 ROOMS = (  # from the ground up; those of one line do not import each other
     ("errors", "checks", "keys", "environment", "suggestions", "commands", "escaping", "precision"),
     ("files", "terminal"),
+    ("schema",),
     ("configuration", "command_line", "losses", "divergences", "sampling", "augmentation", "corruption", "schedules"),
     ("presets", "likelihoods", "priors", "preemption"),
     ("jacobian", "tables", "generation", "music"),

@@ -12,16 +12,21 @@ from typing import Any
 
 import jax
 import orbax.checkpoint as ocp
+import tensorstore as ts
 from jaxtyping import PyTree
 from orbax.checkpoint.checkpoint_managers import PreservationContext
 
 from aejax.configuration import Experiment, from_json, to_json
 from aejax.errors import UserError
+from aejax.files import check_tree, read_bytes
+from aejax.schema import CheckpointRecord, validated
 from aejax.training.early_stopping import EarlyStopping
 from aejax.training.loop import Snapshot
 
 KEEP = 2  # the newest, and one to fall back on: while one is written, the one before it must be whole
 _CHECKSUMS = "sha256sums"
+_MAX_CHECKSUMS = 2**24  # bytes
+_HEAD_OF_ARRAY = "/.zarray"
 _BYTES_BESIDE_ARRAYS = 2**17  # of a checkpoint: about ten small files
 
 
@@ -92,7 +97,7 @@ class Checkpoints:
         self.wait()
         step = int(snapshot.state.step)
         if step in self._manager.all_steps():
-            if snapshot.steps_summed or not self._record(step)["steps_summed"]:
+            if snapshot.steps_summed or not self._record(step).steps_summed:
                 return
             with _cannot_write(self._folder):
                 self._manager.delete(step)
@@ -124,8 +129,7 @@ class Checkpoints:
     def experiment(self) -> Experiment:
         """The experiment of the newest whole checkpoint; UserError where there is none."""
         step = self._newest_step()
-        with self._cannot_read(step):
-            return from_json(self._record(step)["experiment"], name="experiment")
+        return from_json(self._record(step).experiment, name=f"{self._folder / str(step)}: experiment")
 
     def restore(self, template: Snapshot) -> Snapshot:
         """The newest whole checkpoint; UserError where there is none.
@@ -137,18 +141,17 @@ class Checkpoints:
         if jax.process_count() == 1:
             expected = jax.tree.map(ocp.utils.to_shape_dtype_struct, expected)
         step = self._newest_step()
+        record = self._record(step)
         with self._cannot_read(step):
-            content = self._manager.restore(
-                step,
-                args=ocp.args.Composite(arrays=ocp.args.StandardRestore(expected), record=ocp.args.JsonRestore()),
-            )
-            state, record = content.arrays["state"], content.record
+            _check_arrays(self._folder / str(step) / "arrays")
+            content = self._manager.restore(step, args=ocp.args.Composite(arrays=ocp.args.StandardRestore(expected)))
+            state = content.arrays["state"]
             return Snapshot(
                 state._replace(key=jax.random.wrap_key_data(state.key)),
                 content.arrays["best_params"],
-                EarlyStopping(**record["stopping"]),
-                record["sums"],
-                record["steps_summed"],
+                EarlyStopping(**record.stopping.model_dump()),
+                record.sums,
+                record.steps_summed,
             )
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: PreservationContext) -> Sequence[bool]:
@@ -185,12 +188,14 @@ class Checkpoints:
             folder = self._folder / str(step)
             if step in self.faults or _fault(folder) is not None:
                 return None
-            self._best_epochs[step] = self._record(step)["stopping"]["best_epoch"]
+            self._best_epochs[step] = self._record(step).stopping.best_epoch
         return self._best_epochs[step]
 
-    def _record(self, step: int) -> dict[str, Any]:
-        """What a checkpoint holds besides arrays."""
-        return self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore())).record
+    def _record(self, step: int) -> CheckpointRecord:
+        """What a checkpoint holds besides arrays; UserError where that is none."""
+        with self._cannot_read(step):
+            content = self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))
+            return validated(CheckpointRecord, content.record)
 
     @contextlib.contextmanager
     def _cannot_read(self, step: int) -> Iterator[None]:
@@ -229,14 +234,28 @@ def _arrays(snapshot: Snapshot) -> PyTree:
     return arrays if jax.process_count() == 1 else jax.device_get(arrays)
 
 
-def _checksums(folder: Path) -> str:
+def _check_arrays(folder: Path) -> None:
+    """Read every array one by one: the first error of several at a time is all that Orbax waits for.
+
+    What fails after it meets an event loop that is closed, and prints a traceback from a thread of its own.
+    """
+    store = {"driver": "ocdbt", "base": {"driver": "file", "path": f"{folder}/"}}
+    for key in ts.KvStore.open(store).result().list().result():
+        name = key.decode()
+        if name.endswith(_HEAD_OF_ARRAY):
+            place = {**store, "path": name.removesuffix(_HEAD_OF_ARRAY)}
+            ts.open({"driver": "zarr", "kvstore": place}, read=True).result().read().result()
+
+
+def _checksums(folder: Path) -> bytes:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _CHECKSUMS)
-    return "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in files)
+    lines = (f"{hashlib.sha256(read_bytes(path)).hexdigest()}  {path.relative_to(folder)}\n" for path in files)
+    return "".join(lines).encode("utf-8", "surrogateescape")
 
 
 def _write_checksums(folder: Path) -> None:
     partial = folder / f"{_CHECKSUMS}.partial"
-    partial.write_text(_checksums(folder), encoding="utf-8", errors="surrogateescape")
+    partial.write_bytes(_checksums(folder))
     os.replace(partial, folder / _CHECKSUMS)
 
 
@@ -244,6 +263,9 @@ def _fault(folder: Path) -> str | None:
     checksums = folder / _CHECKSUMS
     if not checksums.is_file():
         return "was not finished"
-    return (
-        None if checksums.read_bytes() == _checksums(folder).encode() else "is torn: a file has changed or is missing"
-    )
+    try:
+        check_tree(folder, links=False)  # a pipe or a device would be waited for, or read, for ever
+        is_whole = read_bytes(checksums, limit=_MAX_CHECKSUMS) == _checksums(folder)
+    except UserError as error:
+        return f"is torn: {error}"
+    return None if is_whole else "is torn: a file has changed or is missing"

@@ -1,5 +1,9 @@
 """Checkpoints return every bit, and one that is not whole is never restored."""
 
+import gc
+import hashlib
+import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -246,3 +250,71 @@ def test_an_error_in_writing_is_one_line_of_the_next_call(tmp_path: Path) -> Non
         checkpoints.save(snapshot_at(2), EXPERIMENT)
         checkpoints.wait()
     assert "\n" not in str(error.value)
+
+
+def fit_checksums(folder: Path) -> None:
+    """Make the checksums of a checkpoint those of what lies in it now."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "sha256sums")
+    lines = (f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in files)
+    (folder / "sha256sums").write_text("".join(lines), encoding="utf-8")
+
+
+RECORDS = {
+    "[]": "input should be a valid dictionary",
+    "{}": "experiment: field required",
+    '{"experiment": 5}': "experiment: input should be a valid string",
+    "best_epoch": "stopping.best_epoch: input should be a valid integer",
+    "best_loss": "stopping.best_loss: input should be a valid number",
+    "evaluations_since": "stopping.evaluations_since: input should be a valid integer",
+    "steps_summed": "steps_summed: input should be a valid integer",
+    "sums": "sums: input should be a valid dictionary",
+    "extra": "extra: extra inputs are not permitted",
+}
+
+
+@pytest.mark.parametrize(("change", "message"), RECORDS.items())
+def test_a_record_that_someone_has_changed_is_one_line(tmp_path: Path, change: str, message: str) -> None:
+    save(tmp_path, 1)
+    path = tmp_path / "1" / "record" / "metadata"
+    if change[0] in "[{":
+        path.write_text(change, encoding="utf-8")
+    else:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        (record["stopping"] if change in record["stopping"] else record)[change] = "x"
+        path.write_text(json.dumps(record), encoding="utf-8")
+    fit_checksums(tmp_path / "1")
+    checkpoints = Checkpoints(tmp_path)
+    for read in (checkpoints.experiment, lambda: checkpoints.restore(snapshot_at(0, seed=1))):
+        with pytest.raises(UserError, match=rf"1: cannot be read: {message}") as error:
+            read()
+        assert "\n" not in str(error.value)
+    checkpoints.close()
+
+
+@pytest.mark.parametrize("place", ["manifest.ocdbt", "d/*"])
+def test_torn_arrays_print_no_traceback_of_a_thread(tmp_path: Path, place: str, capfd) -> None:
+    """Of a checkpoint whose checksums someone has made to fit."""
+    save(tmp_path, 1)
+    for path in (tmp_path / "1" / "arrays").glob(place):
+        path.write_bytes(np.random.default_rng(0).bytes(path.stat().st_size))
+    fit_checksums(tmp_path / "1")
+    checkpoints = Checkpoints(tmp_path)
+    with pytest.raises(UserError, match=r"1: cannot be read: ") as error:
+        checkpoints.restore(snapshot_at(0, seed=1))
+    checkpoints.close()
+    gc.collect()
+    assert "\n" not in str(error.value)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "link"])
+def test_a_checkpoint_with_something_that_is_no_file_is_not_read(tmp_path: Path, kind: str) -> None:
+    save(tmp_path, 1, 2)
+    victim = tmp_path / "2" / "arrays" / "d" / "more"
+    if kind == "pipe":
+        os.mkfifo(victim)
+    else:
+        victim.symlink_to("/dev/zero" if kind == "device" else tmp_path / "1")
+    snapshot, checkpoints = restore(tmp_path)
+    assert snapshot.state.step == 1
+    assert "more: is a " in checkpoints.faults[2]
