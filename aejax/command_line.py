@@ -17,7 +17,7 @@ import tyro
 from aejax.environment import avoid_slow_fusions
 from aejax.errors import UserError
 from aejax.escaping import printable
-from aejax.suggestions import unknown
+from aejax.suggestions import did_you_mean, unknown
 
 Options = TypeVar("Options")
 INTERRUPTED = 130  # the exit code of a process ended by Ctrl-C
@@ -211,5 +211,8 @@ def _one_line(box: str) -> str:
     message = " ".join(rows[: ends[0]] if ends else rows)
     if unknown := re.match(r"Unrecognized options: (-.*)", message):  # without the values that followed them
         message = "Unrecognized options: " + ", ".join(re.findall(r"-[^,\s]*[a-z][^,\s]*", unknown[1]))
+    if choice := re.fullmatch(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)\.", message):
+        given, option, known = choice[1], choice[2], re.findall(r"'([^']*)'", choice[3])
+        return f"{option}: must be one of {', '.join(known)}, got {given!r}{did_you_mean(given, known)}"
     similar = re.search(r"Perhaps you meant:\n(--[\w-]+)", "\n".join(row for row in rows if set(row) - {"─"}))
     return f"{message} (perhaps you meant {similar[1]})" if similar else message

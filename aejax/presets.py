@@ -3,9 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from aejax.configuration import Data, Experiment, Model, Optimization, Regularization, Training
+from aejax.commands import script_command
+from aejax.configuration import Data, Experiment, Model, Optimization, Regularization, Training, differences
 
 DEFAULT = "digits-vae"
+# a run without a preset on other data than those of DEFAULT: nothing in it was chosen for some data
+OWN = Experiment(training=Training(checkpoint_every=5))
 
 
 def _on_digits(
@@ -252,3 +255,30 @@ ONE_CLASS: dict[str, tuple[str, Experiment]] = {
     "mnist": ("each class of MNIST against the rest", _one_class("mnist")),
     "fashion_mnist": ("each class of Fashion-MNIST against the rest", _one_class("fashion_mnist")),
 }
+
+
+def default_for(dataset: str) -> Experiment:
+    """What a run without a preset begins with: on the digits the preset DEFAULT, on other data OWN.
+
+    >>> default_for("mine.npy") is OWN, default_for("digits") is PRESETS[DEFAULT][1]
+    (True, True)
+    """
+    preset = PRESETS[DEFAULT][1]
+    return preset if dataset == preset.data.dataset else OWN
+
+
+def training_command(experiment: Experiment) -> str:
+    """What trains that experiment from the command line: every knob that has another value than without a preset.
+
+    >>> training_command(Experiment(data=Data(dataset="/my data.npy"))).partition("train.py ")[2]
+    "--dataset '/my data.npy' --checkpoint-every 1"
+    """
+    words: list[str] = []
+    for knob, (_, value) in differences(default_for(experiment.data.dataset), experiment).items():
+        flag = knob.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            values = value if isinstance(value, tuple) else [value]
+            words += [f"--{flag}", *map(str, values)]
+    return script_command("train.py", *words)

@@ -3,15 +3,13 @@
 import base64
 import dataclasses
 import io
-import shlex
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from aejax.configuration import Experiment, Model, differences
+from aejax.configuration import Experiment, Model
 from aejax.escaping import as_html
-from aejax.presets import DEFAULT, PRESETS
 
 _TITLES = {
     "code/frobenius_norm": "mean norm of the encoder's Jacobian",
@@ -179,23 +177,6 @@ def term_unit(term: str, model: Model) -> str:
     if term in ("loss", "reconstruction"):
         return "nats per example" if model.family == "variational" else _UNITS_OF_LOSSES[model.loss]
     return _UNITS.get(term, "no unit")  # codes have none, nor have fractions
-
-
-def training_command(experiment: Experiment) -> str:
-    """What trains that experiment from the command line: every knob that has another value than in the default preset.
-
-    >>> training_command(PRESETS[DEFAULT][1])
-    'python scripts/train.py'
-    """
-    words = ["python", "scripts/train.py"]
-    for knob, (_, value) in differences(PRESETS[DEFAULT][1], experiment).items():
-        flag = knob.replace("_", "-")
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            values = value if isinstance(value, tuple) else [value]
-            words += [f"--{flag}", *map(str, values)]
-    return shlex.join(words)
 
 
 def configuration_table(experiment: Experiment) -> str:

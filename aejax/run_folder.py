@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from aejax.commands import script_command
 from aejax.configuration import Experiment, differences, from_json, to_json
 from aejax.errors import UserError
-from aejax.facts import Facts, write_facts
+from aejax.facts import FILE, Facts, write_facts
 from aejax.files import check_tree, read_bytes, read_text, write_text
+from aejax.presets import training_command
 from aejax.schema import MAX_VALUE, check_record, parse_json
 from aejax.training.checkpoints import Checkpoints
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:  # imported where it is used: it takes seconds to import where
 
 _CONFIG, _DATA, _METRICS, _LOCK = "config.json", "data.sha256", "metrics.jsonl", ".lock"
 _MAX_CONFIG, _MAX_METRICS = 2**20, 2**30  # bytes
+_CONTENTS = {_CONFIG, FILE, _DATA, _METRICS, _LOCK, "events", "checkpoints", "figures"}
 Record = dict[str, Any]  # step, epoch, and means named train/..., validation/... and test/...
 
 
@@ -44,11 +47,14 @@ class RunFolder:
     def create(
         cls, path: Path, experiment: Experiment, data_fingerprint: str, facts: Facts | None = None
     ) -> "RunFolder":
-        """Make the folder of a new run; UserError where something of that name exists."""
+        """Make the folder of a new run; UserError where something of that name exists that would be missed."""
         check_absent(path)
         unfinished = path.with_name(f".{path.name}.partial")  # so that a folder of that name is a whole one
         with _in_one_line(path):
             shutil.rmtree(unfinished, ignore_errors=True)
+            if path.exists():
+                with _lock(path, taken="exists already, and another process is writing to it; take another --run-dir"):
+                    shutil.rmtree(path)
             unfinished.mkdir(parents=True)
             write_text(unfinished / _CONFIG, to_json(experiment))
             write_text(unfinished / _DATA, data_fingerprint + "\n")
@@ -153,21 +159,48 @@ class RunFolder:
         return self._events
 
 
-def _lock(path: Path) -> FileLock:
+def _lock(path: Path, taken: str = "another process is writing to this run; stop it, or wait for its end") -> FileLock:
     """Hold the folder, until released or the process is gone; UserError where another one holds it."""
     lock = FileLock(path / _LOCK, thread_local=False)
     with _in_one_line(path):
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise UserError(f"{path}: another process is writing to this run; stop it, or wait for its end") from error
+            raise UserError(f"{path}: {taken}") from error
     return lock
 
 
 def check_absent(path: Path) -> None:
-    """Raise UserError where a new run would meet something that exists."""
-    if path.exists():
-        raise UserError(f"{path}: exists already; take another --run-dir, or continue that run with --resume {path}")
+    """Raise UserError where a new run would meet something that exists, unless it is what `is_unbegun` says."""
+    if (path / _CONFIG).is_file():
+        if not is_unbegun(path):
+            raise UserError(
+                f"{path}: exists already; take another --run-dir, or continue that run with "
+                f"{script_command('train.py', '--resume', path)}"
+            )
+    elif os.path.lexists(path):
+        raise UserError(f"{path}: exists already, and is no run folder; take another --run-dir")
+
+
+def is_unbegun(path: Path) -> bool:
+    """Whether a folder is what a run leaves that was stopped before anything was learned: none of it would be missed.
+
+    It holds nothing but files of a run, no record, and no checkpoint after a step.
+    """
+    if path.is_symlink() or not (path / _CONFIG).is_file() or set(os.listdir(path)) - _CONTENTS:
+        return False
+    metrics, checkpoints = path / _METRICS, path / "checkpoints"
+    if os.path.lexists(metrics) and not (metrics.is_file() and metrics.stat().st_size == 0):
+        return False
+    steps = os.listdir(checkpoints) if checkpoints.is_dir() else []
+    return not any(int(step) for step in steps if step.isdecimal())
+
+
+def discard_unbegun(path: Path) -> None:
+    """Remove the folder of a run that has failed before anything was learned; any other stays as it is."""
+    if is_unbegun(path):
+        with _in_one_line(path):
+            shutil.rmtree(path)
 
 
 @contextlib.contextmanager
@@ -217,11 +250,20 @@ def check_data_of_run(path: Path, data_fingerprint: str, dataset: str) -> None:
 
 
 def check_unchanged(saved: Experiment, given: Experiment, path: Path) -> None:
-    """Raise UserError where a run would be resumed with another experiment than its own."""
-    if changed := differences(saved, given):
+    """Raise UserError where a run would be resumed with another experiment than its own, with what can be done."""
+    changed = differences(saved, given)
+    if not changed:
+        return
+    if set(changed) <= {"dataset", "labels", "data_dir"}:
         raise UserError(
-            f"{path}: was made with other values: {_list_changes(changed)}; to change them, start a new run"
+            f"{path}: was begun with other data: {_list_changes(changed)}; if they are the same ones in another place, "
+            "put them, or a link to them (ln -s), where they were"
         )
+    raise UserError(
+        f"{path}: was made with other values: {_list_changes(changed)}; a run ends with the values that it was begun "
+        f"with. Train a new one with {training_command(given)} (in Python, aejax.training.train goes on from the "
+        "snapshot of a run for any number of epochs, with any optimizer)"
+    )
 
 
 def _list_changes(changed: dict[str, tuple[Any, Any]]) -> str:

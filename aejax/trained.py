@@ -1,6 +1,7 @@
 """A trained autoencoder: trained here to its end, or opened from its run folder, and files checked against it."""
 
 import functools
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,10 +14,12 @@ from jaxtyping import Array, PyTree
 
 from aejax import experiment as setup
 from aejax.autoencoders import Autoencoder
-from aejax.configuration import Experiment
+from aejax.commands import script_command
+from aejax.configuration import Data, Experiment
 from aejax.datasets.arrays import BytesAs, load_arrays
 from aejax.datasets.byte_values import ByteValues
 from aejax.datasets.dataset import Dataset, Splits, fingerprint, sampled_blocks
+from aejax.datasets.images import with_channels
 from aejax.datasets.stored import StoredArray
 from aejax.errors import UserError
 from aejax.evaluation import decode_all, encode_all
@@ -125,12 +128,21 @@ def open_run(path: Path) -> TrainedRun:
     finally:
         checkpoints.close()
     if snapshot.stopping.best_epoch == 0:
-        raise UserError(
-            f"{path}: was stopped before its first evaluation; continue it with scripts/train.py --resume {path}"
-        )
+        command = script_command("train.py", "--resume", path)
+        raise UserError(f"{path}: was stopped before its first evaluation; continue it with {command}")
     keys = run_keys(snapshot.state)
     params, epoch = snapshot.best_params, snapshot.stopping.best_epoch
     return TrainedRun(path, experiment, autoencoder, params, epoch, splits, facts, keys)
+
+
+def check_data_are_there(path: Path, data: Data) -> None:
+    """Raise UserError where files of the user that a run was trained on are not where they were."""
+    for file in (data.dataset, data.labels):
+        if file is not None and Path(file).is_absolute() and not Path(file).exists():
+            raise UserError(
+                f"{file}: is not there any more, and {path} was trained on it; put it back, or a link to where it is "
+                f"now: ln -s NEW {shlex.quote(file)}"
+            )
 
 
 def load_data_of_run(path: Path, experiment: Experiment, *, stored: bool | None = None) -> tuple[Splits, Facts]:
@@ -141,6 +153,7 @@ def load_data_of_run(path: Path, experiment: Experiment, *, stored: bool | None 
     Raises:
       UserError: facts that cannot be read, or that are of other examples; and all that `load_splits` refuses.
     """
+    check_data_are_there(path, experiment.data)
     facts = read_facts(path)
     splits = setup.load_splits(experiment.data, stored=stored, bytes_as=bytes_as(facts))
     if facts is None:
@@ -227,19 +240,25 @@ def check_takes_gray_values(run: TrainedRun) -> None:
 
 
 def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], np.ndarray]:
-    """From an image (H, W) or (H, W, C) to its reconstruction of the same size, clipped to the range of training data.
+    """From an image (H, W) or (H, W, C) to its reconstruction of the same shape, clipped to the range of training data.
 
     A fully convolutional network takes images of any size, large ones by tiles that overlap; another network those of
-    the size that it was trained on. For each size of a tile it is compiled once.
+    the size that it was trained on. For each size of a tile it is compiled once. A run on gray images takes those of
+    several channels that are equal, and a run on several channels gray ones, of whose reconstruction it returns the
+    mean over channels.
 
     Args:
       run: without conditions.
       tile: pixels of a side of what is computed at a time; more where the network sees so far that little is left.
 
     Raises:
-      UserError: by the function that is returned, for an image that the network does not take.
+      UserError: a run that was not trained on images; by the function that is returned, for an image of another size
+        or with other colors than the network takes.
     """
     wanted, extent = run.example_shape, setup.extent_of(run.experiment.model)
+    if len(wanted) not in (2, 3) or run.experiment.model.network == "sequence":
+        raise UserError(f"{run.path} was trained on examples of shape {wanted}, which are no images")
+    channels = wanted[2] if len(wanted) == 3 else 1
     low, high = run.facts.targets.low, run.facts.targets.high
 
     @functools.cache
@@ -256,17 +275,26 @@ def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], 
         return np.asarray(compiled(x.shape)(run.params, x))
 
     def denoise(image: np.ndarray) -> np.ndarray:
-        x = image[..., None] if image.ndim == 2 and len(wanted) == 3 else image
-        fits = x.shape == wanted if extent is None else x.shape[2:] == wanted[2:]
-        if not fits:
-            takes = f"(height, width, {wanted[2]})" if extent and len(wanted) == 3 else str(wanted)
-            raise UserError(f"an image has shape {image.shape}, and {run.path} takes {takes}")
+        try:
+            x = with_channels(image, channels)
+        except UserError as error:
+            raise UserError(f"{error}: {run.path} was trained on images of shape {wanted}") from error
+        if extent is None and x.shape[:2] != wanted[:2]:
+            height, width = wanted[:2]
+            raise UserError(
+                f"an image has shape {x.shape[:2]}, and {run.path} takes images of height {height} and width {width}"
+            )
+        x = x.reshape(*x.shape[:2], *wanted[2:])
         if extent is None:
             result = whole(x)
         else:
             reach, stride = extent
             result = denoise_tiled(whole, x, tile=max(tile, 4 * (reach + stride)), reach=reach, stride=stride)
-        return np.clip(result, low, high).reshape(image.shape)
+        result = np.clip(result, low, high).reshape(*x.shape[:2], channels)
+        if image.shape[2:] == (channels,):
+            return result
+        gray = result.mean(axis=2)
+        return gray if image.ndim == 2 else np.repeat(gray[..., None], image.shape[2], axis=2)
 
     return denoise
 

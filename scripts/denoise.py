@@ -19,26 +19,28 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
     from matplotlib.figure import Figure
     from rich.table import Table
 
-    from aejax.datasets.images import GrayImage
+    from aejax.datasets.images import ImageFile
     from aejax.evaluation.denoising import Quality
     from aejax.terminal import PlainConsole
     from aejax.trained import TrainedRun
 
 DESCRIPTION = """Denoise images with an autoencoder that was trained to.
 
-  denoise.py runs/NAME page.png clean.png                  one image: PNG, JPEG or TIFF, gray, of 8 or 16 bits
+  denoise.py runs/NAME page.png clean.png                  one image: PNG, JPEG or TIFF, gray or in color
   denoise.py runs/NAME scans cleaned                       every image of a folder
   denoise.py runs/NAME scans cleaned --clean truth         and tell how near they come to those in the folder truth
   denoise.py runs/NAME noisy.npy denoised.npy              examples (N, ...)
   denoise.py runs/NAME --test report                       the run's own test examples, beside other ways
 
-Format, size and bit depth of an image are kept. A fully convolutional network takes images of any size, another those
-of the size that it was trained on. A run is one with --corruption, or trained on pairs of noisy and clean.
+Format, size, bit depth (gray of 1, 8 or 16 bits, colors of 8) and colors of an image are kept. A fully convolutional
+network takes images of any size, another those of the size that it was trained on. A run on gray images takes gray ones
+that are saved with colors too; one on colors takes gray ones, each color being the gray. A run is one with
+--corruption, or trained on pairs of noisy and clean.
 
-Beside it stand median filters (where the noise is salt and pepper also one that leaves all other pixels as they are),
-non-local means (with the extra images) and, for pages, division by the background; their settings are those that are
-best on training examples. --test writes a folder with denoising.json and comparison.png, and, of examples that it has
-corrupted, noisy.npy and clean.npy, to denoise by another run."""
+Gray images are also denoised by median filters (where the noise is salt and pepper also one that leaves all other
+pixels as they are), non-local means (with the extra images) and, for pages, division by the background; their settings
+are those that are best on training examples. --test writes a folder with denoising.json and comparison.png, and, of
+examples that it has corrupted, noisy.npy and clean.npy, to denoise by another run."""
 
 OURS, NOISY, CLEAN = "autoencoder", "noisy", "clean"
 FITTED_PIXELS, FEWEST_FITTED, MOST_FITTED = 400_000, 8, 200  # of training examples, by which filters are chosen
@@ -53,11 +55,11 @@ class Options:
     run: tyro.conf.Positional[Path]
     """The run folder."""
     input: tyro.conf.Positional[Path | None] = None
-    """An image, a folder of images, or a .npy file of examples."""
+    """An image, a folder of images, or a .npy or .npz file of examples."""
     output: tyro.conf.Positional[Path | None] = None
-    """What to write, which must not exist yet: a file of the same format, or a folder."""
+    """What to write, which must not exist yet: a file of the same format, a .npy file, or a folder."""
     clean: Path | None = None
-    """What they ought to be: an image, a folder with images of the same names, or a .npy file."""
+    """What they ought to be: an image, a folder with images of the same names, or a .npy or .npz file."""
     test: Path | None = None
     """Denoise the run's own test examples, and write this folder."""
     any_scale: bool = False
@@ -72,6 +74,7 @@ def main() -> None:
     """Parse, and do one of the three."""
     options = command_line.parse(Options, sys.argv[1:], program="denoise.py", description=DESCRIPTION)
     _check(options)
+    from aejax.datasets.paths import is_array_file
     from aejax.terminal import PlainConsole
     from aejax.trained import check_kind, open_run
 
@@ -83,7 +86,7 @@ def main() -> None:
     check_kind(run, not run.experiment.model.conditional, "a run without conditions", script="denoise.py")
     if options.test is not None:
         _test(run, options, options.test, console)
-    elif options.input is not None and options.input.suffix == ".npy":
+    elif options.input is not None and is_array_file(options.input):
         _denoise_arrays(run, options, console)
     else:
         _denoise_images(run, options, console)
@@ -92,6 +95,8 @@ def main() -> None:
 def _check(options: Options) -> None:
     """Raise UserError where the options do not go together, before anything is loaded."""
     from aejax.datasets.images import FORMATS
+    from aejax.datasets.paths import SUFFIXES, is_array_file
+    from aejax.suggestions import did_you_mean, no_such_file
 
     if options.examples < 1:
         raise UserError(f"--examples: must be at least 1, got {options.examples}")
@@ -105,15 +110,16 @@ def _check(options: Options) -> None:
     if options.input is None or options.output is None:
         raise UserError("give what to denoise and what to write, or --test FOLDER")
     if not options.input.exists():
-        raise UserError(f"{options.input}: there is no such file or folder")
+        raise UserError(no_such_file(options.input, "there is no such file or folder"))
     if not options.input.is_dir():
-        kind, other = (
-            "array" if path.suffix == ".npy" else FORMATS.get(path.suffix.lower())
-            for path in (options.input, options.output)
-        )
-        if kind is None:
-            raise UserError(f"{options.input}: is none of .npy, {', '.join(FORMATS)} by its name")
-        if kind != other:
+        suffix = options.input.suffix.lower()
+        if not is_array_file(options.input) and suffix not in FORMATS:
+            near = did_you_mean(suffix, (*SUFFIXES, *FORMATS))
+            raise UserError(f"{options.input}: is none of {', '.join((*SUFFIXES, *FORMATS))} by its name{near}")
+        if is_array_file(options.input):
+            if options.output.suffix.lower() != ".npy":
+                raise UserError(f"{options.output}: arrays are written to .npy files")
+        elif FORMATS[suffix] != FORMATS.get(options.output.suffix.lower()):
             raise UserError(f"{options.output}: give it a name of the same format, as {options.input.name} has")
     if options.clean is not None and options.clean.is_dir() != options.input.is_dir():
         raise UserError(f"--clean {options.clean}: a folder goes with a folder, a file with a file")
@@ -134,7 +140,8 @@ def _denoise_arrays(run: "TrainedRun", options: Options, console: "PlainConsole"
     if clean is not None and len(clean) != len(examples.x):
         raise UserError(f"{options.clean}: {len(clean)} examples, and {options.input} has {len(examples.x)}")
     result = run.reconstruct(examples)
-    np.save(options.output, result)
+    with command_line.new_file(options.output) as file:
+        np.save(file, result)
     console.print(f"{len(result):,} examples denoised, in {options.output}")
     if clean is not None:
         ways = {NOISY: lambda x: x} | _filters(run)
@@ -144,7 +151,7 @@ def _denoise_arrays(run: "TrainedRun", options: Options, console: "PlainConsole"
 
 def _denoise_images(run: "TrainedRun", options: Options, console: "PlainConsole") -> None:
     """One image or all of a folder; those that cannot be denoised are named and counted, and the others written."""
-    from aejax.datasets.images import FORMATS, list_images, read_gray, write_gray
+    from aejax.datasets.images import FORMATS, encode_image, list_images, read_image
     from aejax.trained import check_takes_gray_values, make_denoise
 
     assert options.input is not None
@@ -156,27 +163,27 @@ def _denoise_images(run: "TrainedRun", options: Options, console: "PlainConsole"
     denoise, results, clean = make_denoise(run, tile=options.tile), [], []
     failed, unmeasured = 0, 0
     filters = {} if options.clean is None else _filters(run)
-    if is_folder:
-        options.output.mkdir()
     for path in paths:
         try:
-            image = read_gray(path)
+            image = read_image(path)
             try:
                 denoised = denoise(image.pixels)
             except UserError as error:
                 raise UserError(f"{path}: {error}") from error
-            write_gray(options.output / path.name if is_folder else options.output, image._replace(pixels=denoised))
+            with command_line.new_file(options.output / path.name if is_folder else options.output) as file:
+                file.write(encode_image(image._replace(pixels=denoised), FORMATS[path.suffix.lower()]))
         except UserError as error:
             if not is_folder:
                 raise
             failed += 1
             command_line.print_error(error)
             continue
-        height, width = denoised.shape
-        line, truth = f"{path.name}: {width}x{height} pixels of {image.bits} bits", None
+        height, width = denoised.shape[:2]
+        colors = "3 colors of " if denoised.ndim == 3 else ""
+        line, truth = f"{path.name}: {width}x{height} pixels of {colors}{image.bits} bits", None
         if options.clean is not None:
             try:
-                truth = _clean_twin(options.clean / path.name if is_folder else options.clean, image, path)
+                truth = _clean_twin(run, options.clean / path.name if is_folder else options.clean, image, path)
             except UserError as error:
                 if not is_folder:
                     raise
@@ -184,11 +191,13 @@ def _denoise_images(run: "TrainedRun", options: Options, console: "PlainConsole"
                 command_line.print_error(error)
         if truth is not None:
             ways: Ways = {NOISY: lambda x: x} | filters
-            results.append({name: way(image.pixels) for name, way in ways.items()} | {OURS: denoised})
+            noisy, ours = _as_in(run, image.pixels), _as_in(run, denoised)
+            results.append({name: way(noisy) for name, way in ways.items()} | {OURS: ours})
             clean.append(truth)
             one = _qualities(run, [truth], {name: [result] for name, result in results[-1].items()})
             line += ", RMSE " + ", ".join(f"{name} {measured.rmse:.4f}" for name, measured in one.items())
-            line += f"; {OURS} {one[OURS].psnr:.2f} dB, SSIM {one[OURS].ssim or float('nan'):.4f}"
+            line += f"; {OURS} {one[OURS].psnr:.2f} dB"
+            line += "" if one[OURS].ssim is None else f", SSIM {one[OURS].ssim:.4f}"
         console.print(line)
     if results:
         together = {name: [result[name] for result in results] for name in results[0]}
@@ -204,13 +213,25 @@ def _denoise_images(run: "TrainedRun", options: Options, console: "PlainConsole"
         raise UserError(f"of {len(paths)} images {said}")
 
 
-def _clean_twin(path: Path, image: "GrayImage", of: Path) -> "np.ndarray":
-    from aejax.datasets.images import read_gray
+def _clean_twin(run: "TrainedRun", path: Path, image: "ImageFile", of: Path) -> "np.ndarray":
+    from aejax.datasets.images import read_image
 
-    clean = read_gray(path).pixels
-    if clean.shape != image.pixels.shape:
-        raise UserError(f"{of}: has {image.pixels.shape} pixels, and the clean one {clean.shape}")
-    return clean
+    clean = read_image(path).pixels
+    if clean.shape[:2] != image.pixels.shape[:2]:
+        raise UserError(f"{of}: has {image.pixels.shape[:2]} pixels, and the clean one {clean.shape[:2]}")
+    try:
+        return _as_in(run, clean)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _as_in(run: "TrainedRun", pixels: "np.ndarray") -> "np.ndarray":
+    """An image with as many channels as the run's examples have: (H, W), or (H, W, C) of more than one."""
+    from aejax.datasets.images import with_channels
+
+    channels = run.example_shape[2] if len(run.example_shape) == 3 else 1
+    image = with_channels(pixels, channels)
+    return image[..., 0] if channels == 1 else image
 
 
 def _test(run: "TrainedRun", options: Options, folder: Path, console: "PlainConsole") -> None:
@@ -226,7 +247,7 @@ def _test(run: "TrainedRun", options: Options, folder: Path, console: "PlainCons
     denoise = make_denoise(run, tile=options.tile)
     if pages is not None:
         clean, noisy = ([getattr(page, side) for page in pages.test] for side in (CLEAN, NOISY))
-        ours, what = [denoise(page) for page in noisy], f"{len(clean)} test pages of {len(pages.train)} trained on"
+        ours, what = [denoise(page) for page in noisy], f"{len(clean)} test pages; {len(pages.train)} trained on"
     else:
         test = take(run.splits.test, np.arange(min(options.examples, len(run.splits.test.x))))
         seen = _corrupted(run, test.seen, 1)
@@ -237,14 +258,14 @@ def _test(run: "TrainedRun", options: Options, folder: Path, console: "PlainCons
     results = {name: [way(x) for x in noisy] for name, way in ways.items()} | {OURS: ours}
     measured = _qualities(run, clean, results)
     figure = _figure(clean, results) if plots.is_image(clean[0].shape) else None
-    folder.mkdir()
     report = {"run": str(run.path), "examples": what, **{name: of._asdict() for name, of in measured.items()}}
-    if pages is None:
-        np.save(folder / f"{NOISY}.npy", np.stack(noisy))
-        np.save(folder / f"{CLEAN}.npy", np.stack(clean))
-    write_text(folder / "denoising.json", json.dumps(report, indent=2) + "\n")
-    if figure is not None:
-        figure.savefig(folder / "comparison.png", dpi=300, bbox_inches="tight")
+    with command_line.new_folder(folder) as written:
+        if pages is None:
+            np.save(written / f"{NOISY}.npy", np.stack(noisy))
+            np.save(written / f"{CLEAN}.npy", np.stack(clean))
+        write_text(written / "denoising.json", json.dumps(report, indent=2) + "\n")
+        if figure is not None:
+            figure.savefig(written / "comparison.png", dpi=300, bbox_inches="tight")
     console.print(_table(measured, what))
     console.print(f"the comparison is in {folder}")
 

@@ -240,7 +240,8 @@ def _samples(run: "TrainedRun") -> "list[Section]":
 
 
 def _configuration(run: "TrainedRun") -> "list[Section]":
-    from aejax.report import Section, code_block, configuration_table, folded, paragraph, training_command
+    from aejax.presets import training_command
+    from aejax.report import Section, code_block, configuration_table, folded, paragraph
 
     command = code_block(training_command(run.experiment))
     text = paragraph("This command trains the same, with the same bits on the same machine.")

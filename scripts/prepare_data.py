@@ -1,7 +1,6 @@
 """Download an image data set of TensorFlow Datasets, once, so that train.py can read it by its name."""
 
 import os
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Annotated
 import tyro
 
 from aejax import command_line
+from aejax.commands import script_command
+from aejax.presets import PRESETS
 
 DESCRIPTION = """Download an image data set of TensorFlow Datasets, once, so that train.py can read it by its name.
 
@@ -50,10 +51,12 @@ def main() -> None:
         progress=sys.stderr.isatty(),
     )
     sizes = ", ".join(f"{size:,} {part}" for part, size in count_examples(folder).items())
-    where = f" --data-dir {shlex.quote(str(options.data_dir))}" if options.data_dir else ""
+    where: list[str | Path] = ["--data-dir", options.data_dir] if options.data_dir else []
+    presets = [name for name, (_, experiment) in PRESETS.items() if experiment.data.dataset == options.name]
+    command = script_command("train.py", *(presets[-1:] or ["--dataset", options.name]), *where)
     console = PlainConsole()
     console.print(f"{options.name}: {sizes} examples in {folder}")
-    console.print(f"train on it: python scripts/train.py mnist-vae --dataset {options.name}{where}")
+    console.print(f"train on it: {command}")
 
 
 if __name__ == "__main__":

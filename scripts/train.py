@@ -4,21 +4,24 @@ import contextlib
 import dataclasses
 import itertools
 import math
-import shlex
+import os
+import re
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from aejax import command_line, environment
-from aejax.configuration import Experiment, check
+from aejax.commands import script_command
+from aejax.configuration import Data, Experiment, check
 from aejax.errors import UserError
 from aejax.preemption import asked_to_stop, preemptible
-from aejax.presets import DEFAULT, PRESETS
+from aejax.presets import DEFAULT, PRESETS, default_for
+from aejax.suggestions import unknown
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import jax
@@ -32,11 +35,13 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
     from aejax.training import Snapshot
 
 MOST_SHOWN = 10_000  # test examples
+LONGEST_NAME = 100  # letters of a file's name in that of a run
 WIDTH = max(map(len, PRESETS)) + 2
 DESCRIPTION = f"""Train an autoencoder on real data and write what it learned into a run folder.
 
   train.py                              train the preset {DEFAULT}
   train.py mnist-vae --beta 4           train another preset with one value changed
+  train.py --dataset mine.npy           train on data of your own; --dataset mine.npy --help shows the values
   train.py --resume runs/NAME           continue a run that was stopped
 
 The run folder holds config.json, facts.json (of the training examples), metrics.jsonl (the same as TensorBoard events
@@ -54,7 +59,8 @@ class Options:
 
     experiment: Experiment = field(default_factory=Experiment)
     run_dir: Path | None = None
-    """The run folder to write, which must not exist yet; runs/PRESET-DATE-TIME if not given."""
+    """The run folder to write, which must not exist yet; runs/NAME-DATE-TIME if not given, NAME being the preset's, or
+    that of a file of your own."""
     resume: Path | None = None
     """A run folder to continue to its end, as if it had never been stopped."""
     stream: Literal["auto", "always", "never"] = "auto"
@@ -116,6 +122,7 @@ def _run(options: Options, name: str, started: float) -> None:
     run_dir = options.run_dir or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     if options.resume is None and is_writer():
         check_absent(run_dir)
+        command_line.check_can_be_made(run_dir)
     if options.profile is not None and options.profile.exists() and not options.profile.is_dir():
         raise UserError(f"--profile {options.profile}: is no folder")
     devices = choose_devices(options.devices)
@@ -141,7 +148,6 @@ def _run(options: Options, name: str, started: float) -> None:
     if options.resume is None:
         if is_writer():
             run = RunFolder.create(run_dir, experiment, fingerprint_of_data, facts)
-            run.checkpoints.save(snapshot, experiment)
     else:
         if is_writer():
             run = RunFolder.resume(options.resume)
@@ -166,14 +172,29 @@ def _run(options: Options, name: str, started: float) -> None:
     if jax.process_count() > 1:
         where += f" of {jax.process_count()} processes"
     console.print(f"{name}: {experiment.data.dataset}, {sizes} examples; {parameters:,} parameters; {where}")
-    try:
+    with contextlib.nullcontext() if run is None else _closing(run, is_new=options.resume is None):
+        if run is not None and options.resume is None:
+            run.checkpoints.save(snapshot, experiment)
         snapshot = _train(run, options, experiment, autoencoder, optimizer, snapshot, splits, facts, devices, console)
         _conclude(run, options, experiment, autoencoder, snapshot, splits, facts, devices, console)
-    finally:
-        if run is not None:
-            run.close()
     if run is not None:
         console.print(f"{time.perf_counter() - started:.1f} s in all; the run is in {run.path}")
+
+
+@contextlib.contextmanager
+def _closing(run: "RunFolder", *, is_new: bool) -> Iterator[None]:
+    """Close a run at the end; of a new one that fails before it has learned anything no folder is left."""
+    from aejax.run_folder import discard_unbegun
+
+    try:
+        try:
+            yield
+        finally:
+            run.close()
+    except Exception:
+        if is_new:
+            discard_unbegun(run.path)
+        raise
 
 
 def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
@@ -182,7 +203,9 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
     if arguments and not arguments[0].startswith("-"):
         preset, *arguments = arguments
     if preset is not None and preset not in PRESETS:
-        raise UserError(f"there is no preset {preset!r}; the presets are {', '.join(PRESETS)}")
+        if os.path.lexists(preset):
+            raise UserError(f"there is no preset {preset!r}; data of your own are given by --dataset {preset}")
+        raise UserError(unknown("preset", preset, PRESETS, kinds="presets"))
 
     values = [value for option, value in itertools.pairwise(["", *arguments]) if not option.startswith("-")]
     if preset is None and (late := [value for value in values if value in PRESETS]):
@@ -197,7 +220,7 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
             description=DESCRIPTION,
         )
 
-    options = parse(PRESETS[preset or DEFAULT][1])
+    options = parse(default_for(_dataset_in(arguments)) if preset is None else PRESETS[preset][1])
     if options.deterministic:  # before anything that follows imports JAX
         environment.make_deterministic()
     if options.compilation_cache:
@@ -205,7 +228,7 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
     folder = options.resume
     if folder is None:
         check(options.experiment)
-        return options, preset or DEFAULT
+        return options, _name_of(preset or DEFAULT, options.experiment.data.dataset)
     from aejax.experiment import locate
     from aejax.run_folder import check_unchanged, read_experiment
 
@@ -218,6 +241,24 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
     saved, given = (dataclasses.replace(e, data=locate(e.data)) for e in (saved, options.experiment))
     check_unchanged(saved, given, folder)
     return options, folder.resolve().name
+
+
+def _dataset_in(arguments: Sequence[str]) -> str:
+    """What --dataset names, before the options are parsed: their defaults depend on it."""
+    given = [value for option, value in itertools.pairwise(arguments) if option == "--dataset"]
+    given += [option.partition("=")[2] for option in arguments if option.startswith("--dataset=")]
+    return given[-1] if given else Data.dataset
+
+
+def _name_of(preset: str, dataset: str) -> str:
+    """The preset's name, or, of other data than its own, that of the data, as the name of a folder."""
+    from aejax.datasets.paths import is_array_file
+
+    if dataset == PRESETS[preset][1].data.dataset:
+        return preset
+    path = Path(dataset).absolute()
+    name = path.stem if is_array_file(path) else path.name
+    return re.sub(r"[^\w.-]+", "-", name).strip(".-")[:LONGEST_NAME] or "data"
 
 
 def _streamed(options: Options) -> bool | None:
@@ -290,8 +331,8 @@ def _train(
     if any_process(bool(stop)):
         if run is not None:
             run.checkpoints.wait()
-            script = shlex.join([sys.argv[0], "--resume", str(run.path)])
-            console.print(f"stopped at step {int(snapshot.state.step)}; continue with: {script}")
+            command = script_command("train.py", "--resume", run.path)
+            console.print(f"stopped at step {int(snapshot.state.step)}; continue with: {command}")
         interrupted = any_process(signal.SIGINT in stop[:1])
         sys.exit(command_line.INTERRUPTED if interrupted else command_line.PREEMPTED)
     return snapshot

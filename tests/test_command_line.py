@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -15,6 +16,8 @@ class Options:
 
     epochs: int = 3
     """How long."""
+    likelihood: Literal["bernoulli", "gaussian", "laplace"] = "bernoulli"
+    """What the output means."""
 
 
 def parse(*arguments: str) -> Options:
@@ -31,6 +34,11 @@ def test_options_are_parsed() -> None:
     [
         (("--epoch", "5"), r"^Unrecognized options: --epoch \(perhaps you meant --epochs\)$"),
         (("--epochs", "many"), "--epochs.*'many'"),
+        (
+            ("--likelihood", "Gausian"),
+            r"^--likelihood: must be one of bernoulli, gaussian, laplace, got 'Gausian'; did you mean gaussian\?$",
+        ),
+        (("--likelihood", "x"), "^--likelihood: must be one of bernoulli, gaussian, laplace, got 'x'$"),
         (("--epochs",), "--epochs"),
         (("surplus",), "surplus"),
         (("--nosuch", "3", "--other", "x"), "^Unrecognized options: --nosuch, --other"),

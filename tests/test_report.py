@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from aejax.presets import PRESETS
-from aejax.report import Card, Section, code_block, folded, page, paragraph, picture, table, training_command
+from aejax.presets import PRESETS, training_command
+from aejax.report import Card, Section, code_block, folded, page, paragraph, picture, table
 from aejax.run_folder import read_records
 
 NASTY = '<script>alert("&")</script>'
@@ -50,7 +50,7 @@ def test_the_command_trains_the_same(name, monkeypatch):
     specification.loader.exec_module(script)
     experiment = PRESETS[name][1]
     python, _, *arguments = shlex.split(training_command(experiment))
-    assert python == "python"
+    assert python == sys.executable
     assert script._parse(arguments)[0].experiment == experiment
 
 

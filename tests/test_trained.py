@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import shlex
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import jax
@@ -76,6 +79,31 @@ def test_opening_a_run_writes_nothing_and_gives_the_same_keys(run):
     assert content() == before
     for key, same in zip(again.keys, run.keys, strict=True):
         assert jnp.array_equal(jax.random.key_data(key), jax.random.key_data(same))
+
+
+def test_opening_a_run_prints_nothing(make_run):
+    """From a program of one's own, which has set nothing."""
+    program = (
+        f"from pathlib import Path; from aejax.trained import open_run; open_run(Path({str(make_run(EXPERIMENT))!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_a_run_whose_data_are_not_there_any_more(make_run, tmp_path):
+    x = np.random.default_rng(0).uniform(size=(80, 5)).astype(np.float32)
+    np.save(tmp_path / "my data.npy", x)
+    data = Data(dataset=str(tmp_path / "my data.npy"))
+    path = make_run(Experiment(data=data, model=MODEL, training=Training(epochs=1, batch_size=8)))
+    (tmp_path / "my data.npy").rename(tmp_path / "other.npy")
+    with pytest.raises(
+        UserError, match=r"my data\.npy: is not there any more, and .* was trained on it; put it back"
+    ) as error:
+        open_run(path)
+    *_, link, option, _new, place = shlex.split(str(error.value))
+    assert (link, option, place) == ("ln", "-s", str(tmp_path / "my data.npy"))
+    (tmp_path / "my data.npy").symlink_to(tmp_path / "other.npy")
+    assert open_run(path).example_shape == (5,)
 
 
 def test_a_conditional_run_takes_labels(make_run, tmp_path):
@@ -339,7 +367,9 @@ def test_a_run_that_was_stopped_before_its_first_evaluation(tmp_path):
     run = RunFolder.create(tmp_path / "run", EXPERIMENT, fingerprint(splits))
     run.checkpoints.save(snapshot, EXPERIMENT)
     run.close()
-    with pytest.raises(UserError, match=r"was stopped before its first evaluation; .*--resume"):
+    with pytest.raises(
+        UserError, match=r"was stopped before its first evaluation; continue it with .*scripts/train\.py --resume /"
+    ):
         open_run(run.path)
 
 

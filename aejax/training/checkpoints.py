@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -67,7 +68,8 @@ class Checkpoints:
         )
         self._writer = ThreadPoolExecutor(max_workers=1)
         self._written: Future[None] | None = None  # of the checkpoint that was begun last
-        self._manager = ocp.CheckpointManager(self._folder, options=options)
+        with _no_warnings_of_orbax() if read_only else contextlib.nullcontext():
+            self._manager = ocp.CheckpointManager(self._folder, options=options)
         self._best_epochs: dict[int, int] = {}  # by step: the epoch of the best evaluation so far, 0 before the first
         self.faults: dict[int, str] = {}  # by step: of the checkpoints after the newest whole one
         for step in sorted(self._manager.all_steps(), reverse=True):
@@ -212,6 +214,18 @@ class Checkpoints:
 
     def _whole_steps(self) -> set[int]:
         return set(self._manager.all_steps()) - set(self.faults)
+
+
+@contextlib.contextmanager
+def _no_warnings_of_orbax() -> Iterator[None]:
+    """Orbax warns that a folder which is opened to be read only is opened to be read only."""
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,9 @@
-"""Image files: every format and bit depth comes back, whatever is no gray image is refused in one line."""
+"""Image files: every format, bit depth and color comes back, what cannot be read is refused in one line."""
 
 import contextlib
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -9,10 +11,119 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from aejax.datasets.images import GrayImage, list_images, read_gray, write_gray
+from aejax.datasets.images import ImageFile, list_images, read_gray, read_image, with_channels, write_image
 from aejax.errors import UserError
 
 RNG = np.random.default_rng(0)
+COLORS = np.arange(7 * 5 * 3, dtype=np.uint8).reshape(7, 5, 3)
+GRAY = np.arange(100, 135, dtype=np.uint8).reshape(7, 5)
+
+
+def write_deep_png(path, levels):
+    """A PNG file of 16 bits with channels (H, W, C), which Pillow cannot write."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    height, width, channels = levels.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_colors_come_back_bit_for_bit_with_their_profile(tmp_path, suffix):
+    Image.fromarray(COLORS).save(tmp_path / f"in{suffix}", dpi=(300, 300), icc_profile=b"a profile of sixteen")
+    image = read_image(tmp_path / f"in{suffix}")
+    assert (image.bits, image.pixels.dtype, image.color_profile) == (8, np.float32, b"a profile of sixteen")
+    np.testing.assert_allclose(image.pixels, COLORS / 255, atol=1e-7)
+    write_image(tmp_path / f"out{suffix}", image)
+    with Image.open(tmp_path / f"out{suffix}") as written:
+        assert (written.mode, written.info["icc_profile"]) == ("RGB", b"a profile of sixteen")
+        np.testing.assert_array_equal(np.asarray(written), COLORS)
+
+
+def test_colors_in_jpeg_are_nearly_what_they_were(tmp_path):
+    smooth = np.stack([np.add.outer(np.linspace(0, a, 64), np.linspace(0, 1 - a, 48)) for a in (0.2, 0.5, 0.8)], axis=2)
+    write_image(tmp_path / "a.jpg", ImageFile(smooth))
+    np.testing.assert_allclose(read_image(tmp_path / "a.jpg").pixels, smooth, atol=0.02)
+
+
+def test_colors_are_turned_upright(tmp_path):
+    picture = Image.fromarray(COLORS)
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_allclose(read_image(tmp_path / "a.png").pixels * 255, np.rot90(COLORS, -1), atol=1e-4)
+
+
+def test_a_palette_and_what_could_be_transparent_are_the_colors_they_stand_for(tmp_path):
+    few = np.zeros((7, 5, 3), np.uint8)
+    few[2:4], few[:, 3] = (255, 10, 0), (0, 0, 200)
+    palette = Image.fromarray(few).quantize(8)
+    gray_palette = Image.fromarray(GRAY).convert("P")
+    opaque = Image.fromarray(np.dstack([COLORS, np.full((7, 5), 255, np.uint8)]))
+    opaque_gray = Image.fromarray(GRAY).convert("LA")
+    cases = {"palette": (palette, few), "opaque": (opaque, COLORS), "opaque_gray": (opaque_gray, GRAY)}
+    cases["gray_palette"] = (gray_palette, np.repeat(GRAY[..., None], 3, axis=2))
+    for name, (picture, expected) in cases.items():
+        for suffix in (".png", ".tif"):
+            picture.save(tmp_path / f"{name}{suffix}")
+            pixels = read_image(tmp_path / f"{name}{suffix}").pixels
+            np.testing.assert_allclose(pixels * 255, expected, atol=1e-4, err_msg=f"{name}{suffix}")
+
+
+def test_gray_that_is_saved_with_colors_is_gray(tmp_path):
+    save(tmp_path / "a.png", np.repeat(GRAY[..., None], 3, axis=2))
+    image = read_gray(tmp_path / "a.png")
+    np.testing.assert_allclose(image.pixels * 255, GRAY, atol=1e-4)
+
+
+def test_channels():
+    colors, gray = COLORS / 255, GRAY / 255
+    assert with_channels(colors, 3) is colors
+    np.testing.assert_array_equal(with_channels(gray, 1)[..., 0], gray)
+    np.testing.assert_array_equal(with_channels(gray, 4), np.repeat(gray[..., None], 4, axis=2))
+    np.testing.assert_array_equal(with_channels(np.repeat(gray[..., None], 3, axis=2), 1)[..., 0], gray)
+    for channels, message in ((1, "is in color, and images are to be gray"), (4, "are to be of 4 channels")):
+        with pytest.raises(UserError, match=message):
+            with_channels(colors, channels)
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (Image.new("RGBA", (4, 4), (9, 8, 7, 254)), "is transparent in places; lay it on a background first"),
+        (Image.new("LA", (4, 4), (9, 0)), "is transparent in places"),
+        (Image.new("CMYK", (4, 4)), "its colors are CMYK; convert it to RGB or to gray first"),
+        (Image.new("YCbCr", (4, 4)), "its colors are YCbCr"),
+        (Image.new("LAB", (4, 4)), "its colors are LAB"),
+        (Image.new("F", (4, 4)), "its colors are F"),
+        (Image.new("I", (4, 4)), "has 32 bits a pixel; save it with 8 or 16"),
+    ],
+)
+def test_colors_that_are_refused_by_name(tmp_path, picture, message):
+    for name in ("a.tif", *(["a.png"] if picture.mode in ("RGBA", "LA") else [])):
+        picture.save(tmp_path / name)
+        for read in (read_image, read_gray):
+            with pytest.raises(UserError, match=f"{name}: {message}"):
+                read(tmp_path / name)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_a_transparent_level_or_color_is_refused(tmp_path, mode):
+    picture = Image.fromarray(GRAY).convert(mode)
+    picture.save(tmp_path / "a.png", transparency=picture.getpixel((2, 1)))
+    with pytest.raises(UserError, match="is transparent in places"):
+        read_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_colors_of_16_bits_are_not_read_as_of_8(tmp_path, channels):
+    write_deep_png(tmp_path / "a.png", RNG.integers(65536, size=(4, 5, channels)))
+    with pytest.raises(UserError, match="has 16 bits a pixel and color; save it with 8"):
+        read_image(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".TIFF"])
@@ -21,7 +132,7 @@ def test_lossless_files_come_back_bit_for_bit(tmp_path, suffix, bits):
     levels = RNG.integers(2**bits, size=(7, 5))
     levels[0, :2] = [0, 2**bits - 1]
     path = tmp_path / f"page{suffix}"
-    write_gray(path, GrayImage(levels / (2**bits - 1), bits, (300, 300)))
+    write_image(path, ImageFile(levels / (2**bits - 1), bits, (300, 300)))
     image = read_gray(path)
     assert (image.bits, image.pixels.shape, image.pixels.dtype) == (bits, (7, 5), np.float32)
     np.testing.assert_array_equal(np.round(image.pixels * (2**bits - 1)), levels)
@@ -32,14 +143,14 @@ def test_lossless_files_come_back_bit_for_bit(tmp_path, suffix, bits):
 
 
 def test_what_lies_beyond_black_and_white_is_clipped(tmp_path):
-    write_gray(tmp_path / "a.png", GrayImage(np.array([[-0.2, 0.5, 1.3]]), 8))
+    write_image(tmp_path / "a.png", ImageFile(np.array([[-0.2, 0.5, 1.3]]), 8))
     with Image.open(tmp_path / "a.png") as image:
         assert np.asarray(image).tolist() == [[0, 128, 255]]
 
 
 def test_jpeg_is_nearly_what_it_was(tmp_path):
     smooth = np.add.outer(np.linspace(0, 0.5, 64), np.linspace(0, 0.5, 48))
-    write_gray(tmp_path / "a.jpg", GrayImage(smooth, 16))
+    write_image(tmp_path / "a.jpg", ImageFile(smooth, 16))
     image = read_gray(tmp_path / "a.jpg")
     assert image.bits == 8
     np.testing.assert_allclose(image.pixels, smooth, atol=0.01)
@@ -90,8 +201,10 @@ def save(path, array, **options):
 def test_refusals(tmp_path):
     gray = np.zeros((4, 4), np.uint8)
     cases = {
-        save(tmp_path / "color.png", np.zeros((4, 4, 3), np.uint8)): "is no gray image, its colors are RGB",
-        save(tmp_path / "float.tif", np.zeros((4, 4), np.float32)): "is no gray image, its colors are F",
+        save(tmp_path / "color.png", COLORS): "is in color, and images are to be gray; convert it first",
+        save(
+            tmp_path / "float.tif", np.zeros((4, 4), np.float32)
+        ): "its colors are F; convert it to RGB or to gray first",
         save(tmp_path / "large.tif", np.full((4, 4), 200, np.int32)): "has 32 bits a pixel; save it with 8 or 16",
         save(tmp_path / "two.tif", gray, save_all=True, append_images=[Image.fromarray(gray)]): "holds 2 images",
         save(tmp_path / "a.png", gray, format="BMP"): "is a BMP file",

@@ -313,7 +313,7 @@ def test_script(tmp_path: Path, archives: Path) -> None:
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
         f"mnist: 50 train, 7 test examples in {folder}",
-        f"train on it: python scripts/train.py mnist-vae --dataset mnist --data-dir '{tmp_path}/two words'",
+        f"train on it: {sys.executable} {SCRIPT.parent}/train.py mnist-vae --data-dir '{tmp_path}/two words'",
     ]
 
 

@@ -1,8 +1,10 @@
 """Denoising as a user runs it: files of every kind, what goes wrong with some of them, the run's own test examples."""
 
 import json
+from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -105,7 +107,7 @@ def test_what_cannot_be_denoised_is_named_and_counted(make_run, run_script, tmp_
     folder = tmp_path / "scans"
     folder.mkdir()
     Image.new("L", (20, 12)).save(folder / "good.png")
-    Image.new("RGB", (20, 12)).save(folder / "color.png")
+    Image.new("RGB", (20, 12), "red").save(folder / "color.png")
     (folder / "broken.jpg").write_text("no image")
     Image.new("L", (20, 12)).save(folder / "other.bmp")
     result = run_script("denoise", make_run(DIGITS), folder, tmp_path / "out")
@@ -113,7 +115,8 @@ def test_what_cannot_be_denoised_is_named_and_counted(make_run, run_script, tmp_
     lines = result.errors.splitlines()
     assert len(lines) == 3
     assert "broken.jpg: cannot be read as an image" in lines[0]
-    assert "color.png: is no gray image" in lines[1]
+    assert "color.png: is in color, and images are to be gray; convert it first: " in lines[1]
+    assert "was trained on images of shape (8, 8, 1)" in lines[1]
     assert lines[2] == "denoise.py: error: of 3 images 2 could not be denoised"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.png"]
     assert "1 of 3 images denoised" in result.output
@@ -136,6 +139,124 @@ def test_what_has_no_clean_twin_is_denoised_all_the_same(make_run, run_script, t
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png", "c.png"]
     assert "3 of 3 images denoised" in result.output
     assert "1 image:" in result.output  # that the table is of
+
+
+@pytest.fixture(scope="module")
+def color_data(tmp_path_factory):
+    """Examples (60, 8, 8, 3) and the gray ones (60, 8, 8) of their first color, in files."""
+    folder = tmp_path_factory.mktemp("colors")
+    x = np.random.default_rng(1).integers(256, size=(60, 8, 8, 3)).astype(np.uint8)
+    np.save(folder / "colors.npy", x)
+    np.save(folder / "gray.npy", x[..., 0])
+    return folder
+
+
+@pytest.fixture
+def color_run(make_run, color_data):
+    return make_run(
+        Experiment(data=Data(dataset=str(color_data / "colors.npy")), model=CONV, regularization=NOISE, training=ONCE)
+    )
+
+
+@pytest.fixture
+def gray_run(make_run, color_data):
+    """On images (8, 8) without an axis of channels."""
+    return make_run(
+        Experiment(data=Data(dataset=str(color_data / "gray.npy")), model=CONV, regularization=NOISE, training=ONCE)
+    )
+
+
+def by_hand(run, x):
+    """The reconstruction of an image (H, W, C) or (H, W), in bytes, by the network built for its shape."""
+    train = run.splits.train._replace(x=np.zeros((1, *x.shape), np.float32))
+    autoencoder = build_autoencoder(run.experiment, train, replace(run.facts, shape=x.shape))
+    result = autoencoder.decode(run.params, autoencoder.encode(run.params, jnp.asarray(x, jnp.float32) / 255))
+    return 255 * np.clip(np.asarray(result), float(run.splits.train.x.min()), float(run.splits.train.x.max()))
+
+
+def test_a_folder_of_colors(color_run, run_script, tmp_path):
+    """Colors stay colors, gray stays gray, whatever the format; each is the network's reconstruction."""
+    (tmp_path / "in").mkdir()
+    colors = RNG.integers(256, size=(13, 10, 3)).astype(np.uint8)
+    gray = colors[..., 0]
+    Image.fromarray(colors).save(tmp_path / "in" / "a.png")
+    Image.fromarray(colors).convert("RGBA").save(tmp_path / "in" / "b.tif")
+    Image.fromarray(gray).save(tmp_path / "in" / "c.png")
+    Image.fromarray(gray.astype(np.uint16) * 257).save(tmp_path / "in" / "d.png")
+    result = run_script("denoise", color_run, tmp_path / "in", tmp_path / "new" / "out", "--clean", tmp_path / "in")
+    assert (result.code, result.errors) == (0, "")
+    assert "a.png: 10x13 pixels of 3 colors of 8 bits, RMSE noisy 0.0000, autoencoder 0." in result.output
+    assert "c.png: 10x13 pixels of 8 bits" in result.output
+    assert "4 of 4 images denoised" in result.output
+    run = open_run(color_run)
+    expected = by_hand(run, colors)
+    assert np.ptp(expected.mean(axis=(0, 1))) > 0.1  # the channels differ
+    of_gray = by_hand(run, np.repeat(gray[..., None], 3, axis=2)).mean(axis=2)
+    for name, values, scale in (
+        ("a.png", expected, 1),
+        ("b.tif", expected, 1),
+        ("c.png", of_gray, 1),
+        ("d.png", of_gray, 257),
+    ):
+        with Image.open(tmp_path / "new" / "out" / name) as image:
+            np.testing.assert_allclose(np.asarray(image), values * scale, atol=0.5 + 1e-3 * scale, err_msg=name)
+    rmse = np.sqrt(np.mean((expected - colors) ** 2)) / 255
+    assert f"autoencoder {rmse:.4f}; autoencoder {-20 * np.log10(rmse):.2f} dB" in result.output
+
+
+def test_the_test_examples_of_a_run_on_colors(color_run, run_script, tmp_path):
+    result = run_script("denoise", color_run, "--test", tmp_path / "report")
+    assert (result.code, result.errors) == (0, "")
+    assert "12 test examples" in result.output
+    assert (tmp_path / "report" / "comparison.png").is_file()
+
+
+def test_gray_that_is_saved_with_colors_is_measured_and_written_as_it_came(gray_run, run_script, tmp_path):
+    gray = RNG.integers(256, size=(9, 14)).astype(np.uint8)
+    Image.fromarray(gray).convert("RGB").save(tmp_path / "in.jpg", quality=100, subsampling=0)
+    Image.fromarray(gray).save(tmp_path / "clean.png")
+    arguments = (tmp_path / "in.jpg", tmp_path / "out.jpg", "--clean", tmp_path / "clean.png")
+    result = run_script("denoise", gray_run, *arguments)
+    assert (result.code, result.errors) == (0, "")
+    assert "median filter" in result.output
+    with Image.open(tmp_path / "in.jpg") as image:
+        given = np.asarray(image)
+    with Image.open(tmp_path / "out.jpg") as image:
+        assert image.mode == "RGB"
+        np.testing.assert_allclose(np.asarray(image)[..., 0], by_hand(open_run(gray_run), given[..., 0]), atol=5)
+
+
+def test_examples_in_capital_letters_and_in_an_archive(make_run, run_script, tmp_path):
+    folder = make_run(DENSE)
+    x = open_run(folder).splits.test.x[:5]
+    with (tmp_path / "x.NPY").open("wb") as file:
+        np.save(file, x)
+    np.savez(tmp_path / "x.npz", x=x)
+    for name in ("x.NPY", "x.npz"):
+        result = run_script("denoise", folder, tmp_path / name, tmp_path / f"{name}.out.npy")
+        assert (result.code, result.errors) == (0, "")
+    np.testing.assert_array_equal(np.load(tmp_path / "x.NPY.out.npy"), np.load(tmp_path / "x.npz.out.npy"))
+
+
+def test_a_run_on_other_numbers_than_images_hold(make_run, complaint_of, tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).uniform(0, 200, size=(60, 8, 8)))
+    Image.new("L", (8, 8)).save(tmp_path / "page.png")
+    model = Model(family="undercomplete", hidden=(), code_size=2)
+    data = Data(dataset=str(tmp_path / "x.npy"))
+    folder = make_run(Experiment(data=data, model=model, regularization=NOISE, training=ONCE))
+    said = complaint_of("denoise", folder, "page.png", "out.png")
+    assert "image files are read as gray values from 0 to 1" in said
+
+
+def test_a_run_on_vectors_takes_no_images(make_run, complaint_of, tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).uniform(size=(60, 8)))
+    Image.new("L", (8, 8)).save(tmp_path / "page.png")
+    model = Model(family="undercomplete", hidden=(), code_size=2)
+    data = Data(dataset=str(tmp_path / "x.npy"))
+    folder = make_run(Experiment(data=data, model=model, regularization=NOISE, training=ONCE))
+    assert "was trained on examples of shape (8,), which are no images" in complaint_of(
+        "denoise", folder, "page.png", "out.png"
+    )
 
 
 def test_examples_in_an_array(make_run, run_script, tmp_path):
@@ -173,6 +294,7 @@ def test_the_runs_own_test_examples(make_run, page_run, run_script, tmp_path, ki
         assert rows == [line for line in again.output.splitlines() if "autoencoder" in line]
     else:
         test = load_page_splits(run.experiment.data).test
+        assert report["examples"] == "2 test pages; 5 trained on"
         differences = np.concatenate([(page.noisy - page.clean).ravel() for page in test])
         assert report["noisy"]["rmse"] == pytest.approx(np.sqrt(np.mean(differences**2)), rel=1e-5)
         pairs = 4
@@ -201,22 +323,30 @@ def test_pages_of_other_widths_are_shown_by_pieces(make_run, run_script, tmp_pat
         (["page.png"], "give what to denoise and what to write, or --test FOLDER"),
         (["missing.png", "out.png"], "missing.png: there is no such file or folder"),
         (["page.png", "out.jpg"], "out.jpg: give it a name of the same format, as page.png has"),
-        (["notes.txt", "out.txt"], "notes.txt: is none of .npy, .png"),
+        (["notes.txt", "out.txt"], "notes.txt: is none of .npy, .npz, .png"),
+        (
+            ["page.pgn", "out.png"],
+            "page.pgn: is none of .npy, .npz, .png, .jpg, .jpeg, .tif, .tiff by its name; did you",
+        ),
         (["page.png", "page.png"], "page.png: exists already"),
-        (["x.npy", "out.NPY"], "out.NPY: give it a name of the same format, as x.npy has"),
+        (["x.npy", "out.png"], "out.png: arrays are written to .npy files"),
+        (["page.png", "page.png/out.png"], "out.png: cannot be made"),
         (["page.png", "out.png", "--clean", "empty"], "a folder goes with a folder, a file with a file"),
         (["page.png", "out.png", "--tile", "0"], "--tile: must be at least 1, got 0"),
         (["--test", "report", "--examples", "0"], "--examples: must be at least 1, got 0"),
         (["page.png", "out.png", "--test", "report"], "leave out files and --clean"),
         (["empty", "out"], "empty: there are no images in it"),
         (["page.png", "out.png"], "page.png: an image has shape (9, 8), and"),
+        (["red.png", "out.png"], "red.png: is in color, and images are to be gray; convert it first"),
         (["x.npy", "out.npy"], "x.npy: examples have shape (5,), and"),
     ],
 )
 def test_mistakes(make_run, complaint_of, tmp_path, arguments, complaint):
     Image.new("L", (8, 9)).save(tmp_path / "page.png")
     np.save(tmp_path / "x.npy", np.zeros((3, 5), np.float32))
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "red.png")
     (tmp_path / "notes.txt").touch()
+    (tmp_path / "page.pgn").touch()
     (tmp_path / "empty").mkdir()
     assert complaint in complaint_of("denoise", make_run(DENSE), *arguments)
 

@@ -1,5 +1,6 @@
 """The main job as a user runs it: its folder, its resumption, its refusals."""
 
+import dataclasses
 import json
 import os
 import re
@@ -68,8 +69,8 @@ def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str]) -> 
     assert records[-1]["test/loss"] < records[0]["validation/loss"]
     assert {path.name for path in folder.iterdir()} == {
         "config.json",
-        "data.sha256",
         "facts.json",
+        "data.sha256",
         "metrics.jsonl",
         "events",
         "checkpoints",
@@ -98,7 +99,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     finished: tuple[Path, str], tmp_path: Path, interruption: signal.Signals
 ) -> None:
     """Killed (SIGKILL), stopped by Ctrl-C or preempted (SIGTERM): the resumed run has the same bits, records too."""
-    whole, stopped = finished[0], tmp_path / "stopped"
+    whole, stopped = finished[0], tmp_path / "stopped run"
     process = subprocess.Popen(
         [sys.executable, str(SCRIPT), *SMALL, "--run-dir", str(stopped)],
         cwd=tmp_path,
@@ -116,7 +117,8 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     output, _ = process.communicate(timeout=60)
     assert process.returncode == EXIT_CODES[interruption]
     if interruption != signal.SIGKILL:
-        assert f"--resume {stopped}" in output
+        command = shlex.join([sys.executable, str(SCRIPT), "--resume", str(stopped)])
+        assert f"continue with: {command}\n" in output
     assert int(final_checkpoint(stopped).name) < int(final_checkpoint(whole).name)
 
     resumed = run("--resume", stopped, cwd=tmp_path)
@@ -240,7 +242,16 @@ def refused(complaint_of: Callable[..., str]) -> Callable[..., str]:
 @pytest.mark.parametrize(
     ("arguments", "culprit"),
     [
-        (["no-such-preset"], "no-such-preset"),
+        (["no-such-preset"], "there is no preset 'no-such-preset'; the presets are digits-vae, "),
+        (["digit-vae"], "there is no preset 'digit-vae'; did you mean digits-vae"),
+        (["mnist"], "there is no preset 'mnist'; did you mean mnist-vae?"),
+        (["afile"], "data of your own are given by --dataset afile"),
+        (["--dataset", "afile"], "afile: is a file of an unknown kind; data are .npy and .npz files"),
+        (["--dataset", "digitz"], "there is no data set 'digitz'; did you mean digits?"),
+        (
+            ["--family", "tied", "--conditional"],
+            "error: --conditional and --family tied do not go together: tied weights leave no room for a condition\n",
+        ),
         (["--no-such-flag", "1"], "--no-such-flag"),
         (["--epochs", "none"], "--epochs"),
         (["--epochs", "0"], "epochs: input should be greater than 0, got 0"),
@@ -260,6 +271,8 @@ def refused(complaint_of: Callable[..., str]) -> Callable[..., str]:
         (["--run-dir", "mnist-vae", "--dataset", "missing.npy"], "missing.npy: no such file"),
         (["--epochs", "1", "mnist-vae"], "the preset comes first: train.py mnist-vae"),
         (["--run-dir", "x" * 300], "File name too long"),
+        (["--run-dir", "afile"], "afile: exists already, and is no run folder"),
+        (["--run-dir", "afile/run"], "afile is no folder"),
         (["--profile", "afile"], "--profile afile: is no folder"),
         (["--resume", "a", "--run-dir", "b"], "--run-dir and --resume"),
         (["--accumulation-steps", "2", "--free-bits", "0.1"], "free_bits takes a mean over the whole batch"),
@@ -290,19 +303,107 @@ def test_mistakes_in_arrays(refused, tmp_path: Path, array: np.ndarray, culprit:
     assert culprit in complaint
 
 
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["--dataset", "my data.npy"], "my-data"),
+        (["--dataset=my data.npy"], "my-data"),
+        (["digits-ae", "--dataset", "my data.npy"], "my-data"),
+        (["digits-ae"], "digits-ae"),
+        (["--dataset", "digits"], "digits-vae"),
+        (["--dataset", "../faces/"], "faces"),
+        (["--dataset", "emnist/letters"], "letters"),
+        ([], "digits-vae"),
+    ],
+)
+def test_a_run_is_called_by_its_data_where_they_are_others_than_the_presets(load_script, arguments, name) -> None:
+    from aejax.presets import OWN, PRESETS
+
+    options, given = load_script("train")._parse(arguments)
+    assert given == name
+    preset = arguments[:1] if arguments[:1] == ["digits-ae"] else ["digits-vae"] if name == "digits-vae" else []
+    expected = PRESETS[preset[0]][1] if preset else OWN
+    data = options.experiment.data
+    assert options.experiment == dataclasses.replace(expected, data=data)
+
+
 def test_labels_of_another_length(refused, tmp_path: Path) -> None:
     np.save(tmp_path / "mine.npy", np.zeros((20, 4)))
     np.save(tmp_path / "labels.npy", np.zeros(19, int))
     assert "19 labels do not fit 20 examples" in refused("--dataset", "mine.npy", "--labels", "labels.npy")
 
 
-def test_a_run_folder_that_exists(refused, tmp_path: Path) -> None:
+def test_a_run_folder_that_exists(refused, finished: tuple[Path, str], tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    assert "mine: exists already" in refused("--run-dir", "mine")
+    assert "mine: exists already, and is no run folder" in refused("--run-dir", "mine")
+    (tmp_path / "link").symlink_to("nowhere")
+    assert "link: exists already" in refused("--run-dir", "link")
+    copy = tmp_path / "two words"
+    shutil.copytree(finished[0], copy)
+    said = refused("--run-dir", "two words")
+    assert said.endswith(f"continue that run with {sys.executable} {SCRIPT} --resume '{copy}'\n")
+
+
+def test_a_failed_run_is_not_in_the_way_of_the_same_command(run_script, tmp_path: Path, monkeypatch) -> None:
+    """One that has learned nothing leaves no folder, one that was killed may be replaced, others stay."""
+    import aejax.training
+    from aejax.errors import UserError
+
+    monkeypatch.chdir(tmp_path)
+    np.save("mine.npy", np.random.default_rng(0).uniform(size=(60, 4)).astype(np.float32))
+    knobs = ("--hidden", "5", "--code-size", "2", "--epochs", "3", "--batch-size", "8", "--devices", "1")
+    arguments = ("train", "--dataset", "mine.npy", *knobs, "--checkpoint-every", "1", "--run-dir", "a/run")
+    whole, calls = aejax.training.check_parameters, []
+
+    def fail_at(call: int):
+        calls.clear()
+
+        def check(state) -> None:
+            calls.append(state)
+            if len(calls) == call:
+                raise UserError("the loss is nan")
+            whole(state)
+
+        return check
+
+    result = run_script(*arguments, "--learning-rate", "1e38")
+    assert result.code == 2
+    assert not Path("a/run").exists()
+    monkeypatch.setattr(aejax.training, "check_parameters", fail_at(3))
+    result = run_script(*arguments)
+    assert (result.code, result.errors) == (2, "train.py: error: the loss is nan\n")
+    assert len(Path("a/run/metrics.jsonl").read_text().splitlines()) == 3  # two epochs, whose checkpoints are whole
+    monkeypatch.setattr(aejax.training, "check_parameters", whole)
+    assert "exists already" in run_script(*arguments).errors
+    for record in ("metrics.jsonl", "checkpoints"):  # what is left of a run that was killed in its first epoch
+        path = Path("a/run") / record
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    Path("a/run/note.txt").touch()  # which is not ours
+    assert "exists already" in run_script(*arguments).errors
+    Path("a/run/note.txt").unlink()
+    result = run_script(*arguments)
+    assert (result.code, result.errors) == (0, "")
+    assert result.output.startswith(f"mine: {tmp_path / 'mine.npy'}, ")
+    assert (tmp_path / "a/run/figures/samples.png").is_file()
 
 
 def test_resuming_with_other_values(refused, finished: tuple[Path, str]) -> None:
-    assert "seed was 0 and is now 3" in refused("--resume", str(finished[0]), "--seed", "3")
+    said = refused("--resume", str(finished[0]), "--seed", "3")
+    assert "seed was 0 and is now 3; a run ends with the values that it was begun with. Train a new one with" in said
+    command = re.search(r"Train a new one with (.*) \(in Python, aejax\.training\.train goes on", said)
+    assert command is not None
+    python, script, *arguments = shlex.split(command[1])
+    assert (python, Path(script)) == (sys.executable, SCRIPT)
+    assert arguments[-2:] == ["--seed", "3"]
+    assert refused(*arguments, "--run-dir", str(finished[0])).count("exists already") == 1  # the arguments are in order
+
+
+def test_resuming_where_the_data_are_in_another_place(refused, finished: tuple[Path, str], tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((9, 3)))
+    said = refused("--resume", str(finished[0]), "--dataset", "x.npy")
+    assert (
+        f"was begun with other data: dataset was digits and is now {tmp_path / 'x.npy'}; if they are the same" in said
+    )
 
 
 def test_a_config_that_does_not_match_its_checkpoints(refused, finished: tuple[Path, str]) -> None:
@@ -316,11 +417,11 @@ def test_a_config_that_does_not_match_its_checkpoints(refused, finished: tuple[P
 
 
 @pytest.mark.slow
-def test_training_that_diverges_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+def test_training_that_diverges_in_its_first_epoch_leaves_nothing(tmp_path: Path) -> None:
     arguments = ("digits-ae", *SMALL, "--loss", "squared_error", "--learning-rate", "1e30", "--run-dir", "run")
     result = run(*arguments, cwd=tmp_path)
     assert result.returncode == 2
     assert "reconstruction is" in result.stderr
     assert "step" in result.stderr
     assert "Traceback" not in result.stderr
-    assert all(np.isfinite(array).all() for array in parameters(tmp_path / "run").values())
+    assert not (tmp_path / "run").exists()
