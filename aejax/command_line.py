@@ -130,6 +130,25 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+@contextlib.contextmanager
+def optional(what: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Goes on where a measure or a figure fails that the result does without, and says which and why.
+
+    Args:
+      what: would be missing.
+      say: called with the line that says so, such as a console's `print`.
+
+    >>> with optional("figures", print):
+    ...     raise ValueError("there is nothing to draw")
+    figures: left out, there is nothing to draw
+    """
+    try:
+        yield
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        say(f"{what}: left out, {lines[0]}")
+
+
 def check_seed(seed: int) -> None:
     """Raise UserError for a seed whose key another seed has too."""
     if not 0 <= seed < 2**32:

@@ -56,6 +56,23 @@ def one_class(splits: Splits, label: int) -> Splits:
     return Splits(train, validation, splits.test)
 
 
+def truth_of(splits: Splits) -> np.ndarray:
+    """Whether each test example is an anomaly, being of a class that was not trained on: (N,) booleans."""
+    assert splits.train.labels is not None
+    assert splits.test.labels is not None
+    return ~np.isin(splits.test.labels, np.unique(splits.train.labels))
+
+
+def check_kinds(splits: Splits, normal: str) -> None:
+    """Raise UserError where the test examples are too few of one kind to be told apart, before anything is trained."""
+    truth = truth_of(splits)
+    if min(truth.sum(), (~truth).sum()) < 2:
+        raise UserError(
+            f"{normal}: of the test examples {(~truth).sum()} are normal and {truth.sum()} anomalies, and two of each "
+            "kind are needed to measure detection"
+        )
+
+
 def compare(experiment: Experiment, splits: Splits, *, normal: str, components: int, resamples: int) -> list[Trial]:
     """Train on normal examples and tell the others among the test examples; a trial for each of `METHODS`.
 
@@ -67,12 +84,9 @@ def compare(experiment: Experiment, splits: Splits, *, normal: str, components: 
       splits: with labels; training and validation examples are normal.
       normal: what they are, in words.
       components: of PCA.
-      resamples: of the bootstrap that the intervals are from.
+      resamples: of the bootstrap that the intervals of the average precision are from.
     """
-    assert splits.train.labels is not None
-    assert splits.test.labels is not None
-    seed = experiment.training.seed
-    truth = ~np.isin(splits.test.labels, np.unique(splits.train.labels))
+    seed, truth = experiment.training.seed, truth_of(splits)
     autoencoder, snapshot = fit(experiment, splits, devices=jax.devices()[:1])
     known = splits.train.x
 

@@ -43,7 +43,8 @@ def training_curves(
         axes = figure.add_subplot(lines, columns, place + 1)
         curves = {split: [record.get(f"{split}/{term}", math.nan) for record in records] for split in _COLORS}
         for split, values in curves.items():
-            axes.plot(epochs, values, color=_COLORS[split], label=split, linewidth=1.4)
+            label = "train, during the epoch" if split == "train" else split
+            axes.plot(epochs, values, color=_COLORS[split], label=label, linewidth=1.4)
         for record in best:
             value, label = record.get(f"validation/{term}", math.nan), f"best epoch ({best_epoch:g})"
             axes.plot(best_epoch, value, "o", color=_VALIDATION, markeredgecolor="white", label=label)

@@ -53,7 +53,7 @@ class WorkProgress:
 
 
 class TrainingProgress(WorkProgress):
-    """Shows reports of training as they come: epoch, training and validation loss, images per second."""
+    """Shows reports of training as they come: epoch, training and validation loss, examples per second."""
 
     def __init__(self, console: Console, epochs: int, start_epoch: float) -> None:
         """Show a run of so many epochs in all on a console."""
@@ -61,7 +61,7 @@ class TrainingProgress(WorkProgress):
         self._bar.update(self._task, completed=start_epoch)
         self._epochs = epochs
         self._validation = ""
-        self._images = 0
+        self._examples = 0
         self._clock: float | None = None  # from the first report on, since until then it compiles
 
     def show(self, report: Report) -> None:
@@ -69,16 +69,16 @@ class TrainingProgress(WorkProgress):
         if report.evaluation is not None:
             self._validation = f", validation {report.evaluation['validation/loss']:.4g}"
         now = time.perf_counter()
-        status = f"loss {report.loss:.4g}{self._validation}"
+        status = f"training loss {report.loss:.4g}{self._validation}"
         if self._clock is None:
             self._clock = now
         else:
-            self._images += report.images
-            status += f", {self._images / (now - self._clock):,.0f} images/s"
+            self._examples += report.images
+            status += f", {self._examples / (now - self._clock):,.0f} examples/s"
         epoch = _epoch_of(report.epoch, self._epochs)
         self.advance_to(report.epoch, epoch, status, line=f"{epoch}: {status}", finished=report.finished)
         if now - self._clock > 1.0:
-            self._images, self._clock = 0, now
+            self._examples, self._clock = 0, now
 
 
 def _epoch_of(epoch: float, epochs: int) -> str:

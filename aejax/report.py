@@ -179,6 +179,32 @@ def term_unit(term: str, model: Model) -> str:
     return _UNITS.get(term, "no unit")  # codes have none, nor have fractions
 
 
+def loss_sum(experiment: Experiment) -> str:
+    """What the loss is the sum of, each term with its weight, as it is evaluated: schedules are at their end.
+
+    >>> from aejax.configuration import Regularization
+    >>> loss_sum(Experiment(regularization=Regularization(beta=4.0, total_correlation_weight=2.0)))
+    'loss = reconstruction + 4 × kl + 2 × total correlation'
+    """
+    model, terms = experiment.model, experiment.regularization
+    weights = {
+        "contractive_penalty": terms.contractive_weight,
+        "higher_order_penalty": terms.higher_order_weight,
+        "l1_penalty": terms.sparse_weight,
+        "sparsity_kl": terms.sparse_kl_weight,
+        "mmd": terms.mmd_weight,
+        "total_correlation": terms.total_correlation_weight,
+    }
+    parts = ["reconstruction"]
+    if terms.importance_samples is not None:
+        parts = [f"-elbo (of {terms.importance_samples} importance weighted samples)"]
+    elif model.family == "variational":
+        least = f" (at least {terms.free_bits:g} nats per unit)" if terms.free_bits else ""
+        parts.append(f"{terms.beta:g} × kl{least}")
+    parts += [f"{weight:g} × {term_title(term)}" for term, weight in weights.items() if weight]
+    return f"loss = {' + '.join(parts)}"
+
+
 def configuration_table(experiment: Experiment) -> str:
     """Every knob and its value, group by group."""
     rows = [

@@ -29,7 +29,7 @@ def draw_figures(
     key: Key[Array, ""],
     splits: Splits,
     facts: Facts,
-    code: CodeStatistics,
+    code: CodeStatistics | None,
     records: Sequence[dict[str, Any]],
     best_epoch: int,
 ) -> dict[str, Figure]:
@@ -42,7 +42,7 @@ def draw_figures(
       key: of what is corrupted and sampled.
       splits: of whose test examples the figures are.
       facts: of the training examples.
-      code: statistics of their codes.
+      code: statistics of their codes, where there are any.
       records: of all evaluations.
       best_epoch: of the evaluation that the parameters are of.
     """
@@ -65,7 +65,7 @@ def draw_figures(
         "reconstructions": plots.reconstructions({name: as_drawn(experiment, x) for name, x in rows.items()}),
         "latent_space": plots.latent_space(codes, test.labels),
     }
-    if code.kl_per_unit is not None:
+    if code is not None and code.kl_per_unit is not None:
         figures["code_units"] = plots.kl_per_unit(code.kl_per_unit)
     if autoencoder.prior is not None:
         prior = autoencoder.prior(params)

@@ -51,7 +51,7 @@ class Options:
     repetitions: int | None = None
     """ecg5000: splits, each with a seed of its own; 5 if not given. Others: training seeds for every class; 1."""
     resamples: int = 200
-    """Of the bootstrap that the intervals are from."""
+    """Of the bootstrap that the intervals of the average precision are from."""
     run_dir: Path | None = None
     """The folder to write, which must not exist yet; runs/anomaly-study-NAME-DATE-TIME if not given."""
 
@@ -110,8 +110,8 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
         raise UserError(f"--repetitions: must be at least 1, got {options.repetitions}")
     if options.classes and options.experiment.data.dataset == "ecg5000":
         raise UserError("--classes: normal beats of ecg5000 are those of class 1")
-    if options.resamples < 1:
-        raise UserError(f"--resamples: must be at least 1, got {options.resamples}")
+    if options.resamples < 2:
+        raise UserError(f"--resamples: must be at least 2, got {options.resamples}")
     return options, name
 
 
@@ -120,7 +120,7 @@ def _tasks(options: Options) -> "list[tuple[str, Experiment, Splits]]":
     import numpy as np
 
     from aejax.experiment import build_autoencoder, bytes_of, check_data, load_splits
-    from aejax.one_class import one_class
+    from aejax.one_class import check_kinds, one_class
     from aejax.training.devices import check_batch_size
 
     experiment = options.experiment
@@ -141,7 +141,8 @@ def _tasks(options: Options) -> "list[tuple[str, Experiment, Splits]]":
             for seed in range(first, first + (options.repetitions or 1)):
                 training = dataclasses.replace(experiment.training, seed=seed)
                 tasks.append((f"class {label}", dataclasses.replace(experiment, training=training), of_class))
-    for _, changed, parts in tasks:
+    for normal, changed, parts in tasks:
+        check_kinds(parts, normal)
         check_data(changed.model, parts, data.dataset)
         check_batch_size(changed.training.batch_size, len(parts.train.x), 1, changed.training.accumulation_steps)
         build_autoencoder(changed, parts.train)

@@ -59,16 +59,19 @@ def main() -> None:
     is_music = run.autoencoder.prior is not None and run.experiment.data.dataset == "jsb_chorales"
     check_kind(run, is_music, "a variational run on jsb_chorales", script="compose.py")
     rolls = _compose(run, options)
-    ours, baseline = _nats_per_step(run)
     options.folder.mkdir(parents=True)
     for number, roll in enumerate(rolls, 1):
         to_midi(roll, beats_per_minute=options.beats_per_minute).save(options.folder / f"{number:02}.mid")
     held_out = run.splits.test.x[: options.count]
     rows = {"held-out chorales": held_out, "composed": rolls}
-    plots.piano_rolls(rows, lowest_note=LOWEST_NOTE).savefig(options.folder / "piano_rolls.png", dpi=150)
-    console.print(
-        f"{ours:.3f} nats per quarter note of held-out chorales, an upper bound; {baseline:.3f} by each key's frequency"
-    )
+    with command_line.optional("figure", console.print):
+        plots.piano_rolls(rows, lowest_note=LOWEST_NOTE).savefig(options.folder / "piano_rolls.png", dpi=150)
+    with command_line.optional("nats per quarter note", console.print):
+        ours, baseline = _nats_per_step(run)
+        console.print(
+            f"{ours:.3f} nats per quarter note of held-out chorales, an upper bound; {baseline:.3f} by each key's "
+            "frequency"
+        )
     notes, of_chorales = notes_per_step(rolls), notes_per_step(run.splits.test.x)
     console.print(f"{notes:.2f} notes sound per quarter note of these windows; {of_chorales:.2f} of held-out chorales")
     console.print(f"{len(rolls)} windows of {rolls.shape[1]} quarter notes are in {options.folder}")

@@ -65,6 +65,7 @@ def main() -> None:
     from aejax import plots
     from aejax.datasets.dataset import Splits, in_memory, take
     from aejax.evaluation.compression import best_settings
+    from aejax.evaluation.denoising import peak_signal_to_noise_ratio
     from aejax.terminal import PlainConsole
     from aejax.trained import check_no_pairs, open_run
 
@@ -76,9 +77,12 @@ def main() -> None:
     low, high = float(splits.train.x.min()), float(splits.train.x.max())
     if low == high:
         raise UserError(f"{run.experiment.data.dataset}: all numbers are {low:g}, there is nothing to compress")
-    ways = {OURS: _autoencoder(run, splits, options.bits), "PCA": _pca(run, splits, options.bits)}
+    notes: list[str] = []
+    ways = {OURS: _autoencoder(run, splits, options.bits)}
+    with command_line.optional("PCA", notes.append):
+        ways["PCA"] = _pca(run, splits, options.bits)
     if plots.is_image(run.example_shape) and low >= 0 and high <= 1:
-        ways |= _image_files(splits.test.x)
+        ways |= _image_files(splits.test.x, notes)
     numbers, peak = math.prod(run.example_shape), high - low
     report = {
         "run": str(run.path),
@@ -86,25 +90,24 @@ def main() -> None:
         "numbers_per_example": numbers,
         "peak": peak,
         "ways": {name: [point._asdict() for point in points] for name, points in ways.items()},
+        **({"notes": notes} if notes else {}),
     }
     curves = {}
     for name, points in ways.items():
         best = best_settings(points)
-        curves[name] = [point.bits / numbers for point in best], [ratio(point.squared_error, peak) for point in best]
+        ratios = [peak_signal_to_noise_ratio(point.squared_error, peak) for point in best]
+        curves[name] = [point.bits / numbers for point in best], ratios
     title = f"{len(splits.test.x):,} test examples of {run.experiment.data.dataset}"
-    figure = plots.rate_distortion(curves, title=title)
     options.folder.mkdir(parents=True)
     write_text(options.folder / "compression.json", json.dumps(report, indent=2) + "\n")
-    figure.savefig(options.folder / "rate_distortion.png", dpi=150)
+    with command_line.optional("figure", notes.append):
+        plots.rate_distortion(curves, title=title).savefig(options.folder / "rate_distortion.png", dpi=150)
     console.print(_table(ways, numbers, peak, title))
     for line in _verdict(ways):
         console.print(line)
+    for note in notes:
+        console.print(note)
     console.print(f"the figures are in {options.folder}")
-
-
-def ratio(squared_error: float, peak: float) -> float:
-    """The peak signal-to-noise ratio 10 log₁₀(peak² / squared error), in dB."""
-    return 10 * math.log10(peak**2 / max(squared_error, 1e-12))
 
 
 def _check(options: Options) -> None:
@@ -140,31 +143,34 @@ def _autoencoder(run: "TrainedRun", splits: "Splits", bits: tuple[int, ...]) -> 
 
 def _pca(run: "TrainedRun", splits: "Splits", bits: tuple[int, ...]) -> "list[RatePoint]":
     import numpy as np
-    from sklearn.decomposition import PCA
 
     from aejax.datasets.dataset import Splits
     from aejax.evaluation.compression import rate_of_codes
+    from aejax.evaluation.principal import fit_pca
     from aejax.evaluation.transform_coding import fit_transform, rate_of_transformed_codes
 
     flat = Splits(*(part._replace(x=part.x.reshape(len(part.x), -1)) for part in splits))
     units, most = math.prod(run.code_shape), min(flat.train.x.shape)
     points = []
     for components in sorted({min(max(1, int(units * factor)), most) for factor in (0.25, 0.5, 1, 2, 4, 8)}):
-        analysis = PCA(components, random_state=0).fit(flat.train.x)
+        analysis = fit_pca(flat.train.x, components, random_state=0)
         codes = Splits(*(part._replace(x=analysis.transform(part.x)) for part in flat))
         points += rate_of_codes(codes, analysis.inverse_transform, flat.test.x, bits=bits)
     transform = fit_transform(codes.train.x, np.eye(components))
     return points + rate_of_transformed_codes(codes, transform, analysis.inverse_transform, flat.test.x, steps=STEPS)
 
 
-def _image_files(images: "np.ndarray") -> "dict[str, list[RatePoint]]":
+def _image_files(images: "np.ndarray", notes: list[str]) -> "dict[str, list[RatePoint]]":
+    """Of each format and way to lay images out; where one cannot hold these images, a note says why."""
     from aejax.evaluation.compression import rate_of_image_files
 
-    return {
-        f"{name}, {what}": rate_of_image_files(images, file_format=name, qualities=QUALITIES, as_sheet=as_sheet)
-        for name in ("JPEG", "WebP")
-        for what, as_sheet in (("a file each", False), ("one sheet", True))
-    }
+    ways = {}
+    for name in ("JPEG", "WebP"):
+        for what, as_sheet in (("a file each", False), ("one sheet", True)):
+            with command_line.optional(f"{name}, {what}", notes.append):
+                points = rate_of_image_files(images, file_format=name, qualities=QUALITIES, as_sheet=as_sheet)
+                ways[f"{name}, {what}"] = points
+    return ways
 
 
 def _table(ways: "dict[str, list[RatePoint]]", numbers: int, peak: float, title: str) -> "Table":
@@ -172,6 +178,7 @@ def _table(ways: "dict[str, list[RatePoint]]", numbers: int, peak: float, title:
     from rich.table import Table
 
     from aejax.evaluation.compression import error_at
+    from aejax.evaluation.denoising import peak_signal_to_noise_ratio
 
     ours, *others = ways
     table = Table(
@@ -186,8 +193,8 @@ def _table(ways: "dict[str, list[RatePoint]]", numbers: int, peak: float, title:
             point.setting,
             f"{point.bits:.1f}",
             f"{point.bits / numbers:.3f}",
-            f"{ratio(point.squared_error, peak):.2f}",
-            *("-" if error is None else f"{ratio(error, peak):.2f}" for error in errors),
+            f"{peak_signal_to_noise_ratio(point.squared_error, peak):.2f}",
+            *("-" if error is None else f"{peak_signal_to_noise_ratio(error, peak):.2f}" for error in errors),
         )
     return table
 

@@ -144,8 +144,10 @@ def _denoise_arrays(run: "TrainedRun", options: Options, console: "PlainConsole"
         np.save(file, result)
     console.print(f"{len(result):,} examples denoised, in {options.output}")
     if clean is not None:
-        ways = {NOISY: lambda x: x} | _filters(run)
-        results = {name: [way(x) for x in examples.x] for name, way in ways.items()} | {OURS: list(result)}
+        results = {NOISY: list(np.asarray(examples.x))}
+        with command_line.optional("filters", console.print):
+            results |= {name: [way(x) for x in results[NOISY]] for name, way in _filters(run).items()}
+        results[OURS] = list(result)
         console.print(_table(_qualities(run, list(clean), results), f"{len(result):,} examples"))
 
 
@@ -196,8 +198,9 @@ def _denoise_images(run: "TrainedRun", options: Options, console: "PlainConsole"
             clean.append(truth)
             one = _qualities(run, [truth], {name: [result] for name, result in results[-1].items()})
             line += ", RMSE " + ", ".join(f"{name} {measured.rmse:.4f}" for name, measured in one.items())
-            line += f"; {OURS} {one[OURS].psnr:.2f} dB"
-            line += "" if one[OURS].ssim is None else f", SSIM {one[OURS].ssim:.4f}"
+            ratio, similarity = one[OURS].psnr, one[OURS].ssim
+            line += "" if ratio is None else f"; {OURS} {ratio:.2f} dB"
+            line += "" if similarity is None else f", SSIM {similarity:.4f}"
         console.print(line)
     if results:
         together = {name: [result[name] for result in results] for name in results[0]}
@@ -247,25 +250,28 @@ def _test(run: "TrainedRun", options: Options, folder: Path, console: "PlainCons
     denoise = make_denoise(run, tile=options.tile)
     if pages is not None:
         clean, noisy = ([getattr(page, side) for page in pages.test] for side in (CLEAN, NOISY))
-        ours, what = [denoise(page) for page in noisy], f"{len(clean)} test pages; {len(pages.train)} trained on"
+        ours = [denoise(page) for page in noisy]
+        what = f"{len(clean)} test pages; {len(pages.train)} others were trained on"
     else:
         test = take(run.splits.test, np.arange(min(options.examples, len(run.splits.test.x))))
         seen = _corrupted(run, test.seen, 1)
         clean, noisy = list(np.asarray(test.x)), list(seen)
         ours = list(run.reconstruct(test._replace(x=seen, input=None)))
         what = f"{len(clean):,} test examples"
-    ways = {NOISY: lambda x: x} | _filters(run)
-    results = {name: [way(x) for x in noisy] for name, way in ways.items()} | {OURS: ours}
+    results = {NOISY: noisy}
+    with command_line.optional("filters", console.print):
+        results |= {name: [way(x) for x in noisy] for name, way in _filters(run).items()}
+    results[OURS] = ours
     measured = _qualities(run, clean, results)
-    figure = _figure(clean, results) if plots.is_image(clean[0].shape) else None
     report = {"run": str(run.path), "examples": what, **{name: of._asdict() for name, of in measured.items()}}
     with command_line.new_folder(folder) as written:
         if pages is None:
             np.save(written / f"{NOISY}.npy", np.stack(noisy))
             np.save(written / f"{CLEAN}.npy", np.stack(clean))
         write_text(written / "denoising.json", json.dumps(report, indent=2) + "\n")
-        if figure is not None:
-            figure.savefig(written / "comparison.png", dpi=300, bbox_inches="tight")
+        if plots.is_image(clean[0].shape):
+            with command_line.optional("figure", console.print):
+                _figure(clean, results).savefig(written / "comparison.png", dpi=300, bbox_inches="tight")
     console.print(_table(measured, what))
     console.print(f"the comparison is in {folder}")
 
@@ -334,7 +340,8 @@ def _table(measured: "dict[str, Quality]", title: str) -> "Table":
     for name in ("RMSE", "PSNR, dB", "SSIM"):
         table.add_column(name, justify="right")
     for name, of in measured.items():
-        table.add_row(name, f"{of.rmse:.4f}", f"{of.psnr:.2f}", "-" if of.ssim is None else f"{of.ssim:.4f}")
+        others = ("-" if of.psnr is None else f"{of.psnr:.2f}", "-" if of.ssim is None else f"{of.ssim:.4f}")
+        table.add_row(name, f"{of.rmse:.4f}", *others)
     return table
 
 

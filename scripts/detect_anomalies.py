@@ -54,7 +54,8 @@ class Options:
     any_scale: bool = False
     """Take examples though their values are not on the scale of the training data, as anomalies may be."""
     quantile: float = 0.95
-    """Of the validation examples' scores: the part of normal examples that is to stay unsuspected."""
+    """Of the validation examples' scores: the part of normal examples that is to stay unsuspected. N validation
+    examples have quantiles up to 1 - 1/N; a finer one is their largest score, and the output says so."""
     samples: int = 16
     """Of the posterior of a variational run, for every example."""
 
@@ -65,7 +66,7 @@ def main() -> None:
     folder = _check(options)
 
     from aejax import plots
-    from aejax.evaluation.anomaly import MOST, anomaly_scores, measure_detection, threshold_of
+    from aejax.evaluation.anomaly import MOST, anomaly_scores, is_finer_than, measure_detection, threshold_of
     from aejax.likelihoods import check_support
     from aejax.terminal import PlainConsole
     from aejax.trained import load_examples, open_run
@@ -91,18 +92,29 @@ def main() -> None:
     validation_scores = scores_of(run.splits.validation)
     threshold = threshold_of(validation_scores, quantile=options.quantile)
     scores = scores_of(examples)
-    detection = None if truth is None else measure_detection(scores, truth, threshold=threshold)
-
     unit = "squared error per example" if run.autoencoder.likelihood is None else "negative bound, nats per example"
-    figure = plots.anomaly_scores(validation_scores, scores, truth, threshold=threshold, unit=unit)
     folder.mkdir(parents=True)
     _write_scores(folder / "scores.csv", scores, threshold, truth)
     summary = {"run": str(run.path), "examples": name, "score": unit, "quantile": options.quantile}
     summary |= {"threshold": threshold, "above": int((scores > threshold).sum()), "scored": len(scores)}
+    summary |= {"validation_examples": len(validation_scores)}
+    detection: Detection | None = None
+    notes: list[str] = []
+    if truth is not None:
+        with command_line.optional("measures of detection", notes.append):
+            detection = measure_detection(scores, truth, threshold=threshold)
     if detection is not None:
         summary |= {name: getattr(v, "_asdict", lambda v=v: v)() for name, v in detection._asdict().items()}
-    write_text(folder / "summary.json", json.dumps(summary, indent=2) + "\n")
-    figure.savefig(folder / "scores.png", dpi=150)
+    if is_finer_than(options.quantile, len(validation_scores)):
+        notes.append(
+            f"{len(validation_scores):,} validation examples have no quantile {options.quantile:g}: the threshold is "
+            "the largest of their scores"
+        )
+    write_text(folder / "summary.json", json.dumps(summary | ({"notes": notes} if notes else {}), indent=2) + "\n")
+    with command_line.optional("figures", notes.append):
+        kinds = None if detection is None else truth
+        figure = plots.anomaly_scores(validation_scores, scores, kinds, threshold=threshold, unit=unit)
+        figure.savefig(folder / "scores.png", dpi=150)
     if beyond := int((scores >= MOST).sum()):
         console.print(f"{beyond:,} of them are too far off for single precision: {MOST:.4g} stands for their scores")
 
@@ -112,6 +124,8 @@ def main() -> None:
     )
     if detection is not None:
         console.print(_table(detection, len(scores)))
+    for note in notes:
+        console.print(note)
     console.print(f"scores and figures are in {folder}")
 
 
@@ -147,8 +161,7 @@ def _truth(run: "TrainedRun", options: Options, examples: int) -> "np.ndarray | 
     train, test = run.splits.train.labels, run.splits.test.labels
     if options.input is not None or train is None or test is None:
         return None
-    truth = ~np.isin(test, np.unique(train))
-    return truth if truth.any() else None
+    return ~np.isin(test, np.unique(train))
 
 
 def _write_scores(path: Path, scores: "np.ndarray", threshold: float, truth: "np.ndarray | None") -> None:

@@ -127,19 +127,20 @@ def _compare(run: "TrainedRun", folder: Path, console: "PlainConsole") -> None:
         measured[name] = measure_reduction(splits, of_splits, reconstructed)
     of_what = {"run": str(run.path), "components": components, "test_examples": len(splits.test.x)}
     report = of_what | {name: reduction._asdict() for name, reduction in measured.items()}
-    console.print("laying the codes out in the plane")
-    layouts = {name: picture(of_splits.test) for name, (of_splits, _) in ways.items()}
-    rows = {"original": splits.test.x[:10]}
-    rows |= {name: reconstructed[:10] for name, (_, reconstructed) in ways.items()}
-    title = f"{components} numbers for each of {len(layouts['PCA'].x):,} test examples, in the plane by t-SNE"
-    figures = {
-        "codes": plots.embeddings({n: layout.x for n, layout in layouts.items()}, layouts["PCA"].labels, title=title),
-        "reconstructions": plots.reconstructions({name: as_drawn(run.experiment, x) for name, x in rows.items()}),
-    }
     with command_line.new_folder(folder) as written:
         write_text(written / "comparison.json", json.dumps(report, indent=2) + "\n")
-        for name, figure in figures.items():
-            figure.savefig(written / f"{name}.png", dpi=150)
+        with command_line.optional("figure of reconstructions", console.print):
+            rows = {"original": splits.test.x[:10]}
+            rows |= {name: reconstructed[:10] for name, (_, reconstructed) in ways.items()}
+            drawn = plots.reconstructions({name: as_drawn(run.experiment, x) for name, x in rows.items()})
+            drawn.savefig(written / "reconstructions.png", dpi=150)
+        with command_line.optional("figure of codes", console.print):
+            console.print("laying the codes out in the plane")
+            layouts = {name: picture(of_splits.test) for name, (of_splits, _) in ways.items()}
+            title = f"{components} numbers for each of {len(layouts['PCA'].x):,} test examples, in the plane by t-SNE"
+            places = {name: layout.x for name, layout in layouts.items()}
+            drawn = plots.embeddings(places, layouts["PCA"].labels, title=title)
+            drawn.savefig(written / "codes.png", dpi=150)
     title = f"{components} numbers for {math.prod(run.example_shape)}; {len(splits.test.x):,} test examples"
     console.print(_table(title, measured, nothing=NOTHING * float(np.var(splits.test.x))))
     console.print(f"the comparison is in {folder}")

@@ -49,7 +49,7 @@ def main() -> None:
         command_line.check_can_be_made(target)
     if target.is_dir():
         raise UserError(f"{target}: is a folder; name a file")
-    from aejax.report import page
+    from aejax.report import Section, page, paragraph
     from aejax.run_folder import read_records
     from aejax.terminal import PlainConsole
     from aejax.trained import open_run
@@ -63,13 +63,20 @@ def main() -> None:
     parts = " and ".join(run.autoencoder.parts).replace("_", " ")
     sizes = ", ".join(f"{len(part.x):,} {split}" for split, part in zip(run.splits._fields, run.splits, strict=True))
     subtitle = f"{parts} on {Path(run.experiment.data.dataset).name}; {sizes} examples of {run.example_shape}"
-    sections = [
-        *_numbers(run, records),
-        *_reconstructions(run, errors),
-        *_codes(run, records),
-        *_samples(run),
-        *_configuration(run),
-    ]
+    sections: list[Section] = []
+    for title, build in {
+        "Numbers": lambda: _numbers(run, records),
+        "Reconstructions": lambda: _reconstructions(run, errors),
+        "Codes": lambda: _codes(run, records),
+        "Samples": lambda: _samples(run),
+        "How it was made": lambda: _configuration(run),
+    }.items():
+        missing: list[str] = []
+        with command_line.optional(title, missing.append):
+            sections += build()
+        for line in missing:
+            console.print(line)
+            sections.append(Section(title, paragraph(line)))
     target.parent.mkdir(parents=True, exist_ok=True)
     write_text(target, page(options.run.resolve().name, subtitle, _cards(run, records, errors), sections))
     console.print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
@@ -105,6 +112,7 @@ def _named(run: "TrainedRun", term: str) -> str:
 
 
 def _cards(run: "TrainedRun", records: list[dict[str, Any]], errors: "np.ndarray") -> "list[Card]":
+    from aejax.evaluation.denoising import peak_signal_to_noise_ratio
     from aejax.report import Card
 
     final, best = _final(records), _best(run, records)
@@ -116,7 +124,7 @@ def _cards(run: "TrainedRun", records: list[dict[str, Any]], errors: "np.ndarray
         Card(f"{errors.mean():.4g}", f"test {ERROR}"),
     ]
     if peak:
-        ratio = 10 * math.log10(peak**2 / max(float(errors.mean()), 1e-12))
+        ratio = peak_signal_to_noise_ratio(float(errors.mean()), peak)
         cards.append(Card(f"{ratio:.2f} dB", "peak signal-to-noise ratio of that error"))
     if final:
         norm, units = final.get("test/code/frobenius_norm", math.nan), final["test/code/units"]
@@ -143,7 +151,12 @@ def _numbers(run: "TrainedRun", records: list[dict[str, Any]]) -> "list[Section]
     for name in names:
         values = [best.get(f"train/{name}"), best.get(f"validation/{name}"), final.get(f"test/{name}")]
         rows.append([_named(run, name), *("" if value is None else _shown(value) for value in values)])
-    text = "Means of the best epoch; those of training are over that epoch, while the parameters changed."
+    text = (
+        "Means of the best epoch; those of training are over that epoch, while the parameters changed, and not those "
+    )
+    text += (
+        f"that train.py prints at its end, of the parameters after it. Terms are without their weights: {_sum(run)}."
+    )
     if not final:
         text += " The run has not come to its end: its test examples have not been evaluated."
     unit_of = partial(term_unit, model=run.experiment.model)
@@ -151,9 +164,16 @@ def _numbers(run: "TrainedRun", records: list[dict[str, Any]]) -> "list[Section]
         plots.training_curves(records, best_epoch=run.best_epoch, unit_of=unit_of, columns=columns)
         for columns in (3, 1)
     )
-    content = paragraph(text + _strangers(run)) + table(["", "train", "validation", "test"], rows)
+    content = paragraph(text + _strangers(run)) + table(["", "train, during the epoch", "validation", "test"], rows)
     content += picture(curves, "Every term over the epochs; the best epoch is marked.", narrow=narrow)
     return [Section("Numbers", content)]
+
+
+def _sum(run: "TrainedRun") -> str:
+    from aejax.report import loss_sum
+
+    note = "; the total correlation is estimated from batches, and may come out below 0"
+    return loss_sum(run.experiment) + (note if run.experiment.regularization.total_correlation_weight else "")
 
 
 def _strangers(run: "TrainedRun") -> str:

@@ -359,6 +359,7 @@ def _conclude(
     from aejax.evaluation import code_statistics
     from aejax.experiment import as_examples, bounds_of_code, conditions_of
     from aejax.progress import describe_code, summary_table
+    from aejax.report import loss_sum
     from aejax.run_figures import draw_figures
     from aejax.training import make_evaluate, run_keys
     from aejax.training.devices import replicate
@@ -386,19 +387,26 @@ def _conclude(
     splits = splits._replace(test=few._replace(x=np.asarray(few.x)))
     conditions = conditions_of(experiment.model, splits.test, facts)
     bounds = bounds_of_code(experiment.model)
-    code = code_statistics(autoencoder, params, keys.statistics, splits.test.seen, *conditions, bounds=bounds)
+    code = None
+    with command_line.optional("statistics of the code", console.print):
+        code = code_statistics(autoencoder, params, keys.statistics, splits.test.seen, *conditions, bounds=bounds)
     step, epoch = int(snapshot.state.step), snapshot.stopping.best_epoch
     steps_per_epoch = len(splits.train.x) // experiment.training.batch_size
-    terms = means["test"] | {f"code/{name}": value for name, value in code.as_dict().items()}
+    of_code = {} if code is None else {f"code/{name}": value for name, value in code.as_dict().items()}
+    terms = means["test"] | of_code
     run.write({"step": step, "epoch": epoch, **{f"test/{term}": value for term, value in terms.items()}})
+    title = f"best epoch {epoch} of {step // steps_per_epoch}; means per example, of the parameters after that epoch"
+    console.print(summary_table(title, means))
+    console.print(f"{loss_sum(experiment)}; terms are shown without their weights")
     if broken := [term for term, value in terms.items() if not math.isfinite(value)]:
         console.print(f"not finite on test examples, and not in the record: {', '.join(broken)}")
-    drawn = draw_figures(experiment, autoencoder, params, keys.figures, splits, facts, code, run.records(), epoch)
-    for name, figure in drawn.items():
-        figure.savefig(run.figures / f"{name}.png", dpi=150)
-    console.print(summary_table(f"best epoch {epoch} of {step // steps_per_epoch}; means per example", means))
-    for line in describe_code(code).splitlines():
-        console.print(line)
+    if code is not None:
+        for line in describe_code(code).splitlines():
+            console.print(line)
+    with command_line.optional("figures", console.print):
+        drawn = draw_figures(experiment, autoencoder, params, keys.figures, splits, facts, code, run.records(), epoch)
+        for name, figure in drawn.items():
+            figure.savefig(run.figures / f"{name}.png", dpi=150)
 
 
 if __name__ == "__main__":

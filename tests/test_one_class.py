@@ -1,5 +1,6 @@
 """One class against the rest: what is trained on, and what the three methods find."""
 
+import contextlib
 import math
 
 import jax
@@ -10,7 +11,7 @@ from aejax.configuration import Experiment, Model, Optimization, Training
 from aejax.datasets.dataset import Dataset, Splits
 from aejax.errors import UserError
 from aejax.evaluation.anomaly import pca_scores
-from aejax.one_class import METHODS, compare, one_class
+from aejax.one_class import METHODS, check_kinds, compare, one_class
 
 RNG = np.random.default_rng(0)
 
@@ -68,3 +69,10 @@ def test_refusals():
         one_class(SPLITS, 7)
     with pytest.raises(UserError, match="the data have no labels"):
         one_class(SPLITS._replace(train=SPLITS.train._replace(labels=None)), 0)
+
+
+@pytest.mark.parametrize(("labels", "is_enough"), [([0, 0, 1, 2], True), ([0, 0, 0, 1], False), ([0, 1, 1, 1], False)])
+def test_too_few_of_a_kind_are_refused_before_training(labels, is_enough):
+    known, test = Dataset(np.zeros((3, 2)), np.zeros(3, int)), Dataset(np.zeros((4, 2)), np.array(labels))
+    with contextlib.nullcontext() if is_enough else pytest.raises(UserError, match="two of each kind are needed"):
+        check_kinds(Splits(known, known, test), "class 0")

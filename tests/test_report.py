@@ -1,17 +1,36 @@
 """Pages of HTML: nothing from outside, nothing unescaped; the command that trains the same."""
 
+import dataclasses
 import html.parser
 import importlib.util
 import shlex
 import sys
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from aejax.configuration import Experiment, Model, Regularization
+from aejax.datasets.dataset import Dataset
+from aejax.experiment import build_autoencoder
 from aejax.presets import PRESETS, training_command
-from aejax.report import Card, Section, code_block, folded, page, paragraph, picture, table
+from aejax.report import (
+    Card,
+    Section,
+    code_block,
+    folded,
+    loss_sum,
+    page,
+    paragraph,
+    picture,
+    table,
+    term_title,
+)
 from aejax.run_folder import read_records
+from aejax.training import AXIS
 
 NASTY = '<script>alert("&")</script>'
 
@@ -68,3 +87,41 @@ def test_a_narrow_screen_gets_its_own_figure():
         assert reader.tags == ["figure", *tags, "img", "figcaption"]
         assert ("wide" in content) == (not tags)  # which would be scrolled
     assert picture(narrow, "").split('"')[1] in picture(figure, "", narrow=narrow)
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        Experiment(),
+        Experiment(regularization=Regularization(beta=4.0, total_correlation_weight=2.5, mmd_weight=3.0)),
+        Experiment(regularization=Regularization(importance_samples=3, contractive_weight=0.5)),
+        Experiment(
+            model=Model(family="undercomplete", activation="tanh", code_activation="sigmoid"),
+            regularization=Regularization(
+                contractive_weight=0.5, higher_order_weight=0.25, sparse_kl_weight=0.125, mmd_weight=0.0
+            ),
+        ),
+        Experiment(model=Model(family="tied"), regularization=Regularization(sparse_weight=0.75)),
+    ],
+)
+def test_the_loss_is_the_sum_that_is_said(experiment):
+    """Every term that the sum names, times its weight, in the metrics of a batch."""
+    x = np.random.default_rng(0).uniform(size=(6, 5)).astype(np.float32)
+    model = dataclasses.replace(experiment.model, hidden=(4,), code_size=2)
+    autoencoder = build_autoencoder(dataclasses.replace(experiment, model=model), Dataset(x))
+    params = autoencoder.init(jax.random.key(0), x[0])
+    metrics = jax.vmap(
+        lambda batch: autoencoder.loss(params, jax.random.key(1), batch)[1], axis_name=AXIS, axis_size=1
+    )(jnp.asarray(x)[None])
+    values = {term_title(term): float(value[0]) for term, value in metrics.items()}
+    total = 0.0
+    for part in loss_sum(experiment).removeprefix("loss = ").split(" + "):
+        weight, _, term = part.rpartition(" × ")
+        name, sign = term.partition(" (")[0], float(weight or 1)
+        total += (-sign if name.startswith("-") else sign) * values[name.removeprefix("-")]
+    assert total == pytest.approx(values["loss"], rel=1e-5)
+
+
+def test_the_least_that_counts_is_said():
+    experiment = Experiment(regularization=Regularization(free_bits=0.25))
+    assert loss_sum(experiment) == "loss = reconstruction + 1 × kl (at least 0.25 nats per unit)"

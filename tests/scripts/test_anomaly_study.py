@@ -52,10 +52,10 @@ def test_means_are_over_classes_and_deviations_over_seeds(load_script):
         (["digits", "--batch-size", "2000"], "batch_size must be at most the"),
         (["digits", "--shift", "8"], "shift: takes images of more than 8 pixels a side"),
         (["digits", "--repetitions", "0"], "--repetitions: must be at least 1, got 0"),
-        (["digits", "--resamples", "0"], "--resamples: must be at least 1, got 0"),
+        (["digits", "--resamples", "0"], "--resamples: must be at least 2, got 0"),
         (["digits", "--epochs", "0"], "epochs: input should be greater than 0"),
         (["digits", "--run-dir", "."], ".: exists already"),
-        (["digits", *SMALL, "--run-dir", "afile/study"], "afile/study: Not a directory"),
+        (["digits", *SMALL, "--run-dir", "afile/study"], "afile/study: cannot be made"),
         (["ecg5000", "--data-dir", "nowhere"], "there is no nowhere/ecg5000/ECG5000_TRAIN.txt"),
     ],
 )

@@ -52,3 +52,10 @@ def test_where_it_writes_must_be_free(complaint_of, tmp_path):
     (tmp_path / "rates").mkdir()
     assert "rates: exists already" in complaint_of("compress", tmp_path, "rates")
     assert "is no run folder" in complaint_of("compress", tmp_path, "other")
+
+
+def test_files_that_cannot_hold_the_images_are_named_and_the_others_measured(load_script):
+    notes = []
+    ways = load_script("compress")._image_files(np.zeros((32, 1, 600)), notes)
+    assert [*ways] == ["JPEG, a file each", "JPEG, one sheet", "WebP, a file each"]
+    assert notes == ["WebP, one sheet: left out, WebP has at most 16,383 pixels a side, not 19200x1"]

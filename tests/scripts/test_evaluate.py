@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from aejax import plots
 from aejax.configuration import Experiment, Model, Training
 from aejax.datasets.dataset import Dataset, Splits
 from aejax.run_folder import read_records
@@ -85,7 +86,20 @@ def test_a_run_without_records(make_run, complaint_of, tmp_path):
 def test_mistakes(complaint_of, make_run, tmp_path):
     assert ".: is a folder; name a file" in complaint_of("evaluate", make_run(LINEAR), "--output", ".")
     assert "is no run folder" in complaint_of("evaluate", tmp_path)
-    assert "there is no folder" in complaint_of("evaluate", make_run(LINEAR), "--output", "no/page.html")
+    (tmp_path / "afile").touch()
+    assert "is no folder" in complaint_of("evaluate", make_run(LINEAR), "--output", "afile/page.html")
+
+
+def test_a_section_that_fails_is_named_and_the_others_are_written(make_run, run_script, tmp_path, monkeypatch):
+    monkeypatch.setattr(plots, "latent_space", lambda *arguments: 1 / 0)
+    result = run_script("evaluate", make_run(LINEAR), "--output", tmp_path / "page.html")
+    assert (result.code, result.errors) == (0, "")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Codes: left out, division by zero" in result.output
+    assert "<h2>Codes</h2><p>Codes: left out, division by zero</p>" in text
+    assert "<h2>How it was made</h2>" in text
+    assert "<th>train, during the epoch</th>" in text
+    assert "Terms are without their weights: loss = reconstruction" in text
 
 
 @pytest.mark.slow

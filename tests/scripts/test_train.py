@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aejax import evaluation, run_figures
+
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 EPOCHS = 40
 SMALL = ("--hidden", "16", "--code-size", "3", "--checkpoint-every", "1", "--epochs", str(EPOCHS), "--patience", "None")
@@ -83,8 +85,10 @@ def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str]) -> 
             assert len(figure.getcolors(1 << 24)) > 10
     assert "test" in output
     assert re.search(r"code: \d of 3 units are active", output)
-    assert "mutual information of example and code" in output
-    assert "images/s" in output
+    assert "mutual information of example and code: at least" in output
+    assert "means per example, of the parameters after that epoch" in output
+    assert "loss = reconstruction + 1 × kl; terms are shown without their weights" in output
+    assert "examples/s" in output
     assert "\x1b" not in output  # plain lines where there is no terminal
 
 
@@ -425,3 +429,17 @@ def test_training_that_diverges_in_its_first_epoch_leaves_nothing(tmp_path: Path
     assert "step" in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_statistics_and_figures_that_fail_leave_the_result(run_script, tmp_path, monkeypatch) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise MemoryError("no memory for all of them\nat all")
+
+    monkeypatch.setattr(evaluation, "code_statistics", fail)
+    monkeypatch.setattr(run_figures, "draw_figures", fail)
+    result = run_script("train", "--epochs", "1", "--hidden", "4", "--run-dir", tmp_path / "run")
+    assert (result.code, result.errors) == (0, "")
+    assert "statistics of the code: left out, no memory for all of them\n" in result.output
+    assert "figures: left out, no memory for all of them\n" in result.output
+    assert "best epoch 1 of 1" in result.output
+    assert "test/loss" in json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
