@@ -251,7 +251,7 @@ def _test(run: "TrainedRun", options: Options, folder: Path, console: "PlainCons
     if pages is not None:
         clean, noisy = ([getattr(page, side) for page in pages.test] for side in (CLEAN, NOISY))
         ours = [denoise(page) for page in noisy]
-        what = f"{len(clean)} test pages; {len(pages.train)} others were trained on"
+        what = f"{len(clean)} test pages; {len(pages.train)} trained on"
     else:
         test = take(run.splits.test, np.arange(min(options.examples, len(run.splits.test.x))))
         seen = _corrupted(run, test.seen, 1)
