@@ -10,11 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array
+from jaxtyping import Array, PyTree
 
 from aejax import augmentation, autoencoders, corruption, likelihoods, losses, priors, schedules
 from aejax.autoencoders import Autoencoder, Examples
-from aejax.configuration import Data, Experiment, Model, Regularization, has_counts
+from aejax.autoencoders.record import as_batch
+from aejax.configuration import Data, Experiment, Model, Regularization, Training, has_counts
 from aejax.datasets.arrays import BytesAs, load_arrays
 from aejax.datasets.dataset import AsStored, Dataset, Splits, sampled_blocks, split
 from aejax.datasets.digits import load_digits
@@ -26,6 +27,7 @@ from aejax.datasets.tfds import load_tfds
 from aejax.errors import IncompatibleError, UserError
 from aejax.facts import MAX_CLASSES, Facts, facts_of, list_labels, positions_of, unseen_labels
 from aejax.likelihoods import Likelihood, check_support
+from aejax.memory import check_fits, largest_array
 from aejax.networks import (
     MLP,
     ConvDecoder,
@@ -404,6 +406,8 @@ def build_optimizer(experiment: Experiment, training_examples: int) -> optax.Gra
     """Adam with the schedule, the clipping and the weight decay of a configuration."""
     optimization, training = experiment.optimization, experiment.training
     steps = training.epochs * (training_examples // training.batch_size)
+    if steps >= 2**31:
+        raise UserError(f"epochs: must be below {2**31:,} steps in all, got {steps:,}: take fewer, or larger batches")
     peak = optimization.learning_rate
     schedule = optax.cosine_decay_schedule(peak, steps) if optimization.schedule == "cosine" else peak
     if optimization.warmup_steps:
@@ -415,6 +419,31 @@ def build_optimizer(experiment: Experiment, training_examples: int) -> optax.Gra
             schedule = optax.linear_schedule(0.0, peak, optimization.warmup_steps)
     clip = [] if optimization.clip_norm is None else [optax.clip_by_global_norm(optimization.clip_norm)]
     return optax.chain(*clip, optax.adamw(schedule, weight_decay=optimization.weight_decay))
+
+
+def check_memory(
+    autoencoder: Autoencoder, params: PyTree, examples: Examples, training: Training, devices: int
+) -> None:
+    """Raise UserError where an array of a training step would take more memory than there is; nothing is computed.
+
+    Args:
+      autoencoder: whose loss is looked at.
+      params: its parameters.
+      examples: to train on.
+      training: for the size of a batch.
+      devices: among which a batch is divided.
+    """
+    share = max(1, training.batch_size // (devices * training.accumulation_steps))
+    batch = jax.tree.map(lambda array: jax.ShapeDtypeStruct((share, *array.shape[1:]), array.dtype), examples)
+    key = jax.random.key(0)
+    size = largest_array(
+        lambda params, key, batch: autoencoder.loss(params, key, as_batch(batch)), params, key, batch, axis=AXIS
+    )
+    check_fits(
+        size,
+        f"the largest numbers of a step on {share:,} examples",
+        advice="take a smaller batch_size, fewer importance_samples or contractive_projections, or narrower networks",
+    )
 
 
 def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None = None) -> None:
