@@ -21,7 +21,6 @@ from aejax.errors import UserError
 from aejax.schema import check_keys, first_fault
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-Steps = Annotated[int, Field(gt=0, lt=2**31)]  # as many as an int32 counts on the devices
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # beyond them JAX's keys repeat
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -107,6 +106,11 @@ class Model:
     """variational: what the decoder's output means; bernoulli wants data in [0, 1], poisson counts."""
     likelihood_variance: PositiveFloat = 1.0
     """variational: the fixed variance of a gaussian or laplace likelihood."""
+    standardize: Literal["auto", "none", "feature", "global"] = "auto"
+    """Whether data are standardized inside the model, which encodes and decodes in their own units: auto does so where
+    they are far from unit scale and the loss takes any number; feature by the mean and standard deviation of each
+    feature, global by those of all numbers. The loss, a likelihood_variance and weights are then those of standardized
+    data, log-densities those of the data. Of poisson the encoder reads log(1 + count), and rates start at the mean."""
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     """What the networks compute in; bfloat16 halves their memory and is faster on GPUs and TPUs. Parameters, codes and
     losses are float32 in any case."""
@@ -121,8 +125,8 @@ class Regularization:
     corruption: Literal["none", "salt_and_pepper", "gaussian_noise", "masking", "gaussian_blur"] = "none"
     """denoising: how the input is corrupted; the loss is taken against the clean example."""
     corruption_level: NonNegativeFloat = 0.1
-    """denoising: the fraction of entries replaced, or the standard deviation of gaussian_noise (in the data's unit) or
-    of gaussian_blur (in pixels)."""
+    """denoising: the fraction of entries replaced, or the standard deviation of gaussian_noise (in the data's unit; in
+    standard deviations where data are standardized) or of gaussian_blur (in pixels)."""
     contractive_weight: NonNegativeFloat = 0.0
     """contractive: weight of the squared Frobenius norm of the encoder's exact Jacobian; 0 leaves it out."""
     contractive_projections: PositiveInt | None = None
@@ -141,9 +145,9 @@ class Regularization:
     """variational: weight of the KL divergence; 1 is the evidence lower bound."""
     beta_schedule: Literal["constant", "linear", "cyclical"] = "constant"
     """variational: linear warms beta up from 0, cyclical does so several times."""
-    beta_steps: Steps = 1000
+    beta_steps: PositiveInt = 1000
     """variational: steps of the warm-up, or of each cycle."""
-    beta_cycles: Steps = 4
+    beta_cycles: PositiveInt = 4
     """variational: cycles of the cyclical schedule."""
     free_bits: NonNegativeFloat = 0.0
     """variational: nats per unit of the code below which its divergence is not pressed."""
@@ -169,7 +173,7 @@ class Optimization:
     """Step size of Adam, the highest that the schedule reaches."""
     schedule: Literal["constant", "cosine"] = "constant"
     """cosine falls to 0 over all epochs."""
-    warmup_steps: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    warmup_steps: NonNegativeInt = 0
     """Steps over which the learning rate first rises from 0."""
     clip_norm: PositiveFloat | None = None
     """Largest global norm of the gradient; None never clips."""
@@ -312,6 +316,23 @@ _WEIGHED = {
 }
 
 
+_UNBOUNDED = (
+    *("squared_error", "absolute_error", "huber"),
+    *("gaussian", "gaussian_with_global_variance", "gaussian_with_predicted_variance", "laplace"),
+)
+
+
+def can_standardize(model: Model) -> bool:
+    """Whether the loss or the likelihood is one of any numbers, or of counts, so that data may be standardized.
+
+    >>> can_standardize(Model(likelihood="gaussian")), can_standardize(Model(likelihood="bernoulli"))
+    (True, False)
+    """
+    if model.family == "variational":
+        return model.likelihood in (*_UNBOUNDED, "poisson")
+    return model.loss in _UNBOUNDED and model.output_activation == "none"
+
+
 def _check_combination(model: Model, regularization: Regularization) -> None:
     """Refuse a value that would have no effect, and what no network can do."""
     values = dataclasses.asdict(model) | dataclasses.asdict(regularization)
@@ -332,6 +353,16 @@ def _check_combination(model: Model, regularization: Regularization) -> None:
             "network: unet goes with family undercomplete and code_size None: its code is larger than the image, and "
             "corruption, or pairs of noisy and clean, make it learn"
         )
+    if model.standardize in ("feature", "global") and not can_standardize(model):
+        if model.output_activation != "none":
+            bounded = f"output_activation {model.output_activation}"
+        else:
+            bounded = f"likelihood {model.likelihood}" if model.family == "variational" else f"loss {model.loss}"
+        raise UserError(f"standardize: {model.standardize} goes with a loss of any numbers, and {bounded} is none")
+    if model.standardize == "feature" and model.code_size is None:
+        raise UserError(
+            "standardize: feature goes with a code_size: without one the network takes images of any size; use global"
+        )
     if not model.hidden and model.family != "tied" and "activation" in changed:
         raise UserError("activation: is that of hidden layers, and there are none")
     if not model.hidden and model.network != "mlp":
@@ -340,8 +371,6 @@ def _check_combination(model: Model, regularization: Regularization) -> None:
         raise UserError(f"network: tied weights are those of dense layers, mlp, not {model.network}")
     if regularization.corruption in ("salt_and_pepper", "masking") and regularization.corruption_level > 1:
         raise UserError(f"corruption_level: a fraction is between 0 and 1, got {regularization.corruption_level}")
-    if model.family == "k_sparse" and model.code_size is not None and model.code_size >= 2**31:
-        raise UserError(f"code_size: k_sparse sorts fewer than {2**31:,} entries, got {model.code_size:,}")
     if model.family == "k_sparse" and model.code_size is not None and model.active_entries > model.code_size:
         raise UserError(f"active_entries: must be at most the code_size, {model.code_size}, got {model.active_entries}")
     is_sigmoid = (model.activation if model.family == "tied" else model.code_activation) == "sigmoid"

@@ -1,10 +1,11 @@
 """From an experiment's configuration to its data, its autoencoder and its optimizer."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +15,7 @@ from jaxtyping import Array, PyTree
 
 from aejax import augmentation, autoencoders, corruption, likelihoods, losses, priors, schedules
 from aejax.autoencoders import Autoencoder, Examples
-from aejax.autoencoders.record import as_batch
-from aejax.configuration import Data, Experiment, Model, Regularization, Training, has_counts
+from aejax.configuration import Data, Experiment, Model, Regularization, can_standardize, has_counts
 from aejax.datasets.arrays import BytesAs, load_arrays
 from aejax.datasets.dataset import AsStored, Dataset, Splits, sampled_blocks, split
 from aejax.datasets.digits import load_digits
@@ -25,9 +25,8 @@ from aejax.datasets.jsb_chorales import load_jsb_chorales
 from aejax.datasets.paths import is_array_file
 from aejax.datasets.tfds import load_tfds
 from aejax.errors import IncompatibleError, UserError
-from aejax.facts import MAX_CLASSES, Facts, facts_of, list_labels, positions_of, unseen_labels
-from aejax.likelihoods import Likelihood, check_support
-from aejax.memory import check_fits, largest_array
+from aejax.facts import MAX_CLASSES, Facts, facts_of, list_labels, positions_of, some_of, unseen_labels
+from aejax.likelihoods import Likelihood, check_support, constrain
 from aejax.networks import (
     MLP,
     ConvDecoder,
@@ -38,15 +37,22 @@ from aejax.networks import (
     UNetEncoder,
     computing_in,
     followed_by,
+    preceded_by,
     rematerialized,
     with_global_log_variance,
 )
 from aejax.networks.network import SupportsInitApply
 from aejax.networks.reach import conv_reach, unet_reach
+from aejax.scaling import is_far, make_facts
+from aejax.standardization import Standardization, standardization
 from aejax.training.devices import AXIS
 
 ACTIVATIONS = {name: getattr(jax.nn, name) for name in ("relu", "sigmoid", "elu", "gelu", "silu", "softplus")}
 ACTIVATIONS["tanh"] = jnp.tanh
+_VARIANCE_GAIN = 10.0  # how many times faster than a weight Adam moves a learned global log-variance
+_ABSURD = 100.0  # times the loss of predicting the mean, or so many nats per feature
+_CONSTANT_EXAMPLES = 1000
+_WIDE = 4096  # inputs of a dense layer
 _KNOB_OF_PART = {
     "conditional": "--conditional",
     "contractive": "--contractive-weight",
@@ -54,6 +60,7 @@ _KNOB_OF_PART = {
     "mmd_regularized": "--mmd-weight",
     "sparse": "--sparse-weight",
     "sparse_kl": "--sparse-kl-weight",
+    "standardized": "--standardize",
     "total_correlation_penalized": "--total-correlation-weight",
     "beta": "--beta",
     "free_bits": "--free-bits",
@@ -179,7 +186,7 @@ def build_autoencoder(experiment: Experiment, train: Dataset, facts: Facts | Non
       UserError: constructors that do not go together, or that do not take such examples.
     """
     model = experiment.model
-    facts = facts_of(train) if facts is None else facts
+    facts = make_facts(experiment, train) if facts is None else facts
     if model.loss == "structural_dissimilarity" and (train.x.ndim not in (3, 4) or min(train.x.shape[1:3]) < 7):
         raise UserError(f"loss: structural_dissimilarity takes images from 7x7 on, an example has {train.x.shape[1:]}")
     if experiment.data.shift and (train.x.ndim not in (3, 4) or min(train.x.shape[1:3]) <= experiment.data.shift):
@@ -190,12 +197,12 @@ def build_autoencoder(experiment: Experiment, train: Dataset, facts: Facts | Non
     if experiment.regularization.corruption == "gaussian_blur" and train.x.ndim not in (3, 4):
         raise UserError(f"corruption: gaussian_blur takes images, an example has shape {train.x.shape[1:]}")
     try:
-        return _regularized(_base(experiment, train), experiment, train, facts)
+        return _regularized(_base(experiment, train, facts), experiment, train, facts)
     except IncompatibleError as error:
         raise UserError(error.describe(*(_KNOB_OF_PART.get(name, name) for name in error.names))) from error
 
 
-def _base(experiment: Experiment, train: Dataset) -> Autoencoder:
+def _base(experiment: Experiment, train: Dataset, facts: Facts) -> Autoencoder:
     model, regularization = experiment.model, experiment.regularization
     shape = train.x.shape[1:]
     if model.family == "tied":
@@ -203,16 +210,16 @@ def _base(experiment: Experiment, train: Dataset) -> Autoencoder:
         widths, activation = (*model.hidden, model.code_size), ACTIVATIONS[model.activation]
         return autoencoders.tied(shape, widths, activation=activation, loss=LOSSES[model.loss])
     if model.family == "variational":
-        likelihood = build_likelihood(model)
+        likelihood = _starting_at_rate(build_likelihood(model), facts)
         return autoencoders.variational(
-            *_networks(experiment, shape, likelihood),
+            *_networks(experiment, facts, likelihood),
             beta=_beta(regularization),
             likelihood=likelihood,
-            prior=_prior(regularization, train.x),
+            prior=_prior(regularization, train.x),  # in the units of the data, as `standardized` takes it
             free_bits=regularization.free_bits,
             axis_name=AXIS,
         )
-    encoder, decoder = _networks(experiment, shape)
+    encoder, decoder = _networks(experiment, facts)
     if model.family == "k_sparse":
         return autoencoders.k_sparse(encoder, decoder, k=model.active_entries, loss=LOSSES[model.loss])
     return autoencoders.undercomplete(encoder, decoder, loss=LOSSES[model.loss])
@@ -251,9 +258,35 @@ def _regularized(autoencoder: Autoencoder, experiment: Experiment, train: Datase
         autoencoder = autoencoders.total_correlation_penalized(
             autoencoder, weight=terms.total_correlation_weight, examples=len(train.x), axis_name=AXIS
         )
-    if (corrupt := build_corruption(terms, train)) is not None:
+    if (statistics := _statistics(facts, "identity")) is not None:
+        autoencoder = autoencoders.standardized(
+            autoencoder, mean=statistics.mean, standard_deviation=statistics.standard_deviation
+        )
+    if (corrupt := build_corruption(terms, train, facts)) is not None:
         autoencoder = autoencoders.denoising(autoencoder, corrupt=corrupt)
     return autoencoder
+
+
+def _statistics(facts: Facts, transform: Literal["identity", "log1p"]) -> Standardization | None:
+    """The standardization of a run after that transform; None where there is none."""
+    if facts.scaling is None or facts.scaling.transform != transform:
+        return None
+    shift, scale = (
+        np.reshape(numbers, () if len(numbers) == 1 else facts.shape)
+        for numbers in (facts.scaling.shift, facts.scaling.scale)
+    )
+    return standardization(mean=shift, standard_deviation=scale)
+
+
+def _starting_at_rate(likelihood: Likelihood, facts: Facts) -> Likelihood:
+    """The likelihood of counts whose decoder, where it returns 0, predicts their mean over the training examples."""
+    if facts.scaling is None or facts.scaling.log_rate is None:
+        return likelihood
+    rates = facts.scaling.log_rate
+    log_rate = np.reshape(rates, () if len(rates) == 1 else facts.shape)
+    return likelihood._replace(
+        constrain=lambda output: constrain(likelihood, output) + jnp.asarray(log_rate, output.dtype)
+    )
 
 
 def build_likelihood(model: Model) -> Likelihood:
@@ -267,16 +300,35 @@ def build_likelihood(model: Model) -> Likelihood:
     return getattr(likelihoods, model.likelihood)()
 
 
-def build_corruption(regularization: Regularization, train: Dataset) -> corruption.Corruption | None:
-    """The corruption `(key, x) -> corrupted` that a configuration names, if any; pepper and salt are the extremes."""
+def build_corruption(
+    regularization: Regularization, train: Dataset, facts: Facts | None = None
+) -> corruption.Corruption | None:
+    """The corruption `(key, x) -> corrupted` that a configuration names, if any; pepper and salt are the extremes.
+
+    Args:
+      regularization: which corruption, and its level.
+      train: the training examples, whose extremes are meant.
+      facts: of the run. Where data are standardized, so is what is corrupted: noise is in standard deviations, masked
+        entries are at the mean, and pepper and salt are the extremes of standardized data.
+    """
     name, level = regularization.corruption, regularization.corruption_level
     if name == "none":
         return None
+    statistics = None if facts is None else _statistics(facts, "identity")
     if name == "salt_and_pepper":
-        low, high = float(train.x.min()), float(train.x.max())
-        return partial(corruption.salt_and_pepper, amount=level, low=low, high=high)
-    knob = "standard_deviation" if name.startswith("gaussian") else "amount"
-    return partial(getattr(corruption, name), **{knob: level})
+        if statistics is None:
+            low, high = float(train.x.min()), float(train.x.max())
+        else:
+            some = some_of(train.x)
+            low = float(np.min((some.min(axis=0) - statistics.mean) / statistics.standard_deviation))
+            high = float(np.max((some.max(axis=0) - statistics.mean) / statistics.standard_deviation))
+        corrupt = partial(corruption.salt_and_pepper, amount=level, low=low, high=high)
+    else:
+        knob = "standard_deviation" if name.startswith("gaussian") else "amount"
+        corrupt = partial(getattr(corruption, name), **{knob: level})
+    if statistics is None:
+        return corrupt
+    return lambda key, x: statistics.backward(corrupt(key, statistics.forward(x)))
 
 
 def extent_of(model: Model) -> tuple[int, int] | None:
@@ -349,10 +401,10 @@ def _prior(regularization: Regularization, train_x: np.ndarray) -> priors.Prior 
 
 
 def _networks(
-    experiment: Experiment, shape: tuple[int, ...], likelihood: Likelihood | None = None
+    experiment: Experiment, facts: Facts, likelihood: Likelihood | None = None
 ) -> tuple[SupportsInitApply, SupportsInitApply]:
     """Encoder and decoder; of a variational autoencoder, for the posterior's two moments and for the likelihood."""
-    model = experiment.model
+    model, shape = experiment.model, facts.shape
     activation = ACTIVATIONS[model.activation]
     moments = 1 if likelihood is None else 2
     code_size = None if model.code_size is None else moments * model.code_size
@@ -394,7 +446,14 @@ def _networks(
         encoder = followed_by(encoder, ACTIVATIONS[model.code_activation])
     if model.output_activation != "none":
         decoder = followed_by(decoder, ACTIVATIONS[model.output_activation])
-    return encoder, with_global_log_variance(decoder) if has_global_variance else decoder
+    if (counts := _statistics(facts, "log1p")) is not None:
+        # what is corrupted, or a learned pseudo-input, may be below 0
+        encoder = preceded_by(encoder, lambda x: counts.forward(jnp.log1p(jnp.maximum(x, jnp.zeros_like(x)))))
+    if not has_global_variance:
+        return encoder, decoder
+    if facts.log_variance is None:
+        return encoder, with_global_log_variance(decoder)
+    return encoder, with_global_log_variance(decoder, initial=facts.log_variance, gain=_VARIANCE_GAIN)
 
 
 def build_augmentation(data: Data) -> augmentation.Augmentation | None:
@@ -406,8 +465,6 @@ def build_optimizer(experiment: Experiment, training_examples: int) -> optax.Gra
     """Adam with the schedule, the clipping and the weight decay of a configuration."""
     optimization, training = experiment.optimization, experiment.training
     steps = training.epochs * (training_examples // training.batch_size)
-    if steps >= 2**31:
-        raise UserError(f"epochs: must be below {2**31:,} steps in all, got {steps:,}: take fewer, or larger batches")
     peak = optimization.learning_rate
     schedule = optax.cosine_decay_schedule(peak, steps) if optimization.schedule == "cosine" else peak
     if optimization.warmup_steps:
@@ -418,32 +475,87 @@ def build_optimizer(experiment: Experiment, training_examples: int) -> optax.Gra
         else:
             schedule = optax.linear_schedule(0.0, peak, optimization.warmup_steps)
     clip = [] if optimization.clip_norm is None else [optax.clip_by_global_norm(optimization.clip_norm)]
-    return optax.chain(*clip, optax.adamw(schedule, weight_decay=optimization.weight_decay))
+    return _slower_in_wide_layers(optax.chain(*clip, optax.adamw(schedule, weight_decay=optimization.weight_decay)))
 
 
-def check_memory(
-    autoencoder: Autoencoder, params: PyTree, examples: Examples, training: Training, devices: int
+def _slower_in_wide_layers(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The optimizer with smaller updates of dense layers of more than `_WIDE` inputs, in proportion to their number.
+
+    Adam moves every weight by about the learning rate, so the sum over the inputs of one unit moves by up to as many
+    times that as there are inputs: over 20,000 of them the first steps throw codes far off. Source: G. Yang et al.
+    (2022), Tensor Programs V, table 3.
+    """
+
+    def scale(update: Array) -> Array:
+        return update * (_WIDE / update.shape[0]) if update.ndim == 2 and update.shape[0] > _WIDE else update
+
+    def update(gradient: PyTree, state: PyTree, params: PyTree | None = None) -> tuple[PyTree, PyTree]:
+        updates, state = optimizer.update(gradient, state, params)
+        return jax.tree.map(scale, updates), state
+
+    return optax.GradientTransformation(optimizer.init, update)
+
+
+def check_result(
+    experiment: Experiment, train: Dataset, facts: Facts, means: Mapping[str, Mapping[str, float]]
 ) -> None:
-    """Raise UserError where an array of a training step would take more memory than there is; nothing is computed.
+    """Raise UserError where a trained autoencoder is worse than predicting the mean by orders of magnitude.
 
     Args:
-      autoencoder: whose loss is looked at.
-      params: its parameters.
-      examples: to train on.
-      training: for the size of a batch.
-      devices: among which a batch is divided.
+      experiment: which was trained.
+      train: the training examples, of which a thousand are looked at.
+      facts: of the run.
+      means: the terms of the loss of each split, by its name.
     """
-    share = max(1, training.batch_size // (devices * training.accumulation_steps))
-    batch = jax.tree.map(lambda array: jax.ShapeDtypeStruct((share, *array.shape[1:]), array.dtype), examples)
-    key = jax.random.key(0)
-    size = largest_array(
-        lambda params, key, batch: autoencoder.loss(params, key, as_batch(batch)), params, key, batch, axis=AXIS
-    )
-    check_fits(
-        size,
-        f"the largest numbers of a step on {share:,} examples",
-        advice="take a smaller batch_size, fewer importance_samples or contractive_projections, or narrower networks",
-    )
+    model = experiment.model
+    features = math.prod(facts.shape)
+    constant, of_units = _constant_loss(model, train, facts)
+    limit = _ABSURD * max(abs(constant), features if model.family == "variational" else 1e-6 * features)
+    for name, terms in means.items():
+        value = -terms["elbo"] if "elbo" in terms else terms["reconstruction"]
+        if math.isfinite(value) and value - of_units > limit:
+            unit = " nats" if model.family == "variational" else ""
+            raise UserError(
+                f"{experiment.data.dataset}: training failed: the loss of {name} examples is {value:.3g}{unit} per "
+                f"example, where predicting their mean has {constant + of_units:.3g}; training examples of "
+                f"{features:,} features range from {facts.targets.low:g} to {facts.targets.high:g}; "
+                f"{scale_advice(experiment, facts)}"
+            )
+
+
+def scale_advice(experiment: Experiment, facts: Facts) -> str:
+    """What may help a run whose loss has grown out of bounds."""
+    rate = experiment.optimization.learning_rate
+    lower = f"take a lower --learning-rate than {rate:g}"
+    if facts.scaling is not None or not is_far(facts):
+        return lower
+    if can_standardize(experiment.model):
+        return "they are far from unit scale: take --standardize auto"
+    return f"they are far from unit scale: scale them, or {lower}"
+
+
+def _constant_loss(model: Model, train: Dataset, facts: Facts) -> tuple[float, float]:
+    """The mean loss of predicting the mean, in standardized units, and what the units of the data add to it.
+
+    A bounded loss is that of the output 0: of bits that are all uncertain.
+    """
+    places = np.linspace(0, len(train.x) - 1, min(len(train.x), _CONSTANT_EXAMPLES)).astype(np.int64)
+    x, of_units = jnp.asarray(train.x[places]), 0.0
+    if (statistics := _statistics(facts, "identity")) is not None:
+        x = jax.vmap(statistics.forward)(x)
+        if model.family == "variational":
+            of_units = statistics.log_determinant(facts.shape)
+    is_count = has_counts(model)
+    if can_standardize(model) and not is_count:
+        x = x - jnp.mean(x, axis=0, keepdims=True)
+    if model.family != "variational":
+        outputs = jnp.zeros(facts.shape, x.dtype)
+        return float(jnp.mean(jax.vmap(lambda x: LOSSES[model.loss](x, outputs))(x))), of_units
+    likelihood = build_likelihood(model)
+    outputs = jnp.zeros(likelihoods.parameter_shape(likelihood, facts.shape), x.dtype)
+    if is_count:
+        outputs = jnp.log(jnp.maximum(jnp.mean(x, axis=0), 1 / len(x)))
+    return float(-jnp.mean(jax.vmap(lambda x: likelihood.log_prob(x, outputs))(x))), of_units
 
 
 def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None = None) -> None:

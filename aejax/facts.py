@@ -64,6 +64,8 @@ class Scaling:
     """One number for all features, or one for each, in C order."""
     scale: tuple[float, ...]
     """As for shift; positive."""
+    log_rate: tuple[float, ...] | None = None
+    """log1p: what the logarithm of each rate starts from, as for shift; None starts it at 0."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ class Facts:
     """What each class is called, where that is known."""
     scaling: Scaling | None = None
     """None where examples are taken as they are."""
+    log_variance: float | None = None
+    """Where a learned global variance starts, its logarithm; None for a run of an older version, where that is 0."""
 
     @property
     def seen(self) -> Values:
@@ -271,7 +275,8 @@ def _check(facts: Facts, name: str) -> None:
         raise UserError(f"{name}: class_names: must be one for each class")
     if (scaling := facts.scaling) is not None:
         sizes = {1, int(np.prod(facts.shape))}
-        if not {len(scaling.shift), len(scaling.scale)} <= sizes or not all(scale > 0 for scale in scaling.scale):
+        lengths = {len(numbers) for numbers in (scaling.shift, scaling.scale, scaling.log_rate) if numbers is not None}
+        if not lengths <= sizes or not all(scale > 0 for scale in scaling.scale):
             raise UserError(f"{name}: scaling: must be positive scales, one number for all features or one for each")
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PyTree
 
+from aejax.bounded import bounded_log
 from aejax.checks import check_count, check_floating, check_same_shape
 from aejax.divergences import gaussian_kl
 from aejax.precision import at_least_single, widened
@@ -114,6 +115,8 @@ def gaussian_mixture(
 def mixture_prior(components: int) -> LearnedPrior:
     """A mixture of diagonal Gaussians whose weights, means and variances are learned.
 
+    Log-variances beyond [-30, 10] are bounded by `aejax.bounded.bounded_log`.
+
     Args:
       components: M >= 1, ten for instance.
 
@@ -133,7 +136,11 @@ def mixture_prior(components: int) -> LearnedPrior:
             "log_variance": jnp.zeros((components, *code.shape), code.dtype),
         }
 
-    return LearnedPrior(init, lambda params, posterior: gaussian_mixture(**params), "mixture_prior")
+    def distribution(params: PyTree, posterior: Posterior) -> Prior:
+        del posterior  # the components are parameters themselves
+        return gaussian_mixture(params["logits"], params["mean"], bounded_log(params["log_variance"]))
+
+    return LearnedPrior(init, distribution, "mixture_prior")
 
 
 def vamp_prior(pseudo_inputs: Float[Array, "M ..."]) -> LearnedPrior:

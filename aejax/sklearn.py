@@ -15,7 +15,9 @@ from aejax.configuration import Experiment, Model, Optimization, Regularization,
 from aejax.datasets.dataset import Dataset, Splits, split
 from aejax.evaluation.anomaly import anomaly_score
 from aejax.experiment import build_autoencoder
+from aejax.facts import Facts
 from aejax.keys import named_key
+from aejax.scaling import make_facts
 from aejax.trained import fit
 
 _BATCH = 256  # rows at a time: always as many, so that a row's result depends on no other and nothing compiles anew
@@ -24,7 +26,8 @@ _BATCH = 256  # rows at a time: always as many, so that a row's result depends o
 class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Dimensions reduced by a dense autoencoder, undercomplete or variational, trained by Adam with a cosine schedule.
 
-    It wants features of similar scale: put a `StandardScaler` before it. Part of the examples is held out, to keep the
+    Examples far from unit scale are standardized as a part of the model; features of scales that differ less are not:
+    put a `StandardScaler` before it. Part of the examples is held out, to keep the
     parameters of the best epoch. It computes in single precision, on one device.
 
     Args:
@@ -33,7 +36,8 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
       activation: after every hidden layer: relu, tanh, sigmoid, elu, gelu, silu or softplus.
       variational: a variational autoencoder with a Gaussian likelihood of one learned variance, whose code is the
         posterior's mean; otherwise a plain one with squared error.
-      noise: standard deviation of Gaussian noise on the input (denoising), in the unit of the data.
+      noise: standard deviation of Gaussian noise on the input (denoising), in the unit of the data; in standard
+        deviations where they are standardized.
       contractive_weight: of the squared Frobenius norm of the encoder's exact Jacobian.
       learning_rate: the highest of the schedule.
       weight_decay: decoupled.
@@ -45,6 +49,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     Attributes:
       experiment_: the configuration it was trained with.
+      facts_: of the examples it was trained on, with the scaling that is part of it.
       params_: the parameters, as NumPy arrays.
       best_epoch_: whose parameters they are.
       validation_loss_: there, per example.
@@ -103,8 +108,9 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         training = experiment.training
         if training.batch_size > len(train.x):
             experiment = self._experiment(seed, batch_size=len(train.x))
-        _, snapshot = fit(experiment, Splits(train, validation, validation), devices=jax.devices()[:1])
-        self.experiment_ = experiment
+        facts = make_facts(experiment, train)
+        _, snapshot = fit(experiment, Splits(train, validation, validation), facts=facts, devices=jax.devices()[:1])
+        self.experiment_, self.facts_ = experiment, facts
         self.params_ = jax.device_get(snapshot.best_params)
         self.best_epoch_ = snapshot.stopping.best_epoch
         self.validation_loss_ = snapshot.stopping.best_loss
@@ -175,7 +181,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
     def _apply(self, function: str, x: np.ndarray) -> np.ndarray:
         """A function of one row, over rows in batches of one size, the last one filled up."""
-        apply = _functions(self.experiment_.model, self.n_features_in_)[function]
+        apply = _functions(self.experiment_.model, self.facts_)[function]
         results = []
         for start in range(0, len(x), _BATCH):
             rows = x[start : start + _BATCH].astype(np.float32)
@@ -199,9 +205,9 @@ def _to_single(x: np.ndarray, *, name: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _functions(model: Model, features: int) -> dict[str, Callable[..., jax.Array]]:
+def _functions(model: Model, facts: Facts) -> dict[str, Callable[..., jax.Array]]:
     """Compiled functions of parameters and a batch; not kept by the estimator, which is to be pickled."""
-    autoencoder = build_autoencoder(Experiment(model=model), Dataset(np.zeros((1, features), np.float32)))
+    autoencoder = build_autoencoder(Experiment(model=model), Dataset(np.zeros((1, *facts.shape), np.float32)), facts)
     key = named_key(jax.random.key(0), "scores")
 
     def score(params: Any, x: jax.Array) -> jax.Array:

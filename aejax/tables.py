@@ -3,7 +3,6 @@
 A row is a vector (D,) of floats in the table's own units; classes and counts are numbers.
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,10 +19,12 @@ from aejax.likelihoods import (
     bernoulli,
     categorical,
     check_support,
+    constrain,
     gaussian,
     gaussian_with_predicted_variance,
     parameter_shape,
     poisson,
+    standardized,
 )
 
 
@@ -107,8 +108,12 @@ def table_likelihood(columns: Sequence[Column]) -> Likelihood:
         parts = _split(columns, parameters)
         return jnp.stack([p.sample(key, part) for p, key, part in zip(likelihoods, keys, parts, strict=True)])
 
+    def constrained(output: Array) -> Array:
+        parts = _split(columns, output)
+        return jnp.concatenate([constrain(p, part).ravel() for p, part in zip(likelihoods, parts, strict=True)])
+
     support = Support(float("-inf"), float("inf"))  # each column has its own: `check_rows`
-    return Likelihood(log_prob, mean, sample, support, "table_likelihood", lambda shape: (size,))
+    return Likelihood(log_prob, mean, sample, support, "table_likelihood", lambda shape: (size,), constrained)
 
 
 def encode_inputs(columns: Sequence[Column], x: Float[Array, "D"]) -> Float[Array, "I"]:
@@ -244,20 +249,15 @@ def input_size(columns: Sequence[Column]) -> int:
 def _likelihood_of(column: Column) -> Likelihood:
     """Of the column's value, a number without axes, in the table's units."""
     if isinstance(column, Continuous):
-        return _standardized(column)
+        return _continuous(column)
     if isinstance(column, Categorical):
         return categorical(classes=column.classes)
     return bernoulli() if isinstance(column, Binary) else poisson()
 
 
-def _standardized(column: Continuous) -> Likelihood:
+def _continuous(column: Continuous) -> Likelihood:
     inner = gaussian_with_predicted_variance() if column.variance is None else gaussian(variance=column.variance)
-    shift, scale = column.mean, column.standard_deviation
-    return inner._replace(
-        log_prob=lambda x, parameters: inner.log_prob((x - shift) / scale, parameters) - math.log(scale),
-        mean=lambda parameters: shift + scale * inner.mean(parameters),
-        sample=lambda key, parameters: shift + scale * inner.sample(key, parameters),
-    )
+    return standardized(inner, mean=column.mean, standard_deviation=column.standard_deviation)
 
 
 def _parameters_of(column: Column) -> int:

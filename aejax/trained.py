@@ -40,6 +40,7 @@ from aejax.keys import named_key
 from aejax.likelihoods import check_support
 from aejax.priors import Prior, standard_normal
 from aejax.run_folder import check_data_of_run, read_experiment
+from aejax.scaling import make_facts
 from aejax.training import Report, RunKeys, Snapshot, check_parameters, run_keys, start, train
 from aejax.training.checkpoints import Checkpoints
 
@@ -183,12 +184,13 @@ def fit(
     Returns:
       The autoencoder, and the last snapshot with the best parameters.
     """
-    facts = facts_of(splits.train) if facts is None else facts
+    facts = make_facts(experiment, splits.train) if facts is None else facts
     example = setup.first_example(experiment.model, splits.train, facts)
     autoencoder = setup.build_autoencoder(experiment, splits.train, facts)
     optimizer = setup.build_optimizer(experiment, len(splits.train.x))
     snapshot = start(autoencoder, optimizer, jax.random.key(experiment.training.seed), *example)
     training = experiment.training
+    best: dict[str, float] = {}  # the evaluation that the parameters are of
     for report in train(
         autoencoder,
         optimizer,
@@ -204,8 +206,13 @@ def fit(
         accumulation_steps=training.accumulation_steps,
     ):
         snapshot = report.snapshot
+        if report.evaluation is not None and snapshot.stopping.evaluations_since == 0:
+            best = report.evaluation
         on_report(report)
-    check_parameters(snapshot.state)
+    check_parameters(snapshot.state, autoencoder, splits.train.x)
+    prefix = "validation/"
+    terms = {term.removeprefix(prefix): value for term, value in best.items() if term.startswith(prefix)}
+    setup.check_result(experiment, splits.train, facts, {"validation": terms} if terms else {})
     return autoencoder, snapshot
 
 

@@ -109,8 +109,9 @@ def _run(options: Options, name: str, started: float) -> None:
 
     from aejax import experiment as setup
     from aejax.datasets.dataset import fingerprint
-    from aejax.facts import describe_bytes, facts_of
+    from aejax.facts import describe_bytes
     from aejax.run_folder import RunFolder, check_absent
+    from aejax.scaling import describe, make_facts
     from aejax.terminal import PlainConsole
     from aejax.trained import load_data_of_run
     from aejax.training import start
@@ -128,7 +129,7 @@ def _run(options: Options, name: str, started: float) -> None:
     devices = choose_devices(options.devices)
     if options.resume is None:
         splits = setup.load_splits(experiment.data, stored=_streamed(options), bytes_as=setup.bytes_of(experiment))
-        facts = facts_of(splits.train)
+        facts = make_facts(experiment, splits.train)
     else:
         splits, facts = load_data_of_run(options.resume, experiment, stored=_streamed(options))
     console = PlainConsole(quiet=not is_writer())
@@ -141,8 +142,6 @@ def _run(options: Options, name: str, started: float) -> None:
     optimizer = setup.build_optimizer(experiment, len(splits.train.x))
     example = setup.first_example(experiment.model, splits.train, facts)
     snapshot = start(autoencoder, optimizer, jax.random.key(training.seed), *example)
-    examples = setup.as_examples(experiment.model, splits.train, facts)
-    setup.check_memory(autoencoder, snapshot.state.params, examples, training, len(devices))
 
     run = None  # of a process that does not write
     fingerprint_of_data = fingerprint(splits)
@@ -174,6 +173,8 @@ def _run(options: Options, name: str, started: float) -> None:
     if jax.process_count() > 1:
         where += f" of {jax.process_count()} processes"
     console.print(f"{name}: {experiment.data.dataset}, {sizes} examples; {parameters:,} parameters; {where}")
+    if (scaling := describe(facts, experiment.model)) is not None:
+        console.print(scaling)
     with contextlib.nullcontext() if run is None else _closing(run, is_new=options.resume is None):
         if run is not None and options.resume is None:
             run.checkpoints.save(snapshot, experiment)
@@ -323,7 +324,7 @@ def _train(
             due = report.step % (training.checkpoint_every * steps_per_epoch) == 0
             stopped = any_process(bool(stop))
             if (due and not report.evaluating) or report.finished or stopped:
-                check_parameters(snapshot.state)
+                check_parameters(snapshot.state, autoencoder, splits.train.x)
                 if run is not None:
                     run.checkpoints.save(snapshot, experiment)
             if stopped and not report.finished:
@@ -359,7 +360,7 @@ def _conclude(
 
     from aejax.datasets.dataset import take
     from aejax.evaluation import code_statistics
-    from aejax.experiment import as_examples, bounds_of_code, conditions_of
+    from aejax.experiment import as_examples, bounds_of_code, check_result, conditions_of
     from aejax.progress import describe_code, summary_table
     from aejax.report import loss_sum
     from aejax.run_figures import draw_figures
@@ -383,6 +384,7 @@ def _conclude(
     )
     replicated = replicate(params, devices)
     means = {name: evaluate(replicated, keys.evaluation, part) for name, part in parts.items()}
+    check_result(experiment, splits.train, facts, means)
     if run is None:
         return
     few = take(splits.test, np.arange(min(len(splits.test.x), MOST_SHOWN)))

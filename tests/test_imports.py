@@ -13,15 +13,17 @@ import aejax
 ROOT = Path(aejax.__file__).parent
 ROOMS = (  # from the ground up; those of one line do not import each other
     ("errors", "checks", "keys", "environment", "suggestions", "commands", "escaping", "precision"),
-    ("files", "terminal", "memory"),
+    ("files", "terminal"),
     ("schema",),
     ("configuration", "command_line", "losses", "divergences", "sampling", "augmentation", "corruption", "schedules"),
+    ("bounded", "standardization"),
     ("presets", "likelihoods", "priors", "preemption"),
     ("jacobian", "tables", "generation", "music"),
     ("networks",),
     ("autoencoders",),
     ("datasets",),
     ("training", "evaluation", "facts"),
+    ("scaling",),
     ("experiment", "run_folder", "progress", "plots", "report", "export"),
     ("familiarity",),
     ("study", "trained", "run_figures"),

@@ -324,6 +324,21 @@ def test_categorical_refuses_fewer_than_two_classes(classes):
         categorical(classes=4).log_prob(jnp.zeros(2), jnp.zeros((2, 3)))
 
 
+def test_a_gain_moves_a_global_log_variance_faster_from_the_same_start():
+    network = with_global_log_variance(MLP(output_shape=(4,)), initial=-2.0, gain=10.0)
+    params = network.init(jax.random.key(0), jnp.ones(2))
+    moved = {**params, "log_variance": params["log_variance"] + 0.001}
+
+    np.testing.assert_allclose(network.apply(params, jnp.ones(2))[..., 1], -2.0, rtol=1e-6)
+    np.testing.assert_allclose(network.apply(moved, jnp.ones(2))[..., 1], -1.99, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("knobs", "message"), [({"initial": float("nan")}, "initial"), ({"gain": 0.0}, "gain")])
+def test_a_global_log_variance_that_cannot_be_is_refused(knobs, message):
+    with pytest.raises(ValueError, match=message):
+        with_global_log_variance(MLP(output_shape=(4,)), **knobs)
+
+
 def test_a_global_log_variance_is_one_parameter_whose_best_value_is_the_variance():
     decoder = MLP(output_shape=(4, 3))
     network, likelihood = with_global_log_variance(decoder, initial=0.5), gaussian_with_predicted_variance()

@@ -126,3 +126,22 @@ def test_other_mistakes():
         fitted.inverse_transform(np.full((3, 2), np.nan))
     with pytest.raises(ValueError, match="minimum of 1 is required"):
         fitted.inverse_transform(np.zeros((0, 2)))
+
+
+@pytest.mark.parametrize("variational", [False, True])
+def test_examples_far_from_unit_scale_are_reduced_as_those_at_unit_scale(variational):
+    estimator = clone(SMALL).set_params(variational=variational, epochs=30, learning_rate=1e-2, batch_size=16)
+    incomes = 50_000 + 20_000 * X
+
+    def explained(x):
+        fitted = clone(estimator).fit(x)
+        back = fitted.inverse_transform(fitted.transform(x))
+        return fitted, 1 - np.square(back - x).sum() / np.square(x - x.mean(axis=0)).sum()
+
+    (fitted, far), (_, near) = explained(incomes), explained(X)
+
+    assert far == pytest.approx(near, abs=0.1)
+    assert far > 0.5
+    assert np.isfinite(fitted.score_samples(incomes)).all()
+    restored = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(restored.transform(incomes), fitted.transform(incomes))

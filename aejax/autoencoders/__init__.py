@@ -14,6 +14,7 @@ from aejax.autoencoders.record import as_batch as as_batch
 from aejax.autoencoders.sparse import k_sparse as k_sparse
 from aejax.autoencoders.sparse import sparse as sparse
 from aejax.autoencoders.sparse import sparse_kl as sparse_kl
+from aejax.autoencoders.standardized import standardized as standardized
 from aejax.autoencoders.tied import tied as tied
 from aejax.autoencoders.undercomplete import undercomplete as undercomplete
 from aejax.autoencoders.variational import variational as variational
@@ -32,6 +33,7 @@ __all__ = [
     "mmd_regularized",
     "sparse",
     "sparse_kl",
+    "standardized",
     "tied",
     "total_correlation_penalized",
     "undercomplete",

@@ -15,9 +15,10 @@ from aejax.autoencoders.record import (
     mean_over_batch,
     observations,
 )
+from aejax.bounded import bounded_log
 from aejax.checks import check_in_range
 from aejax.errors import IncompatibleError
-from aejax.likelihoods import Likelihood, bernoulli
+from aejax.likelihoods import Likelihood, bernoulli, constrain
 from aejax.networks.network import SupportsInitApply, initialize
 from aejax.priors import LearnedPrior, Prior, standard_normal
 from aejax.sampling import gaussian_log_prob, reparameterize
@@ -37,8 +38,9 @@ def variational(
     """Minimizes E[-log p(x | z)] + β KL(q(z | x) ‖ p(z)), z ~ q(z | x) = N(μ(x), diag σ²(x)), by one sample of z.
 
     Args:
-      encoder: from one example to an array whose last axis holds μ in its first half and log σ² in its second.
-      decoder: from one code to the parameters of the likelihood.
+      encoder: from one example to an array whose last axis holds μ in its first half and log σ² in its second; beyond
+        [-30, 10] log σ² is bounded (`aejax.bounded.bounded_log`), so that σ² is finite for every input.
+      decoder: from one code to the parameters of the likelihood, which bounds logarithms of scales and rates likewise.
       beta: β >= 0, or a schedule of it (`aejax.schedules`); 1 makes the loss the negative evidence lower bound.
       likelihood: p(x | z); Bernoulli by default.
       prior: p(z), fixed or learned; standard normal by default. Where its divergence has no closed form, the code that
@@ -104,7 +106,7 @@ def variational(
                 f"the encoder must return a mean and a log-variance, 2K values along the last axis, got {output.shape}"
             )
         mean, log_variance = jnp.split(output, 2, axis=-1)
-        return mean, log_variance
+        return mean, bounded_log(log_variance)
 
     def prior_of(params: PyTree) -> Prior:
         if isinstance(prior, Prior):
@@ -115,7 +117,7 @@ def variational(
         return posterior(params, x, *condition)[0]
 
     def decode_parameters(params: PyTree, code: Array, *condition: Array) -> Array:
-        return decoder.apply(params["decoder"], code, *condition)
+        return constrain(likelihood, decoder.apply(params["decoder"], code, *condition))
 
     def decode(params: PyTree, code: Array, *condition: Array) -> Array:
         return likelihood.mean(decode_parameters(params, code, *condition))

@@ -14,7 +14,9 @@ from aejax.likelihoods.discrete import poisson as poisson
 from aejax.likelihoods.record import Likelihood as Likelihood
 from aejax.likelihoods.record import Support as Support
 from aejax.likelihoods.record import check_support as check_support
+from aejax.likelihoods.record import constrain as constrain
 from aejax.likelihoods.record import parameter_shape as parameter_shape
+from aejax.likelihoods.standardized import standardized as standardized
 
 __all__ = [
     "Likelihood",
@@ -23,10 +25,12 @@ __all__ = [
     "beta",
     "categorical",
     "check_support",
+    "constrain",
     "continuous_bernoulli",
     "gaussian",
     "gaussian_with_predicted_variance",
     "laplace",
     "parameter_shape",
     "poisson",
+    "standardized",
 ]

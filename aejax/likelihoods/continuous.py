@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 from jaxtyping import Array, Float
 
+from aejax.bounded import bounded_log
 from aejax.checks import check_floating, check_positive, check_same_shape
 from aejax.likelihoods.record import Likelihood, Support, trailing_axis
 from aejax.losses import absolute_error, squared_error
@@ -78,6 +79,7 @@ def gaussian_with_predicted_variance() -> Likelihood:
         support=Support(-math.inf, math.inf),
         name="gaussian_with_predicted_variance",
         parameters=trailing_axis(2),
+        constrain=lambda output: jnp.stack([output[..., 0], bounded_log(output[..., 1])], axis=-1),
     )
 
 
@@ -185,6 +187,7 @@ def beta() -> Likelihood:
         support=Support(0.0, 1.0, open=True),
         name="beta",
         parameters=trailing_axis(2),
+        constrain=bounded_log,
     )
 
 

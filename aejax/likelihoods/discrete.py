@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 from jaxtyping import Array
 
+from aejax.bounded import bounded_log
 from aejax.checks import check_count, check_floating, check_same_shape
 from aejax.likelihoods.record import Likelihood, Support, trailing_axis
 from aejax.losses import binary_cross_entropy, categorical_cross_entropy
@@ -96,4 +97,5 @@ def poisson() -> Likelihood:
     def sample(key: Array, log_rate: Array) -> Array:
         return jax.random.poisson(key, jnp.exp(log_rate.astype(jnp.float32))).astype(log_rate.dtype)
 
-    return Likelihood(log_prob, jnp.exp, sample, Support(0.0, float("inf"), integers=True), "poisson")
+    support = Support(0.0, float("inf"), integers=True)
+    return Likelihood(log_prob, jnp.exp, sample, support, "poisson", constrain=bounded_log)

@@ -21,7 +21,11 @@ class Support(NamedTuple):
 
 
 class Likelihood(NamedTuple):
-    """The distribution p(x | parameters) of one example; `parameters` is what the decoder returns."""
+    """The distribution p(x | parameters) of one example; `parameters` is what the decoder returns, constrained.
+
+    The densities hold for all parameters; `constrain` bounds logarithms of scales and rates (`aejax.bounded`) where a
+    decoder's output becomes parameters.
+    """
 
     log_prob: Callable[[Array, Array], Array]  # (x, parameters) -> scalar, in nats, with all constants
     mean: Callable[[Array], Array]  # parameters -> E[x], in data space
@@ -29,6 +33,7 @@ class Likelihood(NamedTuple):
     support: Support
     name: str = "the likelihood"  # in messages
     parameters: Callable[[Shape], Shape] | None = None  # shape of x -> shape of the parameters; None: the same
+    constrain: Callable[[Array], Array] | None = None  # a decoder's output -> parameters that are safe; None: as it is
 
 
 def trailing_axis(size: int) -> Callable[[Shape], Shape]:
@@ -38,6 +43,17 @@ def trailing_axis(size: int) -> Callable[[Shape], Shape]:
     (28, 28, 2)
     """
     return lambda shape: (*shape, size)
+
+
+def constrain(likelihood: Likelihood, output: Array) -> Array:
+    """The parameters that a decoder's output stands for: logarithms of scales and rates are bounded.
+
+    >>> import jax.numpy as jnp
+    >>> from aejax.likelihoods import poisson
+    >>> constrain(poisson(), jnp.array([5.0, 1000.0])).round(3).tolist()  # log-rates
+    [5.0, 16.899]
+    """
+    return output if likelihood.constrain is None else likelihood.constrain(output)
 
 
 def parameter_shape(likelihood: Likelihood, shape: Shape) -> Shape:

@@ -7,6 +7,7 @@ from aejax.networks.mlp import MLP as MLP
 from aejax.networks.network import Network as Network
 from aejax.networks.network import followed_by as followed_by
 from aejax.networks.network import from_nnx as from_nnx
+from aejax.networks.network import preceded_by as preceded_by
 from aejax.networks.precision import computing_in as computing_in
 from aejax.networks.rematerialization import rematerialized as rematerialized
 from aejax.networks.sequence import SequenceDecoder as SequenceDecoder
@@ -26,6 +27,7 @@ __all__ = [
     "computing_in",
     "followed_by",
     "from_nnx",
+    "preceded_by",
     "rematerialized",
     "with_global_log_variance",
 ]

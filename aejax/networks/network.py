@@ -57,6 +57,22 @@ def followed_by(network: SupportsInitApply, function: Callable[[Array], Array]) 
     return Network(init, lambda params, *inputs: function(network.apply(params, *inputs)))
 
 
+def preceded_by(network: SupportsInitApply, function: Callable[[Array], Array]) -> Network:
+    """A network whose input, but for a condition, goes through a function without parameters, such as a logarithm.
+
+    >>> import jax, jax.numpy as jnp
+    >>> from aejax.networks import MLP
+    >>> network = preceded_by(MLP(output_shape=(2,)), jnp.log1p)
+    >>> network.apply(network.init(jax.random.key(0), jnp.ones(4)), jnp.ones(4)).shape
+    (2,)
+    """
+
+    def init(key: Array, x: Array, *condition: Array) -> PyTree:
+        return initialize(network, key, function(x), *condition)
+
+    return Network(init, lambda params, x, *condition: network.apply(params, function(x), *condition))
+
+
 def from_nnx(build: "Callable[[nnx.Rngs], nnx.Module]") -> Network:
     """A Flax NNX module as a `Network`, by `nnx.split` and `nnx.merge`.
 

@@ -24,6 +24,9 @@ from aejax.training.state import TrainState, create_state, epoch_order, run_keys
 from aejax.training.step import make_train_on, make_train_steps, train_step
 from aejax.training.streaming import ADVICE, as_examples, gather, in_memory, on_host, prefetch
 
+_UNIT_SCALE = 10.0  # networks are initialized for inputs of about 1
+_LOOKED_AT = 1000  # training examples
+
 
 class NonFiniteLossError(UserError):
     """Training or validation loss became NaN or infinite: names the terms and the step."""
@@ -121,6 +124,7 @@ def train(
     devices = choose_devices(None) if devices is None else list(devices)
     training, validation = as_examples(train_x), as_examples(validation_x)
     examples = len(training.x)
+    check = partial(_check_finite, autoencoder=autoencoder, train_x=training.x)
     check_accumulation(autoencoder, accumulation_steps)
     check_batch_size(batch_size, examples, len(devices), accumulation_steps)
     if not len(jax.tree.leaves(validation_x)[0]):
@@ -189,7 +193,7 @@ def train(
             if not pending:
                 state, metrics = train_steps(snapshot.state, *next(arguments))
                 metrics = jax.device_get(metrics)
-                _check_finite(metrics, first_step=step + 1)
+                check(metrics, first_step=step + 1)
                 step, images = step + len(metrics["loss"]), len(metrics["loss"]) * batch_size
                 loss = float(np.mean(metrics["loss"], dtype=np.float64))
                 snapshot = _after_steps(snapshot, state, metrics)
@@ -197,7 +201,7 @@ def train(
             if is_due():
                 for means in evaluate.parts(snapshot.state.params, keys.evaluation, validation):
                     if means is not None:
-                        _check_finite({name: np.array([value]) for name, value in means.items()}, first_step=step)
+                        check({name: np.array([value]) for name, value in means.items()}, first_step=step)
                         evaluation = {f"train/{term}": v / snapshot.steps_summed for term, v in snapshot.sums.items()}
                         evaluation |= {f"validation/{term}": value for term, value in means.items()}
                         snapshot = _after_evaluation(snapshot, means["loss"], step // steps_per_epoch, min_delta)
@@ -208,13 +212,38 @@ def train(
             yield Report(snapshot, step, step / steps_per_epoch, images, loss, evaluation, finished)
 
 
-def check_parameters(state: TrainState) -> None:
-    """Raise NonFiniteLossError where a finite loss has had a gradient that is not, and the parameters are spoiled."""
+def check_parameters(
+    state: TrainState, autoencoder: Autoencoder | None = None, train_x: Array | np.ndarray | None = None
+) -> None:
+    """Raise NonFiniteLossError where a finite loss has had a gradient that is not, and the parameters are spoiled.
+
+    Args:
+      state: after some step.
+      autoencoder: that was trained, for what the message advises.
+      train_x: the examples that it was trained on, likewise.
+    """
     if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.params)):
         raise NonFiniteLossError(
             f"training stopped at step {int(state.step)}, whose parameters are not finite; "
-            "a lower learning rate or gradient clipping may help"
+            f"{_advice(autoencoder, train_x)}"
         )
+
+
+def _advice(autoencoder: Autoencoder | None, train_x: Array | np.ndarray | None) -> str:
+    """What may help: it depends on the values of the examples, of which some are looked at."""
+    usual = "a lower learning rate or gradient clipping may help"
+    if autoencoder is None or train_x is None:
+        return usual
+    values = np.asarray(train_x[np.linspace(0, len(train_x) - 1, min(len(train_x), _LOOKED_AT)).astype(int)])
+    if not np.isfinite(values).all():
+        return "the training examples hold NaN or infinity: leave those out"
+    low, high = float(np.min(values)), float(np.max(values))
+    if max(-low, high) <= _UNIT_SCALE or "standardized" in autoencoder.parts:
+        return usual
+    found = f"the training examples range from {low:g} to {high:g}, far from unit scale: "
+    if autoencoder.likelihood is not None and autoencoder.likelihood.support.integers:
+        return f"{found}let the encoder read log(1 + count), as --standardize auto does; a lower learning rate may help"
+    return f"{found}scale them, or standardize them in the model (--standardize auto, autoencoders.standardized)"
 
 
 def _calls(
@@ -253,14 +282,16 @@ def _after_evaluation(snapshot: Snapshot, loss: float, epoch: int, min_delta: fl
     return snapshot._replace(best_params=best_params, stopping=stopping, sums={}, steps_summed=0)
 
 
-def _check_finite(metrics: dict[str, np.ndarray], *, first_step: int) -> None:
+def _check_finite(
+    metrics: dict[str, np.ndarray], *, first_step: int, autoencoder: Autoencoder, train_x: Array | np.ndarray
+) -> None:
     finite = {name: np.isfinite(values) for name, values in metrics.items()}
     if all(values.all() for values in finite.values()):
         return
     at = int(np.argmin(np.all(list(finite.values()), axis=0)))
     terms = [name for name in finite if not finite[name][at] and name != "loss"] or ["loss"]
     broken = ", ".join(f"{name} is {metrics[name][at]}" for name in terms)
+    advice = _advice(autoencoder, train_x)
     raise NonFiniteLossError(
-        f"training stopped at step {first_step + at}, whose loss is not finite: {broken}; "
-        "a lower learning rate or gradient clipping may help"
+        f"training stopped at step {first_step + at}, whose loss is not finite: {broken}; {advice}"
     )

@@ -8,7 +8,7 @@ import pytest
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 
-from aejax.autoencoders import Autoencoder, Examples, undercomplete, variational
+from aejax.autoencoders import Autoencoder, Examples, standardized, undercomplete, variational
 from aejax.datasets.dataset import split
 from aejax.datasets.digits import load_digits
 from aejax.errors import UserError
@@ -160,6 +160,29 @@ def test_diverging_training_stops() -> None:
     linear = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=TRAIN.shape[1:]))
     with pytest.raises(NonFiniteLossError, match=r"reconstruction is (inf|nan)"):
         list(train(linear, optimizer, begin(linear, optimizer), TRAIN, VALIDATION, batch_size=64, epochs=5))
+
+
+@pytest.mark.parametrize("standardizes", [False, True])
+def test_the_message_names_the_scale_of_the_data_where_that_may_be_the_cause(standardizes: bool) -> None:
+    years = 2000 + 5 * TRAIN
+    optimizer = optax.sgd(1e6)
+    model = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=TRAIN.shape[1:]))
+    if standardizes:
+        model = standardized(model, mean=2000.0, standard_deviation=5.0)
+    snapshot = start(model, optimizer, jax.random.key(0), jnp.asarray(years[0]))
+    spoiled = snapshot.state._replace(
+        step=snapshot.state.step + 7, params=jax.tree.map(lambda leaf: leaf * jnp.nan, snapshot.state.params)
+    )
+
+    with pytest.raises(NonFiniteLossError) as caught:
+        list(train(model, optimizer, snapshot, years, years[:8], batch_size=64, epochs=5))
+
+    named = "the training examples range from 2000 to 2005, far from unit scale: scale them, or standardize them"
+    assert ("a lower learning rate" if standardizes else named) in str(caught.value)
+    assert (named in str(caught.value)) != standardizes
+    with pytest.raises(NonFiniteLossError) as caught:
+        check_parameters(spoiled, model, years)
+    assert (named in str(caught.value)) != standardizes
 
 
 @pytest.mark.parametrize(

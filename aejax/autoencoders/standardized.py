@@ -1,0 +1,89 @@
+"""Standardization as a part of the autoencoder: its networks see z = (x - m)/s, its user sees x."""
+
+import jax
+from jax.typing import ArrayLike
+from jaxtyping import Array, PyTree
+
+from aejax import likelihoods
+from aejax.autoencoders.composition import check_composition
+from aejax.autoencoders.record import Autoencoder, Batch, Metrics, as_batch
+from aejax.standardization import standardization
+
+
+def standardized(autoencoder: Autoencoder, *, mean: ArrayLike, standard_deviation: ArrayLike) -> Autoencoder:
+    """Encodes (x - m)/s and decodes to m + s ĝ(h): networks see mean 0 and standard deviation 1, the user his own data.
+
+    The parameters learn what they would learn from data standardized beforehand. Losses of a variational autoencoder
+    are those of densities in the units of x, -log p(x) = -log p_z((x - m)/s) + Σᵢ log sᵢ; every other loss, and what
+    wrappers inside add to it, is that of the standardized example. A likelihood's own knobs, such as a fixed variance,
+    are in standardized units, and so are pseudo-inputs in the parameters (`vamp_prior` is given them in units of x).
+
+    Args:
+      autoencoder: any; of a variational one the likelihood must be one of all real numbers.
+      mean: m, of the training examples, one number for all features or an array of the shape of one example.
+      standard_deviation: s >= 0, likewise; 0, of a constant feature, counts as 1.
+
+    Returns:
+      The autoencoder of x; its metrics have the same names. Wrappers outside it see x: corruption is in the units of x
+      in `denoising(standardized(...))`, a Jacobian in `contractive(standardized(...))` is that with respect to x.
+
+    Raises:
+      TypeError: no autoencoder, or statistics that are no real numbers.
+      ValueError: statistics that are not finite or negative, or a likelihood of counts, bits or bounded values; when
+        called, statistics that do not have the shape of an example.
+
+    Source: Y. LeCun et al. (1998), Efficient BackProp, section 4.3; the density by change of variables.
+
+    >>> import jax.numpy as jnp
+    >>> from aejax.autoencoders import undercomplete
+    >>> from aejax.networks import MLP
+    >>> plain = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(5,)))
+    >>> autoencoder = standardized(plain, mean=2000.0, standard_deviation=5.0)
+    >>> params = autoencoder.init(jax.random.key(0), jnp.full(5, 2000.0))
+    >>> autoencoder.decode(params, autoencoder.encode(params, jnp.full(5, 2000.0))).tolist()
+    [2000.0, 2000.0, 2000.0, 2000.0, 2000.0]
+    """
+    check_composition(autoencoder, "standardized")
+    scaling = standardization(mean=mean, standard_deviation=standard_deviation)
+    likelihood = autoencoder.likelihood
+    if likelihood is not None:
+        likelihood = likelihoods.standardized(likelihood, mean=mean, standard_deviation=standard_deviation)
+    inner_posterior = autoencoder.posterior
+
+    def init(key: Array, example: Array, *condition: Array) -> PyTree:
+        params = autoencoder.init(key, scaling.forward(example), *condition)
+        if "vamp_prior" not in autoencoder.parts:
+            return params
+        pseudo_inputs = jax.vmap(scaling.forward)(params["prior"]["pseudo_inputs"])
+        return params | {"prior": {"pseudo_inputs": pseudo_inputs}}
+
+    def encode(params: PyTree, x: Array, *condition: Array) -> Array:
+        return autoencoder.encode(params, scaling.forward(x), *condition)
+
+    def decode(params: PyTree, code: Array, *condition: Array) -> Array:
+        return scaling.backward(autoencoder.decode(params, code, *condition))
+
+    def posterior(params: PyTree, x: Array, *condition: Array) -> tuple[Array, Array]:
+        assert inner_posterior is not None
+        return inner_posterior(params, scaling.forward(x), *condition)
+
+    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
+        batch = as_batch(batch)
+        x, observed = (jax.vmap(scaling.forward)(part) for part in (batch.x, batch.input))
+        total, metrics = autoencoder.loss(params, key, batch._replace(x=x, input=observed))
+        if likelihood is None:
+            return total, metrics
+        of_units = scaling.log_determinant(batch.x.shape[1:])
+        signs = {"loss": 1, "reconstruction": 1, "elbo": -1}  # of the terms that hold a density of x
+        metrics = {name: value + signs[name] * of_units if name in signs else value for name, value in metrics.items()}
+        return metrics["loss"], metrics
+
+    return autoencoder._replace(
+        init=init,
+        encode=encode,
+        decode=decode,
+        loss=loss,
+        posterior=None if inner_posterior is None else posterior,
+        likelihood=likelihood,
+        parts=(*autoencoder.parts, "standardized"),
+    )
