@@ -21,6 +21,7 @@ from aejax.errors import UserError
 from aejax.schema import check_keys, first_fault
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Steps = Annotated[int, Field(gt=0, lt=2**31)]  # as many as an int32 counts on the devices
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # beyond them JAX's keys repeat
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -145,9 +146,9 @@ class Regularization:
     """variational: weight of the KL divergence; 1 is the evidence lower bound."""
     beta_schedule: Literal["constant", "linear", "cyclical"] = "constant"
     """variational: linear warms beta up from 0, cyclical does so several times."""
-    beta_steps: PositiveInt = 1000
+    beta_steps: Steps = 1000
     """variational: steps of the warm-up, or of each cycle."""
-    beta_cycles: PositiveInt = 4
+    beta_cycles: Steps = 4
     """variational: cycles of the cyclical schedule."""
     free_bits: NonNegativeFloat = 0.0
     """variational: nats per unit of the code below which its divergence is not pressed."""
@@ -173,7 +174,7 @@ class Optimization:
     """Step size of Adam, the highest that the schedule reaches."""
     schedule: Literal["constant", "cosine"] = "constant"
     """cosine falls to 0 over all epochs."""
-    warmup_steps: NonNegativeInt = 0
+    warmup_steps: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Steps over which the learning rate first rises from 0."""
     clip_norm: PositiveFloat | None = None
     """Largest global norm of the gradient; None never clips."""
@@ -371,6 +372,8 @@ def _check_combination(model: Model, regularization: Regularization) -> None:
         raise UserError(f"network: tied weights are those of dense layers, mlp, not {model.network}")
     if regularization.corruption in ("salt_and_pepper", "masking") and regularization.corruption_level > 1:
         raise UserError(f"corruption_level: a fraction is between 0 and 1, got {regularization.corruption_level}")
+    if model.family == "k_sparse" and model.code_size is not None and model.code_size >= 2**31:
+        raise UserError(f"code_size: k_sparse sorts fewer than {2**31:,} entries, got {model.code_size:,}")
     if model.family == "k_sparse" and model.code_size is not None and model.active_entries > model.code_size:
         raise UserError(f"active_entries: must be at most the code_size, {model.code_size}, got {model.active_entries}")
     is_sigmoid = (model.activation if model.family == "tied" else model.code_activation) == "sigmoid"

@@ -15,7 +15,8 @@ from jaxtyping import Array, PyTree
 
 from aejax import augmentation, autoencoders, corruption, likelihoods, losses, priors, schedules
 from aejax.autoencoders import Autoencoder, Examples
-from aejax.configuration import Data, Experiment, Model, Regularization, can_standardize, has_counts
+from aejax.autoencoders.record import as_batch
+from aejax.configuration import Data, Experiment, Model, Regularization, Training, can_standardize, has_counts
 from aejax.datasets.arrays import BytesAs, load_arrays
 from aejax.datasets.dataset import AsStored, Dataset, Splits, sampled_blocks, split
 from aejax.datasets.digits import load_digits
@@ -27,6 +28,7 @@ from aejax.datasets.tfds import load_tfds
 from aejax.errors import IncompatibleError, UserError
 from aejax.facts import MAX_CLASSES, Facts, facts_of, list_labels, positions_of, some_of, unseen_labels
 from aejax.likelihoods import Likelihood, check_support, constrain
+from aejax.memory import check_fits, largest_array
 from aejax.networks import (
     MLP,
     ConvDecoder,
@@ -465,6 +467,8 @@ def build_optimizer(experiment: Experiment, training_examples: int) -> optax.Gra
     """Adam with the schedule, the clipping and the weight decay of a configuration."""
     optimization, training = experiment.optimization, experiment.training
     steps = training.epochs * (training_examples // training.batch_size)
+    if steps >= 2**31:
+        raise UserError(f"epochs: must be below {2**31:,} steps in all, got {steps:,}: take fewer, or larger batches")
     peak = optimization.learning_rate
     schedule = optax.cosine_decay_schedule(peak, steps) if optimization.schedule == "cosine" else peak
     if optimization.warmup_steps:
@@ -556,6 +560,31 @@ def _constant_loss(model: Model, train: Dataset, facts: Facts) -> tuple[float, f
     if is_count:
         outputs = jnp.log(jnp.maximum(jnp.mean(x, axis=0), 1 / len(x)))
     return float(-jnp.mean(jax.vmap(lambda x: likelihood.log_prob(x, outputs))(x))), of_units
+
+
+def check_memory(
+    autoencoder: Autoencoder, params: PyTree, examples: Examples, training: Training, devices: int
+) -> None:
+    """Raise UserError where an array of a training step would take more memory than there is; nothing is computed.
+
+    Args:
+      autoencoder: whose loss is looked at.
+      params: its parameters.
+      examples: to train on.
+      training: for the size of a batch.
+      devices: among which a batch is divided.
+    """
+    share = max(1, training.batch_size // (devices * training.accumulation_steps))
+    batch = jax.tree.map(lambda array: jax.ShapeDtypeStruct((share, *array.shape[1:]), array.dtype), examples)
+    key = jax.random.key(0)
+    size = largest_array(
+        lambda params, key, batch: autoencoder.loss(params, key, as_batch(batch)), params, key, batch, axis=AXIS
+    )
+    check_fits(
+        size,
+        f"the largest numbers of a step on {share:,} examples",
+        advice="take a smaller batch_size, fewer importance_samples or contractive_projections, or narrower networks",
+    )
 
 
 def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None = None) -> None:

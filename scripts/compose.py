@@ -24,6 +24,8 @@ Which keys sound is drawn from the likelihood, each with the probability that th
 the held-out chorales' negative log-likelihood stands that of a model that knows how often each key sounds, and nothing
 of time. MIDI files want the extra music: pip install 'aejax[music]'."""
 
+MAX_COUNT = 300  # windows, side by side in one picture
+
 
 @dataclass(frozen=True)
 class Options:
@@ -83,8 +85,8 @@ def _check(options: Options) -> None:
 
     if importlib.util.find_spec("mido") is None:
         raise UserError("MIDI files want mido, which is not installed: pip install 'aejax[music]'")
-    if options.count < 1:
-        raise UserError(f"--count: must be at least 1, got {options.count}")
+    if not 1 <= options.count <= MAX_COUNT:
+        raise UserError(f"--count: must be between 1 and {MAX_COUNT}, got {options.count:,}")
     command_line.check_seed(options.seed)
     if not 1 <= options.beats_per_minute <= 1000:
         raise UserError(f"--beats-per-minute: must be between 1 and 1000, got {options.beats_per_minute:g}")

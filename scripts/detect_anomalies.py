@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,7 @@ def main() -> None:
     from aejax import plots
     from aejax.evaluation.anomaly import MOST, anomaly_scores, is_finer_than, measure_detection, threshold_of
     from aejax.likelihoods import check_support
+    from aejax.memory import check_fits
     from aejax.terminal import PlainConsole
     from aejax.trained import load_examples, open_run
 
@@ -83,6 +85,10 @@ def main() -> None:
     truth = _truth(run, options, len(examples.x))
     if run.autoencoder.likelihood is not None:
         check_support(run.autoencoder.likelihood, examples.x, name, advice="scale them as those of the run")
+
+    # a score takes the samples of up to 500 examples at once
+    size = 4 * options.samples * min(500, len(examples.x)) * math.prod(run.example_shape)
+    check_fits(size, f"{options.samples:,} samples of every example", advice="take fewer --samples")
 
     def scores_of(part: "Dataset") -> "np.ndarray":
         conditions = run.conditions_of(part)

@@ -38,6 +38,13 @@ What = Literal["samples", "classes", "near-example", "near-class", "interpolatio
 MOST_UNITS_SHOWN = 16  # in the picture of traversals
 MOST_NUMBERS = 2**26  # in the codes or the examples of traversals: a quarter of a GiB
 ENCODED_AT_A_TIME = 10_000  # training examples
+_RANGES = {  # of options that count something: beyond them no picture can be drawn
+    "rows": (1, 400),
+    "columns": (3, 400),
+    "side": (2, 400),
+    "geodesic_steps": (1, 1_000_000),
+    "frames_per_second": (1, 100),
+}
 SMALLEST_FRAME = 320  # pixels of the shorter side of a moving picture
 
 
@@ -113,8 +120,8 @@ def main() -> None:
         if options.what == "interpolation":
             for name, frames in zip(made.rows, drawn, strict=True):
                 _write_moving_picture(folder / f"{name}.gif", frames, limits, options.frames_per_second)
-        if options.what == "traversals":
-            drawn, made = drawn[:MOST_UNITS_SHOWN], made._replace(rows=made.rows[:MOST_UNITS_SHOWN])
+        most = MOST_UNITS_SHOWN if options.what == "traversals" else _RANGES["rows"][1]
+        drawn, made = drawn[:most], made._replace(rows=made.rows[:most])
         gap = 0 if options.what == "manifold" else None
         figure = plots.gallery(drawn, limits=limits, title=made.title, rows=made.rows, columns=made.columns, gap=gap)
         figure.savefig(folder / f"{options.what}.png", dpi=150)
@@ -127,10 +134,10 @@ def main() -> None:
 
 def _check(options: Options) -> None:
     """Raise UserError where an option cannot be, before anything is loaded."""
-    for name, least in {"rows": 1, "columns": 3, "side": 2, "geodesic_steps": 1, "frames_per_second": 1}.items():
-        if getattr(options, name) < least:
+    for name, (least, most) in _RANGES.items():
+        if not least <= getattr(options, name) <= most:
             knob = name.replace("_", "-")
-            raise UserError(f"--{knob}: must be at least {least}, got {getattr(options, name)}")
+            raise UserError(f"--{knob}: must be between {least:,} and {most:,}, got {getattr(options, name):,}")
     command_line.check_seed(options.seed)
     if not 0 <= options.spread < math.inf:
         raise UserError(f"--spread: must be at least 0, got {options.spread:g}")
@@ -146,9 +153,13 @@ def _check(options: Options) -> None:
 
 def _check_run(run: "TrainedRun", options: Options) -> None:
     """Raise UserError where a run cannot do what is asked of it."""
+    from aejax.memory import check_fits
     from aejax.trained import check_kind
 
     script = f"generate.py --what {options.what}"
+    count = options.side**2 if options.what == "manifold" else options.rows * options.columns
+    numbers = count * max(math.prod(run.code_shape), math.prod(run.example_shape))
+    check_fits(12 * numbers, f"{count:,} examples and their picture", advice="take fewer of them", host=True)
     conditional = run.experiment.model.conditional
     if options.what in ("samples", "classes"):
         check_kind(run, run.prior is not None, "a variational run, or one trained with --mmd-weight", script=script)

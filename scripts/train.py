@@ -142,6 +142,8 @@ def _run(options: Options, name: str, started: float) -> None:
     optimizer = setup.build_optimizer(experiment, len(splits.train.x))
     example = setup.first_example(experiment.model, splits.train, facts)
     snapshot = start(autoencoder, optimizer, jax.random.key(training.seed), *example)
+    examples = setup.as_examples(experiment.model, splits.train, facts)
+    setup.check_memory(autoencoder, snapshot.state.params, examples, training, len(devices))
 
     run = None  # of a process that does not write
     fingerprint_of_data = fingerprint(splits)

@@ -14,8 +14,8 @@ import pytest
 
 from aejax.configuration import Data
 from aejax.datasets import ecg5000, jsb_chorales
-from aejax.datasets.arrays import holds_bytes, load_arrays
-from aejax.datasets.images import read_gray
+from aejax.datasets.arrays import load_arrays
+from aejax.datasets.images import read_gray, read_image
 from aejax.datasets.tfds import load_tfds
 from aejax.errors import UserError
 from aejax.experiment import load_splits
@@ -73,9 +73,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     "x.npy": load_arrays,
     "x.npz": load_arrays,
     "stored.npy": lambda path: load_arrays(path, stored=True),
-    "kind.npy": holds_bytes,
     "page.png": read_gray,
-    "page.tif": read_gray,
+    "page.tif": read_image,
     "params.safetensors": lambda path: load_parameters(path, {}),
     "ecg5000/ECG5000_TRAIN.txt": lambda path: ecg5000.load_ecg5000(path.parents[1]),
     "jsb_chorales/jsb-chorales-quarter.json": lambda path: jsb_chorales.load_jsb_chorales(path.parents[1]),

@@ -13,7 +13,7 @@ import aejax
 ROOT = Path(aejax.__file__).parent
 ROOMS = (  # from the ground up; those of one line do not import each other
     ("errors", "checks", "keys", "environment", "suggestions", "commands", "escaping", "precision"),
-    ("files", "terminal"),
+    ("files", "terminal", "memory"),
     ("schema",),
     ("configuration", "command_line", "losses", "divergences", "sampling", "augmentation", "corruption", "schedules"),
     ("bounded", "standardization"),

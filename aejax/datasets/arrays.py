@@ -12,6 +12,7 @@ from aejax.datasets.paths import is_array_file, refuse_path
 from aejax.datasets.stored import LARGE, StoredArray, blocks_of
 from aejax.errors import UserError
 from aejax.files import check_regular, open_regular
+from aejax.memory import check_fits
 
 
 class BytesAs(NamedTuple):
@@ -88,6 +89,8 @@ def _load(path: Path, *, stored: bool | None) -> dict[str, Any]:
             if stored or StoredArray.dtype.itemsize * mapped.size > LARGE:
                 return {"x": StoredArray(mapped)}
             del mapped
+        advice = "save fewer of them, or examples as a .npy file"
+        check_fits(path.stat().st_size, f"{path}: the arrays in it", advice=advice, host=True)
         with open_regular(path) as file:
             content = np.load(file, allow_pickle=False)
             if isinstance(content, np.ndarray):

@@ -10,6 +10,7 @@ import numpy as np
 from aejax.datasets.dataset import Dataset, Splits, split
 from aejax.datasets.images import list_images, read_gray
 from aejax.errors import UserError
+from aejax.memory import check_fits
 
 PAGES, NOISY, CLEAN = "documents", "noisy", "clean"  # the name of the data set, and its two folders
 _ALIKE = 0.9  # correlation above which clean pages are one; a text set upright and slanted has 0.85, other texts 0.35
@@ -157,6 +158,8 @@ def crop_pages(splits: PageSplits, *, crop: int, crops_per_page: int, seed: int)
     """
     if small := [page.name for part in splits for page in part if min(page.clean.shape) < crop]:
         raise UserError(f"crop: {small[0]} is smaller than {crop} pixels")
+    size = 8 * crop**2 * crops_per_page * len(splits.train)  # float32, noisy and clean
+    check_fits(size, f"{crops_per_page:,} crops of each page", advice="take fewer --crops-per-page", host=True)
     rng = np.random.default_rng(seed)
     train = []
     for page in splits.train:

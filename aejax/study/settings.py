@@ -30,7 +30,7 @@ class Study:
     """Learn from the first so many training examples only; from all if not given."""
     methods: tuple[MethodName, ...] = METHOD_NAMES
     """Which methods to compare."""
-    seeds: PositiveInt = 5
+    seeds: Annotated[int, Field(gt=0, le=1000)] = 5
     """How many seeds each setting is trained with: 0, 1, ..."""
     contractive_weights: tuple[NonNegativeFloat, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
     """cae, cae-estimator: weights λ of ‖J‖_F², J being the encoder's Jacobian, beside a cross-entropy in nats per

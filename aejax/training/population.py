@@ -16,7 +16,7 @@ from aejax.autoencoders import Autoencoder, Examples
 from aejax.autoencoders.record import Metrics
 from aejax.errors import UserError
 from aejax.training.devices import AXIS
-from aejax.training.state import TrainState, create_state, epoch_order, run_keys
+from aejax.training.state import TrainState, check_parameters_fit, create_state, epoch_order, run_keys
 from aejax.training.step import train_step
 
 MEMBERS = "members"  # the name of the axis that they are divided over
@@ -56,6 +56,7 @@ def start_population(
       devices: which the members are divided among.
 
     Raises:
+      UserError: their parameters would take more memory than there is.
       ValueError: no members, or hyperparameters that are not of one leading axis of length M.
 
     >>> from aejax.autoencoders import tied, denoising
@@ -74,6 +75,9 @@ def start_population(
     shapes = [np.shape(leaf) for leaf in jax.tree.leaves(hyperparameters)]
     if not members or any(shape[:1] != (members,) for shape in shapes):
         raise ValueError(f"hyperparameters must be arrays of one value per key, of which there are {members}: {shapes}")
+
+    first = build(jax.tree.map(lambda leaf: leaf[0], hyperparameters))
+    check_parameters_fit(first, optimizer, example, members=members)
 
     def create(key: Array, settings: PyTree) -> TrainState:
         return create_state(build(settings), optimizer, key, example)

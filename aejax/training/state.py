@@ -1,5 +1,6 @@
 """What a training step maps to itself."""
 
+import math
 from typing import NamedTuple
 
 import jax
@@ -10,6 +11,7 @@ from jaxtyping import Array, Int, Key, PyTree
 
 from aejax.autoencoders import Autoencoder
 from aejax.keys import named_key
+from aejax.memory import bytes_of, check_fits
 
 
 class TrainState(NamedTuple):
@@ -51,10 +53,33 @@ def create_state(
       optimizer: whose state is made for them.
       key: of the whole run: initialization, noise and order of the examples follow from it.
       *example: ONE example, for its shape and dtype, and its condition where there is one.
+
+    Raises:
+      UserError: parameters and the optimizer's state for them would take more memory than there is.
     """
+    check_parameters_fit(autoencoder, optimizer, *example)
     init_key, run_key = jax.random.split(key)
     params = jax.jit(autoencoder.init)(init_key, *example)
     return TrainState(params, optimizer.init(params), jnp.zeros((), jnp.int32), run_key)
+
+
+def check_parameters_fit(
+    autoencoder: Autoencoder, optimizer: optax.GradientTransformation, *example: Array, members: int = 1
+) -> None:
+    """Raise UserError where what training holds, at least, would take more memory than there is.
+
+    That is the parameters, the best ones so far, their gradient, and the optimizer's state.
+
+    Args:
+      autoencoder: whose parameters are counted, none is made.
+      optimizer: whose state is.
+      *example: as for `create_state`.
+      members: how many autoencoders there are of the kind.
+    """
+    params = jax.eval_shape(autoencoder.init, jax.random.key(0), *example)
+    size = members * (3 * bytes_of(params) + bytes_of(jax.eval_shape(optimizer.init, params)))
+    number = members * sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+    check_fits(size, f"{number:,} parameters that are trained", advice="take narrower networks or a smaller code")
 
 
 def epoch_order(key: Key[Array, ""], epoch: int, examples: int) -> Int[np.ndarray, "N"]:
