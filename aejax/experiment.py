@@ -26,7 +26,7 @@ from aejax.datasets.jsb_chorales import load_jsb_chorales
 from aejax.datasets.paths import is_array_file
 from aejax.datasets.tfds import load_tfds
 from aejax.errors import IncompatibleError, UserError
-from aejax.facts import MAX_CLASSES, Facts, facts_of, list_labels, positions_of, some_of, unseen_labels
+from aejax.facts import MAX_CLASSES, Facts, describe_bytes, facts_of, list_labels, positions_of, some_of, unseen_labels
 from aejax.likelihoods import Likelihood, check_support, constrain
 from aejax.memory import check_fits, largest_array
 from aejax.networks import (
@@ -84,6 +84,7 @@ LOSSES = {
 }
 
 
+_CHANNELS = (1, 3, 4)  # of images
 _FIXED = {  # knobs of the division that a data set leaves nothing to
     "ecg5000": ("test_fraction",),
     "jsb_chorales": ("validation_fraction", "test_fraction", "split_seed"),
@@ -189,6 +190,7 @@ def build_autoencoder(experiment: Experiment, train: Dataset, facts: Facts | Non
     """
     model = experiment.model
     facts = make_facts(experiment, train) if facts is None else facts
+    _check_channels_last(experiment, train.x.shape[1:])
     if model.loss == "structural_dissimilarity" and (train.x.ndim not in (3, 4) or min(train.x.shape[1:3]) < 7):
         raise UserError(f"loss: structural_dissimilarity takes images from 7x7 on, an example has {train.x.shape[1:]}")
     if experiment.data.shift and (train.x.ndim not in (3, 4) or min(train.x.shape[1:3]) <= experiment.data.shift):
@@ -202,6 +204,36 @@ def build_autoencoder(experiment: Experiment, train: Dataset, facts: Facts | Non
         return _regularized(_base(experiment, train, facts), experiment, train, facts)
     except IncompatibleError as error:
         raise UserError(error.describe(*(_KNOB_OF_PART.get(name, name) for name in error.names))) from error
+
+
+def _check_channels_last(experiment: Experiment, shape: tuple[int, ...]) -> None:
+    """Raise UserError for images (C, H, W) where something would take them for images (H, W, C)."""
+    takes_images = {
+        f"network: {experiment.model.network}": experiment.model.network in ("conv", "unet"),
+        "loss: structural_dissimilarity": experiment.model.loss == "structural_dissimilarity",
+        "corruption: gaussian_blur": experiment.regularization.corruption == "gaussian_blur",
+        "shift": experiment.data.shift > 0,
+    }
+    is_channels_first = len(shape) == 3 and shape[0] in _CHANNELS and min(shape[1:]) > max(_CHANNELS)
+    for knob, takes in takes_images.items():
+        if takes and is_channels_first:
+            raise UserError(
+                f"{knob} expects images (height, width, channels), and an example has shape {shape}, channels first; "
+                "save numpy.moveaxis(x, 1, -1)"
+            )
+
+
+def notes_on(train: Dataset, facts: Facts, dataset: str) -> list[str]:
+    """What a user should know of how data were read, each in a line: what bytes were taken for, an alpha channel."""
+    notes = [] if (note := describe_bytes(facts, dataset)) is None else [note]
+    if len(facts.shape) == 3 and facts.shape[2] == 4:
+        alpha = train.x[0][0, 0, 3]
+        if all(np.all(block[..., 3] == alpha) for block in sampled_blocks(train.x)):
+            notes.append(
+                f"{dataset}: the fourth channel is {alpha:g} everywhere, as the alpha channel of RGBA images is; it is "
+                "learned like the others: save x[..., :3] to leave it out"
+            )
+    return notes
 
 
 def _base(experiment: Experiment, train: Dataset, facts: Facts) -> Autoencoder:

@@ -32,7 +32,7 @@ class Trial(NamedTuple):
     detection: Detection
 
 
-def one_class(splits: Splits, label: int) -> Splits:
+def one_class(splits: Splits, label: int | str) -> Splits:
     """Training and validation examples of one class alone; all test examples, of which the other classes are anomalies.
 
     Raises:

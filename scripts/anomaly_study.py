@@ -46,7 +46,7 @@ class Options:
     """What to train, how often, and where to write."""
 
     experiment: Experiment = field(default_factory=Experiment)
-    classes: tuple[int, ...] = ()
+    classes: tuple[str, ...] = ()
     """Each in turn is normal, the others are anomalies; all if not given. Of ecg5000 normal beats are normal."""
     repetitions: int | None = None
     """ecg5000: splits, each with a seed of its own; 5 if not given. Others: training seeds for every class; 1."""
@@ -63,6 +63,8 @@ def main() -> None:
     folder = options.run_dir or Path("runs") / f"anomaly-study-{name}-{datetime.now():%Y%m%d-%H%M%S}"
     command_line.check_free(folder)
 
+    from aejax.experiment import notes_on
+    from aejax.facts import facts_of
     from aejax.one_class import compare
     from aejax.terminal import PlainConsole
 
@@ -70,6 +72,9 @@ def main() -> None:
     components = options.experiment.model.code_size
     assert components is not None  # _parse has seen to it
     tasks = _tasks(options)
+    train = tasks[0][2].train
+    for note in notes_on(train, facts_of(train), options.experiment.data.dataset):
+        console.print(note)
     folder.mkdir(parents=True)
     write_text(folder / "config.json", to_json(options.experiment))
     trials: list[Trial] = []
@@ -136,8 +141,9 @@ def _tasks(options: Options) -> "list[tuple[str, Experiment, Splits]]":
         splits = load_splits(data, bytes_as=bytes_of(experiment))
         if splits.train.labels is None:
             raise UserError(f"{data.dataset}: has no labels, and one class is to be told from the others")
-        for label in options.classes or np.unique(splits.train.labels).tolist():
-            of_class = one_class(splits, label)
+        known = {str(label): label for label in np.unique(splits.train.labels).tolist()}
+        for label in options.classes or known:
+            of_class = one_class(splits, known.get(label, label))
             for seed in range(first, first + (options.repetitions or 1)):
                 training = dataclasses.replace(experiment.training, seed=seed)
                 tasks.append((f"class {label}", dataclasses.replace(experiment, training=training), of_class))

@@ -67,6 +67,7 @@ def main() -> None:
     folder = _check(options)
 
     from aejax import plots
+    from aejax.datasets.stored import blocks_of
     from aejax.evaluation.anomaly import MOST, anomaly_scores, is_finer_than, measure_detection, threshold_of
     from aejax.likelihoods import check_support
     from aejax.memory import check_fits
@@ -84,7 +85,8 @@ def main() -> None:
         )
     truth = _truth(run, options, len(examples.x))
     if run.autoencoder.likelihood is not None:
-        check_support(run.autoencoder.likelihood, examples.x, name, advice="scale them as those of the run")
+        for block in blocks_of(examples.x):
+            check_support(run.autoencoder.likelihood, block, name, advice="scale them as those of the run")
 
     # a score takes the samples of up to 500 examples at once
     size = 4 * options.samples * min(500, len(examples.x)) * math.prod(run.example_shape)

@@ -109,7 +109,6 @@ def _run(options: Options, name: str, started: float) -> None:
 
     from aejax import experiment as setup
     from aejax.datasets.dataset import fingerprint
-    from aejax.facts import describe_bytes
     from aejax.run_folder import RunFolder, check_absent
     from aejax.scaling import describe, make_facts
     from aejax.terminal import PlainConsole
@@ -133,8 +132,8 @@ def _run(options: Options, name: str, started: float) -> None:
     else:
         splits, facts = load_data_of_run(options.resume, experiment, stored=_streamed(options))
     console = PlainConsole(quiet=not is_writer())
-    if (said := describe_bytes(facts, experiment.data.dataset)) is not None:
-        console.print(said)
+    for note in setup.notes_on(splits.train, facts, experiment.data.dataset):
+        console.print(note)
     setup.check_data(experiment.model, splits, experiment.data.dataset, facts)
     training = experiment.training
     check_batch_size(training.batch_size, len(splits.train.x), len(devices), training.accumulation_steps)

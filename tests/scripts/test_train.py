@@ -160,6 +160,70 @@ def test_no_test_example_reaches_training(run_script: Callable, tmp_path: Path) 
         np.testing.assert_array_equal(got[name], array, err_msg=name)
 
 
+def test_masks_in_bytes_and_classes_by_their_names(
+    run_script: Callable, complaint_of: Callable, tmp_path: Path
+) -> None:
+    """Trained, continued, encoded, generated: masks stay 0 and 1, classes are what the user calls them."""
+    rng = np.random.default_rng(0)
+    names = np.array(["cat", "dog", "Käse"])[rng.integers(0, 3, 90)]
+    masks = (rng.random((90, 6)) > 0.5).astype(np.uint8)
+    np.savez(tmp_path / "mine.npz", x=masks, labels=names)
+    run, size = tmp_path / "run", ("--epochs", "2", "--batch-size", "16", "--devices", "1")
+    knobs = ("--conditional", "--hidden", "5", "--code-size", "2")
+    result = run_script("train", "--dataset", tmp_path / "mine.npz", *knobs, *size, "--run-dir", run)
+    assert (result.code, result.errors) == (0, "")
+    assert "mine.npz: bytes from 0 to 1 are masks, classes or counts, taken as they are (--byte-values" in result.output
+    facts = json.loads((run / "facts.json").read_text(encoding="utf-8"))
+    assert facts["classes"] == ["Käse", "cat", "dog"]
+    assert facts["targets"]["high"] == 1
+    assert run_script("train", "--resume", run).code == 0
+
+    np.save(tmp_path / "x.npy", masks[:3].astype(bool))
+    np.save(tmp_path / "labels.npy", np.array(["dog", "cat", "dog"]))
+    encode = ("encode", run, tmp_path / "x.npy", tmp_path / "codes.npy", "--labels", tmp_path / "labels.npy")
+    assert run_script(*encode).code == 0
+    result = run_script("generate", run, tmp_path / "made", "--what", "classes")
+    assert (result.code, result.errors) == (0, "")
+    assert np.load(tmp_path / "made" / "examples.npy").shape == (3, 10, 6)
+    assert run_script("evaluate", run).code == 0
+
+    np.save(tmp_path / "labels.npy", np.array(["dog", "cow", "Cat"]))
+    said = complaint_of(*encode[:3], tmp_path / "codes2.npy", *encode[4:])
+    assert "was trained on classes 'Käse', 'cat', 'dog', and there are labels of classes 'Cat', 'cow'" in said
+    np.save(tmp_path / "x.npy", 255 * masks[:3])
+    said = complaint_of("detect_anomalies", run, tmp_path / "x.npy", tmp_path / "found", *encode[4:])
+    assert "holds values from 0 to 255 (uint8), and" in said
+
+
+@pytest.mark.parametrize(
+    ("x", "labels", "message"),
+    [
+        (np.zeros((200_000, 2), np.uint8), np.arange(200_000), "at most 10,000 classes, got 140,000 distinct labels"),
+        (np.zeros((60, 2)), np.arange(60).astype(str), "held out and none of the labels to train on"),
+        (np.zeros((60, 3, 8, 8)), None, "channels first; save numpy.moveaxis(x, 1, -1)"),
+    ],
+)
+def test_data_that_a_network_cannot_be_trained_on(
+    complaint_of: Callable, tmp_path: Path, x: np.ndarray, labels: np.ndarray | None, message: str
+) -> None:
+    np.save(tmp_path / "x.npy", x)
+    knobs = ("--network", "conv", "--hidden", "4") if labels is None else ("--conditional", "--labels", "labels.npy")
+    if labels is not None:
+        np.save(tmp_path / "labels.npy", labels)
+    knobs += ("--batch-size", "8", "--dataset", "x.npy", "--run-dir", "run")
+    assert message in complaint_of("train", *knobs)
+
+
+def test_an_alpha_channel_is_noticed(run_script: Callable, tmp_path: Path) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 4)).astype(np.uint8)
+    x[..., 3] = 255
+    np.save(tmp_path / "x.npy", x)
+    knobs = ("--epochs", "1", "--batch-size", "16", "--devices", "1", "--hidden", "5", "--code-size", "2")
+    result = run_script("train", "--dataset", tmp_path / "x.npy", *knobs, "--run-dir", tmp_path / "run")
+    assert "x.npy: the fourth channel is 1 everywhere, as the alpha channel of RGBA images is" in result.output
+    assert "x.npy: bytes from 0 to 255 are gray values, divided by 255 (--byte-values as_is" in result.output
+
+
 @pytest.mark.slow
 def test_a_reader_that_goes_does_not_end_the_run(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), *SMALL, "--epochs", "3", "--run-dir", "run"]
