@@ -52,7 +52,8 @@ class Checkpoints:
         try:
             if not read_only:
                 self._folder.mkdir(parents=True, exist_ok=True)
-            self._open(read_only)
+            with _no_warnings_of_orbax() if read_only else contextlib.nullcontext():
+                self._open(read_only)
         except Exception as error:  # of Orbax or the system: of no common type
             raise UserError(f"{folder}: checkpoints cannot be kept or read there: {_reason(error)}") from error
 
@@ -68,8 +69,7 @@ class Checkpoints:
         )
         self._writer = ThreadPoolExecutor(max_workers=1)
         self._written: Future[None] | None = None  # of the checkpoint that was begun last
-        with _no_warnings_of_orbax() if read_only else contextlib.nullcontext():
-            self._manager = ocp.CheckpointManager(self._folder, options=options)
+        self._manager = ocp.CheckpointManager(self._folder, options=options)
         self._best_epochs: dict[int, int] = {}  # by step: the epoch of the best evaluation so far, 0 before the first
         self.faults: dict[int, str] = {}  # by step: of the checkpoints after the newest whole one
         for step in sorted(self._manager.all_steps(), reverse=True):
