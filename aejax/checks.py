@@ -2,6 +2,8 @@
 
 import math
 import numbers
+from collections.abc import Iterable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -85,6 +87,36 @@ def check_count(name: str, count: int, least: int = 1) -> None:
         raise ValueError(f"{name} must be at least {least}, got {count}")
 
 
+def check_sizes(name: str, sizes: Any, *, at_least: int = 0) -> tuple[int, ...]:
+    """The sizes, widths of layers or the axes of a shape, as a tuple.
+
+    Raises:
+      TypeError: no sequence, or one of what is no integer.
+      ValueError: a size below 1, or fewer than `at_least` sizes.
+
+    >>> check_sizes("hidden", [64, 32])
+    (64, 32)
+    >>> check_sizes("hidden", 64)
+    Traceback (most recent call last):
+    ...
+    TypeError: hidden must be a sequence of integers, such as (64,), got 64
+    """
+    if isinstance(sizes, str | bytes | dict) or not isinstance(sizes, Iterable):
+        raise TypeError(f"{name} must be a sequence of integers, such as (64,), got {sizes!r}")
+    sizes = tuple(sizes)
+    for size in sizes:
+        check_count(f"every number of {name}", size)
+    if len(sizes) < at_least:
+        raise ValueError(f"{name} must hold at least {at_least} number{'s' * (at_least > 1)}, got {sizes}")
+    return tuple(map(int, sizes))
+
+
+def check_function(name: str, function: Any) -> None:
+    """Raise TypeError unless it can be called."""
+    if not callable(function):
+        raise TypeError(f"{name} must be a function, such as jax.nn.relu, got {function!r}")
+
+
 def as_float64(name: str, values: ArrayLike) -> np.ndarray:
     """Numbers of any real type as float64 on the host, where neither bytes wrap nor large offsets cancel.
 
@@ -140,3 +172,32 @@ def _number(name: str, value: ArrayLike) -> float | None:
     if np.ndim(value) != 0:
         raise ValueError(f"{name} must be one number, got shape {np.shape(value)}")
     return None if isinstance(value, Tracer) else float(value)
+
+
+def as_array(name: str, value: Any) -> np.ndarray | jax.Array:
+    """The value as an array: one of NumPy's or JAX's as it is, and whatever NumPy can read as numbers.
+
+    Lists, data frames and tensors (anything with `__array__`) are read; TypeError, by name, for what holds no numbers.
+
+    >>> as_array("x", [[1.0, 2.0], [3.0, 4.0]]).shape
+    (2, 2)
+    >>> as_array("x", {"a": 1.0})
+    Traceback (most recent call last):
+    ...
+    TypeError: x must be an array of numbers, got dict
+    """
+    if isinstance(value, jax.Array):
+        return value
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must be an array of numbers, got a masked array: put numbers where it is masked")
+    try:
+        array = value if isinstance(value, np.memmap) else np.asarray(value)
+    except jax.errors.TracerArrayConversionError:  # a list of traced values
+        return jnp.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise TypeError(f"{name} must be an array of numbers, got {type(value).__name__}: {reason}") from error
+    if not (jnp.issubdtype(array.dtype, jnp.number) or array.dtype == bool):
+        of_dtype = f" of dtype {array.dtype}" if hasattr(value, "__len__") and not isinstance(value, str | dict) else ""
+        raise TypeError(f"{name} must be an array of numbers, got {type(value).__name__}{of_dtype}")
+    return array

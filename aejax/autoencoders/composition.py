@@ -63,14 +63,3 @@ def check_composition(autoencoder: object, constructor: str) -> None:
             f"importance_weighted puts its bound in the place of the loss, and what {lost[0]} adds would be lost: "
             f"wrap the other way round, {lost[0]}(importance_weighted(...))"
         )
-
-
-def check_network(network: object, role: str, constructor: str) -> None:
-    """Raise TypeError where an encoder or a decoder has no `init` and `apply`."""
-    if isinstance(network, type):
-        raise TypeError(f"{constructor} takes networks; the {role} is the class {network.__name__}: call it")
-    if not (hasattr(network, "init") and hasattr(network, "apply")):
-        raise TypeError(
-            f"{constructor} takes networks with init and apply; the {role} is {network!r} "
-            "(a Flax NNX module fits through aejax.networks.from_nnx)"
-        )

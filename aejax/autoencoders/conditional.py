@@ -5,11 +5,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.composition import check_composition
-from aejax.autoencoders.record import Autoencoder, Batch, Metrics, as_batch
-from aejax.checks import check_count
+from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, as_batch
+from aejax.checks import as_array, check_count
 
 
 def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Autoencoder:
@@ -22,10 +25,12 @@ def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Auto
     Args:
       autoencoder: any whose networks take a condition as their last argument, as those of `aejax.networks` do.
       classes: C >= 2, where the condition is a class, 0 to C - 1 as an integer; it reaches the networks as a one-hot
-        vector, a class out of range as zeros. None: the condition is an array of numbers, and reaches them as it is.
+        vector. A class out of range is refused; one that is traced, whose value is not known, reaches them as zeros.
+        None: the condition is an array of numbers, and reaches them as it is.
 
     Returns:
-      The autoencoder with that condition, without which it raises ValueError; its metrics stay.
+      The autoencoder with that condition, without which it raises ValueError, as for a class out of range; its metrics
+      stay.
 
     Raises:
       ValueError: fewer than two classes, or an autoencoder that has no room for a condition.
@@ -48,22 +53,35 @@ def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Auto
     if classes is not None:
         check_count("classes", classes, 2)
 
-    def describe(given: Array, condition: Array | None = None) -> Array:
+    def describe(given: Any, condition: Any = None, *, rank: int = 0) -> Array:
         if condition is None:
             raise ValueError("a conditional autoencoder needs the condition of every example, and none was given")
-        if classes is None:
-            return condition
-        if not jnp.issubdtype(jnp.result_type(condition), jnp.integer):
-            raise TypeError(f"the condition is a class, an integer, got dtype {jnp.result_type(condition)}")
+        condition = as_array("condition", condition)
         # of the type of the example or of the code beside it
-        return jax.nn.one_hot(condition, classes, dtype=jnp.result_type(given) if _is_floating(given) else None)
+        dtype = given.dtype if jnp.issubdtype(given.dtype, jnp.floating) else jnp.float32
+        if classes is None:
+            if jnp.issubdtype(condition.dtype, jnp.complexfloating):
+                raise TypeError(f"the condition must hold real numbers, got dtype {condition.dtype}")
+            return jnp.asarray(condition).astype(dtype)
+        if not jnp.issubdtype(condition.dtype, jnp.integer):
+            raise TypeError(f"the condition is a class, an integer, got dtype {condition.dtype}")
+        if condition.ndim != rank:
+            wanted = "(B,), one per example" if rank else "(), that of ONE example"
+            raise ValueError(f"the condition is a class of shape {wanted}, got shape {condition.shape}")
+        check_classes(condition, classes)
+        # in a type that holds them all: of int8 there are 127 at most
+        return jax.nn.one_hot(jnp.asarray(condition).astype(jnp.int32), classes, dtype=dtype)
 
     def given(function: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda first, second, *condition: function(first, second, describe(second, *condition))
+        def of_one(first: PyTree, second: Any, *condition: Any) -> Any:
+            second = as_array("the example or code", second)
+            return function(first, second, describe(second, *condition))
 
-    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
+        return of_one
+
+    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
         batch = as_batch(batch)
-        return autoencoder.loss(params, key, batch._replace(condition=describe(batch.x, batch.condition)))
+        return autoencoder.loss(params, key, batch._replace(condition=describe(batch.x, batch.condition, rank=1)))
 
     return autoencoder._replace(
         init=given(autoencoder.init),
@@ -76,5 +94,16 @@ def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Auto
     )
 
 
-def _is_floating(array: Array) -> bool:
-    return bool(jnp.issubdtype(jnp.result_type(array), jnp.floating))
+def check_classes(labels: ArrayLike, classes: int) -> None:
+    """Raise ValueError for a label that is no class, from 0 to `classes` - 1; traced ones pass.
+
+    >>> check_classes(jnp.array([0, 3]), 3)
+    Traceback (most recent call last):
+    ...
+    ValueError: the condition is a class from 0 to 2, got 3
+    """
+    if isinstance(labels, Tracer) or not np.size(labels):
+        return
+    for label in (np.min(labels), np.max(labels)):
+        if not 0 <= label < classes:
+            raise ValueError(f"the condition is a class from 0 to {classes - 1}, got {label}")

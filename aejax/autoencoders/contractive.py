@@ -9,12 +9,13 @@ from jaxtyping import Array, PyTree
 from aejax.autoencoders.composition import check_composition
 from aejax.autoencoders.record import (
     Autoencoder,
-    Batch,
+    BatchLike,
     Metrics,
-    as_batch,
     example_keys,
+    masked_batch,
     mean_over_batch,
     observations,
+    weighted,
 )
 from aejax.checks import check_count, check_in_range, check_positive
 from aejax.jacobian import contractive_penalty, estimate_frobenius_norm_squared, higher_order_penalty
@@ -75,8 +76,8 @@ def contractive(
     check_positive("higher_order_standard_deviation", higher_order_standard_deviation)
     check_count("higher_order_samples", higher_order_samples)
 
-    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
-        batch = as_batch(batch)
+    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
+        batch = masked_batch(batch)
 
         def encode_given(*condition: Array) -> Callable[[Array], Array]:
             return lambda x: autoencoder.encode(params, x, *condition)
@@ -98,11 +99,11 @@ def contractive(
             key, bending_key = jax.random.split(key)
         total, metrics = autoencoder.loss(params, key, batch)
         penalties = {"contractive_penalty": mean_over_batch(jax.vmap(penalty)(*observations(batch)), batch)}
-        total = total + weight * penalties["contractive_penalty"]
+        total = total + weighted(weight, penalties["contractive_penalty"])
         if higher_order_weight:
             bendings = jax.vmap(bending)(example_keys(bending_key, batch), *observations(batch))
             penalties["higher_order_penalty"] = mean_over_batch(bendings, batch)
-            total = total + higher_order_weight * penalties["higher_order_penalty"]
+            total = total + weighted(higher_order_weight, penalties["higher_order_penalty"])
         return total, {**metrics, "loss": total, **penalties}
 
     return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "contractive"))
@@ -149,8 +150,8 @@ def contractive_by_projections(
     check_in_range("weight", weight, 0.0)
     check_estimator(num_projections, distribution, mode)
 
-    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
-        batch = as_batch(batch)
+    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
+        batch = masked_batch(batch)
         projection_key, base_key = jax.random.split(key)
 
         def penalty(key: Array, x: Array, *condition: Array) -> Array:
@@ -166,7 +167,7 @@ def contractive_by_projections(
         total, metrics = autoencoder.loss(params, base_key, batch)
         estimates = jax.vmap(penalty)(example_keys(projection_key, batch), *observations(batch))
         estimate = mean_over_batch(estimates, batch)
-        total = total + weight * estimate
+        total = total + weighted(weight, estimate)
         return total, {**metrics, "loss": total, "contractive_penalty": estimate}
 
     return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "contractive"))

@@ -4,7 +4,7 @@ import jax
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.composition import check_composition
-from aejax.autoencoders.record import Autoencoder, Batch, Metrics, as_batch, example_keys
+from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, example_keys, masked_batch
 from aejax.corruption import Corruption
 
 
@@ -35,9 +35,9 @@ def denoising(autoencoder: Autoencoder, *, corrupt: Corruption) -> Autoencoder:
     if not callable(corrupt):
         raise TypeError(f"corrupt must be a function (key, x) -> corrupted x, got {corrupt!r}")
 
-    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
+    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
         corruption_key, rest_key = jax.random.split(key)
-        batch = as_batch(batch)
+        batch = masked_batch(batch)
         corrupted = jax.vmap(corrupt)(example_keys(corruption_key, batch), batch.input)
         return autoencoder.loss(params, rest_key, batch._replace(input=corrupted))
 

@@ -9,10 +9,10 @@ from jaxtyping import Array, Key, PyTree
 from aejax.autoencoders.composition import check_composition
 from aejax.autoencoders.record import (
     Autoencoder,
-    Batch,
+    BatchLike,
     Metrics,
-    as_batch,
     example_keys,
+    masked_batch,
     mean_over_batch,
     observations,
 )
@@ -51,8 +51,8 @@ def importance_weighted(autoencoder: Autoencoder, *, samples: int) -> Autoencode
     check_composition(autoencoder, "importance_weighted")
     check_count("samples", samples)
 
-    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
-        batch = as_batch(batch)
+    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
+        batch = masked_batch(batch)
 
         def bound(key: Array, x: Array, *observed: Array) -> Array:
             log_weights = log_importance_weights(autoencoder, params, key, x, *observed, samples=samples)

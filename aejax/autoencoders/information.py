@@ -12,12 +12,13 @@ from jaxtyping import Array, Float, PyTree
 from aejax.autoencoders.composition import check_composition
 from aejax.autoencoders.record import (
     Autoencoder,
-    Batch,
+    BatchLike,
     Metrics,
-    as_batch,
     example_keys,
     gather_batch,
+    masked_batch,
     observations,
+    weighted,
 )
 from aejax.checks import check_count, check_floating, check_in_range, check_positive, check_same_shape
 from aejax.precision import common_dtype, knob, widened
@@ -61,8 +62,8 @@ def mmd_regularized(
     if bandwidth is not None:
         check_positive("bandwidth", bandwidth)
 
-    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
-        batch = as_batch(batch)
+    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
+        batch = masked_batch(batch)
         code_key, prior_key, base_key = jax.random.split(key, 3)
 
         prior = standard_normal() if autoencoder.prior is None else autoencoder.prior(params)
@@ -87,7 +88,7 @@ def mmd_regularized(
             codes, samples, weights=examples, sample_weights=sample_weights, bandwidth=bandwidth
         )
         base, metrics = autoencoder.loss(params, base_key, batch)
-        total = base + weight * discrepancy
+        total = base + weighted(weight, discrepancy)
         return total, {**metrics, "loss": total, "mmd": discrepancy}
 
     return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "mmd_regularized"))
@@ -190,8 +191,8 @@ def total_correlation_penalized(
     posterior = autoencoder.posterior
     assert posterior is not None  # check_composition has seen to it
 
-    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
-        batch = as_batch(batch)
+    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
+        batch = masked_batch(batch)
         code_key, base_key = jax.random.split(key)
         mean, log_variance = jax.vmap(partial(posterior, params))(*observations(batch))
         check_vector(mean[0])
@@ -199,7 +200,7 @@ def total_correlation_penalized(
         codes, mean, log_variance, counted = gather_batch((codes, mean, log_variance, batch.weight), axis_name)
         correlation = total_correlation(codes, mean, log_variance, examples=examples, weights=counted)
         base, metrics = autoencoder.loss(params, base_key, batch)
-        total = base + weight * correlation
+        total = base + weighted(weight, correlation)
         return total, {**metrics, "loss": total, "total_correlation": correlation}
 
     return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "total_correlation_penalized"))

@@ -1,17 +1,22 @@
 """An autoencoder is a value: a record of pure functions; and the batch that its loss is a function of."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
+from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, PyTree, Shaped
 
+from aejax.checks import as_array
 from aejax.likelihoods import Likelihood
+from aejax.precision import at_least_single, knob
 from aejax.priors import Prior
 
 AFTER_ALL_STEPS = 2**31 - 1  # where no step is given, and in evaluation, schedules are at their end
 
+BatchLike = Any  # a `Batch`, `Examples`, or (B, ...) as an array or what NumPy reads as one
 Metrics = dict[str, Array]  # every term of a loss by name, `loss` itself among them: means over the batch
 
 
@@ -26,7 +31,7 @@ class Autoencoder(NamedTuple):
     init: Callable[..., PyTree]  # (key, example) -> params
     encode: Callable[..., Array]  # (params, x) -> code
     decode: Callable[..., Array]  # (params, code) -> reconstruction, in data space
-    loss: Callable[[PyTree, Array, "Batch | Array"], tuple[Array, Metrics]]  # (params, key, batch)
+    loss: Callable[[PyTree, Array, BatchLike], tuple[Array, Metrics]]  # (params, key, batch)
     posterior: Callable[..., tuple[Array, Array]] | None = None  # (params, x) -> (mean, log_variance)
     prior: Callable[[PyTree], Prior] | None = None  # params -> the prior that they define
     likelihood: Likelihood | None = None
@@ -57,27 +62,82 @@ class Batch(NamedTuple):
     condition: Shaped[Array, "B ..."] | None = None  # as in `Examples`
 
 
-def as_batch(examples: "Batch | Examples | Array") -> Batch:
+def as_batch(examples: BatchLike) -> Batch:
     """A batch of these examples, which all count alike and have their position as index.
+
+    Args:
+      examples: (B, ...), an array or what NumPy can read as one, alone or in `Examples`; a batch is returned as it is.
+
+    Raises:
+      ValueError: no examples, or not as many inputs or conditions as examples.
+      TypeError: what holds no numbers.
 
     >>> as_batch(jnp.zeros((2, 3))).indices.tolist()
     [0, 1]
     """
     if isinstance(examples, Batch):
         return examples
-    x, observed, condition = as_examples(examples)
-    observed = x if observed is None else observed
-    return Batch(x, observed, jnp.arange(len(x)), jnp.ones(len(x), x.dtype), condition=condition)
+    given = examples if isinstance(examples, Examples) else Examples(cast(Array, examples))
+    read = (
+        None if part is None and name != "x" else jnp.asarray(as_array(name, part))
+        for name, part in given._asdict().items()
+    )
+    x, observed, condition = read
+    assert x is not None
+    size = _check_sizes(given._replace(x=x, input=observed, condition=condition)._asdict())
+    weight = jnp.ones(size, x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.float32)
+    return Batch(x, x if observed is None else observed, jnp.arange(size), weight, condition=condition)
+
+
+def masked_batch(examples: BatchLike) -> Batch:
+    """The batch that a loss computes with: `as_batch`, checked, and with another example where one does not count.
+
+    The first example that counts takes the place of those of weight 0. So padding may be anything, NaN or what a
+    likelihood cannot explain: a derivative that is infinite there would be NaN times a weight of 0. Where all count,
+    as in training, the compiler sees that nothing is replaced.
+
+    Raises:
+      ValueError: no examples, or parts of another length.
+
+    >>> batch = as_batch(jnp.array([[1.0], [2.0], [jnp.inf]]))._replace(weight=jnp.array([0.0, 1.0, 0.0]))
+    >>> masked_batch(batch).x[:, 0].tolist()
+    [2.0, 2.0, 2.0]
+    """
+    batch = as_batch(examples)
+    lengths = batch._asdict()
+    del lengths["step"]
+    _check_sizes(lengths)
+    if jnp.ndim(batch.weight) != 1:
+        raise ValueError(f"weight must be one number per example, (B,), got shape {jnp.shape(batch.weight)}")
+    counts = jnp.asarray(batch.weight) != 0
+    first = jnp.argmax(counts)
+
+    def replaced(part: Array) -> Array:
+        part = jnp.asarray(part)
+        return jnp.where(counts.reshape(-1, *(1,) * (part.ndim - 1)), part, part[first][None])
+
+    same = batch.input is batch.x
+    x = replaced(batch.x)
+    condition = None if batch.condition is None else replaced(batch.condition)
+    return batch._replace(x=x, input=x if same else replaced(batch.input), condition=condition)
+
+
+def _check_sizes(parts: dict[str, Any]) -> int:
+    """The number of examples of which every part has one; ValueError where they differ, or there are none."""
+    shapes = {name: jnp.shape(part) for name, part in parts.items() if part is not None}
+    if scalars := [name for name, shape in shapes.items() if not shape]:
+        raise ValueError(f"{scalars[0]} must be a batch (B, ...), got one number")
+    sizes = {name: shape[0] for name, shape in shapes.items()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"all parts of a batch must be of one length, got {sizes}")
+    if not sizes["x"]:
+        raise ValueError(f"a batch must hold at least one example, got x of shape {shapes['x']}")
+    return sizes["x"]
 
 
 def observations(batch: Batch) -> tuple[Array, ...]:
     """What `encode` is given of every example: what is seen of it and, where there is one, its condition."""
     return (batch.input,) if batch.condition is None else (batch.input, batch.condition)
-
-
-def as_examples(x: Examples | Array) -> Examples:
-    """Examples that are seen as they are, unless it is said otherwise."""
-    return x if isinstance(x, Examples) else Examples(x)
 
 
 def example_keys(key: Key[Array, ""], batch: Batch) -> Key[Array, "B"]:
@@ -86,22 +146,57 @@ def example_keys(key: Key[Array, ""], batch: Batch) -> Key[Array, "B"]:
 
 
 def mean_over_batch(terms: PyTree, batch: Batch) -> PyTree:
-    """The mean of each per-example term (B,) over the examples that count.
+    """The mean of each per-example term (B,) over the examples that count, those of weight 0 whatever their terms are.
+
+    Sums are of single precision at least; a mean has the precision of its term.
+
+    Raises:
+      ValueError: a term that is not one number per example.
 
     >>> padded = as_batch(jnp.zeros((3, 1)))._replace(weight=jnp.array([1.0, 1.0, 0.0]))
-    >>> mean_over_batch(jnp.array([1.0, 3.0, 100.0]), padded).item()
+    >>> mean_over_batch(jnp.array([1.0, 3.0, jnp.inf]), padded).item()
     2.0
     """
-    examples = jnp.maximum(jnp.sum(batch.weight), 1)  # a device may hold nothing but padding
-    return jax.tree.map(lambda term: jnp.sum(batch.weight * term) / examples, terms)
+
+    def mean(term: Array) -> Array:
+        if jnp.shape(term) != jnp.shape(batch.weight):
+            raise ValueError(
+                f"a term must be one number per example, {jnp.shape(batch.weight)}, got shape {jnp.shape(term)}"
+            )
+        precise = at_least_single(term.dtype)
+        weight = jnp.asarray(batch.weight).astype(precise)
+        total = jnp.sum(jnp.where(weight == 0, 0, weight * term.astype(precise)))
+        return (total / nonzero(jnp.sum(weight))).astype(term.dtype)
+
+    return jax.tree.map(mean, terms)
 
 
 def global_mean_over_batch(terms: Float[Array, "B ..."], batch: Batch, axis_name: str | None) -> Float[Array, "..."]:
     """The mean over the examples that count, of this device and of all others on the mapped axis of that name."""
-    total, examples = jnp.tensordot(batch.weight, terms, 1), jnp.sum(batch.weight)
+    precise = at_least_single(terms.dtype)
+    weight = jnp.asarray(batch.weight).astype(precise)
+    counts = weight.reshape(-1, *(1,) * (terms.ndim - 1)) != 0
+    total, examples = jnp.tensordot(weight, jnp.where(counts, terms.astype(precise), 0), 1), jnp.sum(weight)
     if axis_name is not None:
         total, examples = jax.lax.psum((total, examples), axis_name)
-    return total / jnp.maximum(examples, 1)
+    return (total / nonzero(examples)).astype(terms.dtype)
+
+
+def nonzero(total: Float[Array, ""]) -> Float[Array, ""]:
+    """A sum of weights to divide by: 1 in the place of 0, since a device may hold nothing but padding."""
+    return jnp.where(total == 0, 1, total)
+
+
+def weighted(weight: ArrayLike, term: Float[Array, ""]) -> Float[Array, ""]:
+    """λ times a term of a loss, in the term's precision; 0 where λ is 0, even of a term that is infinite.
+
+    >>> weighted(0.0, jnp.array(jnp.inf)).item()
+    0.0
+    """
+    if not isinstance(weight, Tracer):
+        # without a gradient where λ is 0: it would be NaN times 0
+        return knob(weight, term.dtype) * term if weight else jnp.zeros_like(term)
+    return jnp.where(weight == 0, 0, knob(weight, term.dtype) * term)
 
 
 def gather_batch(tree: PyTree, axis_name: str | None) -> PyTree:

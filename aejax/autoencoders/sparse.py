@@ -7,21 +7,24 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from aejax.autoencoders.composition import check_composition, check_network
+from aejax.autoencoders.composition import check_composition
 from aejax.autoencoders.record import (
     Autoencoder,
-    Batch,
+    BatchLike,
     Metrics,
-    as_batch,
     global_mean_over_batch,
+    masked_batch,
     mean_over_batch,
     observations,
+    weighted,
 )
 from aejax.autoencoders.undercomplete import undercomplete
 from aejax.checks import check_count, check_in_range
 from aejax.divergences import bernoulli_kl
 from aejax.losses import ReconstructionLoss, squared_error
-from aejax.networks.network import Network, SupportsInitApply, initialize
+from aejax.networks.entrance import apply_to_one
+from aejax.networks.network import Network, SupportsInitApply, check_network, initialize
+from aejax.precision import at_least_single
 
 
 def sparse(autoencoder: Autoencoder, *, weight: float) -> Autoencoder:
@@ -51,19 +54,19 @@ def sparse(autoencoder: Autoencoder, *, weight: float) -> Autoencoder:
     check_composition(autoencoder, "sparse")
     check_in_range("weight", weight, 0.0)
 
-    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
-        batch = as_batch(batch)
+    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
+        batch = masked_batch(batch)
 
         def terms(*observed: Array) -> Metrics:
             code = autoencoder.encode(params, *observed)
             return {
                 "l1_penalty": jnp.sum(jnp.abs(code)),
-                "active_fraction": jnp.mean(code != 0, dtype=code.dtype),
+                "active_fraction": jnp.mean(code != 0, dtype=at_least_single(code.dtype)).astype(code.dtype),
             }
 
         base, metrics = autoencoder.loss(params, key, batch)
         added = mean_over_batch(jax.vmap(terms)(*observations(batch)), batch)
-        total = base + weight * added["l1_penalty"]
+        total = base + weighted(weight, added["l1_penalty"])
         return total, {**metrics, **added, "loss": total}
 
     return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "sparse"))
@@ -104,14 +107,14 @@ def sparse_kl(autoencoder: Autoencoder, *, weight: float, rho: float, axis_name:
     if not 0 < rho < 1:
         raise ValueError(f"rho must lie between 0 and 1, got {rho}")
 
-    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
-        batch = as_batch(batch)
+    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
+        batch = masked_batch(batch)
         codes = jax.vmap(partial(autoencoder.encode, params))(*observations(batch))
         mean_activation = global_mean_over_batch(codes, batch, axis_name)
         is_probability = jnp.all((mean_activation >= 0) & (mean_activation <= 1))
         penalty = jnp.where(is_probability, bernoulli_kl(rho, mean_activation), jnp.nan)
         base, metrics = autoencoder.loss(params, key, batch)
-        total = base + weight * penalty
+        total = base + weighted(weight, penalty)
         added = {"sparsity_kl": penalty, "mean_activation": jnp.mean(mean_activation)}
         return total, {**metrics, **added, "loss": total}
 
@@ -153,7 +156,7 @@ def k_sparse(
     check_count("k", k)
 
     def apply(params: PyTree, *observed: Array) -> Array:
-        return keep_largest(encoder.apply(params, *observed), k)
+        return keep_largest(apply_to_one(encoder, params, *observed, role="encoder", name="x"), k)
 
     def init(key: Array, *observed: Array) -> PyTree:
         return initialize(encoder, key, *observed)

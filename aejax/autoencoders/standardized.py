@@ -6,7 +6,8 @@ from jaxtyping import Array, PyTree
 
 from aejax import likelihoods
 from aejax.autoencoders.composition import check_composition
-from aejax.autoencoders.record import Autoencoder, Batch, Metrics, as_batch
+from aejax.autoencoders.entrance import as_inputs
+from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, masked_batch
 from aejax.standardization import standardization
 
 
@@ -51,6 +52,7 @@ def standardized(autoencoder: Autoencoder, *, mean: ArrayLike, standard_deviatio
     inner_posterior = autoencoder.posterior
 
     def init(key: Array, example: Array, *condition: Array) -> PyTree:
+        example, condition = as_inputs("example", example, *condition)
         params = autoencoder.init(key, scaling.forward(example), *condition)
         if "vamp_prior" not in autoencoder.parts:
             return params
@@ -58,6 +60,7 @@ def standardized(autoencoder: Autoencoder, *, mean: ArrayLike, standard_deviatio
         return params | {"prior": {"pseudo_inputs": pseudo_inputs}}
 
     def encode(params: PyTree, x: Array, *condition: Array) -> Array:
+        x, condition = as_inputs("x", x, *condition)
         return autoencoder.encode(params, scaling.forward(x), *condition)
 
     def decode(params: PyTree, code: Array, *condition: Array) -> Array:
@@ -65,10 +68,11 @@ def standardized(autoencoder: Autoencoder, *, mean: ArrayLike, standard_deviatio
 
     def posterior(params: PyTree, x: Array, *condition: Array) -> tuple[Array, Array]:
         assert inner_posterior is not None
+        x, condition = as_inputs("x", x, *condition)
         return inner_posterior(params, scaling.forward(x), *condition)
 
-    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
-        batch = as_batch(batch)
+    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
+        batch = masked_batch(batch)
         x, observed = (jax.vmap(scaling.forward)(part) for part in (batch.x, batch.input))
         total, metrics = autoencoder.loss(params, key, batch._replace(x=x, input=observed))
         if likelihood is None:

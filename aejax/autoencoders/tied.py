@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
+from aejax.autoencoders.entrance import part_of
 from aejax.autoencoders.record import Autoencoder
 from aejax.autoencoders.undercomplete import from_functions
+from aejax.checks import check_floating, check_sizes
 from aejax.losses import ReconstructionLoss, binary_cross_entropy
 
 
@@ -36,7 +38,8 @@ def tied(
       An autoencoder; its params are `weights`, each (inputs, units), `encoder_biases` and `decoder_biases`.
 
     Raises:
-      ValueError: no widths, or one that is not positive.
+      ValueError: no widths, one that is not positive, or, of its functions, an example or a code of another shape.
+      TypeError: a shape or widths that are no sequence of integers.
 
     Source: S. Rifai et al. (2011), Contractive Auto-Encoders, section 2; P. Vincent et al. (2010), Stacked Denoising
     Autoencoders, section 2.2.
@@ -46,11 +49,14 @@ def tied(
     >>> autoencoder.decode(params, autoencoder.encode(params, jnp.ones((8, 8)))).shape
     (8, 8)
     """
-    if not widths or min(widths) < 1:
-        raise ValueError(f"widths must be at least one positive number, got {tuple(widths)}")
+    shape, widths = check_sizes("shape", shape), check_sizes("widths", widths, at_least=1)
+    if not callable(activation):
+        raise TypeError(f"activation must be a function, got {activation!r}")
     sizes = (math.prod(shape), *widths)
 
     def init(key: Array, example: Array) -> PyTree:
+        check_floating(example=example)
+        _check_shape("example", example, shape)
         keys = jax.random.split(key, len(widths))
         initializer = jax.nn.initializers.glorot_uniform()
         return {
@@ -60,16 +66,24 @@ def tied(
         }
 
     def encode(params: PyTree, x: Array) -> Array:
+        _check_shape("x", x, shape)
         hidden = x.reshape(-1)
-        for weights, bias in zip(params["weights"], params["encoder_biases"], strict=True):
+        for weights, bias in zip(part_of(params, "weights"), params["encoder_biases"], strict=True):
             hidden = activation(hidden @ weights + bias)
         return hidden
 
     def decode_output(params: PyTree, code: Array) -> Array:
-        (first, first_bias), *rest = zip(params["weights"], params["decoder_biases"], strict=True)
+        _check_shape("code", code, widths[-1:])
+        (first, first_bias), *rest = zip(part_of(params, "weights"), params["decoder_biases"], strict=True)
         hidden = code
         for weights, bias in reversed(rest):
             hidden = activation(weights @ hidden + bias)
-        return (first @ hidden + first_bias).reshape(tuple(shape))
+        return (first @ hidden + first_bias).reshape(shape)
 
     return from_functions("tied", init, encode, decode_output, loss=loss, link=link)
+
+
+def _check_shape(name: str, given: Array, wanted: tuple[int, ...]) -> None:
+    if given.shape != wanted:
+        advice = ": map over a batch, jax.vmap(function, in_axes=(None, 0))" if given.shape[1:] == wanted else ""
+        raise ValueError(f"{name} must be ONE of shape {wanted}, got shape {given.shape}{advice}")

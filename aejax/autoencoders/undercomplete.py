@@ -5,10 +5,11 @@ from collections.abc import Callable
 import jax
 from jaxtyping import Array, PyTree
 
-from aejax.autoencoders.composition import check_network
-from aejax.autoencoders.record import Autoencoder, Batch, Metrics, as_batch, mean_over_batch, observations
+from aejax.autoencoders.entrance import as_inputs, check_example, check_no_batch_of_one, output_shape, part_of
+from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, masked_batch, mean_over_batch, observations
 from aejax.losses import ReconstructionLoss, output_link, squared_error
-from aejax.networks.network import SupportsInitApply, initialize
+from aejax.networks.entrance import apply_to_one
+from aejax.networks.network import SupportsInitApply, check_network, initialize
 
 
 def undercomplete(
@@ -54,10 +55,10 @@ def undercomplete(
         return params | {"decoder": initialize(decoder, decoder_key, code, *condition)}
 
     def encode(params: PyTree, x: Array, *condition: Array) -> Array:
-        return encoder.apply(params["encoder"], x, *condition)
+        return apply_to_one(encoder, part_of(params, "encoder"), x, *condition, role="encoder", name="x")
 
     def decode_output(params: PyTree, code: Array, *condition: Array) -> Array:
-        return decoder.apply(params["decoder"], code, *condition)
+        return apply_to_one(decoder, part_of(params, "decoder"), code, *condition, role="decoder", name="code")
 
     return from_functions("undercomplete", init, encode, decode_output, loss=loss, link=link)
 
@@ -83,19 +84,39 @@ def from_functions(
     """
     if not callable(loss):
         raise TypeError(f"loss must be a function of x and the decoder's output, got {loss!r}")
+    if link is not None and not callable(link):
+        raise TypeError(f"link must be a function of the decoder's output, got {link!r}")
     to_data_space = output_link(loss) if link is None else link
 
-    def decode(params: PyTree, code: Array, *condition: Array) -> Array:
-        return to_data_space(decode_output(params, code, *condition))
+    def init_with(key: Array, example: Array, *condition: Array) -> PyTree:
+        example, condition = as_inputs("example", example, *condition)
+        params = init(key, example, *condition)
+        check_example(example, lambda: output_shape(reconstruct, params, example, *condition))
+        return params
 
-    def batch_loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
+    def reconstruct(params: PyTree, x: Array, *condition: Array) -> Array:
+        return decode_output(params, encode(params, x, *condition), *condition)
+
+    def encode_one(params: PyTree, x: Array, *condition: Array) -> Array:
+        x, condition = as_inputs("x", x, *condition)
+        code = encode(params, x, *condition)
+        check_no_batch_of_one("x", x, lambda: output_shape(decode_output, params, code, *condition))
+        return code
+
+    def decode(params: PyTree, code: Array, *condition: Array) -> Array:
+        code, condition = as_inputs("code", code, *condition)
+        output = decode_output(params, code, *condition)
+        check_no_batch_of_one("code", code, lambda: output_shape(encode, params, output, *condition))
+        return to_data_space(output)
+
+    def batch_loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
         del key  # nothing is random
-        batch = as_batch(batch)
+        batch = masked_batch(batch)
 
         def error(x: Array, observed: Array, *condition: Array) -> Array:
-            return loss(x, decode_output(params, encode(params, observed, *condition), *condition))
+            return loss(x, reconstruct(params, observed, *condition))
 
         reconstruction = mean_over_batch(jax.vmap(error)(batch.x, *observations(batch)), batch)
         return reconstruction, {"loss": reconstruction, "reconstruction": reconstruction}
 
-    return Autoencoder(init, encode, decode, batch_loss, parts=(constructor,))
+    return Autoencoder(init_with, encode_one, decode, batch_loss, parts=(constructor,))

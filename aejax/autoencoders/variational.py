@@ -4,22 +4,25 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from aejax.autoencoders.composition import check_network
+from aejax.autoencoders.entrance import as_inputs, check_example, check_no_batch_of_one, output_shape, part_of
 from aejax.autoencoders.record import (
     Autoencoder,
-    Batch,
+    BatchLike,
     Metrics,
-    as_batch,
     example_keys,
     global_mean_over_batch,
+    masked_batch,
     mean_over_batch,
     observations,
+    weighted,
 )
 from aejax.bounded import bounded_log
 from aejax.checks import check_in_range
 from aejax.errors import IncompatibleError
 from aejax.likelihoods import Likelihood, bernoulli, constrain
-from aejax.networks.network import SupportsInitApply, initialize
+from aejax.networks.entrance import apply_to_one
+from aejax.networks.network import SupportsInitApply, check_network, initialize
+from aejax.precision import knob
 from aejax.priors import LearnedPrior, Prior, standard_normal
 from aejax.sampling import gaussian_log_prob, reparameterize
 from aejax.schedules import Schedule
@@ -92,16 +95,18 @@ def variational(
 
     def init(key: Array, example: Array, *condition: Array) -> PyTree:
         encoder_key, decoder_key, prior_key = jax.random.split(key, 3)
+        example, condition = as_inputs("example", example, *condition)
         params = {"encoder": initialize(encoder, encoder_key, example, *condition)}
-        code = encode(params, example, *condition)
+        code = posterior(params, example, *condition)[0]
         params["decoder"] = initialize(decoder, decoder_key, code, *condition)
+        check_example(example, lambda: output_shape(reconstruct, params, code, *condition))
         if isinstance(prior, LearnedPrior):
             params["prior"] = prior.init(prior_key, example, code)
         return params
 
     def posterior(params: PyTree, x: Array, *condition: Array) -> tuple[Array, Array]:
-        output = encoder.apply(params["encoder"], x, *condition)
-        if output.shape[-1] % 2:
+        output = apply_to_one(encoder, part_of(params, "encoder"), x, *condition, role="encoder", name="x")
+        if not output.shape or output.shape[-1] % 2:
             raise ValueError(
                 f"the encoder must return a mean and a log-variance, 2K values along the last axis, got {output.shape}"
             )
@@ -113,17 +118,35 @@ def variational(
             return prior
         return prior.distribution(params["prior"], lambda x: posterior(params, x))
 
-    def encode(params: PyTree, x: Array, *condition: Array) -> Array:
-        return posterior(params, x, *condition)[0]
-
     def decode_parameters(params: PyTree, code: Array, *condition: Array) -> Array:
-        return constrain(likelihood, decoder.apply(params["decoder"], code, *condition))
+        output = apply_to_one(decoder, part_of(params, "decoder"), code, *condition, role="decoder", name="code")
+        return constrain(likelihood, output)
 
-    def decode(params: PyTree, code: Array, *condition: Array) -> Array:
+    def reconstruct(params: PyTree, code: Array, *condition: Array) -> Array:
         return likelihood.mean(decode_parameters(params, code, *condition))
 
-    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
-        batch = as_batch(batch)
+    def posterior_of_one(params: PyTree, x: Array, *condition: Array) -> tuple[Array, Array]:
+        x, condition = as_inputs("x", x, *condition)
+        mean, log_variance = posterior(params, x, *condition)
+        check_no_batch_of_one("x", x, lambda: output_shape(reconstruct, params, mean, *condition))
+        return mean, log_variance
+
+    def encode(params: PyTree, x: Array, *condition: Array) -> Array:
+        return posterior_of_one(params, x, *condition)[0]
+
+    def parameters_of_one(params: PyTree, code: Array, *condition: Array) -> Array:
+        code, condition = as_inputs("code", code, *condition)
+        parameters = decode_parameters(params, code, *condition)
+        check_no_batch_of_one(
+            "code", code, lambda: output_shape(encode, params, likelihood.mean(parameters), *condition)
+        )
+        return parameters
+
+    def decode(params: PyTree, code: Array, *condition: Array) -> Array:
+        return likelihood.mean(parameters_of_one(params, code, *condition))
+
+    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
+        batch = masked_batch(batch)
         kl_weight = beta(batch.step) if callable(beta) else beta
         p = prior_of(params)
 
@@ -142,12 +165,13 @@ def variational(
         reconstruction, kl = mean_over_batch(means, batch)
         pressed = kl
         if free_bits:
-            pressed = jnp.sum(jnp.maximum(global_mean_over_batch(by_dimension, batch, axis_name), free_bits))
-        total = reconstruction + jnp.asarray(kl_weight, pressed.dtype) * pressed
+            means_by_dimension = global_mean_over_batch(by_dimension, batch, axis_name)
+            pressed = jnp.sum(jnp.maximum(means_by_dimension, knob(free_bits, means_by_dimension.dtype)))
+        total = reconstruction + weighted(kl_weight, pressed)
         return total, {"loss": total, "reconstruction": reconstruction, "kl": kl, "elbo": -(reconstruction + kl)}
 
     parts: tuple[str, ...] = ("variational",)
     parts += (prior.name,) if isinstance(prior, LearnedPrior) else ()
     parts += ("beta",) if callable(beta) or isinstance(beta, jax.core.Tracer) or beta != 1 else ()
     parts += ("free_bits",) if free_bits else ()
-    return Autoencoder(init, encode, decode, loss, posterior, prior_of, likelihood, decode_parameters, parts)
+    return Autoencoder(init, encode, decode, loss, posterior_of_one, prior_of, likelihood, parameters_of_one, parts)

@@ -9,6 +9,7 @@ from flax.linen.dtypes import promote_dtype
 from jax import lax
 from jaxtyping import Array, Float
 
+from aejax.checks import check_count, check_function, check_sizes
 from aejax.networks.convolution import convolve, upsampled_convolution
 
 # they never fall, and so may come after the maximum of a window instead of before
@@ -35,6 +36,13 @@ class ConvEncoder(nn.Module):
     features: Sequence[int]
     code_size: int | None = None
     activation: Callable[[Array], Array] = nn.relu
+
+    def __post_init__(self) -> None:
+        check_sizes("features", self.features)
+        if self.code_size is not None:
+            check_count("code_size", self.code_size)
+        check_function("activation", self.activation)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Float[Array, "..."], condition: Array | None = None) -> Float[Array, "..."]:
@@ -71,10 +79,15 @@ class ConvDecoder(nn.Module):
     features: Sequence[int]
     activation: Callable[[Array], Array] = nn.relu
 
+    def __post_init__(self) -> None:
+        check_image_shape(check_sizes("shape", self.shape))
+        check_sizes("features", self.features, at_least=1)
+        check_function("activation", self.activation)
+        super().__post_init__()
+
     @nn.compact
     def __call__(self, code: Float[Array, "..."], condition: Array | None = None) -> Float[Array, "..."]:
         shape = tuple(self.shape)
-        check_image_shape(shape)
         sizes = [shape[:2]]
         for _ in self.features:
             sizes.append((math.ceil(sizes[-1][0] / 2), math.ceil(sizes[-1][1] / 2)))
@@ -165,6 +178,24 @@ def with_channels(x: Float[Array, "H W C"], condition: Array | None) -> Float[Ar
 
 
 def check_image_shape(shape: tuple[int, ...]) -> None:
-    """ValueError unless this is the shape of one image."""
-    if len(shape) not in (2, 3):
-        raise ValueError(f"an image has shape (H, W) or (H, W, C), got {shape}")
+    """ValueError unless this is the shape of one image, its channels last.
+
+    >>> check_image_shape((3, 32, 32))
+    Traceback (most recent call last):
+    ...
+    ValueError: an image has shape (H, W) or (H, W, C), got (3, 32, 32): channels come last, numpy.moveaxis(x, -3, -1)
+    """
+    advice = ""
+    if _has_channels_first(shape[-3:]):
+        advice = ": channels come last, numpy.moveaxis(x, -3, -1)"
+    elif len(shape) == 4:
+        advice = ": map over a batch, jax.vmap(function, in_axes=(None, 0))"
+    if len(shape) not in (2, 3) or advice:
+        raise ValueError(f"an image has shape (H, W) or (H, W, C), got {shape}{advice}")
+
+
+def _has_channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether this must be (C, H, W): an image 3 or 4 pixels high, or 1 and square otherwise, of 8 channels or more."""
+    if len(shape) != 3 or min(shape[1:]) < 8:
+        return False
+    return shape[0] in (3, 4) or (shape[0] == 1 and shape[1] == shape[2])

@@ -7,6 +7,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from aejax.checks import check_function, check_sizes
+
 
 class MLP(nn.Module):
     """Dense layers from ONE example of any shape to an array of `output_shape`.
@@ -32,6 +34,14 @@ class MLP(nn.Module):
     hidden: Sequence[int] = ()
     activation: Callable[[Array], Array] = nn.relu
     output_activation: Callable[[Array], Array] | None = None
+
+    def __post_init__(self) -> None:
+        check_sizes("output_shape", self.output_shape)
+        check_sizes("hidden", self.hidden)
+        check_function("activation", self.activation)
+        if self.output_activation is not None:
+            check_function("output_activation", self.output_activation)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Float[Array, "..."], condition: Array | None = None) -> Float[Array, "..."]:

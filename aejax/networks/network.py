@@ -30,6 +30,17 @@ class Network(NamedTuple):
     apply: Callable[..., Array]  # (params, x) or (params, x, condition) -> output
 
 
+def check_network(network: object, role: str, constructor: str) -> None:
+    """Raise TypeError where what is given for a network, by its role, has no `init` and `apply`."""
+    if isinstance(network, type):
+        raise TypeError(f"{constructor} takes networks; the {role} is the class {network.__name__}: call it")
+    if not (hasattr(network, "init") and hasattr(network, "apply")):
+        raise TypeError(
+            f"{constructor} takes networks with init and apply; the {role} is {network!r} "
+            "(a Flax NNX module fits through aejax.networks.from_nnx)"
+        )
+
+
 def initialize(network: SupportsInitApply, key: Array, *inputs: Array) -> PyTree:
     """The parameters of a network; ValueError where it has state besides, which a pure `apply` cannot update."""
     params = network.init(key, *inputs)
@@ -50,6 +61,9 @@ def followed_by(network: SupportsInitApply, function: Callable[[Array], Array]) 
     >>> network.apply(network.init(jax.random.key(0), jnp.ones(4)), jnp.ones(4)).shape
     (2, 3)
     """
+    check_network(network, "network", "followed_by")
+    if not callable(function):
+        raise TypeError(f"followed_by expects a function of the network's output, got {function!r}")
 
     def init(key: Array, *inputs: Array) -> PyTree:
         return initialize(network, key, *inputs)
@@ -80,6 +94,7 @@ def from_nnx(build: "Callable[[nnx.Rngs], nnx.Module]") -> Network:
       build: makes the module from its random streams, and nothing else.
 
     Raises:
+      TypeError: no such function, but a module, a class or a Flax Linen module.
       ValueError: the module holds state besides its parameters (batch statistics, random streams).
 
     >>> import jax, jax.numpy as jnp
@@ -91,7 +106,15 @@ def from_nnx(build: "Callable[[nnx.Rngs], nnx.Module]") -> Network:
     """
     from flax import nnx
 
+    if isinstance(build, nnx.Module | nn.Module | type) or not callable(build):
+        got = build.__name__ if isinstance(build, type) else f"one of {type(build).__name__}"
+        raise TypeError(
+            "from_nnx expects a function of random streams that makes the module, such as "
+            f"lambda rngs: nnx.Linear(4, 2, rngs=rngs), got {got}"
+        )
     module = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
+    if not isinstance(module, nnx.Module):
+        raise TypeError(f"from_nnx expects a function that returns a Flax NNX module, and it returned {module!r}")
     definition, _, rest = nnx.split(module, nnx.Param, ...)  # type: ignore[misc]
     if others := sorted({type(variable).__name__ for _, variable in nnx.to_flat_state(rest)}):
         raise ValueError(

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, PyTree
 
-from aejax.networks.network import Network, SupportsInitApply, initialize
+from aejax.networks.network import Network, SupportsInitApply, check_network, initialize
 
 
 def computing_in(network: SupportsInitApply, dtype: DTypeLike) -> Network:
@@ -23,6 +23,9 @@ def computing_in(network: SupportsInitApply, dtype: DTypeLike) -> Network:
     >>> network.apply(params, jnp.ones(4)).dtype, params["params"]["Dense_0"]["kernel"].dtype
     (dtype('float32'), dtype('float32'))
     """
+    check_network(network, "network", "computing_in")
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(f"dtype must be of floating-point numbers, such as jnp.bfloat16, got {dtype!r}")
 
     def cast(tree: PyTree) -> PyTree:
         return jax.tree.map(lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, tree)

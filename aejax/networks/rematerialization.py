@@ -3,7 +3,7 @@
 import jax
 from jaxtyping import Array, PyTree
 
-from aejax.networks.network import Network, SupportsInitApply, initialize
+from aejax.networks.network import Network, SupportsInitApply, check_network, initialize
 
 
 def rematerialized(network: SupportsInitApply) -> Network:
@@ -24,6 +24,7 @@ def rematerialized(network: SupportsInitApply) -> Network:
     >>> network.apply(params, jnp.ones(4)).shape
     (2,)
     """
+    check_network(network, "network", "rematerialized")
 
     def init(key: Array, *inputs: Array) -> PyTree:
         return initialize(network, key, *inputs)

@@ -7,6 +7,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from aejax.checks import check_count, check_function, check_sizes
+
 _KERNEL = (5,)
 
 
@@ -30,6 +32,12 @@ class SequenceEncoder(nn.Module):
     features: Sequence[int]
     code_size: int
     activation: Callable[[Array], Array] = nn.relu
+
+    def __post_init__(self) -> None:
+        check_sizes("features", self.features)
+        check_count("code_size", self.code_size)
+        check_function("activation", self.activation)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Float[Array, "..."], condition: Array | None = None) -> Float[Array, "K"]:
@@ -65,10 +73,15 @@ class SequenceDecoder(nn.Module):
     features: Sequence[int]
     activation: Callable[[Array], Array] = nn.relu
 
+    def __post_init__(self) -> None:
+        _check_sequence_shape(check_sizes("shape", self.shape))
+        check_sizes("features", self.features, at_least=1)
+        check_function("activation", self.activation)
+        super().__post_init__()
+
     @nn.compact
     def __call__(self, code: Float[Array, "K"], condition: Array | None = None) -> Float[Array, "..."]:
         shape = tuple(self.shape)
-        _check_sequence_shape(shape)
         lengths = [shape[0]]
         for _ in self.features:
             lengths.append(math.ceil(lengths[-1] / 2))

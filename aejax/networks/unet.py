@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from aejax.checks import check_function, check_sizes
 from aejax.networks.conv import check_image_shape, max_pool, upsample, with_channels
 
 _KERNEL = (3, 3)
@@ -37,6 +38,11 @@ class UNetEncoder(nn.Module):
 
     features: Sequence[int]
     activation: Callable[[Array], Array] = nn.relu
+
+    def __post_init__(self) -> None:
+        check_sizes("features", self.features, at_least=1)
+        check_function("activation", self.activation)
+        super().__post_init__()
 
     @nn.compact
     def __call__(self, x: Float[Array, "..."], condition: Array | None = None) -> Float[Array, "h w K"]:
@@ -75,10 +81,15 @@ class UNetDecoder(nn.Module):
     features: Sequence[int]
     activation: Callable[[Array], Array] = nn.relu
 
+    def __post_init__(self) -> None:
+        check_image_shape(check_sizes("shape", self.shape))
+        check_sizes("features", self.features, at_least=1)
+        check_function("activation", self.activation)
+        super().__post_init__()
+
     @nn.compact
     def __call__(self, code: Float[Array, "..."], condition: Array | None = None) -> Float[Array, "..."]:
         shape = tuple(self.shape)
-        check_image_shape(shape)
         multiple = 2 ** len(self.features)
         smallest = (math.ceil(shape[0] / multiple), math.ceil(shape[1] / multiple))
         blocks = [multiple // 2 ** (level + 1) for level in range(len(self.features))]
