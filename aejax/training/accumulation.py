@@ -1,5 +1,6 @@
 """Gradient accumulation: the gradient of a large batch from the parts of it that fit into memory."""
 
+import numbers
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ from jaxtyping import Array, PyTree
 from aejax.autoencoders import Autoencoder
 from aejax.autoencoders.record import Batch, Metrics
 from aejax.errors import UserError
+from aejax.precision import at_least_single
 
 _COUPLED = {
     "sparse_kl": "the mean activation",
@@ -30,6 +32,8 @@ def check_accumulation(autoencoder: Autoencoder, accumulation_steps: int) -> Non
     ...
     aejax.errors.UserError: accumulation_steps: sparse_kl takes the mean activation over the whole batch, which ...
     """
+    if isinstance(accumulation_steps, bool) or not isinstance(accumulation_steps, numbers.Integral):
+        raise TypeError(f"accumulation_steps must be an integer, got {accumulation_steps!r}")
     if accumulation_steps < 1:
         raise UserError(f"accumulation_steps must be at least 1, got {accumulation_steps}")
     for part in autoencoder.parts:
@@ -51,8 +55,8 @@ def gradient_and_metrics(
 ) -> tuple[PyTree, Metrics]:
     """The gradient of the loss of a batch, and its terms, from so many parts of equal size, one after the other.
 
-    Every example keeps its index, so that it meets the noise that it meets in the whole batch. Sums are taken in the
-    precision of the parameters.
+    Every example keeps its index, so that it meets the noise that it meets in the whole batch. Sums are taken in
+    single precision at least.
 
     Args:
       autoencoder: whose loss is a mean over examples (`check_accumulation`).
@@ -74,10 +78,11 @@ def gradient_and_metrics(
         return gradient_and_terms
 
     shapes = jax.eval_shape(part_of, jax.tree.map(lambda leaf: leaf[0], parts))
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, at_least_single(leaf.dtype)), shapes)
 
     def add(sums: PyTree, part: dict[str, Any]) -> tuple[PyTree, None]:
-        return jax.tree.map(jnp.add, sums, part_of(part)), None
+        return jax.tree.map(lambda total, term: total + term.astype(total.dtype), sums, part_of(part)), None
 
     sums, _ = lax.scan(add, zeros, parts, unroll=unrolled)
-    return jax.tree.map(lambda leaf: leaf / jnp.asarray(microbatches, leaf.dtype), sums)
+    means = jax.tree.map(lambda leaf: leaf / jnp.asarray(microbatches, leaf.dtype), sums)
+    return jax.tree.map(lambda mean, of: mean.astype(of.dtype), means, shapes)

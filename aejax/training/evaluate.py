@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Generator, Iterator, Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +12,10 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from aejax.autoencoders import Autoencoder, Examples, as_batch
 from aejax.autoencoders.record import Metrics
+from aejax.precision import at_least_single
 from aejax.training.devices import AXIS, divide, places_here
-from aejax.training.streaming import as_examples, gather, in_memory, on_host, prefetch
+from aejax.training.entrance import as_examples, check_autoencoder, check_counts, check_devices
+from aejax.training.streaming import gather, in_memory, on_host, prefetch
 
 
 class Evaluate:
@@ -43,7 +46,7 @@ class Evaluate:
                 examples = jax.tree.map(lambda part: part[position], data) if given is None else given
                 batch = as_batch(examples)._replace(indices=position, weight=weight)
                 metrics = autoencoder.loss(params, key, batch)[1]
-                return carry, lax.psum(jax.tree.map(lambda mean: mean * jnp.sum(weight), metrics), AXIS)
+                return carry, lax.psum(jax.tree.map(partial(_sum, weight), metrics), AXIS)
 
             return lax.scan(step, None, (positions, weights, data if streamed else None))[1]
 
@@ -60,10 +63,13 @@ class Evaluate:
         self, params: PyTree, key: Array, data: Examples | Array | np.ndarray
     ) -> Iterator[dict[str, float] | None]:
         """None after every compiled call but the last, and then the means: for who has something to do in between."""
-        examples = on_host(as_examples(data)) if self._streamed else in_memory(as_examples(data))
+        given = as_examples(data)
+        if not len(given.x):
+            raise ValueError(f"there must be at least one example, got x of shape {given.x.shape}")
+        examples = on_host(given) if self._streamed else in_memory(given)
         number, dtype = len(examples.x), examples.x.dtype
         totals: dict[str, np.float64] = {}
-        calls = self._calls(number, np.dtype(dtype))
+        calls = self._calls(number, at_least_single(dtype))
         arguments: Generator[tuple[Examples, np.ndarray, np.ndarray], None, None]
         if self._streamed:
             likelihood = self._autoencoder.likelihood
@@ -98,6 +104,12 @@ class Evaluate:
             yield np.where(order < examples, order, 0).astype(np.int32), (order < examples).astype(dtype)
 
 
+def _sum(weight: Float[Array, "share"], mean: Array) -> Array:
+    """From the mean of a term over the examples that count to their sum, in single precision at least."""
+    counted = jnp.sum(weight)
+    return jnp.where(counted == 0, 0, mean.astype(weight.dtype) * counted)
+
+
 def make_evaluate(
     autoencoder: Autoencoder,
     *,
@@ -120,7 +132,14 @@ def make_evaluate(
       devices: of every process.
       streamed: the examples stay on the host, arrays or files, and are gathered while the devices work.
       batches_per_call: at most so many in one compiled call; None for all.
+
+    Raises:
+      ValueError: a number below 1, no devices; of the function, no examples or such as the networks do not take.
+      TypeError: an argument of another kind.
     """
+    check_autoencoder(autoencoder)
+    check_counts(batch_size=batch_size, batches_per_call=batches_per_call)
+    check_devices(devices)
     return Evaluate(
         autoencoder, batch_size=batch_size, devices=devices, streamed=streamed, batches_per_call=batches_per_call
     )

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Generator, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -13,16 +13,27 @@ from jaxtyping import Array, Key, PyTree
 
 from aejax.augmentation import Augmentation
 from aejax.autoencoders import Autoencoder, Examples
+from aejax.checks import as_array, check_count, check_in_range
 from aejax.errors import UserError
 from aejax.likelihoods import check_support
 from aejax.training.accumulation import check_accumulation
 from aejax.training.devices import check_batch_size, choose_devices, divide, places_here, replicate
 from aejax.training.early_stopping import EarlyStopping, is_over, observe
+from aejax.training.entrance import (
+    as_examples,
+    check_autoencoder,
+    check_conditions,
+    check_counts,
+    check_devices,
+    check_finite,
+    check_optimizer,
+    check_validation,
+)
 from aejax.training.evaluate import make_evaluate
 from aejax.training.plan import choose_plan
 from aejax.training.state import TrainState, create_state, epoch_order, run_keys
 from aejax.training.step import make_train_on, make_train_steps, train_step
-from aejax.training.streaming import ADVICE, as_examples, gather, in_memory, on_host, prefetch
+from aejax.training.streaming import ADVICE, gather, in_memory, on_host, prefetch
 
 _UNIT_SCALE = 10.0  # networks are initialized for inputs of about 1
 _LOOKED_AT = 1000  # training examples
@@ -61,8 +72,17 @@ def start(
     key: Key[Array, ""],
     *example: Array,
 ) -> Snapshot:
-    """The snapshot before the first step; arguments as for `create_state`."""
-    state = create_state(autoencoder, optimizer, key, *example)
+    """The snapshot before the first step; arguments as for `create_state`.
+
+    Raises:
+      ValueError: a batch in the place of ONE example, or one that the networks do not take.
+      TypeError: an argument of another kind.
+    """
+    check_autoencoder(autoencoder)
+    check_optimizer(optimizer)
+    names = ("example", "condition", *("an argument",) * len(example))
+    arrays = (as_array(name, part) for name, part in zip(names, example, strict=False))
+    state = create_state(autoencoder, optimizer, key, *cast("tuple[Array, ...]", tuple(arrays)))
     return Snapshot(state, jax.tree.map(jnp.copy, state.params), EarlyStopping(), {}, 0)
 
 
@@ -118,19 +138,35 @@ def train(
 
     Raises:
       UserError: a batch size that does not fit the data or the devices, a loss that cannot be accumulated, or examples
-        that cannot be read or that the likelihood cannot explain.
+        that cannot be read, that hold NaN or infinity, or that the likelihood cannot explain.
+      ValueError: examples that the networks do not take, validation examples of another shape than the training
+        examples, or a number out of range.
+      TypeError: an argument of another kind.
       NonFiniteLossError: a term of the loss is NaN or infinite.
     """
+    check_autoencoder(autoencoder)
+    check_optimizer(optimizer)
+    check_devices(devices)
+    if not isinstance(snapshot, Snapshot):
+        raise TypeError(f"snapshot must be that of start or of a report, got {type(snapshot).__name__}")
+    if augment is not None and not callable(augment):
+        raise TypeError(f"augment must be a function (key, x) -> another x, got {augment!r}")
+    check_counts(batch_size=batch_size, evaluate_every=evaluate_every, patience=patience, steps_per_call=steps_per_call)
+    check_count("epochs", epochs, 0)
+    check_in_range("min_delta", min_delta, 0.0)
     devices = choose_devices(None) if devices is None else list(devices)
-    training, validation = as_examples(train_x), as_examples(validation_x)
+    training, validation = as_examples(train_x, "train_x"), as_examples(validation_x, "validation_x")
     examples = len(training.x)
     check = partial(_check_finite, autoencoder=autoencoder, train_x=training.x)
     check_accumulation(autoencoder, accumulation_steps)
     check_batch_size(batch_size, examples, len(devices), accumulation_steps)
-    if not len(jax.tree.leaves(validation_x)[0]):
+    if not len(validation.x):
         raise UserError(
             "there are no validation examples, and the best parameters are chosen by them; give at least one"
         )
+    for part in (training, validation):
+        check_conditions(autoencoder, snapshot.state.params, part)
+    check_validation(autoencoder, snapshot.state.params, training, validation)
     plan = choose_plan(
         autoencoder,
         snapshot.state.params,
@@ -164,8 +200,9 @@ def train(
 
         arguments = prefetch(load, calls)
     else:
-        if autoencoder.likelihood is not None:
-            for part, name in ((training, "the training examples"), (validation, "the validation examples")):
+        for part, name in ((training, "the training examples"), (validation, "the validation examples")):
+            check_finite(part, name)
+            if autoencoder.likelihood is not None:
                 check_support(autoencoder.likelihood, np.asarray(part.x), name, advice=ADVICE)
         training, validation = replicate(in_memory((training, validation)), devices)
         train_steps = make_train_steps(one_step, devices)

@@ -14,8 +14,10 @@ from jaxtyping import Array, Int, Key, PyTree
 
 from aejax.autoencoders import Autoencoder, Examples
 from aejax.autoencoders.record import Metrics
+from aejax.checks import as_array
 from aejax.errors import UserError
 from aejax.training.devices import AXIS
+from aejax.training.entrance import as_examples, check_counts, check_devices, check_finite, check_optimizer
 from aejax.training.state import TrainState, check_parameters_fit, create_state, epoch_order, run_keys
 from aejax.training.step import train_step
 
@@ -71,6 +73,12 @@ def start_population(
     >>> metrics["loss"].shape, members_of(population).params["weights"][0].shape
     ((2,), (2, 4, 3))
     """
+    check_build(build)
+    check_optimizer(optimizer)
+    check_devices(devices)
+    example = jnp.asarray(as_array("example", example))
+    if jnp.ndim(keys) != 1 or not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key):
+        raise TypeError("keys must be a vector of keys, one per member, such as jax.random.split(key, members)")
     members = len(keys)
     shapes = [np.shape(leaf) for leaf in jax.tree.leaves(hyperparameters)]
     if not members or any(shape[:1] != (members,) for shape in shapes):
@@ -109,6 +117,10 @@ def make_train_epoch(
       A function of a population, which is used up, and (N, ...) examples. Metrics are means over the epoch, (M,) each.
       It raises UserError where a batch is larger than the data.
     """
+    check_build(build)
+    check_optimizer(optimizer)
+    check_counts(batch_size=batch_size)
+    check_devices(devices)
 
     def epoch(
         state: TrainState, settings: PyTree, order: Int[Array, "S B"], data: Examples | Array
@@ -132,15 +144,24 @@ def make_train_epoch(
     def train_epoch(
         population: Population, data: Examples | Array | np.ndarray
     ) -> tuple[Population, dict[str, np.ndarray]]:
-        examples = len(jax.tree.leaves(data)[0])
+        data = as_examples(data)
+        examples = len(data.x)
         if not 1 <= batch_size <= examples:
             raise UserError(f"batch_size must be between 1 and the {examples} training examples, got {batch_size}")
+        if not collect(population.states.step, population.members).any():
+            check_finite(data, "the training examples")
         states, settings = population.states, population.hyperparameters
         orders = lay_out(_orders(population, examples, batch_size), devices)
         states, metrics = mapped(states, settings, orders, jax.device_put(data, everywhere))
         return population._replace(states=states), collect(metrics, population.members)
 
     return train_epoch
+
+
+def check_build(build: object) -> None:
+    """Raise TypeError for what is no function from hyperparameters to an autoencoder."""
+    if not callable(build) or isinstance(build, Autoencoder):
+        raise TypeError(f"build must be a function from hyperparameters to an autoencoder, got {build!r}")
 
 
 def _orders(population: Population, examples: int, batch_size: int) -> Int[np.ndarray, "M S B"]:

@@ -18,9 +18,9 @@ class Profile:
     perfetto_trace.json.gz in the innermost folder is opened by https://ui.perfetto.dev.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: str | Path | None) -> None:
         """Trace into a folder, which is made where there is none; without one nothing is traced."""
-        self.folder = folder
+        self.folder = None if folder is None else Path(folder)
         self.steps: int | None = None  # traced, when the trace is written
         self._first: int | None = None  # step before the trace
         self._last = 0

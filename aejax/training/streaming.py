@@ -5,25 +5,21 @@ import mmap
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar, cast
+from typing import TypeVar
 
 import jax
 import numpy as np
-from jaxtyping import Array, PyTree
+from jaxtyping import PyTree
 
 from aejax.autoencoders import Examples
 from aejax.datasets.stored import StoredArray
 from aejax.likelihoods import Likelihood, check_support
+from aejax.training.entrance import check_finite
 
 Item = TypeVar("Item")
 Loaded = TypeVar("Loaded")
 
 ADVICE = "scale them, or take another likelihood"
-
-
-def as_examples(x: Examples | Array | np.ndarray) -> Examples:
-    """Examples that are seen as they are, unless it is said otherwise; arrays of either kind."""
-    return x if isinstance(x, Examples) else Examples(cast(Array, x))
 
 
 def on_host(tree: PyTree) -> PyTree:
@@ -47,10 +43,11 @@ def gather(examples: Examples, positions: np.ndarray, likelihood: Likelihood | N
     """The examples at positions of any shape, as arrays (*positions.shape, ...).
 
     Raises:
-      UserError: an example that the likelihood cannot explain, or that cannot be read.
+      UserError: an example that holds NaN or infinity, that the likelihood cannot explain, or that cannot be read.
     """
     flat = positions.reshape(-1)
     gathered = jax.tree.map(lambda leaf: leaf[flat].reshape(*positions.shape, *leaf.shape[1:]), examples)
+    check_finite(gathered._replace(x=gathered.x.reshape(len(flat), -1)), name)
     if likelihood is not None:
         check_support(likelihood, gathered.x, name, advice=ADVICE)
     return gathered
