@@ -7,14 +7,17 @@ from functools import partial
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import export
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders import Autoencoder
+from aejax.checks import as_array
 from aejax.errors import UserError
 from aejax.files import open_regular, write_text
 from aejax.jacobian import jacobian
+from aejax.training.entrance import check_autoencoder
 
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 MANIFEST, PARAMETERS, SUFFIX = "export.json", "params.safetensors", ".jax_export"
@@ -42,6 +45,8 @@ def export_functions(
 
     Raises:
       UserError: no platform, or an unknown one.
+      ValueError: an example that the autoencoder does not take, such as a batch.
+      TypeError: an argument of another kind.
 
     >>> from aejax.autoencoders import undercomplete
     >>> from aejax.networks import MLP
@@ -51,6 +56,11 @@ def export_functions(
     >>> {name: str(function.out_avals[0]) for name, function in functions.items()}
     {'encode': 'float32[b,2]', 'decode': 'float32[b,5]', 'jacobian': 'float32[b,2,5]'}
     """
+    check_autoencoder(autoencoder)
+    if isinstance(platforms, str) or not isinstance(platforms, Sequence):
+        raise TypeError(f"platforms must be a sequence of names, such as ('cpu',), got {platforms!r}")
+    example = np.asarray(jnp.asarray(as_array("example", example)))
+    condition = tuple(np.asarray(jnp.asarray(as_array("condition", part))) for part in condition)
     if not platforms or (unknown := set(platforms) - set(PLATFORMS)):
         got = ", ".join(sorted(unknown)) if platforms else "none"
         raise UserError(f"platforms must be of {', '.join(PLATFORMS)}, got {got}")
@@ -87,7 +97,7 @@ def named_parameters(params: PyTree) -> dict[str, np.ndarray]:
     return {jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf) for path, leaf in leaves}
 
 
-def load_parameters(path: Path, template: PyTree) -> PyTree:
+def load_parameters(path: str | Path, template: PyTree) -> PyTree:
     """Parameters from a safetensors file that `write_export` has written.
 
     Args:
@@ -98,6 +108,8 @@ def load_parameters(path: Path, template: PyTree) -> PyTree:
       UserError: a file that cannot be read, or arrays of other names or shapes.
     """
     from safetensors import SafetensorError
+
+    path = Path(path)
     from safetensors.numpy import load
 
     try:
@@ -114,7 +126,7 @@ def load_parameters(path: Path, template: PyTree) -> PyTree:
 
 
 def write_export(
-    folder: Path,
+    folder: str | Path,
     functions: dict[str, export.Exported],
     params: PyTree,
     description: str,
@@ -131,9 +143,12 @@ def write_export(
       classes: the label that each condition k stands for, where the functions have conditions.
 
     Raises:
-      UserError: a package that is missing.
+      UserError: a package that is missing, or no such folder.
     """
     check_packages()
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: is no folder; make it first")
     from safetensors.numpy import save_file
 
     for name, function in functions.items():

@@ -11,8 +11,10 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from aejax.checks import check_sizes
 from aejax.configuration import Experiment, Model, Optimization, Regularization, Training, check
 from aejax.datasets.dataset import Dataset, Splits, split
+from aejax.errors import UserError
 from aejax.evaluation.anomaly import anomaly_score
 from aejax.experiment import build_autoencoder
 from aejax.facts import Facts
@@ -21,6 +23,15 @@ from aejax.scaling import make_facts
 from aejax.trained import fit
 
 _BATCH = 256  # rows at a time: always as many, so that a row's result depends on no other and nothing compiles anew
+
+
+_KINDS = (
+    ("activation", (str,), "the name of a function"),
+    ("variational", (bool,), "True or False"),
+    ("noise", (int, float), "a number"),
+    ("validation_fraction", (int, float), "a number"),
+)
+_ARGUMENTS = {"code_size": "n_components", "corruption_level": "noise"}  # of knobs that are called otherwise
 
 
 class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -152,7 +163,10 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         variational: dict[str, Any] = {"family": "variational", "likelihood": "gaussian_with_global_variance"}
         family = variational if self.variational else {"family": "undercomplete"}
         given = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
-        hidden = tuple(map(_plain, self.hidden))
+        hidden = check_sizes("hidden", self.hidden)
+        for name, kinds, wanted in _KINDS:
+            if not isinstance(given[name], kinds) or (bool not in kinds and isinstance(given[name], bool)):
+                raise TypeError(f"{name} must be {wanted}, got {given[name]!r}")
         layers = {"hidden": hidden, "activation": self.activation} if hidden else {"hidden": ()}
         noise = {"corruption": "gaussian_noise", "corruption_level": given["noise"]} if self.noise else {}
         experiment = Experiment(
@@ -168,7 +182,10 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
                 seed=seed,
             ),
         )
-        check(experiment)
+        try:
+            check(experiment)
+        except UserError as error:
+            raise UserError(_in_terms_of_arguments(str(error))) from error
         if not 0 < self.validation_fraction < 1:
             raise ValueError(f"validation_fraction must be between 0 and 1, got {self.validation_fraction}")
         return experiment
@@ -188,6 +205,17 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
             padded = np.concatenate([rows, np.zeros((_BATCH - len(rows), *rows.shape[1:]), np.float32)])
             results.append(np.asarray(apply(self.params_, padded))[: len(rows)])
         return np.concatenate(results).astype(x.dtype)
+
+
+def _in_terms_of_arguments(message: str) -> str:
+    """A message about a knob of the configuration as one about the argument that it was taken from.
+
+    >>> _in_terms_of_arguments("model.code_size: input should be greater than 0, got 0")
+    'n_components: input should be greater than 0, got 0'
+    """
+    knob, separator, rest = message.partition(":")
+    _, _, name = knob.partition(".")
+    return f"{_ARGUMENTS.get(name, name) or knob}{separator}{rest}"
 
 
 def _plain(value: Any) -> Any:

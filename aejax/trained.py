@@ -105,7 +105,7 @@ class TrainedRun(NamedTuple):
         return self.decode(dataset._replace(x=self.encode(dataset)))
 
 
-def open_run(path: Path) -> TrainedRun:
+def open_run(path: str | Path) -> TrainedRun:
     """The best parameters of the run in a folder, finished or stopped after an evaluation at least, and its data.
 
     The data are read from where the run had them: what an autoencoder is depends on them (their shape, their classes,
@@ -114,6 +114,7 @@ def open_run(path: Path) -> TrainedRun:
     Raises:
       UserError: no run folder, no whole checkpoint in it, none after an evaluation, or data that have changed since.
     """
+    path = Path(path)
     experiment = read_experiment(path)
     if not (path / "checkpoints").is_dir():
         raise UserError(f"{path}: holds no parameters, it has no checkpoints")
@@ -307,7 +308,7 @@ def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], 
 
 
 def load_examples(
-    run: TrainedRun, path: Path, labels: Path | None = None, *, clean: bool = False, any_scale: bool = False
+    run: TrainedRun, path: str | Path, labels: str | Path | None = None, *, clean: bool = False, any_scale: bool = False
 ) -> Dataset:
     """Examples of the user's for a run, from a .npy or .npz file; axes of length 1 may be missing or too many.
 
@@ -326,6 +327,7 @@ def load_examples(
         `check_scale` can see, in another unit; fractions for a likelihood of whole numbers; or, of a conditional run,
         labels that are missing or that it does not know.
     """
+    path, labels = Path(path), None if labels is None else Path(labels)
     facts = run.facts
     expected = facts.targets if clean else facts.seen
     bytes_as = BytesAs(_bytes_at_use(expected), _bytes_at_use(facts.seen))
@@ -364,13 +366,14 @@ def _bytes_at_use(trained_on: Values) -> ByteValues:
     return "auto" if trained_on.low >= 0 and trained_on.high <= 1 else "as_is"
 
 
-def load_codes(run: TrainedRun, path: Path, labels: Path | None = None) -> Dataset:
+def load_codes(run: TrainedRun, path: str | Path, labels: str | Path | None = None) -> Dataset:
     """Codes to decode, from a .npy or .npz file.
 
     Raises:
       UserError: what `load_arrays` refuses, codes of another shape than the run's, or, of a conditional run, labels
         that are missing or that it does not know.
     """
+    path, labels = Path(path), None if labels is None else Path(labels)
     codes = load_arrays(path, labels, bytes_as=BytesAs("as_is", "as_is"))
     shape, wanted = codes.x.shape[1:], run.code_shape
     if shape != wanted:

@@ -119,3 +119,33 @@ def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch):
         UserError, match=r"needs the package flatbuffers and safetensors: pip install 'aejax\[export\]'"
     ):
         write_export(tmp_path, {}, {}, "")
+
+
+def test_arguments_of_another_kind_or_shape_are_refused(tmp_path):
+    autoencoder = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(5,)))
+    example = np.ones(5, np.float32)
+    params = autoencoder.init(jax.random.key(0), example)
+    with pytest.raises(ValueError, match=r"ONE x of shape \(5,\), got shape \(7, 5\)"):
+        export_functions(autoencoder, params, np.ones((7, 5), np.float32))
+    for arguments in (
+        (MLP(output_shape=(2,)), params, example),
+        (autoencoder, params, {"a": 1.0}),
+        (autoencoder, None, example),
+    ):
+        with pytest.raises(TypeError):
+            export_functions(*arguments)
+    for platforms in ("cpu", None, 3):
+        with pytest.raises(TypeError, match="platforms must be a sequence of names"):
+            export_functions(autoencoder, params, example, platforms=platforms)
+    with pytest.raises(UserError, match="is no folder"):
+        write_export(str(tmp_path / "none"), {}, params, "nothing")
+
+
+def test_a_list_is_an_example_and_a_path_may_be_text(tmp_path):
+    autoencoder = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(5,)))
+    params = autoencoder.init(jax.random.key(0), [1.0] * 5)
+    functions = export_functions(autoencoder, params, [1.0] * 5)
+    assert str(functions["encode"].in_avals[0]) == "float32[b,5]"
+    write_export(str(tmp_path), functions, params, "nothing")
+    restored = load_parameters(str(tmp_path / "params.safetensors"), params)
+    jax.tree.map(np.testing.assert_array_equal, restored, params)

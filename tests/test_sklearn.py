@@ -145,3 +145,26 @@ def test_examples_far_from_unit_scale_are_reduced_as_those_at_unit_scale(variati
     assert np.isfinite(fitted.score_samples(incomes)).all()
     restored = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(restored.transform(incomes), fitted.transform(incomes))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"hidden": 64}, TypeError, "hidden must be a sequence"),
+        ({"hidden": "64"}, TypeError, "hidden must be a sequence"),
+        ({"hidden": None}, TypeError, "hidden must be a sequence"),
+        ({"hidden": (0,)}, ValueError, "hidden must be at least 1, got 0"),
+        ({"hidden": (2.5,)}, TypeError, "hidden must be an integer, got 2.5"),
+        ({"n_components": 0}, ValueError, "^n_components: "),
+        ({"n_components": "2"}, ValueError, "^n_components: "),
+        ({"noise": -1}, ValueError, "^noise: "),
+        ({"noise": None}, TypeError, "^noise must be a number, got None"),
+        ({"learning_rate": 0}, ValueError, "^learning_rate: "),
+        ({"activation": np.tanh}, TypeError, "^activation must be the name"),
+        ({"variational": "yes"}, TypeError, "^variational must be True or False"),
+        ({"validation_fraction": "a"}, TypeError, "^validation_fraction must be a number"),
+    ],
+)
+def test_arguments_are_refused_by_their_own_names(arguments, error, message):
+    with pytest.raises(error, match=message):
+        AutoencoderTransformer(epochs=1, **arguments).fit(np.random.default_rng(0).normal(size=(9, 3)))

@@ -75,7 +75,8 @@ def test_opening_a_run_writes_nothing_and_gives_the_same_keys(run):
         return {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
 
     before = content()
-    again = open_run(run.path)
+    again = open_run(str(run.path))  # text is a path too
+    assert again.path == run.path
     assert content() == before
     for key, same in zip(again.keys, run.keys, strict=True):
         assert jnp.array_equal(jax.random.key_data(key), jax.random.key_data(same))
