@@ -118,16 +118,20 @@ def main() -> None:
         if made.units is not None:
             np.save(folder / "units.npy", made.units)
         if options.what == "interpolation":
-            for name, frames in zip(made.rows, drawn, strict=True):
-                _write_moving_picture(folder / f"{name}.gif", frames, limits, options.frames_per_second)
+            with command_line.optional("moving pictures", console.print):
+                for name, frames in zip(made.rows, drawn, strict=True):
+                    _write_moving_picture(folder / f"{name}.gif", frames, limits, options.frames_per_second)
         most = MOST_UNITS_SHOWN if options.what == "traversals" else _RANGES["rows"][1]
         drawn, made = drawn[:most], made._replace(rows=made.rows[:most])
         gap = 0 if options.what == "manifold" else None
-        figure = plots.gallery(drawn, limits=limits, title=made.title, rows=made.rows, columns=made.columns, gap=gap)
-        figure.savefig(folder / f"{options.what}.png", dpi=150)
-        if options.what == "manifold":
-            picture = plots.latent_space(run.encode(run.splits.test), run.splits.test.labels)
-            picture.savefig(folder / "latent_space.png", dpi=150)
+        with command_line.optional("figures", console.print):
+            figure = plots.gallery(
+                drawn, limits=limits, title=made.title, rows=made.rows, columns=made.columns, gap=gap
+            )
+            figure.savefig(folder / f"{options.what}.png", dpi=150)
+            if options.what == "manifold":
+                picture = plots.latent_space(run.encode(run.splits.test), run.splits.test.labels)
+                picture.savefig(folder / "latent_space.png", dpi=150)
     title = made.title.replace("\n", "; ")
     console.print(f"{count:,} examples: {title}; in {options.folder}")
 

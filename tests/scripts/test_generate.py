@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aejax import plots
 from aejax.configuration import Data, Experiment, Model, Regularization, Training
 from aejax.datasets.dataset import Dataset
 from aejax.errors import UserError
@@ -55,6 +56,14 @@ def test_samples_follow_the_prior_and_the_seed(generate):
     _, other, _ = generate(VARIATIONAL, "samples", "--rows", "20", "--columns", "30", "--seed", "4", folder="other")
     assert np.array_equal(codes, same)
     assert not np.array_equal(codes, other)
+
+
+def test_a_figure_that_fails_leaves_the_arrays(make_run, run_script, tmp_path, monkeypatch):
+    monkeypatch.setattr(plots, "gallery", lambda *arguments, **options: 1 / 0)
+    result = run_script("generate", make_run(VARIATIONAL), tmp_path / "made", "--what", "samples")
+    assert (result.code, result.errors) == (0, "")
+    assert "figures: left out, division by zero" in result.output
+    assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["codes.npy", "examples.npy"]
 
 
 def test_samples_of_codes_drawn_towards_the_normal_distribution_are_of_it(generate):
