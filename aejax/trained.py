@@ -345,7 +345,8 @@ def load_examples(
             check_support(likelihood, block, str(path), advice="give counts, as the run was trained on")
     if not any_scale:
         corruption = run.experiment.regularization
-        noise = corruption.corruption_level if corruption.corruption == "gaussian_noise" else 0.0
+        unit = 1.0 if facts.scaling is None else max(facts.scaling.scale)
+        noise = unit * corruption.corruption_level if corruption.corruption == "gaussian_noise" else 0.0
         check = partial(check_scale, run=str(run.path), noise=noise)
         if dataset.input is not None:
             check(dataset.input, dataset.stored_input, facts.seen, name=f"{path}, input")

@@ -220,7 +220,7 @@ NORMAL = RNG.normal(size=(300, 6)).astype(np.float32)
         (NORMAL, 10 * NORMAL, "bring them to that unit"),
         (NORMAL, NORMAL / 100, "bring them to that unit"),
         (50 + 10 * NORMAL, NORMAL, "bring them to that unit"),
-        (10 + NORMAL, -10 - NORMAL, "bring them to that unit"),
+        (np.abs(NORMAL), -np.abs(NORMAL), "bring them to that unit"),
         (GRAY.astype(np.uint16) * 257, GRAY.astype(np.uint16), "bring them to that unit"),
     ],
 )
@@ -258,7 +258,9 @@ def test_anomalies_and_outliers_pass(run_on, tmp_path, trained_on, given):
 
 
 def test_a_run_on_counts_takes_no_fractions_and_its_bytes_stay_counts(run_on, tmp_path):
-    run = run_on(COUNTS, family="variational", likelihood="poisson")
+    run = run_on(COUNTS)
+    poisson = Experiment(model=Model(likelihood="poisson", hidden=(), code_size=3))
+    run = run._replace(autoencoder=build_autoencoder(poisson, run.splits.train))
     np.save(tmp_path / "mine.npy", COUNTS)
     np.testing.assert_array_equal(load_examples(run, tmp_path / "mine.npy").x, COUNTS)
     np.save(tmp_path / "mine.npy", COUNTS[:4] + 0.5)
@@ -283,18 +285,19 @@ def test_a_run_that_removes_noise_takes_noisy_examples(make_run, tmp_path):
 
 
 def test_pairs_are_checked_against_pairs(make_run, tmp_path):
-    noisy = GRAY.astype(np.float32)
+    noisy = (MASKS + NORMAL[:90]).astype(np.float32)
     np.savez(tmp_path / "pairs.npz", x=MASKS, input=noisy)
     data = Data(dataset=str(tmp_path / "pairs.npz"))
     run = open_run(make_run(Experiment(data=data, model=MODEL, training=Training(epochs=1, batch_size=8))))
-    np.save(tmp_path / "noisy.npy", GRAY)
+    np.save(tmp_path / "noisy.npy", COUNTS)  # bytes, for numbers that were none
     np.save(tmp_path / "clean.npy", MASKS)
-    np.testing.assert_array_equal(load_examples(run, tmp_path / "noisy.npy").x, noisy)
+    np.testing.assert_array_equal(load_examples(run, tmp_path / "noisy.npy").x, COUNTS)
     np.testing.assert_array_equal(load_examples(run, tmp_path / "clean.npy", clean=True).x, MASKS)
-    np.savez(tmp_path / "mine.npz", x=MASKS, input=noisy / 255)
-    with pytest.raises(UserError, match=r"mine\.npz, input: holds values from 0 to 1 .* from 0 to 255"):
+    np.savez(tmp_path / "mine.npz", x=MASKS, input=255 * noisy)
+    with pytest.raises(UserError, match=r"mine\.npz, input: holds values from -.* bring them to that unit"):
         load_examples(run, tmp_path / "mine.npz")
-    with pytest.raises(UserError, match=r"noisy\.npy: holds values from 0 to 255 .* from 0 to 1"):
+    np.save(tmp_path / "noisy.npy", GRAY)
+    with pytest.raises(UserError, match=r"noisy\.npy: holds values from 0 to 255 .* from 0 to 1 \(uint8\)"):
         load_examples(run, tmp_path / "noisy.npy", clean=True)
 
 
