@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, DTypeLike, Int
 
 from aejax.checks import check_count
+from aejax.jacobian.placement import placed_as
 
 
 def check_chunk_size(chunk_size: int | None) -> None:
@@ -16,9 +17,10 @@ def check_chunk_size(chunk_size: int | None) -> None:
         check_count("chunk_size", chunk_size)
 
 
-def basis(indices: Int[Array, "chunk"], shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """The standard basis vectors of these numbers, (chunk, *shape)."""
-    return jax.nn.one_hot(indices, math.prod(shape), dtype=dtype).reshape(-1, *shape)
+def basis(indices: Int[Array, "chunk"], one: Array | jax.ShapeDtypeStruct) -> Array:
+    """The standard basis vectors of these numbers, (chunk, *one.shape), of one's type and where it is placed."""
+    vectors = jax.nn.one_hot(indices, math.prod(one.shape), dtype=one.dtype)
+    return placed_as(vectors.reshape(indices.size, *one.shape), one)
 
 
 def sum_over_chunks(term: Callable[[Array], Array], size: int, chunk_size: int | None) -> Array:
@@ -30,7 +32,7 @@ def sum_over_chunks(term: Callable[[Array], Array], size: int, chunk_size: int |
 def stack_chunks(rows: Callable[[Array], Array], size: int, chunk_size: int | None) -> Array:
     """rows(indices), (chunk, ...), of all chunks of the numbers 0 to size - 1, as (size, ...)."""
     parts = _parts(rows, size, chunk_size)
-    return jnp.concatenate([part.reshape(-1, *part.shape[2:]) for part in parts])
+    return jnp.concatenate([part.reshape(part.shape[0] * part.shape[1], *part.shape[2:]) for part in parts])
 
 
 def _parts(function: Callable[[Array], Array], size: int, chunk_size: int | None) -> list[Array]:

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aejax.checks import check_floating
+from aejax.jacobian.chunks import accumulator
 
 
 def contractive_penalty_of_sigmoid_layer(
@@ -18,7 +19,7 @@ def contractive_penalty_of_sigmoid_layer(
       kernel: Wᵀ, (inputs, units), as `flax.linen.Dense` holds it.
 
     Returns:
-      The sum over all pairs of unit and input.
+      The sum over all pairs of unit and input, in float32 at least.
 
     Raises:
       ValueError: the shapes do not fit.
@@ -43,7 +44,7 @@ def contractive_penalty_of_tanh_layer(
       kernel: Wᵀ, (inputs, units), as `flax.linen.Dense` holds it.
 
     Returns:
-      The sum over all pairs of unit and input.
+      The sum over all pairs of unit and input, in float32 at least.
 
     Raises:
       ValueError: the shapes do not fit.
@@ -68,7 +69,8 @@ def contractive_penalty_of_relu_layer(
       kernel: Wᵀ, (inputs, units), as `flax.linen.Dense` holds it.
 
     Returns:
-      The sum over all pairs of unit and input: its gradient reaches the active units' weights, and no bias.
+      The sum over all pairs of unit and input, in float32 at least: its gradient reaches the active units' weights,
+      and no bias.
 
     Raises:
       ValueError: the shapes do not fit.
@@ -84,4 +86,5 @@ def _sum(slope: Array, code: Array, kernel: Array) -> Array:
     check_floating(code=code, kernel=kernel)
     if code.ndim != 1 or kernel.ndim != 2 or kernel.shape[1] != code.size:
         raise ValueError(f"kernel must be (inputs, units) and code (units,), got {kernel.shape} and {code.shape}")
+    slope, kernel = (array.astype(accumulator(array.dtype)) for array in (slope, kernel))
     return jnp.sum(jnp.square(slope) * jnp.sum(jnp.square(kernel), axis=0))

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from aejax.checks import check_count, check_floating
+from aejax.jacobian.chunks import accumulator
 from aejax.jacobian.exact import check_function
+from aejax.jacobian.vectors import norm
 
 
 def contraction_curve(
@@ -20,8 +22,9 @@ def contraction_curve(
 ) -> Float[Array, "radii"]:
     """E ‖f(x + r v) - f(x)‖ / r over directions v uniform on the unit sphere, for each radius r.
 
-    Towards r = 0 it is E ‖J v‖, whose square is at most ‖J‖_F² / D. Where it rises with r, more distant examples are
-    told apart; where it falls, units saturate.
+    Where f(x + r v) = f(x) the norm has a kink; its derivatives count as 0 there. Towards r = 0 it is E ‖J v‖, whose
+    square is at most ‖J‖_F² / D. Where it rises with r, more distant examples are told apart; where it falls, units
+    saturate.
 
     Args:
       key: a key, not used elsewhere.
@@ -31,10 +34,10 @@ def contraction_curve(
       directions: how many v are drawn, the same for all radii.
 
     Returns:
-      The mean over v, for each radius.
+      The mean over v, for each radius, in float32 at least.
 
     Raises:
-      ValueError: radii of another shape or not positive, or no direction.
+      ValueError: radii of another shape or not positive, no direction, or an example of no numbers.
       TypeError: x, f(x) or the radii are not of a floating type, or directions is no integer.
 
     Source: S. Rifai et al. (2011), Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, section
@@ -44,21 +47,24 @@ def contraction_curve(
     >>> [f"{ratio:.2f}" for ratio in curve]
     ['1.00', '0.18']
     """
-    check_function(f, x)
+    x, _ = check_function(f, x)
     check_floating(radii=radii)
     check_count("directions", directions)
     if radii.ndim != 1:
         raise ValueError(f"radii must be a vector, got shape {radii.shape}")
     if not isinstance(radii, jax.core.Tracer) and not bool((radii > 0).all()):
         raise ValueError(f"radii must be positive, got {radii}")
-    v = jax.random.normal(key, (directions, x.size), x.dtype)
+    if x.size == 0:
+        raise ValueError(f"x must have at least one number, got shape {x.shape}")
+    dtype = accumulator(x.dtype)
+    v = jax.random.normal(key, (directions, x.size), dtype)
     v = (v / jnp.linalg.norm(v, axis=1, keepdims=True)).reshape(directions, *x.shape)
-    code = f(x)
+    code = f(x).astype(dtype)
 
     def distance(radius: Array, v: Array) -> Array:
-        return jnp.linalg.norm((f(x + radius * v) - code).reshape(-1))
+        return norm(f(x + (radius * v).astype(x.dtype)).astype(dtype) - code)
 
     def ratio(radius: Array) -> Array:
         return jnp.mean(jax.vmap(lambda v: distance(radius, v))(v)) / radius
 
-    return jax.lax.map(ratio, radii.astype(x.dtype))
+    return jax.lax.map(ratio, jnp.asarray(radii, dtype))

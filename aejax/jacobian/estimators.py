@@ -1,5 +1,6 @@
 """Estimates of ‖J‖_F² from a few random projections, and how far they scatter."""
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -9,6 +10,7 @@ from jaxtyping import Array, Float, Key
 from aejax.checks import check_count, check_floating
 from aejax.jacobian.chunks import accumulator
 from aejax.jacobian.exact import check_function
+from aejax.jacobian.placement import placed_as
 
 DISTRIBUTIONS = ("gaussian", "rademacher", "sphere")
 MODES = ("forward", "reverse")
@@ -52,10 +54,11 @@ def estimate_frobenius_norm_squared(
     >>> estimate_frobenius_norm_squared(jax.random.key(0), f, jnp.ones(2)).item()
     25.0
     """
-    code = check_function(f, x)
+    x, code = check_function(f, x)
     check_estimator(num_projections, distribution, mode)
-    shape, dtype = (code.shape, code.dtype) if mode == "reverse" else (x.shape, x.dtype)
-    v = _draw(key, (num_projections, *shape), dtype, distribution)
+    projected_side = code if mode == "reverse" else x
+    v = _draw(key, (num_projections, *projected_side.shape), projected_side.dtype, distribution)
+    v = placed_as(v, projected_side)
     if mode == "reverse":
         (projected,) = jax.vmap(jax.vjp(f, x)[1])(v)
     else:
@@ -84,7 +87,7 @@ def estimator_variance(
       mode: as there.
 
     Returns:
-      In the unit of ‖J‖_F⁴.
+      In the unit of ‖J‖_F⁴, in float32 at least.
 
     Raises:
       ValueError: no projection, an unknown distribution or mode, or J is not a matrix.
@@ -102,6 +105,7 @@ def estimator_variance(
     check_estimator(num_projections, distribution, mode)
     if jacobian.ndim != 2:
         raise ValueError(f"jacobian must be a matrix (K, D), got shape {jacobian.shape}")
+    jacobian = jacobian.astype(accumulator(jacobian.dtype))
     a = jacobian @ jacobian.T if mode == "reverse" else jacobian.T @ jacobian
     size, of_square = a.shape[0], jnp.sum(jnp.square(a))
     if distribution == "gaussian":
@@ -114,14 +118,14 @@ def estimator_variance(
 
 
 def _draw(key: Array, shape: tuple[int, ...], dtype: jnp.dtype, distribution: str) -> Array:
-    if distribution == "rademacher":
+    size = math.prod(shape[1:])
+    if distribution == "rademacher" or (distribution == "sphere" and size == 1):  # a sphere of two points
         return jax.random.rademacher(key, shape, dtype)
-    v = jax.random.normal(key, shape, dtype)
-    if distribution == "gaussian":
-        return v
-    axes = tuple(range(1, v.ndim))
-    size = v.size // v.shape[0]
-    return v * jnp.sqrt(size / jnp.sum(jnp.square(v), axis=axes, keepdims=True)).astype(dtype)
+    # half precision has too few numbers to draw normal ones from, and to add their squares
+    v = jax.random.normal(key, shape, accumulator(dtype))
+    if distribution == "sphere":
+        v = v * jnp.sqrt(size / jnp.sum(jnp.square(v), axis=tuple(range(1, v.ndim)), keepdims=True))
+    return v.astype(dtype)
 
 
 def check_estimator(num_projections: int, distribution: str, mode: str) -> None:

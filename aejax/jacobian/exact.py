@@ -1,16 +1,19 @@
 """Exact Jacobians of functions of one example, and their squared Frobenius norm."""
 
-from collections.abc import Callable
-from typing import cast
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from aejax.checks import check_floating
 from aejax.jacobian.chunks import accumulator, basis, check_chunk_size, stack_chunks, sum_over_chunks
 from aejax.jacobian.first_layer import NoLinearFirstLayerError, SplitFunction, split_first_layer
 from aejax.jacobian.gram import gram_matrix, gram_norm_squared
+from aejax.jacobian.placement import varying_as
 
 METHODS = ("jacfwd", "jacrev", "structured", "auto")
 
@@ -40,13 +43,20 @@ def jacobian(
     Array([[4., 0.],
            [3., 2.]], dtype=float32)
     """
-    code = _check(f, x, method, chunk_size)
+    x, code = _check(f, x, method, chunk_size)
     if method == "structured":
         _split(f, x)
-    if method == "jacfwd" or (method == "auto" and x.size <= code.size):
+
+    def by_columns() -> Array:
         columns = stack_chunks(_columns(f, x), x.size, chunk_size)
         return jnp.moveaxis(columns, 0, -1).reshape(*code.shape, *x.shape)
-    return stack_chunks(_rows(f, x), code.size, chunk_size).reshape(*code.shape, *x.shape)
+
+    def by_rows() -> Array:
+        return stack_chunks(_rows(f, x), code.size, chunk_size).reshape(*code.shape, *x.shape)
+
+    if method == "auto":
+        return first_that_works([by_columns, by_rows] if x.size <= code.size else [by_rows, by_columns])
+    return by_columns() if method == "jacfwd" else by_rows()
 
 
 def frobenius_norm_squared(
@@ -92,30 +102,76 @@ def frobenius_norm_squared(
     >>> frobenius_norm_squared(lambda x: kernel @ x, jnp.ones(2), method="auto").item()
     25.0
     """
-    code = _check(f, x, method, chunk_size)
-    split = None
-    if method == "structured":
-        split = _split(f, x)
-    elif method == "auto":
-        method, split = _cheapest(f, x, code.size)
-    if split is not None:
+    x, code = _check(f, x, method, chunk_size)
+
+    def by_columns() -> Array:
+        return sum_over_chunks(lambda indices: _sum_of_squares(_columns(f, x)(indices)), x.size, chunk_size)
+
+    def by_rows() -> Array:
+        return sum_over_chunks(lambda indices: _sum_of_squares(_rows(f, x)(indices)), code.size, chunk_size)
+
+    def structured(split: SplitFunction) -> Array:
         return _structured(split, code.size, chunk_size)
-    rows, size = (_columns(f, x), x.size) if method == "jacfwd" else (_rows(f, x), code.size)
-    return sum_over_chunks(lambda indices: _sum_of_squares(rows(indices)), size, chunk_size)
+
+    if method == "structured":
+        return structured(_split(f, x))
+    if method != "auto":
+        return by_columns() if method == "jacfwd" else by_rows()
+    try:
+        split = split_first_layer(f, x)
+    except NoLinearFirstLayerError:
+        return first_that_works([by_rows, by_columns] if code.size < x.size else [by_columns, by_rows])
+    ways = [lambda: structured(split), by_columns]
+    return first_that_works([*(ways if _saves(split, x.size, code.size) else ways[::-1]), by_rows])
 
 
-def check_function(f: Callable[[Array], Array], x: Array) -> jax.ShapeDtypeStruct:
-    """The shape and type of f(x); TypeError unless x and f(x) are one array each, of a floating type."""
+def jacobian_matrix(
+    f: Callable[[Array], Array], x: Float[Array, "..."], *, method: str, chunk_size: int | None = None
+) -> Float[Array, "K D"]:
+    """J(x) with each shape flattened, in float32 at least: linear algebra knows no half precision."""
+    whole = jacobian(f, x, method=method, chunk_size=chunk_size)
+    of_code = whole.ndim - jnp.ndim(x)
+    matrix = whole.reshape(math.prod(whole.shape[:of_code]), math.prod(whole.shape[of_code:]))
+    return matrix.astype(accumulator(matrix.dtype))
+
+
+def first_that_works(attempts: Sequence[Callable[[], Array]]) -> Array:
+    """The result of the first of these that JAX can differentiate; if it can none, the first one's error.
+
+    Only a trace tells: `lax.while_loop` has no reverse mode, `jax.custom_vjp` no forward mode.
+    """
+    errors = []
+    for attempt in attempts:
+        try:
+            return attempt()
+        except (TypeError, ValueError, NotImplementedError) as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def check_function(f: Callable[[Array], Array], x: Array) -> tuple[Array, jax.ShapeDtypeStruct]:
+    """X as an array of JAX, and the shape and type of f(x); TypeError unless both are one array of a floating type.
+
+    On several devices x is cast to differ between them wherever f(x) does, as where only f's parameters differ: else
+    a gradient by x would be summed over them.
+    """
+    if not callable(f):
+        raise TypeError(f"f must be a function of one example, got {type(f).__name__}")
+    if not isinstance(x, jax.Array | np.ndarray | np.generic):
+        raise TypeError(f"x must be one floating-point array, one example of JAX or NumPy, got {type(x).__name__}")
     check_floating(x=x)
-    code = jax.eval_shape(f, x)
+    x = jnp.asarray(x)
+    code: Any = jax.eval_shape(f, x)
     if not isinstance(code, jax.ShapeDtypeStruct):
         raise TypeError(f"f must return one array, the code of one example, got {type(code).__name__}")
     if not jnp.issubdtype(code.dtype, jnp.floating):
         raise TypeError(f"f must return a floating-point array, got dtype {code.dtype}")
-    return code
+    return varying_as(x, code), code
 
 
-def _check(f: Callable[[Array], Array], x: Array, method: str, chunk_size: int | None) -> jax.ShapeDtypeStruct:
+def _check(
+    f: Callable[[Array], Array], x: Array, method: str, chunk_size: int | None
+) -> tuple[Array, jax.ShapeDtypeStruct]:
     check_chunk_size(chunk_size)
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
@@ -130,15 +186,11 @@ def _split(f: Callable[[Array], Array], x: Array) -> SplitFunction:
         raise ValueError(f"{reason}; take jacfwd, jacrev or auto") from error
 
 
-def _cheapest(f: Callable[[Array], Array], x: Array, code_size: int) -> tuple[str, SplitFunction | None]:
-    by_side = "jacrev" if code_size < x.size else "jacfwd"
-    try:
-        split = split_first_layer(f, x)
-    except NoLinearFirstLayerError:
-        return by_side, None
+def _saves(split: SplitFunction, size: int, code_size: int) -> bool:
+    """Whether `structured` multiplies no more than `jacfwd` does."""
     positions, (units, features) = split.linear.shape[0], split.kernel.shape
-    reverse = 0 if split.elementwise else code_size * (split.products + positions * units * min(units, features))
-    return ("structured", split) if reverse <= x.size * split.products or split.elementwise else ("jacfwd", None)
+    reverse = code_size * (split.products + positions * units * min(units, features))
+    return split.elementwise or reverse <= size * split.products
 
 
 def _structured(split: SplitFunction, code_size: int, chunk_size: int | None) -> Array:
@@ -158,14 +210,14 @@ def _structured(split: SplitFunction, code_size: int, chunk_size: int | None) ->
         return gram_norm_squared(m.astype(dtype), gram)
 
     total = sum_over_chunks(term, code_size, chunk_size)
-    # where the terms cancel, rounding may leave the sum a little below 0
-    return total if gram is None else jnp.maximum(total, 0)
+    # where the terms cancel, rounding may leave the sum a little below 0; its derivative remains that of the sum
+    return total if gram is None else jnp.where(total < 0, total - jax.lax.stop_gradient(total), total)
 
 
 def _columns(f: Callable[[Array], Array], x: Array) -> Callable[[Array], Array]:
     def columns(indices: Array) -> Array:
         push = jax.linearize(f, x)[1]
-        return cast(Array, jax.vmap(push)(basis(indices, x.shape, x.dtype)))
+        return cast(Array, jax.vmap(push)(basis(indices, x)))
 
     return columns
 
@@ -173,7 +225,7 @@ def _columns(f: Callable[[Array], Array], x: Array) -> Callable[[Array], Array]:
 def _rows(f: Callable[[Array], Array], x: Array) -> Callable[[Array], Array]:
     def rows(indices: Array) -> Array:
         code, pull = jax.vjp(f, x)
-        return cast(Array, jax.vmap(pull)(basis(indices, code.shape, code.dtype))[0])
+        return cast(Array, jax.vmap(pull)(basis(indices, code))[0])
 
     return rows
 

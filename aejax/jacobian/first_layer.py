@@ -47,7 +47,8 @@ def split_first_layer(f: Callable[[Array], Array], x: Float[Array, "..."]) -> Sp
       The parts. Under the caller's vmap over examples W is not batched where it is not in f.
 
     Raises:
-      NoLinearFirstLayerError: the first operation on x is another one, x is used more than once, or W depends on x.
+      NoLinearFirstLayerError: the first operation on x is another one, x is used more than once, W depends on x, or has
+        no rows.
     """
     closed = jax.make_jaxpr(f)(x)
     while True:
@@ -70,9 +71,11 @@ def split_first_layer(f: Callable[[Array], Array], x: Float[Array, "..."]) -> Sp
     kernel = jnp.moveaxis(kernel, contracting[1 - source], range(-len(contracting[source]), 0))
     kernel_shape = kernel.shape[: kernel.ndim - len(contracting[source])]
     units = math.prod(kernel_shape)
+    if units == 0:
+        raise NoLinearFirstLayerError("its first layer has no units")
     (u_variable,) = product.outvars
     u_shape = _shape(u_variable)
-    positions = math.prod(u_shape) // max(units, 1)
+    positions = math.prod(u_shape) // units
 
     def to_rows(u: Array) -> Array:
         return u.reshape(positions, units) if source == 0 else u.reshape(units, positions).T

@@ -4,6 +4,7 @@ Source of all: H. Shao, A. Kumar, P. T. Fletcher (2018), The Riemannian Geometry
 G. Arvanitidis, L. K. Hansen, S. Hauberg (2018), Latent Space Oddity: On the Curvature of Deep Generative Models.
 """
 
+import math
 from collections.abc import Callable
 
 import jax
@@ -11,8 +12,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aejax.checks import check_count, check_floating, check_positive, check_same_shape
-from aejax.jacobian.exact import jacobian
+from aejax.jacobian.chunks import accumulator
+from aejax.jacobian.exact import check_function, jacobian_matrix
 from aejax.jacobian.norms import log_determinant
+from aejax.jacobian.placement import varying_as
+from aejax.jacobian.vectors import norm
 
 
 def pullback_metric(
@@ -26,7 +30,7 @@ def pullback_metric(
       method: as for `aejax.jacobian.jacobian`.
 
     Returns:
-      A symmetric matrix, positive definite where the columns of J are independent.
+      A symmetric matrix, positive definite where the columns of J are independent; in float32 at least.
 
     Raises:
       ValueError: the code is no vector; or as `aejax.jacobian.jacobian`.
@@ -36,7 +40,7 @@ def pullback_metric(
     1.0
     """
     _check_axes("code", code, 1)
-    columns = jacobian(decode, code, method=method).reshape(-1, code.size)
+    columns = jacobian_matrix(decode, code, method=method)
     return columns.T @ columns
 
 
@@ -48,7 +52,8 @@ def curve_length(decode: Callable[[Array], Array], codes: Float[Array, "T K"]) -
       codes: along the curve, at least two.
 
     Returns:
-      The length of the polygon, in the unit of the data.
+      The length of the polygon, in the unit of the data, in float32 at least. Where neighbors are decoded alike it has
+      a kink, and its derivatives count as 0.
 
     Raises:
       ValueError: fewer than two codes, or another shape.
@@ -57,9 +62,7 @@ def curve_length(decode: Callable[[Array], Array], codes: Float[Array, "T K"]) -
     >>> curve_length(lambda z: jnp.stack([3.0 * z[0], 4.0 * z[0]]), jnp.array([[0.0], [1.0], [2.0]])).item()
     10.0
     """
-    squares = _squared_steps(decode, codes)
-    moves = squares > 0  # where neighbors are equal the root has no derivative, and the length a kink
-    return jnp.sum(jnp.where(moves, jnp.sqrt(jnp.where(moves, squares, 1)), 0))
+    return jnp.sum(jax.vmap(norm)(_steps(decode, codes)))
 
 
 def curve_energy(decode: Callable[[Array], Array], codes: Float[Array, "T K"]) -> Float[Array, ""]:
@@ -72,7 +75,7 @@ def curve_energy(decode: Callable[[Array], Array], codes: Float[Array, "T K"]) -
       codes: along the curve, at equal steps of t, at least two.
 
     Returns:
-      The energy, in the squared unit of the data.
+      The energy, in the squared unit of the data, in float32 at least.
 
     Raises:
       ValueError: fewer than two codes, or another shape.
@@ -81,7 +84,7 @@ def curve_energy(decode: Callable[[Array], Array], codes: Float[Array, "T K"]) -
     >>> curve_energy(lambda z: jnp.stack([3.0 * z[0], 4.0 * z[0]]), jnp.array([[0.0], [1.0], [2.0]])).item()
     50.0
     """
-    return 0.5 * (codes.shape[0] - 1) * jnp.sum(_squared_steps(decode, codes))
+    return 0.5 * (codes.shape[0] - 1) * jnp.sum(jnp.square(_steps(decode, codes)))
 
 
 def log_volume(decode: Callable[[Array], Array], codes: Float[Array, "N K"]) -> Float[Array, "N"]:
@@ -94,7 +97,7 @@ def log_volume(decode: Callable[[Array], Array], codes: Float[Array, "N K"]) -> 
       codes: the points of the grid, in any order.
 
     Returns:
-      In nats, one for each code.
+      In nats, one for each code, with the limits and derivatives of `aejax.jacobian.log_determinant`.
 
     Raises:
       ValueError: codes of another shape, or more numbers in a code than in its example.
@@ -120,7 +123,9 @@ def geodesic(
     """The curve of codes between two whose `curve_energy` is least: locally the shortest way on the decoder's surface.
 
     The curve begins as the straight line between the codes and is brought down by Adam with a rate that falls to 0 as
-    a cosine; it ends in the minimum next to that line, which need not be the shortest way of all.
+    a cosine; it ends in the minimum next to that line, which need not be the shortest way of all. Each dimension of the
+    code is measured in its own unit, in which the decoder moves an example by the length of that line's image, root
+    mean square along the line: in what units codes and data are does not matter.
 
     Args:
       decode: g, from ONE code to its example, smooth.
@@ -128,7 +133,7 @@ def geodesic(
       end: the last code, which stays.
       points: T, both ends counted, at least 3.
       steps: of Adam.
-      learning_rate: its first, in the code's unit.
+      learning_rate: its first, as a fraction of those units.
 
     Returns:
       The codes along the curve, at steps of near equal length in data space.
@@ -146,38 +151,63 @@ def geodesic(
     check_floating(start=start, end=end)
     check_same_shape(start=start, end=end)
     _check_axes("start", start, 1)
+    start, _ = check_function(decode, start)
+    end, _ = check_function(decode, end)
+    start, end = varying_as(start, end), varying_as(end, start)
     check_count("points", points)
     check_count("steps", steps)
     check_positive("learning_rate", learning_rate)
     if points < 3:
         raise ValueError(f"points must be at least 3, both ends counted, got {points}")
 
-    def whole(inner: Array) -> Array:
-        return jnp.concatenate([start[None], inner, end[None]])
+    share = jnp.linspace(0, 1, points, dtype=start.dtype)[:, None]
+    line = ((1 - share) * start[None] + share * end[None]).at[-1].set(end)
+    length = curve_length(decode, line)
+    units = _units(decode, line, length)
 
-    def energy(inner: Array) -> Array:
-        return curve_energy(decode, whole(inner))
+    def whole(moved: Array) -> Array:
+        return line.at[1:-1].add(moved * units[None])
 
-    optimizer = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
+    def energy(moved: Array) -> Array:
+        steps = _steps(decode, whole(moved)) / jnp.where(length > 0, length, 1)
+        return 0.5 * (points - 1) * jnp.sum(jnp.square(steps))
 
-    def step(carry: tuple[Array, optax.OptState], _: None) -> tuple[tuple[Array, optax.OptState], None]:
-        inner, state = carry
-        updates, state = optimizer.update(jax.grad(energy)(inner), state)
-        return (optax.apply_updates(inner, updates), state), None
+    rate = jnp.asarray(learning_rate, start.dtype)
+    optimizer = optax.scale_by_adam()
 
-    share = jnp.linspace(0, 1, points, dtype=start.dtype)[1:-1, None]
-    inner = (1 - share) * start[None] + share * end[None]
-    (inner, _), _ = jax.lax.scan(step, (inner, optimizer.init(inner)), length=steps)
-    return whole(inner)
+    def step(carry: tuple[Array, optax.OptState], count: Array) -> tuple[tuple[Array, optax.OptState], None]:
+        moved, state = carry
+        updates, state = optimizer.update(jax.grad(energy)(moved), state)
+        falling = 0.5 * (1 + jnp.cos(jnp.pi * count.astype(rate.dtype) / steps))
+        return (moved - rate * falling * updates, state), None
+
+    moved = jnp.zeros_like(line[1:-1])
+    (moved, _), _ = jax.lax.scan(step, (moved, optimizer.init(moved)), jnp.arange(steps))
+    return whole(moved)
 
 
-def _squared_steps(decode: Callable[[Array], Array], codes: Array) -> Array:
+def _units(decode: Callable[[Array], Array], line: Array, length: Array) -> Array:
+    """For each dimension of the code, the step that moves an example by this length, root mean square along a line."""
+
+    def squares(code: Array) -> Array:
+        return jnp.sum(
+            jnp.square(jacobian_matrix(decode, code, method="auto") / jnp.where(length > 0, length, 1)), axis=0
+        )
+
+    speed = jnp.sqrt(jnp.mean(jax.lax.map(squares, line), axis=0))
+    units = jnp.where(speed > 0, 1 / jnp.where(speed > 0, speed, 1), 0)
+    return jax.lax.stop_gradient(units.astype(line.dtype))
+
+
+def _steps(decode: Callable[[Array], Array], codes: Array) -> Array:
+    """The differences of neighbors along a curve, (T - 1, D)."""
     check_floating(codes=codes)
     _check_axes("codes", codes, 2)
     if codes.shape[0] < 2:
         raise ValueError(f"a curve needs at least 2 codes, got {codes.shape[0]}")
     examples = jax.vmap(decode)(codes)
-    return jnp.sum(jnp.square(jnp.diff(examples.reshape(codes.shape[0], -1), axis=0)), axis=1)
+    examples = examples.reshape(codes.shape[0], math.prod(examples.shape[1:]))
+    return jnp.diff(examples.astype(accumulator(examples.dtype)), axis=0)
 
 
 def _check_axes(name: str, array: Array, axes: int) -> None:

@@ -8,8 +8,11 @@ from jaxtyping import Array, Float, Key
 
 from aejax.checks import check_count
 from aejax.jacobian.chunks import accumulator
-from aejax.jacobian.exact import check_function, jacobian
-from aejax.jacobian.spectra import singular_values
+from aejax.jacobian.exact import check_function, jacobian_matrix
+from aejax.jacobian.leading import norm_by_power_iteration
+from aejax.jacobian.matrices import sum_of_log_singular_values, sum_of_singular_values
+from aejax.jacobian.placement import placed_as
+from aejax.jacobian.vectors import unit
 
 
 def spectral_norm(
@@ -17,8 +20,10 @@ def spectral_norm(
 ) -> Float[Array, ""]:
     """σ₁ = max ‖J v‖ over ‖v‖ = 1, by power iteration u <- J v / ‖J v‖, v <- Jᵀ u / ‖Jᵀ u‖, J never formed.
 
-    From a random start the relative error falls as (σ₂ / σ₁)^(4 · iterations), always from below. Differentiable: v is
-    held fixed, which is exact where the iteration has converged and σ₁ > σ₂; at J = 0 the gradient is 0.
+    From a random start the relative error falls as (σ₂ / σ₁)^(4 · iterations), always from below. Its derivatives are
+    exact, of any order, where the iteration has converged and σ₁ > σ₂: those of ‖J v‖ with v fixed, and from the second
+    on with v's own, by as many steps of conjugate gradients. Where σ₁ = σ₂ or J = 0 the norm has a kink: there they are
+    finite, and those of ‖J v‖ with v fixed; at J = 0 they are 0.
 
     Args:
       key: of the start, not used elsewhere.
@@ -27,7 +32,7 @@ def spectral_norm(
       iterations: each is one product by J and one by Jᵀ.
 
     Returns:
-      ‖J v‖ with the last v.
+      ‖J v‖ with the last v, in float32 at least.
 
     Raises:
       ValueError: no iteration.
@@ -39,20 +44,17 @@ def spectral_norm(
     >>> spectral_norm(jax.random.key(0), lambda x: jnp.array([3.0, 4.0]) * x, jnp.ones(2)).item()
     4.0
     """
-    check_function(f, x)
+    x, _ = check_function(f, x)
     check_count("iterations", iterations)
-    _, push = jax.linearize(f, x)
-    # the iteration sees constants: its own derivative would cost much and say nothing
-    fixed, constants = jax.closure_convert(push, x)
-    constants = jax.lax.stop_gradient(constants)
-    pull = jax.linear_transpose(lambda v: fixed(v, *constants), x)
-
-    def step(v: Array, _: None) -> tuple[Array, None]:
-        (new,) = pull(_unit(fixed(v, *constants)))  # of unit length between: Jᵀ J v may lie outside the dtype
-        return _unit(new), None
-
-    v, _ = jax.lax.scan(step, _unit(jax.random.normal(key, x.shape, x.dtype)), length=iterations)
-    return _norm(push(jax.lax.stop_gradient(v)))
+    # half precision has too few numbers to draw normal ones from
+    start = unit(jax.random.normal(key, x.shape, accumulator(x.dtype))).astype(x.dtype)
+    of_constants, constants = jax.closure_convert(f, x)
+    return norm_by_power_iteration(
+        lambda point: of_constants(point[0], *point[1]),
+        (x, constants),
+        placed_as(start[None], x)[0],
+        iterations=int(iterations),
+    )
 
 
 def nuclear_norm(f: Callable[[Array], Array], x: Float[Array, "..."], *, method: str = "jacfwd") -> Float[Array, ""]:
@@ -76,7 +78,7 @@ def nuclear_norm(f: Callable[[Array], Array], x: Float[Array, "..."], *, method:
     >>> nuclear_norm(lambda x: jnp.array([3.0, -4.0]) * x, jnp.ones(2)).item()
     7.0
     """
-    return jnp.sum(singular_values(f, x, method=method))
+    return sum_of_singular_values(jacobian_matrix(f, x, method=method))
 
 
 def log_determinant(
@@ -92,7 +94,9 @@ def log_determinant(
       method: as for `aejax.jacobian.jacobian`.
 
     Returns:
-      The whole logarithm, not half of it; -inf where the columns of J are dependent.
+      The whole logarithm, not half of it, in float32 at least; -inf where the columns of J are dependent, which is
+      where σ is at most (√D + √K) ε σ₁, the rounding of a (D, K) matrix. There its derivatives are finite, and those
+      of the sum over the other σ.
 
     Raises:
       ValueError: the example has fewer numbers than the code; or as `aejax.jacobian.jacobian`.
@@ -103,10 +107,10 @@ def log_determinant(
     >>> log_determinant(lambda z: jnp.array([1.0, 1.0]) * z, jnp.zeros(1)).item()
     0.6931...
     """
-    example = check_function(decode, code)
+    code, example = check_function(decode, code)
     if example.size < code.size:
         raise ValueError(f"an example must have at least as many numbers as its code, got {example.size} < {code.size}")
-    return 2 * jnp.sum(jnp.log(singular_values(decode, code, method=method)))
+    return 2 * sum_of_log_singular_values(jacobian_matrix(decode, code, method=method))
 
 
 def orthogonality_penalty(
@@ -135,25 +139,6 @@ def orthogonality_penalty(
     >>> orthogonality_penalty(lambda z: kernel @ z, jnp.zeros(2)).item()
     2.0
     """
-    columns = jacobian(decode, code, method=method).reshape(-1, code.size)
-    columns = columns.astype(accumulator(columns.dtype))
+    columns = jacobian_matrix(decode, code, method=method)
     metric = columns.T @ columns
-    return jnp.sum(jnp.square(jnp.where(jnp.eye(code.size, dtype=bool), 0, metric)))
-
-
-def _norm(v: Array) -> Array:
-    largest = _largest(v)
-    squares = jnp.sum(jnp.square(v / largest))  # of numbers up to 1: neither overflows, nor vanishes as a whole
-    is_zero = squares == 0  # there the root has no derivative, and the norm a kink
-    return largest * jnp.where(is_zero, 0, jnp.sqrt(jnp.where(is_zero, 1, squares)))
-
-
-def _unit(v: Array) -> Array:
-    v = v / _largest(v)  # before the norm, which may overflow
-    norm = _norm(v)
-    return v / jnp.where(norm == 0, 1, norm)
-
-
-def _largest(v: Array) -> Array:
-    largest = jnp.max(jnp.abs(v))
-    return jax.lax.stop_gradient(jnp.where(largest == 0, 1, largest))
+    return jnp.sum(jnp.square(jnp.where(jnp.eye(len(metric), dtype=bool), 0, metric)))

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key
 
-from aejax.checks import check_count, check_floating, check_positive
+from aejax.checks import check_count, check_positive
 from aejax.jacobian.chunks import accumulator
 from aejax.jacobian.exact import METHODS as METHODS
-from aejax.jacobian.exact import frobenius_norm_squared, jacobian
+from aejax.jacobian.exact import check_function, frobenius_norm_squared, jacobian
+from aejax.jacobian.placement import placed_as
 from aejax.jacobian.smoothness import kinks
 
 
@@ -70,11 +71,11 @@ def higher_order_penalty(
       method: as for `aejax.jacobian.jacobian`.
 
     Returns:
-      The sum over all pairs of code dimension and feature, averaged over the samples.
+      The sum over all pairs of code dimension and feature, averaged over the samples, in float32 at least.
 
     Raises:
       ValueError: a standard deviation that is not positive, no sample, an unknown method, or an encoder with kinks.
-      TypeError: x is not of a floating type, or samples is no integer.
+      TypeError: x or its code is not one array of a floating type, or samples is no integer.
 
     Source: S. Rifai et al. (2011), Higher Order Contractive Auto-Encoder, the CAE+H objective's last term.
 
@@ -82,7 +83,7 @@ def higher_order_penalty(
     >>> higher_order_penalty(jax.random.key(0), linear, jnp.ones(2), standard_deviation=0.1, samples=4).item()
     0.0
     """
-    check_floating(x=x)
+    x, _ = check_function(encode, x)
     check_positive("standard_deviation", standard_deviation)
     check_count("samples", samples)
     if found := kinks(encode, x):
@@ -90,10 +91,12 @@ def higher_order_penalty(
             f"higher_order_penalty wants a smooth encoder, and this one has {', '.join(found)}, whose kinks it cannot "
             "see; take tanh, sigmoid, softplus or gelu, and no max pooling"
         )
-    noise = jnp.asarray(standard_deviation, x.dtype) * jax.random.normal(key, (samples, *x.shape), x.dtype)
+    dtype = accumulator(x.dtype)
+    noise = jnp.asarray(standard_deviation, dtype) * jax.random.normal(key, (samples, *x.shape), dtype)
 
     def of(x: Array) -> Array:
-        return jacobian(encode, x, method=method)
+        whole = jacobian(encode, x, method=method)
+        return whole.astype(accumulator(whole.dtype))
 
-    difference = jax.vmap(of)(x[None] + noise) - of(x)[None]
-    return jnp.sum(jnp.square(difference.astype(accumulator(difference.dtype)))) / int(samples)
+    difference = jax.vmap(of)(x[None] + placed_as(noise.astype(x.dtype), x)) - of(x)[None]
+    return jnp.sum(jnp.square(difference)) / int(samples)

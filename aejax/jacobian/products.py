@@ -14,6 +14,8 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 from jaxtyping import Array, Float
 
+from aejax.jacobian.placement import on_explicit_mesh, varying_as
+
 _rows_times_matrix = Primitive("rows_times_matrix")
 _sum_of_outer_products = Primitive("sum_of_outer_products")
 
@@ -31,7 +33,9 @@ def rows_times_matrix(rows: Float[Array, "*leading n"], matrix: Float[Array, "n 
     >>> rows_times_matrix(jnp.ones((3, 1, 2)), jnp.array([[1.0], [2.0]])).tolist()
     [[[3.0]], [[3.0]], [[3.0]]]
     """
-    product: Array = _rows_times_matrix.bind(rows, matrix)
+    if on_explicit_mesh(rows, matrix):  # JAX's own product knows how shardings pass through it
+        return jnp.matmul(rows, matrix)
+    product: Array = _rows_times_matrix.bind(*_varying_alike(rows, matrix))
     return product
 
 
@@ -41,8 +45,14 @@ def sum_of_outer_products(left: Float[Array, "*leading n"], right: Float[Array, 
     >>> sum_of_outer_products(jnp.ones((5, 4, 1)), jnp.ones((5, 4, 2))).tolist()
     [[20.0, 20.0]]
     """
-    total: Array = _sum_of_outer_products.bind(left, right)
+    if on_explicit_mesh(left, right):
+        return jnp.einsum("...n,...m->nm", left, right)
+    total: Array = _sum_of_outer_products.bind(*_varying_alike(left, right))
     return total
+
+
+def _varying_alike(first: Array, second: Array) -> tuple[Array, Array]:
+    return varying_as(first, second), varying_as(second, first)
 
 
 def _multiply(rows: Any, matrix: Any) -> Array:  # an eager cotangent is an array of NumPy's

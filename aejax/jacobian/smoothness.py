@@ -5,101 +5,124 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Jaxpr, JaxprEqn, Literal, jaxprs_in_params
+from jax.extend.core import ClosedJaxpr, DebugInfo, Jaxpr, JaxprEqn, Literal, jaxpr_as_fun, jaxprs_in_params
 from jaxtyping import Array, Float
+
+from aejax.jacobian.traces import Fact, Trace, is_floating, of_function
 
 _KINKED = {"relu", "relu6", "leaky_relu", "hard_tanh", "hard_sigmoid", "hard_silu", "selu"}  # of jax.nn
 _WITHOUT_JUMP = {"elu", "celu", "soft_sign", "sparse_plus"}  # of the derivative, for all that they select
-_SELECTIONS = {
-    **dict.fromkeys(("max", "reduce_max", "reduce_window_max"), "max"),
-    **dict.fromkeys(("min", "reduce_min", "reduce_window_min"), "min"),
-    **dict.fromkeys(("abs", "sign", "clamp", "top_k", "sort")),
+_CONTINUOUS = {  # with kinks
+    **dict.fromkeys(("max", "reduce_max", "reduce_window_max", "cummax", "pmax", "select_and_gather_add"), "max"),
+    **dict.fromkeys(("min", "reduce_min", "reduce_window_min", "cummin", "pmin"), "min"),
+    **dict.fromkeys(("select_and_scatter_add",), "max"),
+    **{name: name for name in ("abs", "clamp", "top_k", "approx_top_k", "sort")},
 }
-_COMPARISONS = {"lt", "le", "gt", "ge"}  # not eq and ne, which guard single points
-_BY_COMPARISON = {"select_n": "where", "cond": "cond", "convert_element_type": "comparison"}
+_STEPS = {name: name for name in ("sign", "floor", "ceil", "round", "rem", "nextafter")}
+_CHOICES = {"select_n": "where", "cond": "cond"}
+_BY_INDEX = {"gather", "dynamic_slice", "dynamic_update_slice", "scatter", "scatter-add", "scatter-mul"}
 
 
 def kinks(f: Callable[[Array], Array], x: Float[Array, "..."]) -> list[str]:
     """What in a function of ONE example has a derivative that jumps, by name.
 
-    Found are the activations of `jax.nn`, maxima and minima, as in pooling, absolute values and signs, sorting and the
-    largest k, and whatever is chosen by comparing values that depend on the example, as by `jnp.where(x > 0, x, 0)`.
-    What is chosen so may yet be smooth: it is named all the same, but for the smooth activations of `jax.nn`, which are
-    known by their names. A function with a derivative of its own counts as smooth, as softplus does, unless it is one
-    of these; what no derivative passes through, as the maximum in softmax, does not count.
+    Found are the activations of `jax.nn`; maxima and minima, as in pooling; absolute values and signs; rounding and
+    remainders; sorting, the largest k and medians; and whatever is chosen by comparing values that depend on the
+    example, as by `jnp.where(x > 0, x, 0)`, by an index such as `argmax`, or by the number of turns of a loop. What is
+    chosen so may yet be smooth: it is named all the same, but for the smooth activations of `jax.nn`, which are known
+    by their names. Of a function with a derivative of its own that derivative is searched for jumps.
+
+    Not counted is what no derivative passes through, as the maximum in softmax, and what keeps a number that is never
+    negative away from 0 in a normalization: `jnp.maximum(norm, 1e-6)`, `jnp.maximum(0, E x² - (E x)²)`, or a root
+    chosen where its argument is positive.
 
     >>> kinks(lambda x: jax.nn.relu(jnp.tanh(x)), jnp.ones(3)), kinks(jax.nn.softplus, jnp.ones(3))
     (['relu'], [])
     """
-    jaxpr = jax.make_jaxpr(f)(x).jaxpr
-    return sorted(set(_kinks(jaxpr, set(jaxpr.invars), set())))
+    return sorted(set(_kinks(of_function(jax.make_jaxpr(f)(x), [Fact(of_x=True)]))))
 
 
-def _kinks(jaxpr: Jaxpr, of_x: set[Any], compared: set[Any]) -> Iterator[str]:
-    """Of a function some of whose arguments depend on x, and some on what a comparison of such values said."""
-    positive: set[Any] = set()
-    for equation in jaxpr.eqns:
-        inputs = _variables(equation)
-        if inputs & of_x:
-            of_x.update(equation.outvars)
-            if inputs & compared or _compares(equation):
-                compared.update(variable for variable in equation.outvars if not _is_floating(variable))
-            if equation.primitive.name == "exp" or (equation.primitive.name == "reduce_sum" and inputs <= positive):
-                positive.update(equation.outvars)  # logsumexp takes the absolute value of these
-    differentiated = {variable for variable in jaxpr.outvars if not isinstance(variable, Literal)}
-    for equation in reversed(jaxpr.eqns):
-        primitive, name, inputs = equation.primitive.name, _name(equation), _variables(equation)
-        if primitive == "stop_gradient" or not differentiated.intersection(equation.outvars):
+def _kinks(trace: Trace, *, of_derivative: bool = False) -> Iterator[str]:
+    """Of a function; of one that is a derivative already, only what jumps."""
+    differentiated = {variable for variable in trace.jaxpr.outvars if not isinstance(variable, Literal)}
+    for equation in reversed(trace.jaxpr.eqns):
+        passes = any(out in differentiated and is_floating(out) for out in equation.outvars)
+        if equation.primitive.name == "stop_gradient" or not passes:
             continue
-        differentiated.update(inputs)
-        inner = list(jaxprs_in_params(equation.params))
-        if not inputs & of_x or (primitive == "abs" and inputs <= positive):
-            continue
-        if primitive in _SELECTIONS:
-            yield _SELECTIONS[primitive] or primitive
-        elif primitive in _BY_COMPARISON and _is_chosen(equation, compared):
-            yield _BY_COMPARISON[primitive]
-        elif primitive == "custom_jvp_call":
-            yield from (name for jaxpr in inner for name in map(_name, jaxpr.eqns) if name in _KINKED)
-        elif name in _KINKED or (name == "elu" and not all(_is_one(alpha) for alpha in equation.invars[1:])):
-            yield name
-        elif name not in _WITHOUT_JUMP or any(_name(one) == name for jaxpr in inner for one in jaxpr.eqns):
-            for jaxpr in inner:
-                # what a loop carries comes to depend on x
-                carried = filter(_is_floating, jaxpr.invars) if primitive in ("scan", "while") else ()
-                yield from _kinks(
-                    jaxpr, _given(jaxpr, equation, of_x).union(carried), _given(jaxpr, equation, compared)
-                )
+        differentiated.update(variable for variable in equation.invars if not isinstance(variable, Literal))
+        inputs = trace.inputs(equation)
+        if any(one.of_x for one in inputs):
+            yield from _kinks_of_equation(trace, equation, inputs, of_derivative=of_derivative)
 
 
-def _given(jaxpr: Jaxpr, equation: JaxprEqn, known: set[Any]) -> set[Any]:
-    """The arguments of a called function that are among these; branches and bodies are given the last ones."""
-    pairs = zip(reversed(jaxpr.invars), reversed(equation.invars), strict=False)
-    return {own for own, outer in pairs if not isinstance(outer, Literal) and outer in known}
+def _kinks_of_equation(trace: Trace, equation: JaxprEqn, inputs: list[Fact], *, of_derivative: bool) -> Iterator[str]:
+    primitive, name = equation.primitive.name, str(equation.params.get("name", ""))
+    if primitive in _CONTINUOUS:
+        if not of_derivative and not _is_smooth(trace, equation, inputs):
+            yield _CONTINUOUS[primitive]
+    elif primitive in _STEPS:
+        if not (primitive == "sign" and inputs[0].nonnegative):
+            yield _STEPS[primitive]
+    elif primitive in ("sqrt", "pow"):
+        root = primitive == "sqrt" or inputs[1].value == 0.5
+        if root and not of_derivative and trace.is_square(equation.invars[0]):
+            yield "abs"
+    elif primitive == "convert_element_type":
+        if inputs[0].jumps and not is_floating(equation.invars[0]):
+            yield "comparison" if _type(equation.invars[0]).dtype == bool else "rounding"
+    elif primitive in _BY_INDEX:
+        if any(one.jumps and not is_floating(index) for one, index in zip(inputs, equation.invars, strict=True)):
+            yield "index"
+    elif primitive in _CHOICES and inputs[0].jumps:
+        yield _CHOICES[primitive]
+    elif primitive in ("custom_jvp_call", "custom_vjp_call") and not of_derivative:
+        named = _KINKED.intersection(_names(equation))
+        yield from named or _kinks(_derivative(equation, inputs), of_derivative=True)
+    elif name in _KINKED or (name == "elu" and not all(one.value == 1 for one in inputs[1:])):
+        yield from () if of_derivative else (name,)
+    elif name not in _WITHOUT_JUMP or name in _names(equation):
+        bodies = trace.calls(equation)
+        if primitive == "while" and bodies.pop().results()[0].jumps:
+            yield "while"
+        for body in bodies:
+            yield from _kinks(body, of_derivative=of_derivative)
 
 
-def _is_chosen(equation: JaxprEqn, compared: set[Any]) -> bool:
-    which, out = equation.invars[0], equation.outvars[0]
-    return not isinstance(which, Literal) and which in compared and _is_floating(out)
+def _is_smooth(trace: Trace, equation: JaxprEqn, inputs: list[Fact]) -> bool:
+    """Whether a maximum is a guard, or an absolute value is of what is never negative."""
+    name = equation.primitive.name
+    return (name == "max" and trace.is_guarded(equation)) or (name == "abs" and inputs[0].nonnegative)
 
 
-def _compares(equation: JaxprEqn) -> bool:
-    inner = (one for jaxpr in jaxprs_in_params(equation.params) for one in jaxpr.eqns)
-    return equation.primitive.name in _COMPARISONS or any(map(_compares, inner))
+def _names(equation: JaxprEqn) -> set[str]:
+    """Of the functions that an equation's own function calls."""
+    return {str(one.params.get("name", "")) for jaxpr in jaxprs_in_params(equation.params) for one in jaxpr.eqns}
 
 
-def _variables(equation: JaxprEqn) -> set[Any]:
-    return {variable for variable in equation.invars if not isinstance(variable, Literal)}
+def _derivative(equation: JaxprEqn, inputs: list[Fact]) -> Trace:
+    """The trace of the derivative that a function has of its own, by its floating arguments at once."""
+    variables = [variable for variable in equation.invars if not isinstance(variable, Literal)]
+    names = DebugInfo("jacobian", "smoothness", ("",) * len(variables), ("",) * len(equation.outvars))
+    call = jaxpr_as_fun(ClosedJaxpr(Jaxpr((), variables, equation.outvars, [equation], debug_info=names), ()))
+    floating = [is_floating(variable) for variable in variables]
+
+    def derivative(*values: Array) -> list[Array]:
+        def of_floating(*some: Array) -> list[Array]:
+            left = iter(some)
+            results: list[Any] = call(
+                *(next(left) if mine else one for mine, one in zip(floating, values, strict=True))
+            )
+            return [result for result, out in zip(results, equation.outvars, strict=True) if is_floating(out)]
+
+        arguments = [one for mine, one in zip(floating, values, strict=True) if mine]
+        if equation.primitive.name == "custom_vjp_call":
+            results, pull = jax.vjp(of_floating, *arguments)
+            return list(pull([jnp.ones_like(result) for result in results]))
+        return list(jax.jvp(of_floating, arguments, [jnp.ones_like(one) for one in arguments])[1])
+
+    known = [one for one, variable in zip(inputs, equation.invars, strict=True) if not isinstance(variable, Literal)]
+    return of_function(jax.make_jaxpr(derivative)(*map(_type, variables)), known)
 
 
-def _is_floating(variable: Any) -> bool:
-    return bool(jnp.issubdtype(variable.aval.dtype, jnp.floating))
-
-
-def _is_one(alpha: Any) -> bool:
-    return isinstance(alpha, Literal) and bool(alpha.val == 1)
-
-
-def _name(equation: JaxprEqn) -> str:
-    """Of the function that is called, if one is."""
-    return str(equation.params.get("name", ""))
+def _type(variable: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(variable.aval.shape, variable.aval.dtype)

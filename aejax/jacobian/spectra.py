@@ -2,17 +2,24 @@
 
 from collections.abc import Callable
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from aejax.checks import check_floating, check_in_range
-from aejax.jacobian.exact import jacobian
+from aejax.jacobian.chunks import accumulator
+from aejax.jacobian.exact import jacobian_matrix
+from aejax.jacobian.matrices import singular_values_of
 
 
 def singular_values(
     f: Callable[[Array], Array], x: Float[Array, "..."], *, method: str = "jacfwd", chunk_size: int | None = None
 ) -> Float[Array, "rank"]:
     """σ₁ >= σ₂ >= ... of J(x), min(K, D) of them.
+
+    Where values are equal or 0 each of them has a kink; there its derivatives are finite, but only one choice of many.
+    A sum over all values may be smooth there: of Σ σ and of Σ log σ take the derivatives of
+    `aejax.jacobian.nuclear_norm` and of `aejax.jacobian.log_determinant`, which are exact.
 
     Args:
       f: from ONE example to its code (or from one code to its example), arrays of any shape.
@@ -21,7 +28,7 @@ def singular_values(
       chunk_size: as there.
 
     Returns:
-      The values, in falling order: ‖J‖_F² is the sum of their squares.
+      The values, in falling order, in float32 at least: ‖J‖_F² is the sum of their squares.
 
     Raises:
       ValueError: as `aejax.jacobian.jacobian`.
@@ -33,8 +40,7 @@ def singular_values(
     >>> singular_values(lambda x: jnp.array([3.0, -4.0]) * x, jnp.ones(2))
     Array([4., 3.], dtype=float32)
     """
-    whole = jacobian(f, x, method=method, chunk_size=chunk_size)
-    return jnp.linalg.svd(whole.reshape(-1, x.size), compute_uv=False)
+    return singular_values_of(jacobian_matrix(f, x, method=method, chunk_size=chunk_size))
 
 
 def effective_rank(singular_values: Float[Array, "... rank"]) -> Float[Array, "..."]:
@@ -44,7 +50,7 @@ def effective_rank(singular_values: Float[Array, "... rank"]) -> Float[Array, ".
       singular_values: σ >= 0, of one matrix or of many.
 
     Returns:
-      Between 1, for rank one, and the number of values, where all are equal; 0 where all are 0.
+      Between 1, for rank one, and the number of values, where all are equal; 0 where all are 0. In float32 at least.
 
     Raises:
       TypeError: the values are not of a floating type.
@@ -54,9 +60,9 @@ def effective_rank(singular_values: Float[Array, "... rank"]) -> Float[Array, ".
     >>> effective_rank(jnp.array([[2.0, 2.0, 0.0], [1.0, 0.0, 0.0]]))
     Array([2., 1.], dtype=float32)
     """
-    check_floating(singular_values=singular_values)
-    total = jnp.sum(singular_values, axis=-1, keepdims=True)
-    share = singular_values / jnp.where(total > 0, total, 1)
+    values = _of_largest(singular_values)
+    total = jnp.sum(values, axis=-1, keepdims=True)
+    share = values / jnp.where(total > 0, total, 1)
     counted = share > 0  # the derivative of -p log p is infinite at 0
     entropy = -jnp.sum(jnp.where(counted, share * jnp.log(jnp.where(counted, share, 1)), 0), axis=-1)
     rank = jnp.exp(entropy)
@@ -68,7 +74,8 @@ def local_intrinsic_dimension(
 ) -> Int[Array, "..."]:
     """The least d with σ₁² + ... + σ_d² >= fraction · Σᵢ σᵢ²: the directions that f follows at an example.
 
-    Of a decoder's Jacobian, or of the reconstruction's, the dimension of the manifold that it has learned.
+    The scale of the values does not matter, and a share that is the fraction up to rounding reaches it. Of a decoder's
+    Jacobian, or of the reconstruction's, the dimension of the manifold that it has learned.
 
     Args:
       singular_values: of one matrix or of many, in falling order.
@@ -87,13 +94,16 @@ def local_intrinsic_dimension(
     >>> local_intrinsic_dimension(jnp.array([[3.0, 3.0, 0.1], [0.0, 0.0, 0.0]]))
     Array([2, 0], dtype=int32)
     """
-    check_floating(singular_values=singular_values)
     check_in_range("fraction", fraction, 0.0, 1.0)
-    squares = jnp.square(singular_values)
-    before = jnp.cumsum(squares, axis=-1) - squares
-    short = before < fraction * jnp.sum(squares, axis=-1, keepdims=True)
+    values = _of_largest(singular_values)
+    squares = jnp.square(values)
+    # what is left behind each value, added up from the smallest: where the share ties, the sums of equals round alike
+    behind = jnp.flip(jnp.cumsum(jnp.flip(squares, axis=-1), axis=-1), axis=-1)
+    total = behind[..., :1]
+    rounding = 4 * jnp.finfo(values.dtype).eps * total
+    short = behind > (1 - jnp.asarray(fraction, values.dtype)) * total + rounding
     # a fraction of 1 must count the last value that is not 0, whatever the sum was rounded to
-    return jnp.sum((squares > 0) & (short | (fraction == 1)), axis=-1)
+    return jnp.sum((singular_values > 0) & (short | (fraction == 1)), axis=-1)
 
 
 def saturation(
@@ -109,10 +119,10 @@ def saturation(
         above 0.95 of the logistic function.
 
     Returns:
-      Between 0 and 1.
+      Between 0 and 1, in float32 at least.
 
     Raises:
-      ValueError: low is not below high, or the margin is out of range.
+      ValueError: the code is empty, low is not below high, or the margin is out of range.
       TypeError: the code is not of a floating type.
 
     Source: S. Rifai et al. (2011), Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, table 1,
@@ -125,5 +135,17 @@ def saturation(
     check_in_range("margin", margin, 0.0, 0.5)
     if not low < high:
         raise ValueError(f"low must be below high, got {low} and {high}")
-    width = margin * (high - low)
-    return jnp.mean((code < low + width) | (code > high - width), dtype=code.dtype)
+    if code.size == 0:
+        raise ValueError(f"code must have at least one unit, got shape {code.shape}")
+    dtype = accumulator(code.dtype)
+    code, width = code.astype(dtype), margin * (high - low)
+    flat = (code < jnp.asarray(low + width, dtype)) | (code > jnp.asarray(high - width, dtype))
+    return jnp.count_nonzero(flat).astype(dtype) / code.size
+
+
+def _of_largest(values: Array) -> Array:
+    """The values over the largest of each matrix, in single precision at least: squares may lie outside a dtype."""
+    check_floating(singular_values=values)
+    values = values.astype(accumulator(values.dtype))
+    largest = jnp.max(values, axis=-1, keepdims=True, initial=0)
+    return values / jax.lax.stop_gradient(jnp.where(largest > 0, largest, 1))

@@ -86,6 +86,33 @@ def test_half_precision_is_summed_in_single():
     assert estimate.dtype == jnp.float32
 
 
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_half_precision_estimates_without_bias(dtype):
+    """On the sphere v has its length, up to the dtype's rounding; of f(x) = x the estimate is K."""
+    x = jnp.ones(70_000, dtype)
+    for mode in MODES:
+        for distribution in ("sphere", "rademacher"):
+            options = {"distribution": distribution, "mode": mode}
+            estimate = estimate_frobenius_norm_squared(jax.random.key(0), lambda x: x, x, **options)
+            np.testing.assert_allclose(estimate, 70_000, rtol=1e-3)
+    keys = jax.random.split(jax.random.key(1), 20_000)
+    one = lambda key: estimate_frobenius_norm_squared(key, lambda x: x[:1], x[:4], distribution="sphere")  # noqa: E731
+    np.testing.assert_array_equal(jax.vmap(one)(keys), 1)
+    many = jax.vmap(lambda key: estimate_frobenius_norm_squared(key, lambda x: x, x[:2], distribution="gaussian"))(keys)
+    assert abs(np.mean(many) - 2) < 5 * 2 / np.sqrt(20_000)  # 5 standard errors
+    matrix = 3 * np.random.default_rng(0).standard_normal((50, 60))
+    half = estimator_variance(jnp.array(matrix, dtype))
+    np.testing.assert_allclose(half, estimator_variance(jnp.array(matrix, dtype).astype(jnp.float32)), rtol=1e-5)
+
+
+def test_estimate_of_no_numbers_is_zero():
+    for mode in MODES:
+        for distribution in DISTRIBUTIONS:
+            options = {"mode": mode, "distribution": distribution}
+            assert estimate_frobenius_norm_squared(jax.random.key(0), lambda x: x[:0], jnp.ones(3), **options) == 0
+            assert estimate_frobenius_norm_squared(jax.random.key(0), lambda x: x, jnp.ones(0), **options) == 0
+
+
 def test_refuses_wrong_knobs(without_type_checks):
     for function in (partial(estimate_frobenius_norm_squared, jax.random.key(0), jnp.sin), estimator_variance):
         x = jnp.ones((2, 2))

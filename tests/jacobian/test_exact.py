@@ -267,6 +267,15 @@ def test_refuses_what_is_not_a_function_of_one_example(without_type_checks):
     for function in (jacobian, frobenius_norm_squared):
         with pytest.raises(TypeError, match="x must be a floating-point array, got dtype int32"):
             function(jnp.sin, jnp.ones(2, int))
+        for x in (1.0, [1.0, 2.0], {"a": jnp.ones(2)}, (jnp.ones(2),), None):
+            with pytest.raises(TypeError, match=f"x must be one floating-point array, .* got {type(x).__name__}"):
+                function(jnp.sin, x)
+        with pytest.raises(TypeError, match="x must be a floating-point array, got dtype complex64"):
+            function(jnp.sin, jnp.ones(2, jnp.complex64))
+        with pytest.raises(TypeError, match="f must be a function of one example, got int"):
+            function(3, jnp.ones(2))
+        with pytest.raises(TypeError, match="f must return a floating-point array, got dtype complex64"):
+            function(jnp.fft.fft, jnp.ones(2))
         with pytest.raises(TypeError, match="f must return one array, the code of one example, got tuple"):
             function(lambda x: (x, x), jnp.ones(2))
         with pytest.raises(TypeError, match="f must return a floating-point array, got dtype int32"):
@@ -339,3 +348,94 @@ def test_axes_in_another_order_are_not_elementwise(float64):
     for method in METHODS:
         expected = np.sum(np.square(jax.jacrev(f)(x)))
         np.testing.assert_allclose(frobenius_norm_squared(f, x, method=method), expected, rtol=1e-12)
+
+
+@every_method
+@pytest.mark.parametrize("chunk_size", [None, 2])
+@pytest.mark.parametrize(("rows", "columns"), [(0, 3), (3, 0), (0, 0)])
+def test_of_no_numbers_the_jacobian_is_empty_and_its_norm_zero(method, chunk_size, rows, columns):
+    kernel = jnp.ones((rows, columns))
+    f, x = lambda x: kernel @ x, jnp.ones(columns)
+    if method == "structured" and rows == 0:
+        with pytest.raises(ValueError, match=r"structured needs .* but its first layer has no units"):
+            jacobian(f, x, method=method, chunk_size=chunk_size)
+        return
+    assert jacobian(f, x, method=method, chunk_size=chunk_size).shape == (rows, columns)
+    assert frobenius_norm_squared(f, x, method=method, chunk_size=chunk_size) == 0
+    assert jacobian(lambda x: x[:0], jnp.ones((2, 3)), chunk_size=chunk_size).shape == (0, 3, 2, 3)
+
+
+def test_numpy_arrays_and_scalars_are_examples(without_type_checks):
+    for x in (np.float32(0.3), np.array(0.3), np.full((2, 1), 0.3)):
+        for method in ("jacfwd", "jacrev", "auto"):
+            np.testing.assert_allclose(
+                frobenius_norm_squared(jnp.sin, x, method=method), x.size * np.cos(0.3) ** 2, 1e-5
+            )
+            assert jacobian(jnp.sin, x, method=method).shape == 2 * x.shape
+
+
+@jax.custom_vjp
+def only_in_reverse(h):
+    return jnp.tanh(h)
+
+
+only_in_reverse.defvjp(lambda h: (jnp.tanh(h), jnp.tanh(h)), lambda t, g: ((1 - t * t) * g,))
+
+
+@jax.custom_jvp
+def only_forward(h):
+    return jnp.tanh(h)
+
+
+@only_forward.defjvp
+def _only_forward_jvp(primals, tangents):
+    (h,), (tangent,) = primals, tangents
+    rate = lambda h: (1 - np.tanh(h) ** 2).astype(h.dtype)  # noqa: E731
+    return jnp.tanh(h), jax.lax.while_loop(
+        lambda c: c[0] < 1, lambda c: (c[0] + 1, jax.pure_callback(rate, h, h) * c[1]), (0, tangent)
+    )[1]
+
+
+def by_while(h):
+    return jax.lax.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, jnp.sin(c[1])), (0, h))[1]
+
+
+def by_root(h):
+    """The root y of y + y³ = h."""
+    solve = lambda g, y: jax.lax.fori_loop(0, 30, lambda _, y: y - g(y) / (1 + 3 * y**2), y)  # noqa: E731
+    return jax.lax.custom_root(lambda y: y + y**3 - h, jnp.zeros_like(h), solve, lambda g, y: y / g(jnp.ones_like(y)))
+
+
+CALLS = {
+    "while": by_while,
+    "custom_vjp": only_in_reverse,
+    "custom_jvp with a loop": only_forward,
+    "custom_root": by_root,
+    "scan": lambda h: jax.lax.scan(lambda h, _: (jnp.sin(h), None), h, length=3)[0],
+    "cond": lambda h: jax.lax.cond(h[0] > 0, jnp.sin, jnp.tanh, h),
+    "checkpoint": jax.checkpoint(jnp.tanh),
+    "custom_vjp in a scan": lambda h: jax.lax.scan(lambda h, _: (only_in_reverse(h), None), h, length=2)[0],
+    "while in jit": jax.jit(by_while),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_auto_finds_a_method_that_works(name, float64):
+    """Above a wide first layer and a narrow one, alone and without a first layer: against central differences."""
+    for rows, columns in ((3, 6), (6, 3)):
+        kernel, x = normal(0, rows, columns), normal(1, columns)
+        for f in (lambda x: CALLS[name](kernel @ x), lambda x: kernel @ CALLS[name](jnp.sin(x))):  # noqa: B023
+            steps = 1e-6 * np.eye(columns)
+            expected = np.stack([(f(x + step) - f(x - step)) / 2e-6 for step in steps], axis=-1)
+            for chunk_size in (None, 2):
+                whole = jacobian(f, x, method="auto", chunk_size=chunk_size)
+                np.testing.assert_allclose(whole, expected, rtol=1e-6, atol=1e-8)
+                norm = frobenius_norm_squared(f, x, method="auto", chunk_size=chunk_size)
+                np.testing.assert_allclose(norm, np.sum(expected**2), rtol=1e-6)
+
+
+def test_auto_of_what_has_no_derivative_says_what_jax_says():
+    f = lambda x: jax.pure_callback(np.sin, x, x)  # noqa: E731
+    for function in (jacobian, frobenius_norm_squared):
+        with pytest.raises(ValueError, match="Pure callbacks do not support"):
+            function(f, jnp.ones(2), method="auto")

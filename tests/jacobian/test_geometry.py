@@ -73,6 +73,42 @@ def test_geodesic_on_a_plane_is_straight_under_jit(float64):
     np.testing.assert_allclose(codes, np.linspace(start, end, 7), atol=1e-4)
 
 
+@pytest.mark.parametrize("units", [1.0, 100.0, 1e-6, (1.0, 1e4), (1e-3, 1.0)])
+@pytest.mark.parametrize("data_unit", [1.0, 1e-5])
+def test_geodesic_does_not_depend_on_the_units_of_codes_and_of_data(units, data_unit):
+    units, start, end = jnp.array(units), jnp.array([0.0, 0.7]), jnp.array([2.0, 1.0])
+    decode = lambda code: data_unit * sphere(code / units)  # noqa: E731
+    with jax.numpy_dtype_promotion("standard"):
+        codes = jax.jit(partial(geodesic, decode))(units * start, units * end)
+    first, last = np.asarray(sphere(start)) / RADIUS, np.asarray(sphere(end)) / RADIUS
+    np.testing.assert_allclose(curve_length(decode, codes), data_unit * RADIUS * np.arccos(first @ last), rtol=1e-3)
+
+
+def test_geodesic_of_a_decoder_that_does_not_move_is_the_line():
+    with jax.numpy_dtype_promotion("standard"):
+        codes = geodesic(lambda z: 0 * z, jnp.zeros(2), jnp.ones(2), points=5, steps=3)
+        np.testing.assert_allclose(codes, np.linspace([0, 0], [1, 1], 5), rtol=1e-6)
+        codes = geodesic(lambda z: z[:1], jnp.zeros(2), jnp.ones(2), points=5, steps=3)
+    np.testing.assert_allclose(codes[:, 1], np.linspace(0, 1, 5), rtol=1e-6)
+
+
+def test_knobs_of_numpy_keep_single_precision(float64, without_type_checks):
+    with jax.numpy_dtype_promotion("standard"):
+        codes = geodesic(
+            lambda z: z, jnp.zeros(2, jnp.float32), jnp.ones(2, jnp.float32), learning_rate=np.float64(0.1)
+        )
+    assert codes.dtype == jnp.float32
+
+
+def test_half_precision_is_summed_in_single():
+    """The length of 2000 steps of 40: in float16 it overflows."""
+    codes = jnp.arange(2001, dtype=jnp.float16)[:, None]
+    assert curve_length(lambda z: 40 * (z % 2), codes) == 80_000
+    assert curve_energy(lambda z: 40 * (z % 2), codes[:3]) == 3200
+    metric = pullback_metric(lambda z: 300 * z, jnp.ones(2, jnp.float16))
+    np.testing.assert_array_equal(metric, 90_000 * np.eye(2))
+
+
 def test_bad_input_is_refused(without_type_checks):
     one, two = jnp.zeros(2), jnp.zeros((2, 2))
     for function, code, message in (

@@ -5,7 +5,11 @@ from functools import partial
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+import optax
 import pytest
+from jax import lax
+from jax.sharding import Mesh, PartitionSpec
 
 from aejax.jacobian import higher_order_penalty
 from aejax.jacobian.smoothness import kinks
@@ -80,3 +84,130 @@ def test_the_higher_order_penalty_refuses_an_encoder_with_kinks():
     encode = partial(encoder.apply, encoder.init(jax.random.key(0), jnp.ones(3)))
     with pytest.raises(ValueError, match="wants a smooth encoder, and this one has relu"):
         higher_order_penalty(jax.random.key(1), encode, jnp.ones(3), standard_deviation=0.1, samples=2)
+
+
+def applied(module, shape=(4,)):
+    """A module of Flax on an example of this shape, which is made of the four numbers of x."""
+    params = module.init(jax.random.key(0), jnp.ones(shape))
+    return lambda x: module.apply(params, x.reshape(shape))
+
+
+def safe_norm(x):
+    squares = jnp.sum(x**2)
+    return jnp.where(squares > 0, jnp.sqrt(jnp.where(squares > 0, squares, 1)), 0) * x
+
+
+@jax.custom_vjp
+def tanh_in_reverse(h):
+    return jnp.tanh(h)
+
+
+tanh_in_reverse.defvjp(lambda h: (jnp.tanh(h), jnp.tanh(h)), lambda t, g: ((1 - t * t) * g,))
+
+
+@jax.custom_vjp
+def relu_in_reverse(h):
+    return jnp.maximum(h, 0)
+
+
+relu_in_reverse.defvjp(lambda h: (jnp.maximum(h, 0), h), lambda h, g: (jnp.where(h > 0, g, 0),))
+
+
+@jax.custom_jvp
+def relu_forward(h):
+    return jnp.maximum(h, 0)
+
+
+relu_forward.defjvp(lambda primals, tangents: (relu_forward(*primals), jnp.where(primals[0] > 0, tangents[0], 0)))
+
+
+@jax.custom_jvp
+def straight_through(h):
+    return jnp.round(h)
+
+
+straight_through.defjvp(lambda primals, tangents: (straight_through(*primals), tangents[0]))
+
+
+def on_a_mesh(f):
+    mesh = Mesh(np.array(jax.devices()[:1]), ("devices",))
+    return lambda x: jax.shard_map(f, mesh=mesh, in_specs=PartitionSpec(), out_specs=PartitionSpec())(x)
+
+
+def by_while(f):
+    return lambda x: lax.while_loop(lambda c: c[0] < 3, lambda c: (c[0] + 1, f(c[1])), (0, x))[1]
+
+
+SMOOTH_NORMALIZATIONS = {
+    "layer norm": applied(nn.LayerNorm()),
+    "layer norm in two passes": applied(nn.LayerNorm(use_fast_variance=False)),
+    "group norm": applied(nn.GroupNorm(num_groups=2), (1, 4)),
+    "RMS norm": applied(nn.RMSNorm()),
+    "instance norm": applied(nn.InstanceNorm(), (1, 2, 2)),
+    "batch norm in use": applied(nn.BatchNorm(use_running_average=True), (1, 4)),
+    "attention": applied(nn.MultiHeadDotProductAttention(num_heads=2), (2, 2)),
+    "standardize": jax.nn.standardize,
+    "variance of optax": lambda x: x / optax.safe_norm(x, 1e-6),
+    "norm above a bound": lambda x: x / jnp.maximum(jnp.linalg.norm(x), 1e-6),
+    "squares above a bound": lambda x: x / jnp.sqrt(jnp.clip(x @ x, 1e-6)),
+    "root where it is positive": safe_norm,
+    "variance above 0": lambda x: x / jnp.sqrt(jnp.maximum(jnp.mean(x**2) - jnp.mean(x) ** 2, 0) + 1e-5),
+    "variance": lambda x: x / jnp.sqrt(jnp.var(x) + 1e-5),
+    "softmax by hand": lambda x: jnp.exp(x - lax.stop_gradient(jnp.max(x))),
+    "root above 0": lambda x: jnp.sqrt(x**2 + 1e-3),
+    "numbers that are none": lambda x: jnp.where(jnp.isnan(x), 0, x),
+    "derivative of its own": tanh_in_reverse,
+    "straight through": straight_through,
+    "linear solve": lambda x: jnp.linalg.solve(jnp.eye(4) + jnp.outer(x, x), x),
+    "branches by an index": lambda x: lax.cond(jnp.arange(3)[1] > 0, jnp.tanh, jnp.sin, x),
+    "scan": lambda x: lax.scan(lambda h, _: (jnp.tanh(h), None), x, length=3)[0],
+    "while": by_while(jnp.tanh),
+    "shard_map": on_a_mesh(jnp.tanh),
+    "checkpoint": jax.checkpoint(jnp.tanh),
+}
+KINKED_OTHERWISE = {
+    "floor": (lambda x: x * jnp.floor(x), ["floor"]),
+    "round": (lambda x: x * jnp.round(x), ["round"]),
+    "remainder": (lambda x: lax.rem(x, 2.0), ["rem"]),
+    "whole part": (lambda x: x * x.astype(int), ["rounding"]),
+    "count": (lambda x: x * jnp.sum(x > 0), ["rounding"]),
+    "running maximum": (lax.cummax, ["max"]),
+    "running minimum": (lax.cummin, ["min"]),
+    "largest by its index": (lambda x: x[jnp.argmax(x)], ["index"]),
+    "order by indices": (lambda x: x[jnp.argsort(x)], ["index"]),
+    "median": (lambda x: jnp.median(x), ["sort"]),
+    "sort": (jnp.sort, ["sort"]),
+    "pool": (lambda x: nn.max_pool(x.reshape(1, 4, 1), (2,), (2,)), ["max"]),
+    "pool by a function": (lambda x: lax.reduce_window(x, -jnp.inf, jnp.maximum, (2,), (1,), "VALID"), ["max"]),
+    "maximum by a function": (lambda x: lax.reduce(x, 0.0, jnp.maximum, (0,)), ["max"]),
+    "scattered maximum": (lambda x: x.at[0].max(x[1]), ["max"]),
+    "clamp": (lambda x: lax.clamp(-1.0, x, 1.0), ["clamp"]),
+    "norm below a bound": (lambda x: x / jnp.maximum(1, jnp.linalg.norm(x)), ["max"]),
+    "difference of squares": (lambda x: jnp.maximum(x[0] ** 2 - x[1] ** 2, 0), ["max"]),
+    "root of a square": (lambda x: jnp.sqrt(x**2), ["abs"]),
+    "largest by its value": (lambda x: x * (x == jnp.max(x)), ["comparison"]),
+    "switch": (lambda x: lax.switch((x[0] > 0).astype(int), [jnp.sin, jnp.tanh], x), ["cond"]),
+    "turns": (lambda x: lax.while_loop(lambda h: jnp.sum(h**2) > 0.1, lambda h: h / 2, x), ["while"]),
+    "custom_vjp": (relu_in_reverse, ["where"]),
+    "custom_jvp": (relu_forward, ["where"]),
+    "while": (by_while(jnp.abs), ["abs"]),
+    "branch": (lambda x: lax.cond(jnp.arange(3)[1] > 0, jnp.abs, jnp.sin, x), ["abs"]),
+    "shard_map": (on_a_mesh(jax.nn.relu), ["relu"]),
+    "checkpoint": (jax.checkpoint(jax.nn.relu6), ["relu6"]),
+    "without a gradient": (lambda x: jnp.where(lax.stop_gradient(x) > 0, x, 0), ["where"]),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH_NORMALIZATIONS)
+def test_finds_no_kink_in_a_normalization(name):
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        for f in (SMOOTH_NORMALIZATIONS[name], jax.jit(SMOOTH_NORMALIZATIONS[name])):
+            assert kinks(f, jnp.linspace(0.3, 1.0, 4)) == []
+
+
+@pytest.mark.parametrize("name", KINKED_OTHERWISE)
+def test_names_what_rounds_sorts_or_chooses(name):
+    f, expected = KINKED_OTHERWISE[name]
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        for own in (f, jax.jit(f)):
+            assert kinks(own, jnp.linspace(0.3, 1.0, 4)) == expected

@@ -12,10 +12,16 @@ from aejax.jacobian import (
     contraction_curve,
     effective_rank,
     frobenius_norm_squared,
+    higher_order_penalty,
     jacobian,
     local_intrinsic_dimension,
+    log_determinant,
+    log_volume,
+    nuclear_norm,
+    orthogonality_penalty,
     saturation,
     singular_values,
+    spectral_norm,
 )
 from aejax.jacobian.exact import METHODS
 
@@ -149,3 +155,65 @@ def test_the_whole_of_the_norm_counts_every_value_that_is_not_zero():
     values = jnp.array([[1.0, 1e-3, 1e-5, 1e-6], [1.0, 1e-5, 0.0, 0.0]])
     np.testing.assert_array_equal(local_intrinsic_dimension(values, fraction=1.0), [4, 2])
     np.testing.assert_array_equal(local_intrinsic_dimension(values, fraction=0.5), [1, 1])
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_half_precision_has_a_spectrum(dtype):
+    """Of a kernel of whole numbers, in float32."""
+    kernel, x = jnp.array([[1.0, 2.0], [0.0, 3.0]], dtype), jnp.ones(2, dtype)
+    f, values = lambda x: kernel @ x, linalg.svdvals([[1.0, 2.0], [0.0, 3.0]])
+    for got, expected, rtol in (
+        (singular_values(f, x), values, 1e-5),
+        (nuclear_norm(f, x), values.sum(), 1e-5),
+        (log_determinant(f, x), 2 * np.log(3), 1e-5),
+        (log_volume(f, x[None]), [np.log(3)], 1e-5),
+        (orthogonality_penalty(f, x), 8, 1e-5),
+        (spectral_norm(jax.random.key(0), f, x), values[0], 1e-2),  # whose products are f's own
+    ):
+        assert got.dtype == jnp.float32
+        np.testing.assert_allclose(got, expected, rtol=rtol)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_half_precision_is_counted_and_summed_in_single(dtype):
+    assert saturation(jnp.ones(100_000, dtype)) == 1
+    np.testing.assert_allclose(saturation(jnp.linspace(0, 1, 100_001).astype(dtype)), 0.1, atol=2e-3)
+    np.testing.assert_allclose(effective_rank(jnp.full(1000, 300, dtype)), 1000, rtol=1e-4)
+    assert local_intrinsic_dimension(jnp.array([300, 200], dtype)) == 2
+    curve = contraction_curve(jax.random.key(0), lambda x: 2 * x, jnp.zeros(90_000, dtype), jnp.ones(1), directions=2)
+    np.testing.assert_allclose(curve, 2, rtol=1e-2)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.27486736, 1e-22, 1e20])
+def test_dimensions_and_ranks_do_not_depend_on_the_scale(scale):
+    values = scale * jnp.array([3.0, 2.0, 0.1])
+    assert local_intrinsic_dimension(values) == 2
+    np.testing.assert_allclose(effective_rank(values), effective_rank(values / scale), rtol=1e-5)
+    for size in (3, 20, 50, 64):
+        fractions = np.arange(size + 1) / size
+        found = [local_intrinsic_dimension(jnp.full(size, scale), fraction=fraction) for fraction in fractions[::3]]
+        np.testing.assert_array_equal(found, np.arange(size + 1)[::3])
+
+
+def test_of_no_numbers():
+    assert singular_values(lambda x: x[:0], jnp.ones(3)).shape == (0,)
+    assert nuclear_norm(lambda x: x[:0], jnp.ones(3)) == 0
+    assert spectral_norm(jax.random.key(0), lambda x: x[:0], jnp.ones(3)) == 0
+    assert spectral_norm(jax.random.key(0), lambda x: jnp.ones(2), jnp.ones(0)) == 0
+    assert log_determinant(lambda x: jnp.ones(2), jnp.ones(0)) == 0
+    assert effective_rank(jnp.ones(0)) == 0
+    assert local_intrinsic_dimension(jnp.ones((2, 0))).tolist() == [0, 0]
+    with pytest.raises(ValueError, match=r"code must have at least one unit, got shape \(0,\)"):
+        saturation(jnp.ones(0))
+    with pytest.raises(ValueError, match=r"x must have at least one number, got shape \(0,\)"):
+        contraction_curve(jax.random.key(0), jnp.sin, jnp.ones(0), jnp.ones(1), directions=2)
+
+
+def test_knobs_of_numpy_keep_single_precision(float64, without_type_checks):
+    code, knob = jnp.full(4, 0.5, jnp.float32), np.float64
+    assert saturation(code, low=knob(0), high=knob(1), margin=knob(0.05)).dtype == jnp.float32
+    assert local_intrinsic_dimension(code, fraction=knob(0.5)) == 2
+    radii = np.array([0.1, 1.0])
+    assert contraction_curve(jax.random.key(0), jnp.sin, code, radii, directions=np.int64(2)).dtype == jnp.float32
+    options = {"standard_deviation": knob(0.1), "samples": np.int64(2)}
+    assert higher_order_penalty(jax.random.key(0), jnp.sin, code, **options).dtype == jnp.float32
