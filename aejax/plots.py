@@ -14,6 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from aejax.escaping import as_label, as_name
 
 _TRAIN, _VALIDATION, _QUIET = "#4c72b0", "#dd8452", "0.35"
+_MAX_BARS = 2000  # each is drawn by itself
 _COLORS = {"train": _TRAIN, "validation": _VALIDATION}
 _TITLES = {"code/frobenius_norm": "mean norm of the encoder's Jacobian"}
 
@@ -223,7 +224,7 @@ def embeddings(panels: dict[str, np.ndarray], labels: np.ndarray | None, *, titl
 def anomaly_scores(
     validation_scores: np.ndarray, scores: np.ndarray, is_anomaly: np.ndarray | None, *, threshold: float, unit: str
 ) -> Figure:
-    """How scores are distributed, with the threshold; and where the truth is known, the receiver operating curve.
+    """How scores are distributed, with the threshold; and where both kinds are known, the receiver operating curve.
 
     Args:
       validation_scores: (M,) of normal examples, which the threshold is from.
@@ -237,8 +238,9 @@ def anomaly_scores(
         groups["in question"] = (scores, _VALIDATION)
     else:
         groups |= {"normal": (scores[~is_anomaly], _TRAIN), "anomalies": (scores[is_anomaly], _VALIDATION)}
-    figure = Figure(figsize=(5.6 if is_anomaly is None else 9.6, 3.6), layout="constrained")
-    axes, *others = figure.subplots(1, 1 if is_anomaly is None else 2, squeeze=False)[0]
+    has_both = is_anomaly is not None and 0 < int(is_anomaly.sum()) < len(is_anomaly)
+    figure = Figure(figsize=(9.6 if has_both else 5.6, 3.6), layout="constrained")
+    axes, *others = figure.subplots(1, 2 if has_both else 1, squeeze=False)[0]
     together = np.concatenate([validation_scores, scores])
     is_positive = together.min() > 0
     if is_positive and together.max() > 20 * together.min():
@@ -246,8 +248,11 @@ def anomaly_scores(
         axes.set_xscale("log")
     else:
         most = validation_scores.max() + 20 * np.ptp(validation_scores)  # what is beyond is in the last bin
-        bins = np.linspace(together.min(), min(together.max(), most) or 1.0, 41)
+        low, high = float(together.min()), float(min(together.max(), most))
+        bins = np.linspace(low, high if high > low else _with_margin(low, low, 0.1)[1], 41)
     for name, (values, color) in groups.items():
+        if not len(values):
+            continue
         weights = np.full(len(values), 100 / len(values))
         axes.hist(
             np.minimum(values, bins[-1]), bins, weights=weights, color=color, histtype="step", linewidth=1.4, label=name
@@ -257,7 +262,8 @@ def anomaly_scores(
     axes.set_ylabel("% of each group")
     axes.legend(frameon=False)
     clean_axes(axes)
-    if is_anomaly is not None:
+    if has_both:
+        assert is_anomaly is not None
         from sklearn.metrics import roc_curve
 
         axes = others[0]
@@ -279,7 +285,10 @@ def kl_per_unit(divergences: np.ndarray, *, title: str = "what each unit of the 
     axes = figure.add_subplot()
     order = np.argsort(-divergences)
     places = np.arange(len(divergences))
-    axes.bar(places, divergences[order], color=_TRAIN, width=0.8)
+    if len(places) <= _MAX_BARS:
+        axes.bar(places, divergences[order], color=_TRAIN, width=0.8)
+    else:
+        axes.fill_between(places, divergences[order], color=_TRAIN, step="mid")
     step = math.ceil(len(places) / (40 // len(str(len(places)))))  # no more names than have space side by side
     axes.set_xticks(places[::step], [str(unit + 1) for unit in order[::step]])
     named = "" if step == 1 else f"; one in {step} is named"
