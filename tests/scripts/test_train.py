@@ -427,11 +427,11 @@ def test_a_failed_run_is_not_in_the_way_of_the_same_command(run_script, tmp_path
     def fail_at(call: int):
         calls.clear()
 
-        def check(state) -> None:
-            calls.append(state)
+        def check(*arguments: object) -> None:
+            calls.append(arguments)
             if len(calls) == call:
                 raise UserError("the loss is nan")
-            whole(state)
+            whole(*arguments)
 
         return check
 
