@@ -14,10 +14,10 @@ from jaxtyping import Array, Int, Key, PyTree
 
 from aejax.autoencoders import Autoencoder, Examples
 from aejax.autoencoders.record import Metrics
-from aejax.checks import as_array
+from aejax.checks import as_array, check_count
 from aejax.errors import UserError
 from aejax.training.devices import AXIS
-from aejax.training.entrance import as_examples, check_counts, check_devices, check_finite, check_optimizer
+from aejax.training.entrance import as_examples, check_devices, check_finite, check_optimizer
 from aejax.training.state import TrainState, check_parameters_fit, create_state, epoch_order, run_keys
 from aejax.training.step import train_step
 
@@ -119,7 +119,7 @@ def make_train_epoch(
     """
     check_build(build)
     check_optimizer(optimizer)
-    check_counts(batch_size=batch_size)
+    check_count("batch_size", batch_size, 0)  # with the data at hand the function says what is possible
     check_devices(devices)
 
     def epoch(
