@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key, Num
 
-from aejax.checks import check_count
+from aejax.checks import check_array, check_count, check_image
 
 Augmentation = Callable[[Array, Array], Array]  # (key, x) -> another x, of one example
 
@@ -29,7 +29,7 @@ def shift(key: Key[Array, ""], x: Num[Array, "H W *C"], *, pixels: int) -> Num[A
 
     Raises:
       ValueError: x is no image, or a distance out of that range.
-      TypeError: a distance that is no integer.
+      TypeError: a distance that is no integer, or x is no array.
 
     Source: P. Y. Simard, D. Steinkraus, J. C. Platt (2003), Best Practices for Convolutional Neural Networks Applied to
     Visual Document Analysis, section 2.
@@ -40,10 +40,11 @@ def shift(key: Key[Array, ""], x: Num[Array, "H W *C"], *, pixels: int) -> Num[A
            [7, 8, 8]], dtype=int32)
     """
     check_count("pixels", pixels)
-    if x.ndim not in (2, 3):
-        raise ValueError(f"an image has shape (H, W) or (H, W, C), got {x.shape}")
+    check_array(x=x)
+    check_image(x)
     if pixels >= min(x.shape[:2]):
         raise ValueError(f"pixels must be less than the sides of the image, {x.shape[:2]}, got {pixels}")
+    pixels = int(pixels)  # of NumPy's narrow integers twice as many may overflow
     framed = jnp.pad(x, [(pixels, pixels)] * 2 + [(0, 0)] * (x.ndim - 2), mode="edge")
     row, column = jax.random.randint(key, (2,), 0, 2 * pixels + 1)
     return jax.lax.dynamic_slice(framed, (row, column, *(0,) * (x.ndim - 2)), x.shape)

@@ -1,4 +1,7 @@
-"""Corruptions of one example, keyed: `corrupt(key, x, *, knob)`, the shape and dtype of x kept."""
+"""Corruptions of one example, keyed: `corrupt(key, x, *, knob)`, the shape and dtype of x kept.
+
+Half precision is drawn and computed in float32, and the result is rounded.
+"""
 
 import math
 from collections.abc import Callable
@@ -10,7 +13,8 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key
 
-from aejax.checks import check_floating, check_in_range
+from aejax.checks import check_floating, check_image, check_in_range, check_number_or_shape
+from aejax.precision import at_least_single, knob, widened
 
 Corruption = Callable[[Array, Array], Array]  # (key, x) -> corrupted x, of one example
 
@@ -29,14 +33,14 @@ def salt_and_pepper(
       key: a key, not used elsewhere.
       x: one example, any shape.
       amount: expected fraction of the entries that is replaced, in [0, 1]; each is drawn independently.
-      low: the value of pepper.
-      high: the value of salt.
+      low: the value of pepper, one number or an array of the shape of x.
+      high: the value of salt, as `low`.
 
     Returns:
       The corrupted example.
 
     Raises:
-      ValueError: amount outside [0, 1].
+      ValueError: amount outside [0, 1], or low or high of another shape.
       TypeError: x is not of a floating type.
 
     Source: P. Vincent et al. (2010), Stacked Denoising Autoencoders, section 3.3.
@@ -46,8 +50,10 @@ def salt_and_pepper(
     """
     check_floating(x=x)
     check_in_range("amount", amount, 0.0, 1.0)
+    check_number_or_shape(x, low=low, high=high)
     uniform = _uniform(key, x)
-    replaced = jnp.where(uniform < 0.5 * jnp.asarray(amount, uniform.dtype), low, high).astype(x.dtype)
+    amount = knob(amount, uniform.dtype)
+    replaced = jnp.where(uniform < 0.5 * amount, knob(low, x.dtype), knob(high, x.dtype))
     return jnp.where(uniform < amount, replaced, x)
 
 
@@ -59,13 +65,13 @@ def gaussian_noise(
     Args:
       key: a key, not used elsewhere.
       x: one example, any shape.
-      standard_deviation: σ ≥ 0, in x's unit.
+      standard_deviation: σ ≥ 0, one number, in x's unit.
 
     Returns:
       The corrupted example.
 
     Raises:
-      ValueError: a negative standard deviation.
+      ValueError: a standard deviation that is negative, infinite or not one number.
       TypeError: x is not of a floating type.
 
     Source: P. Vincent et al. (2010), Stacked Denoising Autoencoders, section 3.3.
@@ -75,7 +81,9 @@ def gaussian_noise(
     """
     check_floating(x=x)
     check_in_range("standard_deviation", standard_deviation, 0.0)
-    return x + jnp.asarray(standard_deviation, x.dtype) * jax.random.normal(key, x.shape, x.dtype)
+    wide = widened(x)
+    noise = jax.random.normal(key, wide.shape, wide.dtype)
+    return (wide + knob(standard_deviation, wide.dtype) * noise).astype(x.dtype)
 
 
 def masking(key: Key[Array, ""], x: Float[Array, "..."], *, amount: ArrayLike) -> Float[Array, "..."]:
@@ -100,7 +108,8 @@ def masking(key: Key[Array, ""], x: Float[Array, "..."], *, amount: ArrayLike) -
     """
     check_floating(x=x)
     check_in_range("amount", amount, 0.0, 1.0)
-    return jnp.where(_uniform(key, x) < amount, jnp.zeros_like(x), x)
+    uniform = _uniform(key, x)
+    return jnp.where(uniform < knob(amount, uniform.dtype), jnp.zeros_like(x), x)
 
 
 def gaussian_blur(
@@ -133,14 +142,14 @@ def gaussian_blur(
     """
     del key
     check_floating(x=x)
-    if not isinstance(standard_deviation, Real):
+    if not isinstance(standard_deviation, Real):  # an array of JAX may be traced
         raise TypeError(f"standard_deviation must be a Python number, got {standard_deviation!r}")
     if not 0 <= standard_deviation < math.inf:
         raise ValueError(f"standard_deviation must be at least 0 and finite, got {standard_deviation}")
-    if x.ndim not in (2, 3):
-        raise ValueError(f"an image has shape (H, W) or (H, W, C), got {x.shape}")
-    rows, columns = (jnp.asarray(_blur_matrix(size, float(standard_deviation)), x.dtype) for size in x.shape[:2])
-    return jnp.einsum("ih,jw,hw...->ij...", rows, columns, x, precision="highest")
+    check_image(x)
+    wide = widened(x)
+    rows, columns = (jnp.asarray(_blur_matrix(size, float(standard_deviation)), wide.dtype) for size in x.shape[:2])
+    return jnp.einsum("ih,jw,hw...->ij...", rows, columns, wide, precision="highest").astype(x.dtype)
 
 
 def _blur_matrix(size: int, standard_deviation: float) -> np.ndarray:
@@ -159,4 +168,4 @@ def _blur_matrix(size: int, standard_deviation: float) -> np.ndarray:
 
 def _uniform(key: Array, x: Array) -> Array:
     """Uniform numbers of at least single precision: half precision has too few to hit a small fraction."""
-    return jax.random.uniform(key, x.shape, max(x.dtype, jnp.dtype(jnp.float32), key=lambda dtype: dtype.itemsize))
+    return jax.random.uniform(key, x.shape, at_least_single(x.dtype))

@@ -70,7 +70,12 @@ def _limits_without_start(curves: Sequence[Sequence[float]]) -> tuple[float, flo
     if not values.size:
         return 0.0, 1.0
     low, high = float(values.min()), float(values.max())
-    margin = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+    return _with_margin(low, high, 0.08)
+
+
+def _with_margin(low: float, high: float, part: float) -> tuple[float, float]:
+    """Limits that leave that part of the range free at either end, and of equal values something too."""
+    margin = part * (high - low) or 0.05 * abs(high) or 1.0
     return low - margin, high + margin
 
 
@@ -431,8 +436,7 @@ def _draw(axes: Axes, example: np.ndarray, low: float, high: float) -> None:
 
 def _draw_curve(axes: Axes, example: np.ndarray, low: float, high: float) -> None:
     axes.plot(example.ravel(), color=_TRAIN, linewidth=1)
-    margin = 0.1 * (high - low)
-    axes.set_ylim(low - margin, high + margin)
+    axes.set_ylim(_with_margin(low, high, 0.1))
 
 
 def _title_width(title: str) -> float:

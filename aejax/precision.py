@@ -1,6 +1,7 @@
 """Arithmetic that stays in range: sums of half-precision numbers, knobs of any dtype, tiny standard deviations."""
 
 import math
+from collections.abc import Sequence
 from functools import reduce
 
 import jax
@@ -55,3 +56,15 @@ def over_deviation(difference: Array, log_variance: Array) -> Array:
     # the reciprocal as a product of two finite factors; where the limit is reached, any d other than 0 overflows
     root = jnp.exp(-0.25 * jnp.maximum(log_variance, -limit))
     return difference * root * root
+
+
+def polynomial(coefficients: Sequence[float], x: Array) -> Array:
+    """Σₙ cₙ xⁿ by Horner's rule, the constant first.
+
+    >>> polynomial([1.0, 0.0, 2.0], jnp.array(3.0)).item()
+    19.0
+    """
+    result = jnp.zeros_like(x)
+    for coefficient in reversed(coefficients):
+        result = result * x + coefficient
+    return result

@@ -205,6 +205,18 @@ def loss_sum(experiment: Experiment) -> str:
     return f"loss = {' + '.join(parts)}"
 
 
+def loss_note(experiment: Experiment) -> str:
+    """What a reader of a table of terms has to know of them: their weights, and which are estimates.
+
+    >>> loss_note(Experiment())
+    'loss = reconstruction + 1 × kl; terms are shown without their weights'
+    """
+    note = f"{loss_sum(experiment)}; terms are shown without their weights"
+    if experiment.regularization.total_correlation_weight:
+        note += "; the total correlation is estimated from batches, and may come out below 0"
+    return note
+
+
 def configuration_table(experiment: Experiment) -> str:
     """Every knob and its value, group by group."""
     rows = [

@@ -1,18 +1,26 @@
 """Weights that follow the steps of a run: `schedule(step) -> weight`."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from aejax.checks import check_in_range, check_positive
+from aejax.precision import knob
 
 Schedule = Callable[[ArrayLike], Array]
 
 
-def linear_warm_up(steps: int, *, end: float = 1.0) -> Schedule:
-    """Rises from 0 to `end` over so many steps, and stays there.
+def linear_warm_up(steps: float, *, end: ArrayLike = 1.0) -> Schedule:
+    """Rises from 0 to `end` over `steps` steps, and stays there.
+
+    The weight is of float32, whatever the types of the arguments.
+
+    Raises:
+      ValueError: steps that are not positive and finite, or an end that is negative or not finite.
 
     Source: S. R. Bowman et al. (2016), Generating Sentences from a Continuous Space, section 3.1.
 
@@ -20,10 +28,12 @@ def linear_warm_up(steps: int, *, end: float = 1.0) -> Schedule:
     [0.0, 0.5, 1.0, 1.0]
     """
     check_positive("steps", steps)
-    return lambda step: end * jnp.clip(jnp.asarray(step, jnp.float32) / steps, 0, 1)
+    check_in_range("end", end, 0.0)
+    length, end = knob(steps, jnp.float32), knob(end, jnp.float32)
+    return lambda step: end * jnp.clip(jnp.asarray(step, jnp.float32) / length, 0, 1)
 
 
-def cyclical_warm_up(steps_per_cycle: int, *, cycles: int, rising: float = 0.5, end: float = 1.0) -> Schedule:
+def cyclical_warm_up(steps_per_cycle: float, *, cycles: int, rising: float = 0.5, end: ArrayLike = 1.0) -> Schedule:
     """Rises from 0 to `end` over the first part of each cycle, stays for the rest, and begins anew; at last it stays.
 
     Args:
@@ -31,6 +41,13 @@ def cyclical_warm_up(steps_per_cycle: int, *, cycles: int, rising: float = 0.5, 
       cycles: how many; after them the weight is `end`.
       rising: the part of a cycle over which the weight rises, in (0, 1].
       end: the highest weight.
+
+    Returns:
+      A schedule of float32, whatever the types of the arguments.
+
+    Raises:
+      ValueError: a length or number of cycles that is not positive and finite, rising outside (0, 1], or an end that is
+        negative or not finite.
 
     Source: H. Fu et al. (2019), Cyclical Annealing Schedule, eq. 6.
 
@@ -41,10 +58,26 @@ def cyclical_warm_up(steps_per_cycle: int, *, cycles: int, rising: float = 0.5, 
     check_positive("cycles", cycles)
     check_positive("rising", rising)
     check_in_range("rising", rising, 0.0, 1.0)
+    check_in_range("end", end, 0.0)
+    # Python numbers: of NumPy's, a product of narrow integers overflows, and a float64 promotes the weight
+    period, rise = _python_number(steps_per_cycle), _python_number(rising) * _python_number(steps_per_cycle)
+    last = _python_number(cycles) * period
+    if not isinstance(last, Tracer):
+        last = min(last, 2**31 - 1)  # no step is later
+    rise, end = knob(rise, jnp.float32), knob(end, jnp.float32)
 
     def schedule(step: ArrayLike) -> Array:
         step = jnp.asarray(step)
-        phase = (step % steps_per_cycle).astype(jnp.float32) / (rising * steps_per_cycle)
-        return end * jnp.where(step < cycles * steps_per_cycle, jnp.clip(phase, 0, 1), 1.0)
+        if isinstance(period, float) or isinstance(last, float):
+            step = step.astype(jnp.float32)
+        phase = (step % period).astype(jnp.float32) / rise
+        return end * jnp.where(step < last, jnp.clip(phase, 0, 1), 1.0)
 
     return schedule
+
+
+def _python_number(value: ArrayLike) -> Any:
+    """A number as Python's int where it is whole, else as its float; a traced one as it is."""
+    if isinstance(value, Tracer):
+        return value
+    return int(value) if float(value).is_integer() else float(value)  # type: ignore[arg-type]

@@ -1,10 +1,13 @@
 """Tables of mixed columns: one declaration per column gives the likelihood of a row and what an encoder reads of it.
 
-A row is a vector (D,) of floats in the table's own units; classes and counts are numbers.
+A row is a vector (D,) of floats in the table's own units; classes and counts are numbers. Rows of a data set are given
+as an array (N, D), as lists, or by column: as a DataFrame, a dictionary or a structured array that has the columns by
+their names, in any order. Tables of half precision are computed in float32, and rows come out in it: years, incomes
+and classes beyond 256 are no numbers of bfloat16.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +29,8 @@ from aejax.likelihoods import (
     poisson,
     standardized,
 )
+from aejax.likelihoods.record import numbers_of
+from aejax.precision import knob, widened
 
 
 class Continuous(NamedTuple):
@@ -94,7 +99,7 @@ def table_likelihood(columns: Sequence[Column]) -> Likelihood:
         check_floating(x=x)
         if x.shape != (len(columns),):
             raise ValueError(f"a row of this table has shape {(len(columns),)}, got {x.shape}")
-        parts = _split(columns, parameters)
+        x, parts = widened(x), _split(columns, parameters)
         return jnp.sum(
             jnp.stack([p.log_prob(value, part) for p, value, part in zip(likelihoods, x, parts, strict=True)])
         )
@@ -141,12 +146,12 @@ def encode_inputs(columns: Sequence[Column], x: Float[Array, "D"]) -> Float[Arra
 
     def encode(column: Column, value: Array) -> Array:
         if isinstance(column, Continuous):
-            return (value[None] - column.mean) / column.standard_deviation
+            return (value[None] - knob(column.mean, value.dtype)) / knob(column.standard_deviation, value.dtype)
         if isinstance(column, Categorical):
             return (value == jnp.arange(column.classes, dtype=value.dtype)).astype(value.dtype)
         return jnp.log1p(value[None]) if isinstance(column, Count) else value[None]
 
-    return jnp.concatenate([encode(column, value) for column, value in zip(columns, x, strict=True)])
+    return jnp.concatenate([encode(column, value) for column, value in zip(columns, widened(x), strict=True)])
 
 
 def encode_means(columns: Sequence[Column], parameters: Float[Array, "P"]) -> Float[Array, "I"]:
@@ -178,25 +183,28 @@ def encode_means(columns: Sequence[Column], parameters: Float[Array, "P"]) -> Fl
     return jnp.concatenate([encode(column, part) for column, part in zip(columns, parts, strict=True)])
 
 
-def with_statistics(columns: Sequence[Column], train_x: np.ndarray) -> list[Column]:
+def with_statistics(columns: Sequence[Column], train_x: Any) -> list[Column]:
     """The columns, the continuous ones with mean and standard deviation of the training rows as explicit values.
 
     Args:
       columns: of the table.
-      train_x: (N, D) training rows, and no others.
+      train_x: (N, D) training rows, and no others; an array, lists, or a DataFrame, which is read by column names.
 
     Raises:
-      UserError: rows that do not fit the columns, or a continuous column that is constant.
+      UserError: rows that do not fit the columns, no row, or a continuous column that is constant.
 
     >>> with_statistics([Continuous("area")], np.array([[60.0], [100.0]]))
     [Continuous(name='area', mean=80.0, standard_deviation=20.0, variance=None)]
     """
-    check_rows(columns, train_x, "training rows")
+    by_column = _checked_columns(columns, train_x, "training rows")
+    if not by_column[0].size:
+        raise UserError("training rows: there are none, and statistics need at least two")
     result: list[Column] = []
-    for column, values in zip(columns, np.asarray(train_x, np.float64).T, strict=True):
+    for column, given in zip(columns, by_column, strict=True):
         if isinstance(column, Continuous):
+            values = given.astype(np.float64)
             deviation, largest = float(np.std(values)), float(np.max(np.abs(values)))
-            if deviation <= 1e-6 * largest:  # float32 tells no finer differences
+            if deviation <= max(1e-6 * largest, 1e-37):  # float32 resolves no finer differences
                 raise UserError(
                     f"column {column.name}: it is {values[0]:g} in every training row, or hardly differs from it; "
                     "leave it out, or subtract an offset"
@@ -206,7 +214,7 @@ def with_statistics(columns: Sequence[Column], train_x: np.ndarray) -> list[Colu
     return result
 
 
-def check_rows(columns: Sequence[Column], x: np.ndarray, name: str) -> None:
+def check_rows(columns: Sequence[Column], x: Any, name: str) -> None:
     """Raise UserError where rows (N, D) do not fit the columns: names the data, the column, and what it wants.
 
     >>> check_rows([Binary("garden"), Categorical("heating", classes=3)], np.array([[1.0, 3.0]]), "houses.npy")
@@ -215,15 +223,7 @@ def check_rows(columns: Sequence[Column], x: np.ndarray, name: str) -> None:
     aejax.errors.UserError: houses.npy, column heating: categorical(classes=3) wants values in [0, 2], and they reach
     from 3 to 3; correct them, or declare the column otherwise
     """
-    _check_columns(columns)
-    if x.ndim != 2 or x.shape[1] != len(columns):
-        raise UserError(f"{name}: {len(columns)} columns are declared, and the data have shape {x.shape}")
-    for column, values in zip(columns, x.T, strict=True):
-        likelihood = _likelihood_of(column)
-        if isinstance(column, Binary):
-            likelihood = likelihood._replace(support=Support(0.0, 1.0, integers=True))
-        advice = "correct them, or declare the column otherwise"
-        check_support(likelihood, values, f"{name}, column {column.name}", advice=advice)
+    _checked_columns(columns, x, name)
 
 
 def parameter_size(columns: Sequence[Column]) -> int:
@@ -244,6 +244,44 @@ def input_size(columns: Sequence[Column]) -> int:
     """
     _check_columns(columns)
     return sum(column.classes if isinstance(column, Categorical) else 1 for column in columns)
+
+
+def _checked_columns(columns: Sequence[Column], x: Any, name: str) -> list[np.ndarray]:
+    """The columns of rows in any form; UserError, as in `check_rows`, where they do not fit."""
+    _check_columns(columns)
+    if isinstance(x, Mapping) or hasattr(x, "columns") or getattr(getattr(x, "dtype", None), "names", None):
+        by_column = _by_name(columns, x, name)
+    else:
+        rows = numbers_of(x, name)
+        if rows.ndim != 2 or rows.shape[1] != len(columns):
+            raise UserError(f"{name}: {len(columns)} columns are declared, and the data have shape {rows.shape}")
+        by_column = list(rows.T)
+    for column, values in zip(columns, by_column, strict=True):
+        likelihood = _likelihood_of(column)
+        if isinstance(column, Binary):
+            likelihood = likelihood._replace(support=Support(0.0, 1.0, integers=True))
+        called = f"{name}, column {column.name}"
+        check_support(likelihood, values, called, advice="correct them, or declare the column otherwise")
+        if values.size and (largest := max(float(np.max(values)), -float(np.min(values)))) > 1e37:
+            raise UserError(f"{called}: it reaches {largest:g}, near the end of float32; give it in another unit")
+    return by_column
+
+
+def _by_name(columns: Sequence[Column], x: Any, name: str) -> list[np.ndarray]:
+    """The declared columns of a DataFrame, a dictionary or a structured array, in the order of the declaration."""
+    found = list(x) if isinstance(x, Mapping) else list(x.columns if hasattr(x, "columns") else x.dtype.names)
+    declared = [column.name for column in columns]
+    missing = [column for column in declared if column not in found]
+    other = [str(column) for column in found if column not in declared]
+    if missing or other or len(found) != len(declared):
+        reasons = [f"it has no column {', '.join(missing)}"] if missing else []
+        reasons += [f"no column {', '.join(other)} is declared"] if other else []
+        raise UserError(f"{name}: {'; '.join(reasons) or 'it has columns of the same name'}")
+    result = [numbers_of(x[column], f"{name}, column {column}") for column in declared]
+    shapes = {column: values.shape for column, values in zip(declared, result, strict=True)}
+    if len(set(shapes.values())) > 1 or result[0].ndim != 1:
+        raise UserError(f"{name}: the columns must be numbers, as many in each, and have shapes {shapes}")
+    return result
 
 
 def _likelihood_of(column: Column) -> Likelihood:
@@ -269,7 +307,7 @@ def _split(columns: Sequence[Column], parameters: Array) -> list[Array]:
     sizes = [_parameters_of(column) for column in columns]
     if parameters.shape != (sum(sizes),):
         raise ValueError(f"the parameters of this table have shape {(sum(sizes),)}, got {parameters.shape}")
-    parts = jnp.split(parameters, np.cumsum(sizes)[:-1])
+    parts = jnp.split(widened(parameters), np.cumsum(sizes)[:-1])
     shapes = [parameter_shape(_likelihood_of(column), ()) for column in columns]
     return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
 
@@ -277,6 +315,9 @@ def _split(columns: Sequence[Column], parameters: Array) -> list[Array]:
 def _check_columns(columns: Sequence[Column]) -> None:
     if not columns:
         raise UserError("a table needs at least one column")
+    for column in columns:
+        if not isinstance(column, Column):
+            raise UserError(f"a column is Continuous, Binary, Categorical or Count, got {column!r:.80}")
     names = [column.name for column in columns]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UserError(f"column names must differ, and more than one is called {', '.join(twice)}")
@@ -287,9 +328,9 @@ def _check_columns(columns: Sequence[Column]) -> None:
             except (TypeError, ValueError) as error:
                 raise UserError(f"column {column.name}: {error}") from error
         if isinstance(column, Continuous):
-            for knob in ("standard_deviation", "variance"):
-                value = getattr(column, knob)
+            for option in ("standard_deviation", "variance"):
+                value = getattr(column, option)
                 if value is not None and not 0 < value < float("inf"):
-                    raise UserError(f"column {column.name}: {knob} must be positive and finite, got {value}")
+                    raise UserError(f"column {column.name}: {option} must be positive and finite, got {value}")
             if not np.isfinite(column.mean):
                 raise UserError(f"column {column.name}: mean must be finite, got {column.mean}")

@@ -126,7 +126,7 @@ def _cards(run: "TrainedRun", records: list[dict[str, Any]], errors: "np.ndarray
     if peak:
         ratio = peak_signal_to_noise_ratio(float(errors.mean()), peak)
         cards.append(Card(f"{ratio:.2f} dB", "peak signal-to-noise ratio of that error"))
-    if final:
+    if "test/code/units" in final:  # the end of training goes on where these fail
         norm, units = final.get("test/code/frobenius_norm", math.nan), final["test/code/units"]
         cards.append(Card(f"{norm:.3g}", f"test {_named(run, 'code/frobenius_norm')}"))
         cards.append(Card(f"{_shown(final['test/code/active_units'])} of {_shown(units)}", "units of the code active"))
@@ -140,7 +140,7 @@ def _last_epoch(records: list[dict[str, Any]]) -> float:
 def _numbers(run: "TrainedRun", records: list[dict[str, Any]]) -> "list[Section]":
     """Every term of the loss, and the curves."""
     from aejax import plots
-    from aejax.report import Section, paragraph, picture, table, term_unit
+    from aejax.report import Section, loss_note, paragraph, picture, table, term_unit
 
     final, best = _final(records), _best(run, records)
     names = sorted(
@@ -154,9 +154,7 @@ def _numbers(run: "TrainedRun", records: list[dict[str, Any]]) -> "list[Section]
     text = (
         "Means of the best epoch; those of training are over that epoch, while the parameters changed, and not those "
     )
-    text += (
-        f"that train.py prints at its end, of the parameters after it. Terms are without their weights: {_sum(run)}."
-    )
+    text += f"that train.py prints at its end, of the parameters after it. The {loss_note(run.experiment)}."
     if not final:
         text += " The run has not come to its end: its test examples have not been evaluated."
     unit_of = partial(term_unit, model=run.experiment.model)
@@ -167,13 +165,6 @@ def _numbers(run: "TrainedRun", records: list[dict[str, Any]]) -> "list[Section]
     content = paragraph(text + _strangers(run)) + table(["", "train, during the epoch", "validation", "test"], rows)
     content += picture(curves, "Every term over the epochs; the best epoch is marked.", narrow=narrow)
     return [Section("Numbers", content)]
-
-
-def _sum(run: "TrainedRun") -> str:
-    from aejax.report import loss_sum
-
-    note = "; the total correlation is estimated from batches, and may come out below 0"
-    return loss_sum(run.experiment) + (note if run.experiment.regularization.total_correlation_weight else "")
 
 
 def _strangers(run: "TrainedRun") -> str:

@@ -363,7 +363,7 @@ def _conclude(
     from aejax.evaluation import code_statistics
     from aejax.experiment import as_examples, bounds_of_code, check_result, conditions_of
     from aejax.progress import describe_code, summary_table
-    from aejax.report import loss_sum
+    from aejax.report import loss_note
     from aejax.run_figures import draw_figures
     from aejax.training import make_evaluate, run_keys
     from aejax.training.devices import replicate
@@ -402,7 +402,7 @@ def _conclude(
     run.write({"step": step, "epoch": epoch, **{f"test/{term}": value for term, value in terms.items()}})
     title = f"best epoch {epoch} of {step // steps_per_epoch}; means per example, of the parameters after that epoch"
     console.print(summary_table(title, means))
-    console.print(f"{loss_sum(experiment)}; terms are shown without their weights")
+    console.print(loss_note(experiment))
     if broken := [term for term, value in terms.items() if not math.isfinite(value)]:
         console.print(f"not finite on test examples, and not in the record: {', '.join(broken)}")
     if code is not None:

@@ -132,3 +132,16 @@ def test_pairs_are_moved_alike():
     knobs = {"batch_size": 16, "epochs": 2, "augment": BY_ONE, "devices": jax.devices()[:1]}
     *_, report = train(autoencoder, optimizer, snapshot, Examples(X, X + 0.5), X[:16], **knobs)
     np.testing.assert_allclose(report.evaluation["train/loss"], 0.5, rtol=1e-6)
+
+
+def test_shift_refuses_lists_and_images_without_a_pixel(without_type_checks):
+    with pytest.raises(TypeError, match="x must be a JAX or NumPy array, got list"):
+        shift(jax.random.key(0), [[1.0, 2.0], [3.0, 4.0]], pixels=1)
+    with pytest.raises(ValueError, match="at least one pixel and one channel"):
+        shift(jax.random.key(0), jnp.ones((3, 3, 0)), pixels=1)
+
+
+def test_shift_takes_a_distance_of_a_narrow_type(without_type_checks):
+    x = jnp.arange(200.0 * 200).reshape(200, 200)
+    moved = shift(jax.random.key(0), x, pixels=np.int8(100))
+    np.testing.assert_array_equal(moved, shift(jax.random.key(0), x, pixels=100))

@@ -193,3 +193,64 @@ def test_gaussian_blur_refuses_what_it_cannot_blur(without_type_checks):
         blur(jnp.ones((3, 3), int), 1.0)
     with pytest.raises(TypeError, match="standard_deviation must be a Python number"):
         jax.jit(lambda level: blur(jnp.ones((3, 3)), level))(1.0)
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (1,), (4, 1)])
+def test_limits_and_deviations_of_another_shape_are_refused(shape):
+    key, x = jax.random.key(0), jnp.ones(4)
+    for knob in ("low", "high"):
+        with pytest.raises(ValueError, match=rf"shapes must be equal: x has \(4,\), {knob} has"):
+            salt_and_pepper(key, x, amount=0.5, **{knob: jnp.zeros(shape)})
+    for traced in (False, True):
+        for corrupt, knob in ((gaussian_noise, "standard_deviation"), (masking, "amount"), (salt_and_pepper, "amount")):
+
+            def call(value, corrupt=corrupt, knob=knob):
+                return corrupt(key, x, **{knob: value})
+
+            with pytest.raises(ValueError, match=f"{knob} must be one number, got shape"):
+                (jax.jit(call) if traced else call)(jnp.zeros(shape))
+
+
+def test_limits_of_the_shape_of_the_example_hold_entry_by_entry():
+    low, high = jnp.arange(4.0), jnp.arange(4.0) + 10
+    corrupted = salt_and_pepper(jax.random.key(0), jnp.full(4, 0.5), amount=1.0, low=low, high=high)
+    assert np.all((corrupted == low) | (corrupted == high))
+
+
+@pytest.mark.parametrize("number", [np.float64, np.float32, jnp.float32, jnp.float64])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32, jnp.float64])
+def test_knobs_of_numpy_promote_nothing(number, dtype, float64):
+    key, x = jax.random.key(0), jnp.full(16, 0.5, dtype)
+    for corrupt, knobs in (
+        (salt_and_pepper, {"amount": 0.5, "low": -1.0, "high": 2.0}),
+        (masking, {"amount": 0.5}),
+        (gaussian_noise, {"standard_deviation": 0.5}),
+    ):
+        got = corrupt(key, x, **{name: number(value) for name, value in knobs.items()})
+        assert got.dtype == dtype
+        np.testing.assert_array_equal(got, corrupt(key, x, **knobs))
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_noise_of_half_precision_is_that_of_float32_rounded(dtype):
+    """Of its own, bfloat16's ends at 2.5 standard deviations."""
+    x = jnp.zeros(N, dtype)
+    noise = gaussian_noise(jax.random.key(0), x, standard_deviation=0.5)
+    single = gaussian_noise(jax.random.key(0), x.astype(jnp.float32), standard_deviation=0.5)
+    np.testing.assert_array_equal(noise, single.astype(dtype))
+    assert np.abs(np.asarray(noise, float)).max() > 1.75
+    image = jax.random.uniform(jax.random.key(1), (9, 9), jnp.float32).astype(dtype)
+    np.testing.assert_array_equal(blur(image, 2.0), blur(image.astype(jnp.float32), 2.0).astype(dtype))
+
+
+def test_refuses_an_infinite_deviation_text_and_what_is_no_array(without_type_checks):
+    key, x = jax.random.key(0), jnp.ones(3)
+    with pytest.raises(ValueError, match="standard_deviation must be at least 0 and finite, got inf"):
+        gaussian_noise(key, x, standard_deviation=math.inf)
+    with pytest.raises(TypeError, match=r"amount must be a number, got '0\.5'"):
+        masking(key, x, amount="0.5")
+    for corrupt in CORRUPTIONS:
+        with pytest.raises(TypeError, match="x must be a JAX or NumPy array, got list"):
+            corrupt(key, [1.0, 2.0])
+    with pytest.raises(ValueError, match=r"at least one pixel and one channel, got shape \(0, 3\)"):
+        blur(jnp.ones((0, 3)), 1.0)

@@ -102,3 +102,83 @@ def test_refusals(without_type_checks):
         surroundings(jax.random.key(0), code, -1.0, count=2)
     with pytest.raises(ValueError, match="values must be a row for each of the 2 units"):
         traversals(code, jnp.ones((3, 2)))
+
+
+def arc_by_numpy(start, end, points):
+    """In float64, the angle by its tangent."""
+    start, end = np.asarray(start, np.float64), np.asarray(end, np.float64)
+    share = np.linspace(0, 1, points)[:, None]
+    first, second = start / np.linalg.norm(start), end / np.linalg.norm(end)
+    angle = 2 * np.arctan2(np.linalg.norm(first - second), np.linalg.norm(first + second))
+    return (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)
+
+
+@pytest.mark.parametrize("distance", [1e-6, 1e-4, 1e-2, 0.3, 1.0])
+def test_arcs_and_their_derivatives_are_right_next_to_one_direction(distance, float64):
+    start, off = (jnp.array(each, float) for each in codes_of(3))
+    end, weights = 1.3 * start + distance * off, jnp.arange(1.0, 8.0)
+    single = interpolate_spherically(start.astype(jnp.float32), end.astype(jnp.float32), points=5)
+    np.testing.assert_allclose(single, arc_by_numpy(start, end, 5), atol=1e-6)
+
+    def project(end):
+        return interpolate_spherically(start, end, points=4)[1] @ weights
+
+    step = 1e-5 * np.eye(7)
+    around = [[arc_by_numpy(start, end + sign * d, 4)[1] @ weights for sign in (1, -1)] for d in step]
+    np.testing.assert_allclose(jax.grad(project)(end), np.diff(around)[:, 0] / -2e-5, rtol=1e-5, atol=1e-6)
+
+
+def test_the_derivative_at_one_direction_is_the_limit(float64):
+    start, off = (jnp.array(each, float) for each in codes_of(3))
+
+    def project(end):
+        return jnp.sum(interpolate_spherically(start, end, points=4)[1])
+
+    for derivative in (jax.grad(project), jax.hessian(project)):
+        np.testing.assert_allclose(derivative(2 * start), derivative(2 * start + 1e-7 * off), atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_arcs_of_tiny_and_of_huge_codes(scale):
+    arc = interpolate_spherically(jnp.array([scale, 0.0]), jnp.array([0.0, scale]), points=3)
+    np.testing.assert_allclose(np.asarray(arc[1], float) / scale, [np.sqrt(0.5)] * 2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_half_precision_is_that_of_float32_rounded(dtype):
+    start, end = (code.astype(dtype) for code in codes_of(0))
+    wide = start.astype(jnp.float32), end.astype(jnp.float32)
+    for join in (interpolate, interpolate_spherically):
+        curve = join(start, end, points=9)
+        assert curve.dtype == dtype
+        np.testing.assert_array_equal(curve, join(*wide, points=9).astype(dtype))
+    drawn = surroundings(jax.random.key(0), start, np.float64(2), count=3)
+    np.testing.assert_array_equal(drawn, surroundings(jax.random.key(0), wide[0], 2.0, count=3).astype(dtype))
+
+
+def test_knobs_of_numpy_promote_nothing(float64):
+    code = jnp.ones(2, jnp.float32)
+    for deviation in (np.float64(0.5), np.full(2, 0.5), jnp.full(2, 0.5)):
+        assert surroundings(jax.random.key(0), code, deviation, count=2).dtype == jnp.float32
+    assert traversals(code, jnp.ones((2, 1))).dtype == jnp.float32
+
+
+def test_refuses_shapes_and_units_that_do_not_fit(without_type_checks):
+    key, code, batch = jax.random.key(0), jnp.ones(2), jnp.ones((2, 3))
+    cases = (
+        (ValueError, r"start must be one vector, got shape \(2, 3\)", lambda: interpolate(batch, batch, points=2)),
+        (ValueError, "start must be one vector", lambda: interpolate_spherically(batch, batch, points=2)),
+        (ValueError, "shapes must be equal", lambda: surroundings(key, code, jnp.ones(1), count=2)),
+        (ValueError, "shapes must be equal", lambda: surroundings(key, code, np.ones((2, 2)), count=2)),
+        (ValueError, "standard_deviation must be at least 0 and", lambda: surroundings(key, code, np.inf, count=2)),
+        (ValueError, "standard_deviation must be at least 0", lambda: surroundings(key, code, np.r_[1, -1.0], count=2)),
+        (ValueError, "units must be from 0 to 1, got 5", lambda: traversals(code, jnp.ones((1, 1)), jnp.array([5]))),
+        (ValueError, "units must be from 0 to 1, got -1", lambda: traversals(code, jnp.ones((1, 1)), np.array([-1]))),
+        (TypeError, "units must be integers", lambda: traversals(code, jnp.ones((1, 1)), jnp.array([0.0]))),
+        (ValueError, "code must be one vector", lambda: traversals(batch, jnp.ones((6, 1)))),
+        (ValueError, "horizontal must be one vector", lambda: plane(batch, code)),
+        (TypeError, "vertical must be a JAX or NumPy array, got list", lambda: plane(code, [1.0])),
+    )
+    for kind, message, call in cases:
+        with pytest.raises(kind, match=message):
+            call()

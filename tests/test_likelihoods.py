@@ -26,6 +26,7 @@ from aejax.likelihoods import (
 from aejax.networks import MLP, with_global_log_variance
 
 N = 20_000
+KEY = jax.random.key(0)
 # three features x in the interior of the support, and parameters for them
 PAIRS = [[-2.0, 0.5], [0.0, 0.0], [1.5, -1.0]]
 CASES = {
@@ -353,3 +354,170 @@ def test_a_global_log_variance_is_one_parameter_whose_best_value_is_the_variance
     np.testing.assert_allclose(gradient(params)["log_variance"], expected, rtol=1e-5)
     best = {**params, "log_variance": jnp.log(jnp.mean((x - mean) ** 2))}
     np.testing.assert_allclose(gradient(best)["log_variance"], 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "uint32", "float32", "bool"])
+def test_categorical_takes_classes_of_every_type(dtype):
+    logits, likelihood = jnp.stack([jnp.arange(200.0)] * 2), categorical(classes=200)
+    log_p = special.log_softmax(np.arange(200.0))
+    for number in (1,) if dtype == "bool" else (60, 127):
+        x = jnp.array(np.array([number, 1], dtype))
+        np.testing.assert_allclose(likelihood.log_prob(x, logits), log_p[[number, 1]].sum(), rtol=1e-6)
+    if dtype not in ("uint8", "uint32", "bool"):
+        assert np.isnan(likelihood.log_prob(jnp.array(np.array([-1, 1], dtype)), logits))
+    if dtype not in ("int8", "bool"):
+        assert np.isnan(likelihood.log_prob(jnp.array(np.array([200, 1], dtype)), logits))
+
+
+def test_categorical_of_more_classes_than_half_precision_holds():
+    """Samples are exact: of float32, where bfloat16 holds whole numbers up to 256 only."""
+    logits = jnp.zeros((4000, 300), jnp.bfloat16)
+    x = np.asarray(categorical(classes=300).sample(jax.random.key(0), logits))
+    assert x.dtype == np.float32
+    assert len(np.unique(x[x > 256])) > 35  # 43 odd and even ones, each missed once in 600,000
+    assert categorical(classes=256).sample(jax.random.key(0), logits[:, :256]).dtype == jnp.bfloat16
+
+
+@pytest.mark.parametrize("log_rate", [5.0, 12.0, 16.0, 18.0, 20.0, 22.0, 40.0, 87.0])
+def test_poisson_samples_have_mean_and_deviation_up_to_the_largest_rates(log_rate):
+    """Within 5 standard errors and one step of float32, and at the largest rates they scatter by about one step."""
+    x = np.asarray(poisson().sample(jax.random.key(0), jnp.full(N, log_rate)), np.float64)
+    rate = float(np.exp(np.float32(log_rate)))
+    step = float(np.spacing(np.float32(rate)))
+    deviation = np.hypot(np.sqrt(rate), step / np.sqrt(12))
+    assert abs(x.mean() - rate) < 5 * deviation / np.sqrt(N) + step
+    assert abs(x.std() - np.sqrt(rate)) < 5 * deviation / np.sqrt(2 * N) + 1.1 * step
+    assert x.std() > 0.9 * np.hypot(np.sqrt(rate), step)
+    assert np.all(x == np.round(x))
+
+
+@pytest.mark.parametrize("log_rate", [11.0, 11.6, 13.0])
+def test_poisson_samples_have_the_distribution_on_both_sides_of_the_normal_approximation(log_rate):
+    """By a chi-square test of 50 cells of about equal probability."""
+    count = 200_000
+    x = np.asarray(poisson().sample(jax.random.key(1), jnp.full(count, log_rate)), np.float64)
+    law = stats.poisson(float(np.exp(np.float32(log_rate))))
+    edges = law.ppf(np.arange(1, 50) / 50)
+    probabilities = np.diff(np.concatenate([[0], law.cdf(edges), [1]]))
+    observed = np.bincount(np.searchsorted(edges, x), minlength=50)
+    assert stats.chisquare(observed, count * probabilities).pvalue > 1e-4
+
+
+def test_poisson_of_a_rate_of_zero_and_of_no_finite_count():
+    likelihood = poisson()
+    value, slope = jax.value_and_grad(likelihood.log_prob, argnums=1)(jnp.zeros(2), jnp.full(2, -jnp.inf))
+    np.testing.assert_allclose(value, 0, atol=1e-5)  # gammaln(1) is rounding
+    np.testing.assert_array_equal(slope, [0, 0])
+    np.testing.assert_array_equal(likelihood.sample(jax.random.key(0), jnp.full(3, -jnp.inf)), np.zeros(3))
+    for wrong in (jnp.inf, jnp.nan, -1.0, 0.5):
+        assert likelihood.log_prob(jnp.full(1, wrong), jnp.zeros(1)) == -jnp.inf
+
+
+@pytest.mark.parametrize("scale", [1e-320, 1e-80, 1e-45, 1e-30])
+def test_densities_of_tiny_scales_are_no_nan(scale):
+    """At the mode that of SciPy; elsewhere -∞ or the least there is, with a gradient that is no NaN."""
+    x, elsewhere = jnp.ones(2), jnp.zeros(2)
+    for likelihood, law in (
+        (gaussian(variance=scale), -math.log(2 * math.pi) - math.log(scale)),
+        (laplace(scale=scale), -2 * (math.log(2) + math.log(scale))),
+    ):
+        value, gradient = jax.value_and_grad(likelihood.log_prob, argnums=1)(x, x)
+        np.testing.assert_allclose(value, law, rtol=1e-5)
+        assert not np.isnan(gradient).any()
+        assert likelihood.log_prob(x, elsewhere) < -1e30 or scale > 1e-38
+        assert np.isfinite(likelihood.sample(jax.random.key(0), x)).all()
+    parameters = jnp.stack([x, jnp.full(2, math.log(scale))], axis=-1)
+    value, gradient = jax.value_and_grad(gaussian_with_predicted_variance().log_prob, argnums=1)(x, parameters)
+    np.testing.assert_allclose(value, -math.log(2 * math.pi) - math.log(scale), rtol=1e-5)
+    assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("log_alpha", [-200.0, -90.0, -30.0])
+def test_beta_of_a_tiny_parameter_has_the_density_of_its_limit(log_alpha):
+    """For α next to 0 it is α (1 - x)^(β - 1) / x."""
+    x, log_beta = 0.3, 0.7
+    got = beta().log_prob(jnp.array([x]), jnp.array([[log_alpha, log_beta]]))
+    expected = log_alpha + math.expm1(log_beta) * math.log1p(-x) - math.log(x)
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_beta_of_a_uniform_is_zero_at_its_ends():
+    np.testing.assert_allclose(beta().log_prob(jnp.array([0.0, 1.0]), jnp.zeros((2, 2))), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@every_likelihood
+def test_half_precision_is_that_of_float32_rounded(likelihood, x, parameters, dtype):
+    """Of many features, whose sum would lose its digits or overflow; samples use the noise of float32."""
+    many = 600
+    x = jnp.tile(jnp.asarray(x, dtype), many)
+    parameters = jnp.tile(jnp.asarray(parameters, dtype), (many, *(1,) * (np.ndim(parameters) - 1)))
+    single = parameters.astype(jnp.float32)
+    eps = float(jnp.finfo(dtype).eps)
+    got, expected = likelihood.log_prob(x, parameters), likelihood.log_prob(x.astype(jnp.float32), single)
+    assert got.dtype == dtype
+    np.testing.assert_allclose(float(got), float(expected), rtol=eps)
+    mean, sample = likelihood.mean(parameters), likelihood.sample(KEY, parameters)
+    assert mean.dtype == sample.dtype == dtype
+    np.testing.assert_allclose(np.asarray(mean, float), np.asarray(likelihood.mean(single), float), rtol=2 * eps)
+    limits = (float(jnp.finfo(dtype).tiny), 1 - float(jnp.finfo(dtype).epsneg))
+    drawn = np.asarray(likelihood.sample(KEY, single), float)
+    drawn = np.clip(drawn, *limits) if likelihood.name == "beta" else drawn
+    np.testing.assert_allclose(np.asarray(sample, float), drawn, rtol=2 * eps, atol=1e-6)
+
+
+@pytest.mark.parametrize("number", [np.float64, np.float32, np.float16])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
+def test_a_knob_of_numpy_promotes_nothing(number, dtype, float64, without_type_checks):
+    x = jnp.full(4, 0.5, dtype)
+    for build, knob in ((gaussian, "variance"), (laplace, "scale")):
+        likelihood, expected = build(**{knob: number(2)}), build(**{knob: 2.0})
+        for function in ("log_prob", "sample"):
+            first = x if function == "log_prob" else KEY
+            got = getattr(likelihood, function)(first, x)
+            assert got.dtype == dtype
+            np.testing.assert_array_equal(got, getattr(expected, function)(first, x))
+
+
+@every_likelihood
+def test_mean_and_sample_refuse_parameters_that_cannot_be(likelihood, x, parameters, without_type_checks):
+    for function in (likelihood.mean, lambda parameters: likelihood.sample(KEY, parameters)):
+        with pytest.raises(TypeError, match=r"must be a floating-point array, got dtype int32"):
+            function(jnp.zeros(np.shape(parameters), int))
+        with pytest.raises(TypeError, match=r"must be a JAX or NumPy array, got list"):
+            function([0.0, 1.0])
+        if np.shape(parameters) != np.shape(x):
+            for shape in ((), (3, 7)):
+                with pytest.raises(
+                    ValueError, match=r"the parameters must have a last axis of \d (classes|numbers, .*); got shape"
+                ):
+                    function(jnp.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            [[0.5], [math.nan]],
+            r"pixels: bernoulli wants finite values, .*; 1 of 2 are missing \(NaN\): fill them in, by",
+        ),
+        ([[0.5], [None]], "1 of 2 are missing"),
+        (np.ma.masked_array([0.5, 0.5], [False, True]), "1 of 2 are missing"),
+        ([0.5, math.inf], "they reach from 0.5 to inf: fill them in"),
+        ([["a"], ["b"]], "pixels: numbers are wanted, and they are of type <U1 such as 'a'"),
+        (np.array([0.5, "a"], object), "pixels: numbers are wanted, and there is 'a'"),
+        ([[0.5], [0.5, 1]], "pixels: the rows must be of one length"),
+        (np.array(["2020-01-01"], "datetime64[D]"), "they are of type datetime64"),
+        (np.array([0.5j]), "they are of type complex128"),
+    ],
+)
+def test_missing_values_and_text_are_refused_with_what_to_do(values, message):
+    with pytest.raises(UserError, match=message):
+        check_support(bernoulli(), values, "pixels")
+
+
+def test_data_of_every_type_of_number_fit():
+    for values in ([0, 1], [True, False], np.array([0, 1], np.uint8), np.array([0, 1], np.float16), np.zeros(0)):
+        check_support(bernoulli(), values, "pixels")
+        check_support(poisson(), values, "counts")
+    check_support(bernoulli(), jnp.ones(2, jnp.bfloat16), "pixels")

@@ -54,3 +54,39 @@ def test_notes_are_counted_as_they_are_written():
     roll[0, 0, [3, 7]] = 0.6
     roll[1, 2, 5] = 0.4
     assert notes_per_step(roll) == pytest.approx(2 / 6)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16, np.float32])
+def test_rolls_of_every_type_are_read_alike(dtype):
+    roll = (RNG.uniform(size=(2, 40, 300)) < 0.5).astype(dtype)
+    exact = roll.astype(float)
+    assert notes_per_step(roll) == notes_per_step(exact)
+    assert frequency_baseline(roll, roll) == pytest.approx(frequency_baseline(exact, exact))
+    assert notes_per_step(roll.tolist()) == notes_per_step(exact)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: frequency_baseline(np.ones((1, 2, 3)), np.ones((1, 2, 1))), "must have the same keys, got 3 and 1"),
+        (lambda: frequency_baseline(np.ones((0, 2, 3)), np.ones((1, 2, 3))), "train must hold at least one step"),
+        (lambda: frequency_baseline(np.ones((1, 2, 3)), np.ones((1, 0, 3))), "test must hold at least one step"),
+        (
+            lambda: frequency_baseline(np.full((1, 2, 3), 255), np.ones((1, 2, 3))),
+            r"train must hold values in \[0, 1\]",
+        ),
+        (lambda: notes_per_step(np.full((1, 2, 3), np.nan)), r"rolls must hold values in \[0, 1\], got nan"),
+        (lambda: to_midi(np.ones((1, 2, 3))), r"a roll has shape \(T, keys\), got \(1, 2, 3\)"),
+        (lambda: to_midi(np.ones((2, 128))), "MIDI's notes end at 127, and 128 keys from note 21 end at 148"),
+        (lambda: to_midi(np.ones((2, 3)), beats_per_minute=0), "beats_per_minute must be between 4 and"),
+        (lambda: to_midi(np.ones((2, 3)), lowest_note=-1), "lowest_note must be at least 0, got -1"),
+    ],
+)
+def test_refuses_rolls_that_cannot_be(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_every_note_of_midi_can_be_written():
+    file = to_midi(np.ones((1, 128)), lowest_note=np.int8(0))
+    assert [message.note for message in file.tracks[0] if message.type == "note_on"] == list(range(128))

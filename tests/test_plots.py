@@ -214,3 +214,24 @@ def test_names_of_units_do_not_run_together(units: int) -> None:
     assert len(boxes) > 5
     assert all(right.x0 - left.x1 > 4 for left, right in pairwise(boxes))
     assert "in falling order; one in" in axes.get_xlabel()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, -3.0])
+def test_constant_data_is_drawn_without_a_warning(value, tmp_path):
+    """Warnings are errors here."""
+    vectors, images = np.full((12, 5), value, np.float32), np.full((12, 8, 8), value, np.float32)
+    limits, labels = (value, value), np.zeros(12, int)
+    figures = [
+        *(plots.reconstructions({"original": x[:3], "reconstruction": x[:3]}) for x in (vectors, images)),
+        *(plots.gallery(x.reshape(2, 6, *x.shape[1:]), limits=limits) for x in (vectors, images)),
+        *(plots.latent_space(vectors[:, :units], labels) for units in (1, 2, 5)),
+        plots.embeddings({"one": vectors[:, :2]}, labels, title="equal"),
+        plots.kl_per_unit(np.zeros(4)),
+        plots.anomaly_scores(
+            vectors[:, 0], vectors[:, 0], labels.astype(bool) | (np.arange(12) > 5), threshold=value, unit=""
+        ),
+        plots.anomaly_scores(vectors[:, 0], vectors[:, 0], None, threshold=value, unit=""),
+        plots.rate_distortion({"one": ([1.0], [120.0])}, title="one"),
+    ]
+    for number, figure in enumerate(figures):
+        figure.savefig(tmp_path / f"{number}.png")

@@ -22,6 +22,7 @@ from aejax.report import (
     Section,
     code_block,
     folded,
+    loss_note,
     loss_sum,
     page,
     paragraph,
@@ -120,6 +121,11 @@ def test_the_loss_is_the_sum_that_is_said(experiment):
         name, sign = term.partition(" (")[0], float(weight or 1)
         total += (-sign if name.startswith("-") else sign) * values[name.removeprefix("-")]
     assert total == pytest.approx(values["loss"], rel=1e-5)
+
+
+def test_an_estimate_that_may_be_negative_is_named():
+    assert "may come out below 0" in loss_note(Experiment(regularization=Regularization(total_correlation_weight=1.0)))
+    assert "below 0" not in loss_note(Experiment())
 
 
 def test_the_least_that_counts_is_said():

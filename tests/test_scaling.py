@@ -10,7 +10,7 @@ import pytest
 from aejax.configuration import Data, Experiment, Model, Optimization, Regularization, Training, check
 from aejax.datasets.dataset import Dataset, Splits
 from aejax.errors import UserError
-from aejax.experiment import build_autoencoder, build_corruption, check_result
+from aejax.experiment import build_autoencoder, build_corruption, check_data, check_result
 from aejax.facts import Scaling, facts_of, from_json, to_json
 from aejax.scaling import describe, make_facts, moments
 from aejax.trained import fit
@@ -258,6 +258,14 @@ def test_a_learned_global_variance_starts_at_that_of_the_data_and_colours_are_le
     now, before = colourful
     assert now > 0.7
     assert before < now
+
+
+def test_counts_outside_the_likelihood_are_advised_to_be_poisson():
+    bernoulli = configured(likelihood="bernoulli").model
+    with pytest.raises(UserError, match="or take --likelihood poisson if they are counts, else --likelihood gaussian"):
+        check_data(bernoulli, divided(COUNTS), "counts.npy")
+    with pytest.raises(UserError, match=r"or take --likelihood gaussian$"):
+        check_data(bernoulli, divided(2000 + 5 * LATENT), "years.npy")
 
 
 def test_results_worse_than_predicting_the_mean_by_orders_of_magnitude_are_failures():

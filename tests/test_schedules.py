@@ -1,5 +1,7 @@
 """Schedules: values by hand, the same under jit, and the end for good."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -60,3 +62,34 @@ def test_refuses_no_steps(steps):
 def test_refuses_a_rising_part_that_is_no_part(rising, message):
     with pytest.raises(ValueError, match=f"rising must be {message}"):
         cyclical_warm_up(10, cycles=2, rising=rising)
+
+
+@pytest.mark.parametrize("number", [np.float64, np.float32, np.int8, np.int64, int, float])
+def test_knobs_of_every_type_give_the_same_weights_of_float32(number):
+    with jax.enable_x64(True):
+        schedules = (
+            (linear_warm_up(number(100), end=number(4)), linear_warm_up(100, end=4.0)),
+            (cyclical_warm_up(number(100), cycles=number(100)), cyclical_warm_up(100, cycles=100)),
+        )
+        for got, expected in schedules:
+            for step in (0, np.int8(30), np.int64(75), jnp.int32(75), 9_999, 10_000, 2**31 - 1):
+                assert got(step).dtype == jnp.float32
+                assert got(step) == expected(step)
+
+
+def test_cycles_beyond_the_largest_step_and_of_a_fraction_of_a_step():
+    assert cyclical_warm_up(10**6, cycles=10**6)(1_000_250_000) == 0.5
+    schedule = cyclical_warm_up(2.5, cycles=4)
+    np.testing.assert_allclose([schedule(step) for step in (0, 1, 2, 3, 9, 10)], [0, 0.8, 1, 0.4, 1, 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("end", [-1.0, math.nan, math.inf])
+def test_refuses_an_end_that_is_no_weight(end):
+    for build in (linear_warm_up, lambda steps, end: cyclical_warm_up(steps, cycles=2, end=end)):
+        with pytest.raises(ValueError, match="end must be at least 0 and finite"):
+            build(10, end=end)
+
+
+def test_an_end_may_be_traced():
+    traced = jax.jit(lambda end: (linear_warm_up(10, end=end)(5), cyclical_warm_up(10, cycles=2, end=end)(9)))(3.0)
+    np.testing.assert_allclose(traced, [1.5, 3.0])

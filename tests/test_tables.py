@@ -216,3 +216,119 @@ def test_eight_numbers_of_an_autoencoder_explain_more_of_50_columns_than_eight_p
     with jax.numpy_dtype_promotion("standard"):  # Optax mixes dtypes
         by_autoencoder, by_pca = table_errors()
     assert by_autoencoder < 0.9 * by_pca
+
+
+class Frame:
+    """What a DataFrame is here: columns with names, each an array by its name."""
+
+    def __init__(self, columns, rows):
+        self.columns = list(columns)
+        self.by_name = {name: rows[:, place] for place, name in enumerate(columns)}
+
+    def __getitem__(self, name):
+        return self.by_name[name]
+
+    def __array__(self, *arguments, **options):
+        raise AssertionError("a DataFrame is read by the names of its columns")
+
+
+def rows_and_forms():
+    """Rows of COLUMNS, and the same by their names in another order, and as lists."""
+    rng = np.random.default_rng(0)
+    rows = np.stack([ROW] * 6)
+    rows[:, :2] += rng.normal(size=(6, 2))
+    names = [column.name for column in COLUMNS]
+    order = [3, 1, 0, 4, 2]
+    frame = Frame([names[place] for place in order], rows[:, order])
+    structured = np.zeros(6, [(names[place], float) for place in order])
+    for name, values in frame.by_name.items():
+        structured[name] = values
+    return rows, {"frame": frame, "dictionary": frame.by_name, "structured": structured, "lists": rows.tolist()}
+
+
+@pytest.mark.parametrize("form", ["frame", "dictionary", "structured", "lists"])
+def test_rows_by_the_names_of_their_columns_are_those_of_an_array(form):
+    rows, forms = rows_and_forms()
+    assert with_statistics(COLUMNS, forms[form]) == with_statistics(COLUMNS, rows)
+    check_rows(COLUMNS, forms[form], "houses")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.int64, object])
+def test_statistics_of_rows_of_every_type(dtype):
+    rows = np.array([[60.0, 1.0], [100.0, 0.0], [110.0, 1.0]])
+    columns = [Continuous("area"), Binary("garden")]
+    got, expected = (with_statistics(columns, each)[0] for each in (rows.astype(dtype), rows))
+    np.testing.assert_allclose(got[1:3], expected[1:3], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"area": [1.0, None, 3.0]},
+            r"houses, column area: .*; 1 of 3 are missing \(NaN\): fill them in, by the median",
+        ),
+        ({"area": [1.0, math.nan, 3.0]}, r"column area: .* 1 of 3 are missing"),
+        (
+            {"area": ["small", "large", "small"]},
+            "column area: numbers are wanted, and they are of type <U5 such as 'small'",
+        ),
+        (
+            {"area": np.array(["small", 2, 3], object)},
+            "column area: numbers are wanted, and there is 'small'; give each",
+        ),
+        ({"area": [1.0, 1e300, 3.0]}, r"column area: it reaches 1e\+300, near the end of float32"),
+        ({"area": [1.0, 2.0]}, "the columns must be numbers, as many in each"),
+        ({"area": np.ones((3, 2))}, "the columns must be numbers, as many in each"),
+        ({"garden": [0, 1, 2]}, r"column garden: bernoulli wants values in \[0, 1\]"),
+        ({"cellar": [0, 1, 1]}, "houses: no column cellar is declared"),
+        ({"garden": None, "cellar": [0, 1, 1]}, "houses: it has no column garden; no column cellar is declared"),
+    ],
+)
+def test_refuses_columns_by_name_with_what_to_do(change, message):
+    data = {"area": [60.0, 80.0, 100.0], "garden": [0, 1, 1], **change}
+    data = {name: np.asarray(values) for name, values in data.items() if values is not None}
+    with pytest.raises(UserError, match=message):
+        check_rows([Continuous("area"), Binary("garden")], data, "houses")
+
+
+def test_refuses_rows_and_columns_that_are_none():
+    columns = [Continuous("area"), Binary("garden")]
+    with pytest.raises(UserError, match="training rows: there are none"):
+        with_statistics(columns, np.zeros((0, 2)))
+    with pytest.raises(UserError, match="rows must be of one length"):
+        with_statistics(columns, [[1.0, 0], [2.0]])
+    with pytest.raises(UserError, match=r"2 columns are declared, and the data have shape \(2,\)"):
+        with_statistics(columns, [1.0, 0])
+    frame = Frame(["area", "garden"], np.ones((3, 2)))
+    frame.columns.append("garden")
+    with pytest.raises(UserError, match="columns of the same name"):
+        check_rows(columns, frame, "houses")
+    with pytest.raises(UserError, match="a column is Continuous, Binary, Categorical or Count, got 'area'"):
+        table_likelihood(["area"])
+    with pytest.raises(UserError, match="column area: it is 1e-40 in every training row, or hardly differs"):
+        with_statistics([Continuous("area")], [[1e-40], [2e-40]])
+
+
+def test_statistics_of_numpy_promote_nothing(float64):
+    columns = [Continuous("area", np.float64(80), np.float64(20)), Continuous("age", variance=np.float64(0.5))]
+    row, parameters = jnp.ones(2, jnp.float32), jnp.zeros(3, jnp.float32)
+    likelihood = table_likelihood(columns)
+    for result in (
+        encode_inputs(columns, row),
+        encode_means(columns, parameters),
+        likelihood.log_prob(row, parameters),
+        likelihood.mean(parameters),
+        likelihood.sample(jax.random.key(0), parameters),
+    ):
+        assert result.dtype == jnp.float32
+
+
+def test_rows_of_half_precision_are_computed_in_float32():
+    columns = [Continuous("year", mean=2000.0, standard_deviation=10.0), Categorical("city", classes=300)]
+    parameters = jnp.zeros(302, jnp.bfloat16).at[2 + 257].set(50)
+    likelihood = table_likelihood(columns)
+    np.testing.assert_array_equal(likelihood.mean(parameters), [2000, 257])
+    assert likelihood.sample(jax.random.key(0), parameters)[1] == 257
+    encoded = encode_inputs(columns, jnp.array([2000, 256], jnp.bfloat16))
+    assert int(jnp.sum(encoded[1:])) == 1  # one class and not its neighbor too

@@ -1,16 +1,23 @@
-"""Real numbers: Gaussian and Laplace features, and gray values as continuous Bernoulli or beta features."""
+"""Real numbers: Gaussian and Laplace features, and gray values as continuous Bernoulli or beta features.
+
+Half precision is computed, drawn and summed in float32, and the result is rounded to the dtype of the parameters.
+"""
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import gammaln
-from jaxtyping import Array, Float
+from jax.scipy.special import gammaln, xlog1py, xlogy
+from jax.typing import DTypeLike
+from jaxtyping import Array
 
 from aejax.bounded import bounded_log
 from aejax.checks import check_floating, check_positive, check_same_shape
-from aejax.likelihoods.record import Likelihood, Support, trailing_axis
-from aejax.losses import absolute_error, squared_error
+from aejax.likelihoods.record import Likelihood, Support, check_trailing_axis, trailing_axis
+from aejax.losses import absolute_error
+from aejax.precision import at_least_single, common_dtype, knob, polynomial, widened
+from aejax.sampling import gaussian_log_densities
 
 # Bernoulli's numbers B₂, B₄, ..., B₂₂: below |l| = 1, what follows them is beyond double precision
 _BERNOULLI_NUMBERS = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6]
@@ -31,16 +38,19 @@ def gaussian(*, variance: float = 1.0) -> Likelihood:
     -1.8379
     """
     check_positive("variance", variance)
+    deviation, log_normalizer = math.sqrt(variance), 0.5 * (math.log(2 * math.pi) + math.log(variance))
 
     def log_prob(x: Array, mean: Array) -> Array:
         check_floating(x=x, mean=mean)
         check_same_shape(x=x, mean=mean)
-        return -0.5 * (squared_error(x, mean) / variance + x.size * math.log(2 * math.pi * variance))
+        standardized = (widened(x) - widened(mean)) * _reciprocal(deviation, mean.dtype)
+        log_prob = -0.5 * jnp.sum(jnp.square(standardized)) - mean.size * log_normalizer
+        return log_prob.astype(common_dtype(x, mean))
 
     return Likelihood(
         log_prob=log_prob,
-        mean=lambda mean: mean,
-        sample=lambda key, mean: mean + math.sqrt(variance) * jax.random.normal(key, mean.shape, mean.dtype),
+        mean=_location,
+        sample=lambda key, mean: _shifted(mean, deviation, jax.random.normal, key),
         support=Support(-math.inf, math.inf),
         name="gaussian",
     )
@@ -50,8 +60,9 @@ def gaussian_with_predicted_variance() -> Likelihood:
     """Independent Gaussian features, each with a variance of its own: -½ Σᵢ [(xᵢ - μᵢ)²/σᵢ² + log σᵢ² + log 2π].
 
     The parameters are (..., 2): μ and log σ² along the last axis. Where one variance is learned for all examples and
-    features, the decoder is `aejax.networks.with_global_log_variance(decoder)`. Both σ² and 1/σ² must be finite: in
-    float32, log-variances in (-88, 88).
+    features, the decoder is `aejax.networks.with_global_log_variance(decoder)`. Where (x - μ)²/σ² is beyond the dtype's
+    range the log-density is -∞, with a gradient of 0; it is NaN for no variance. Samples need a finite σ: in float32, a
+    log-variance below 177.
 
     Raises:
       ValueError: in `log_prob`, shapes that do not fit.
@@ -65,16 +76,20 @@ def gaussian_with_predicted_variance() -> Likelihood:
 
     def log_prob(x: Array, parameters: Array) -> Array:
         mean, log_variance = _unpack(x, parameters, "a mean and a log-variance")
-        scaled = jnp.square(x - mean) * jnp.exp(-log_variance)
-        return -0.5 * (jnp.sum(scaled + log_variance) + x.size * math.log(2 * math.pi))
+        log_densities = gaussian_log_densities(widened(x) - mean, log_variance)
+        return jnp.sum(log_densities).astype(common_dtype(x, parameters))
+
+    def mean(parameters: Array) -> Array:
+        return _pair(parameters, "a mean and a log-variance")[0].astype(parameters.dtype)
 
     def sample(key: Array, parameters: Array) -> Array:
-        mean, log_variance = parameters[..., 0], parameters[..., 1]
-        return mean + jnp.exp(0.5 * log_variance) * jax.random.normal(key, mean.shape, mean.dtype)
+        mean, log_variance = _pair(parameters, "a mean and a log-variance")
+        noise = jax.random.normal(key, mean.shape, mean.dtype)
+        return (mean + jnp.exp(0.5 * log_variance) * noise).astype(parameters.dtype)
 
     return Likelihood(
         log_prob=log_prob,
-        mean=lambda parameters: parameters[..., 0],
+        mean=mean,
         sample=sample,
         support=Support(-math.inf, math.inf),
         name="gaussian_with_predicted_variance",
@@ -98,10 +113,19 @@ def laplace(*, scale: float = 1.0) -> Likelihood:
     -1.6931
     """
     check_positive("scale", scale)
+    scale = float(scale)
+    log_normalizer = math.log(2) + math.log(scale)
+
+    def log_prob(x: Array, location: Array) -> Array:
+        check_floating(x=x, location=location)
+        error = absolute_error(widened(x), widened(location))
+        log_prob = -error * _reciprocal(scale, location.dtype) - location.size * log_normalizer
+        return log_prob.astype(common_dtype(x, location))
+
     return Likelihood(
-        log_prob=lambda x, location: -absolute_error(x, location) / scale - x.size * math.log(2 * scale),
-        mean=lambda location: location,
-        sample=lambda key, location: location + scale * jax.random.laplace(key, location.shape, location.dtype),
+        log_prob=log_prob,
+        mean=_location,
+        sample=lambda key, location: _shifted(location, scale, jax.random.laplace, key),
         support=Support(-math.inf, math.inf),
         name="laplace",
     )
@@ -127,29 +151,34 @@ def continuous_bernoulli() -> Likelihood:
     def log_prob(x: Array, logits: Array) -> Array:
         check_floating(x=x, logits=logits)
         check_same_shape(x=x, logits=logits)
+        dtype, x, logits = common_dtype(x, logits), widened(x), widened(logits)
         is_small, small, large = _small_and_large(logits)
         # log(2 sinh(l/2) / l) = Σₙ B₂ₙ/(2n)! l²ⁿ/(2n)
         terms = [coefficient / (2 * n) for n, coefficient in enumerate(_COEFFICIENTS, start=1)]
-        near_zero = small * (x - 0.5) - jnp.square(small) * _polynomial(terms, jnp.square(small))
+        near_zero = small * (x - 0.5) - jnp.square(small) * polynomial(terms, jnp.square(small))
         rate = jnp.abs(large)
         from_the_likely_end = jnp.where(logits < 0, x, 1 - x)
         far = jnp.log(rate) - jnp.log1p(-jnp.exp(-rate)) - rate * from_the_likely_end
-        return jnp.sum(jnp.where(is_small, near_zero, far))
+        return jnp.sum(jnp.where(is_small, near_zero, far)).astype(dtype)
 
     def mean(logits: Array) -> Array:
+        check_floating(logits=logits)
+        dtype, logits = logits.dtype, widened(logits)
         is_small, small, large = _small_and_large(logits)
-        near_zero = 0.5 + small * _polynomial(_COEFFICIENTS, jnp.square(small))
+        near_zero = 0.5 + small * polynomial(_COEFFICIENTS, jnp.square(small))
         rate = jnp.abs(large)
         from_the_likely_end = 1 / rate + jnp.exp(-rate) / jnp.expm1(-rate)
-        return jnp.where(is_small, near_zero, _to_side(logits, from_the_likely_end))
+        return jnp.where(is_small, near_zero, _to_side(logits, from_the_likely_end)).astype(dtype)
 
     def sample(key: Array, logits: Array) -> Array:
+        check_floating(logits=logits)
+        dtype, logits = logits.dtype, widened(logits)
         uniform = jax.random.uniform(key, logits.shape, logits.dtype)
         is_tiny = jnp.abs(logits) < 1e-3
         rate = jnp.where(is_tiny, jnp.ones_like(logits), jnp.abs(logits))
         near_zero = uniform + 0.5 * logits * uniform * (1 - uniform)
         from_the_likely_end = -jnp.log1p(uniform * jnp.expm1(-rate)) / rate
-        return jnp.where(is_tiny, near_zero, _to_side(logits, from_the_likely_end))
+        return jnp.where(is_tiny, near_zero, _to_side(logits, from_the_likely_end)).astype(dtype)
 
     return Likelihood(log_prob, mean, sample, Support(0.0, 1.0), "continuous_bernoulli")
 
@@ -157,8 +186,9 @@ def continuous_bernoulli() -> Likelihood:
 def beta() -> Likelihood:
     """Independent beta features: log p(x) = Σᵢ [(αᵢ - 1) log xᵢ + (βᵢ - 1) log(1 - xᵢ) - log B(αᵢ, βᵢ)].
 
-    The parameters are (..., 2): log α and log β along the last axis. x lies strictly inside (0, 1). In float32, digits
-    are lost where α or β is beyond some 10⁴.
+    The parameters are (..., 2): log α and log β along the last axis. x lies strictly inside (0, 1): at 0 and 1 the
+    log-density may be infinite, and its gradient with it. In float32, digits are lost where α or β is beyond some 10⁴,
+    and log α and log β must be below 88.
 
     Raises:
       ValueError: in `log_prob`, shapes that do not fit.
@@ -171,18 +201,28 @@ def beta() -> Likelihood:
 
     def log_prob(x: Array, parameters: Array) -> Array:
         log_alpha, log_beta = _unpack(x, parameters, "log α and log β")
+        dtype, x = common_dtype(x, parameters), widened(x)
         a, b = jnp.exp(log_alpha), jnp.exp(log_beta)
-        log_normalizer = gammaln(a) + gammaln(b) - gammaln(a + b)  # betaln of JAX has some 9 digits in float64
-        return jnp.sum((a - 1) * jnp.log(x) + (b - 1) * jnp.log1p(-x) - log_normalizer)
+        # betaln of JAX has some 9 digits in float64; Γ(a) = Γ(a + 1) / a, where an a next to 0 would make it infinite
+        log_gamma_a = gammaln(a + 1) - log_alpha
+        log_gamma_b = gammaln(b + 1) - log_beta
+        log_gamma_sum = gammaln(a + b + 1) - jnp.logaddexp(log_alpha, log_beta)
+        log_normalizer = log_gamma_a + log_gamma_b - log_gamma_sum
+        return jnp.sum(xlogy(a - 1, x) + xlog1py(b - 1, -x) - log_normalizer).astype(dtype)
+
+    def mean(parameters: Array) -> Array:
+        log_alpha, log_beta = _pair(parameters, "log α and log β")
+        return jax.nn.sigmoid(log_alpha - log_beta).astype(parameters.dtype)
 
     def sample(key: Array, parameters: Array) -> Array:
-        a, b = jnp.exp(parameters[..., 0]), jnp.exp(parameters[..., 1])
+        log_alpha, log_beta = _pair(parameters, "log α and log β")
         limits = jnp.finfo(parameters.dtype)
-        return jnp.clip(jax.random.beta(key, a, b, dtype=parameters.dtype), limits.tiny, 1 - limits.epsneg)
+        drawn = jax.random.beta(key, jnp.exp(log_alpha), jnp.exp(log_beta), dtype=log_alpha.dtype)
+        return jnp.clip(drawn.astype(parameters.dtype), limits.tiny, 1 - limits.epsneg)
 
     return Likelihood(
         log_prob=log_prob,
-        mean=lambda parameters: jax.nn.sigmoid(parameters[..., 0] - parameters[..., 1]),
+        mean=mean,
         sample=sample,
         support=Support(0.0, 1.0, open=True),
         name="beta",
@@ -192,12 +232,38 @@ def beta() -> Likelihood:
 
 
 def _unpack(x: Array, parameters: Array, wanted: str) -> tuple[Array, Array]:
+    """The two parameters of every feature of x, in the dtype to compute in."""
     check_floating(x=x, parameters=parameters)
     if parameters.shape != (*x.shape, 2):
         raise ValueError(
             f"the parameters are {wanted}, of shape {(*x.shape, 2)} for x {x.shape}; got {parameters.shape}"
         )
+    return _pair(parameters, wanted)
+
+
+def _pair(parameters: Array, wanted: str) -> tuple[Array, Array]:
+    check_floating(parameters=parameters)
+    check_trailing_axis(parameters, 2, f"numbers, {wanted}")
+    parameters = widened(parameters)
     return parameters[..., 0], parameters[..., 1]
+
+
+def _location(location: Array) -> Array:
+    check_floating(location=location)
+    return location
+
+
+def _shifted(location: Array, scale: float, draw: Callable[..., Array], key: Array) -> Array:
+    """Standard noise of a distribution, scaled and added to its location."""
+    check_floating(location=location)
+    dtype = at_least_single(location.dtype)
+    noise = draw(key, location.shape, dtype)
+    return (location.astype(dtype) + knob(scale, dtype) * noise).astype(location.dtype)
+
+
+def _reciprocal(scale: float, dtype: DTypeLike) -> Array:
+    """The reciprocal of a scale, finite however small the scale: 0 errors times it are 0."""
+    return knob(1 / scale if scale > 1e-300 else 1e300, at_least_single(dtype))
 
 
 def _small_and_large(logits: Array) -> tuple[Array, Array, Array]:
@@ -209,10 +275,3 @@ def _small_and_large(logits: Array) -> tuple[Array, Array, Array]:
 
 def _to_side(logits: Array, from_the_likely_end: Array) -> Array:
     return jnp.where(logits < 0, from_the_likely_end, 1 - from_the_likely_end)
-
-
-def _polynomial(coefficients: list[float], x: Float[Array, "..."]) -> Float[Array, "..."]:
-    result = jnp.zeros_like(x)
-    for coefficient in reversed(coefficients):
-        result = result * x + coefficient
-    return result

@@ -1,9 +1,13 @@
 """A likelihood is a value: a record of pure functions; and what data it can explain."""
 
+import math
+import numbers
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Array
 
 from aejax.errors import UserError
@@ -51,9 +55,21 @@ def constrain(likelihood: Likelihood, output: Array) -> Array:
     >>> import jax.numpy as jnp
     >>> from aejax.likelihoods import poisson
     >>> constrain(poisson(), jnp.array([5.0, 1000.0])).round(3).tolist()  # log-rates
-    [5.0, 16.899]
+    [5.0, 16.89...]
     """
     return output if likelihood.constrain is None else likelihood.constrain(output)
+
+
+def check_trailing_axis(parameters: ArrayLike, size: int, wanted: str) -> None:
+    """Raise ValueError unless the parameters of a likelihood have a last axis of that size, for what is `wanted`.
+
+    >>> check_trailing_axis(np.zeros((4, 3)), 2, "numbers, a mean and a log-variance")
+    Traceback (most recent call last):
+    ...
+    ValueError: the parameters must have a last axis of 2 numbers, a mean and a log-variance; got shape (4, 3)
+    """
+    if np.shape(parameters)[-1:] != (size,):
+        raise ValueError(f"the parameters must have a last axis of {size} {wanted}; got shape {np.shape(parameters)}")
 
 
 def parameter_shape(likelihood: Likelihood, shape: Shape) -> Shape:
@@ -70,7 +86,7 @@ def parameter_shape(likelihood: Likelihood, shape: Shape) -> Shape:
     return tuple(shape) if likelihood.parameters is None else likelihood.parameters(tuple(shape))
 
 
-def check_support(likelihood: Likelihood, x: np.ndarray, name: str, *, advice: str = "scale them") -> None:
+def check_support(likelihood: Likelihood, x: Any, name: str, *, advice: str = "scale them") -> None:
     """Raise UserError where data lie outside the support of a likelihood.
 
     Args:
@@ -80,8 +96,8 @@ def check_support(likelihood: Likelihood, x: np.ndarray, name: str, *, advice: s
       advice: what the message tells the user to do about values out of range.
 
     Raises:
-      UserError: a value below, above or (where the support is open) on a bound, NaN, or a fraction where only whole
-        numbers are wanted.
+      UserError: a value below, above or (where the support is open) on a bound, a missing or infinite one, a fraction
+        where only whole numbers are wanted, or text.
 
     >>> from aejax.likelihoods import poisson
     >>> check_support(poisson(), np.array([0.0, 2.5]), "visits.npy")
@@ -89,14 +105,19 @@ def check_support(likelihood: Likelihood, x: np.ndarray, name: str, *, advice: s
     ...
     aejax.errors.UserError: visits.npy: poisson wants whole numbers, and there are fractions such as 2.5
     """
-    support, values = likelihood.support, np.asarray(x)
+    support, values = likelihood.support, numbers_of(x, name)
     if values.size == 0:
         return
     low, high = float(np.min(values)), float(np.max(values))
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise UserError(f"{name}: {likelihood.name} wants finite values, and they reach from {low:g} to {high:g}")
+        missing = int(np.count_nonzero(np.isnan(values)))
+        found = f"; {missing} of {values.size} are missing (NaN)" if missing else ""
+        raise UserError(
+            f"{name}: {likelihood.name} wants finite values, and they reach from {low:g} to {high:g}{found}: fill them "
+            "in, by the median of their column for instance, or leave out their rows"
+        )
     inside = support.low < low and high < support.high if support.open else support.low <= low and high <= support.high
-    if not inside:  # so written that NaN is outside
+    if not inside:
         left, right = "()" if support.open else "[]"
         raise UserError(
             f"{name}: {likelihood.name} wants values in {left}{support.low:g}, {support.high:g}{right}, and they reach "
@@ -106,3 +127,28 @@ def check_support(likelihood: Likelihood, x: np.ndarray, name: str, *, advice: s
         raise UserError(
             f"{name}: {likelihood.name} wants whole numbers, and there are fractions such as {fractions[0]:g}"
         )
+
+
+def numbers_of(x: Any, name: str) -> np.ndarray:
+    """Data as an array of real numbers; UserError, which calls the data by `name`, where they are text or ragged.
+
+    A None or a pandas.NA is a missing value, NaN.
+
+    >>> numbers_of([[1, None], [3, 4.5]], "rows").tolist()
+    [[1.0, nan], [3.0, 4.5]]
+    """
+    try:
+        values = np.asarray(np.ma.filled(x, np.nan) if isinstance(x, np.ma.MaskedArray) else x)
+    except ValueError as error:
+        raise UserError(f"{name}: the rows must be of one length, and are not") from error
+    if values.dtype == object:
+        flat = [math.nan if value is None or type(value).__name__ == "NAType" else value for value in values.ravel()]
+        if others := [value for value in flat if not isinstance(value, numbers.Real | np.number)]:
+            raise UserError(f"{name}: numbers are wanted, and there is {others[0]!r:.80}; give each class a number")
+        return np.array(flat, np.float64).reshape(values.shape)
+    if values.dtype.kind == "b":
+        return values.astype(np.uint8)
+    if values.dtype.kind not in "iuf" and not jnp.issubdtype(values.dtype, jnp.floating):
+        example = f" such as {str(values.flat[0])!r}" if values.size else ""
+        raise UserError(f"{name}: numbers are wanted, and they are of type {values.dtype}{example}")
+    return values

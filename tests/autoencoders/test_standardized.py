@@ -25,6 +25,7 @@ from aejax.autoencoders import (
 )
 from aejax.corruption import gaussian_noise
 from aejax.evaluation.anomaly import anomaly_score
+from aejax.export import export_functions
 from aejax.networks import MLP
 from aejax.priors import vamp_prior
 
@@ -229,3 +230,17 @@ def test_statistics_of_another_shape_or_no_numbers_are_refused():
 def test_likelihoods_of_bits_counts_and_bounded_values_are_refused(likelihood):
     with pytest.raises(ValueError, match="takes a likelihood of all real numbers"):
         in_units(vae(likelihood=likelihood))
+
+
+def test_what_is_exported_takes_and_returns_the_units_of_the_data():
+    autoencoder = in_units(plain())
+    params = autoencoder.init(jax.random.key(0), X[0])
+
+    functions = export_functions(autoencoder, params, np.asarray(X[0]))
+
+    codes = jax.vmap(partial(autoencoder.encode, params))(X)
+    np.testing.assert_allclose(functions["encode"].call(X), codes, rtol=1e-5, atol=1e-6)
+    decoded = jax.vmap(partial(autoencoder.decode, params))(codes)
+    np.testing.assert_allclose(functions["decode"].call(codes), decoded, rtol=1e-5)
+    jacobian = jax.vmap(jax.jacrev(partial(autoencoder.encode, params)))(X)
+    np.testing.assert_allclose(functions["jacobian"].call(X), jacobian, rtol=1e-4, atol=1e-7)

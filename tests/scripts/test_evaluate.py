@@ -99,7 +99,7 @@ def test_a_section_that_fails_is_named_and_the_others_are_written(make_run, run_
     assert "<h2>Codes</h2><p>Codes: left out, division by zero</p>" in text
     assert "<h2>How it was made</h2>" in text
     assert "<th>train, during the epoch</th>" in text
-    assert "Terms are without their weights: loss = reconstruction" in text
+    assert "The loss = reconstruction" in text
 
 
 @pytest.mark.slow
@@ -113,3 +113,12 @@ def test_the_page_of_a_finished_run(run_script, tmp_path):
     assert "<td>mutual information with the example, a lower bound, nats</td>" in text
     assert "<td>mean norm of the encoder&#x27;s Jacobian, 1 / (unit of data)</td>" in text
     assert f"<td>units, a count</td><td>{final['test/code/units']}</td>" in text
+
+
+def test_a_run_without_statistics_of_its_code_has_a_page(make_run, run_script, tmp_path):
+    shutil.copytree(make_run(LINEAR), tmp_path / "run")
+    with (tmp_path / "run" / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"step": 1, "epoch": 1, "test/loss": 0.5, "test/reconstruction": 0.5}\n')
+    result = run_script("evaluate", tmp_path / "run")
+    assert (result.code, result.errors) == (0, "")
+    assert "left out" not in result.output
