@@ -644,8 +644,7 @@ def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None =
                 )
     if model.family == "variational":
         likelihood, knob = build_likelihood(model), "--likelihood gaussian"
-        values = (facts_of(splits.train) if facts is None else facts).targets
-        if values.integers and values.low >= 0 and not has_counts(model):
+        if facts is not None and facts.targets.integers and facts.targets.low >= 0 and not has_counts(model):
             knob = "--likelihood poisson if they are counts, else --likelihood gaussian"
     elif model.loss == "binary_cross_entropy":
         likelihood, knob = likelihoods.bernoulli()._replace(name=model.loss), "--loss squared_error"

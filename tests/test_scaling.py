@@ -263,9 +263,9 @@ def test_a_learned_global_variance_starts_at_that_of_the_data_and_colours_are_le
 def test_counts_outside_the_likelihood_are_advised_to_be_poisson():
     bernoulli = configured(likelihood="bernoulli").model
     with pytest.raises(UserError, match="or take --likelihood poisson if they are counts, else --likelihood gaussian"):
-        check_data(bernoulli, divided(COUNTS), "counts.npy")
+        check_data(bernoulli, divided(COUNTS), "counts.npy", facts_of(divided(COUNTS).train))
     with pytest.raises(UserError, match=r"or take --likelihood gaussian$"):
-        check_data(bernoulli, divided(2000 + 5 * LATENT), "years.npy")
+        check_data(bernoulli, divided(2000 + 5 * LATENT), "years.npy", facts_of(divided(2000 + 5 * LATENT).train))
 
 
 def test_results_worse_than_predicting_the_mean_by_orders_of_magnitude_are_failures():
