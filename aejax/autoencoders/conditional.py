@@ -104,6 +104,7 @@ def check_classes(labels: ArrayLike, classes: int) -> None:
     """
     if isinstance(labels, Tracer) or not np.size(labels):
         return
-    for label in (np.min(labels), np.max(labels)):
+    values = np.asarray(labels)  # by NumPy: within a trace the minimum of a JAX array would be traced
+    for label in (values.min(), values.max()):
         if not 0 <= label < classes:
             raise ValueError(f"the condition is a class from 0 to {classes - 1}, got {label}")

@@ -146,3 +146,16 @@ def test_generates_the_digit_that_is_asked_for():
     x = np.asarray(jax.jit(jax.vmap(draw))(jax.random.split(KEY, 1000), labels))
     right = judge.predict(x.reshape(1000, -1)) == labels
     assert np.mean(right) > 0.95
+
+
+def test_a_class_known_before_a_scan_is_checked_within_it() -> None:
+    """As a geodesic decodes: the label is no traced value, the code is."""
+    from aejax.autoencoders.conditional import check_classes
+
+    def step(carry: jax.Array, _: None) -> tuple[jax.Array, None]:
+        check_classes(label, 3)
+        return carry, None
+
+    label = jnp.array(2)
+    carried, _ = jax.jit(lambda: jax.lax.scan(step, jnp.zeros(()), None, length=2))()
+    assert carried == 0
