@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, TextIO, TypeVar
@@ -134,6 +135,8 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 def optional(what: str, say: Callable[[str], None]) -> Iterator[None]:
     """Goes on where a measure or a figure fails that the result does without, and says which and why.
 
+    What is neither a ValueError nor an OSError is a bug, and leaves its traceback on stderr besides.
+
     Args:
       what: would be missing.
       say: called with the line that says so, such as a console's `print`.
@@ -147,6 +150,8 @@ def optional(what: str, say: Callable[[str], None]) -> Iterator[None]:
     except Exception as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         say(f"{what}: left out, {lines[0]}")
+        if not isinstance(error, ValueError | OSError):
+            traceback.print_exc()
 
 
 def check_seed(seed: int) -> None:
