@@ -13,8 +13,8 @@ from aejax.checks import as_booleans, as_float64, check_count, check_in_range, c
 from aejax.errors import UserError
 from aejax.evaluation.principal import fit_pca
 from aejax.evaluation.representation import map_over_examples
-from aejax.jacobian.chunks import accumulator
 from aejax.losses import squared_error
+from aejax.precision import at_least_single
 from aejax.sampling import gaussian_log_prob, reparameterize
 
 CONFIDENCE = 0.95  # of the intervals
@@ -122,7 +122,7 @@ def anomaly_scores(
 
     arrays = (x, *condition) if seen is None else (x, seen, *condition)
     scores = np.asarray(map_over_examples(score, (params, key), *arrays, batch_size=batch_size))
-    scores = scores.astype(accumulator(scores.dtype))  # half precision cannot hold MOST
+    scores = scores.astype(at_least_single(scores.dtype))  # half precision cannot hold MOST
     return np.where(np.isfinite(scores), scores, scores.dtype.type(MOST))
 
 

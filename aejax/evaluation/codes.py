@@ -15,8 +15,8 @@ from aejax.autoencoders import Autoencoder
 from aejax.checks import as_float64, check_floating, check_same_shape
 from aejax.evaluation.representation import as_examples, map_over_examples
 from aejax.jacobian import estimate_frobenius_norm_squared, frobenius_norm_squared, saturation
-from aejax.jacobian.chunks import accumulator
 from aejax.keys import named_key
+from aejax.precision import widened
 from aejax.sampling import gaussian_log_prob, reparameterize
 
 ACTIVE_VARIANCE = 0.01  # of a posterior's mean over the data, above which a unit is active, as Burda et al. have it
@@ -107,9 +107,7 @@ def code_statistics(
     )
     frobenius_norm = float(np.mean(norms, dtype=np.float64))
     if autoencoder.posterior is None or autoencoder.prior is None:
-        codes = over_examples(
-            lambda params, *one: _at_least_float32(autoencoder.encode(params, *one)).reshape(-1), *given
-        )
+        codes = over_examples(lambda params, *one: widened(autoencoder.encode(params, *one)).reshape(-1), *given)
         active = is_active(codes, threshold=1e-12 * float(np.max(np.abs(codes), initial=0)) ** 2)
         saturated = None if bounds is None else saturation(jnp.asarray(codes), low=bounds[0], high=bounds[1]).item()
         return _statistics(codes, active, frobenius_norm, saturation=saturated)
@@ -119,7 +117,7 @@ def code_statistics(
         mean, log_variance = posterior(params, *one)
         divergence = prior(params).kl_per_dimension
         by_unit = [] if divergence is None else [divergence(mean, log_variance)]
-        return [_at_least_float32(array).reshape(-1) for array in (mean, log_variance, *by_unit)]
+        return [widened(array).reshape(-1) for array in (mean, log_variance, *by_unit)]
 
     means, log_variances, *by_unit = over_examples(flat, *given)
     kl_per_unit = np.mean(by_unit[0], axis=0, dtype=np.float64) if by_unit else None
@@ -163,7 +161,7 @@ def make_mean_frobenius_norm(
     def mean_norm(params: PyTree, *arrays: Array) -> Array:
         directions = jax.random.split(jax.random.key(0), few)
         norms = jax.lax.map(lambda one: norm_of(autoencoder, params, *one), (directions, *arrays), batch_size=few)
-        return jnp.mean(_at_least_float32(norms))
+        return jnp.mean(widened(norms))
 
     return lambda params: float(mean_norm(params, *arrays))
 
@@ -176,11 +174,6 @@ def _checked(*arrays: np.ndarray) -> list[Any]:
     if len(given[0]) == 0:
         raise ValueError("there are no examples to take statistics of")
     return given
-
-
-def _at_least_float32(array: Array) -> Array:
-    """Half precision as single precision: squares of it would overflow, and means lose digits."""
-    return array.astype(accumulator(array.dtype)) if jnp.issubdtype(array.dtype, jnp.floating) else array
 
 
 def _rows(autoencoder: Autoencoder, params: PyTree, *first: np.ndarray) -> int:
@@ -268,7 +261,7 @@ def mutual_information(
     check_same_shape(mean=mean, log_variance=log_variance)
     if jnp.ndim(mean) != 2 or len(mean) == 0:
         raise ValueError(f"mean must have shape (examples, units), at least one example, got {jnp.shape(mean)}")
-    mean, log_variance = (_at_least_float32(jnp.asarray(array)) for array in (mean, log_variance))
+    mean, log_variance = (widened(array) for array in (mean, log_variance))
     codes = jax.vmap(reparameterize)(jax.random.split(key, len(mean)), mean, log_variance)
     to_all = jax.vmap(gaussian_log_prob, in_axes=(None, 0, 0))
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, DTypeLike, Int
+from jaxtyping import Array, Int
 
 from aejax.checks import check_count
 from aejax.jacobian.placement import placed_as
@@ -46,8 +46,3 @@ def _parts(function: Callable[[Array], Array], size: int, chunk_size: int | None
     if full < size:
         parts.append(function(jnp.arange(full, size))[None])
     return parts
-
-
-def accumulator(dtype: DTypeLike) -> DTypeLike:
-    """The type to sum squares in: half precision would lose most of them."""
-    return dtype if jnp.finfo(dtype).bits >= 32 else jnp.float32

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aejax.checks import check_floating
-from aejax.jacobian.chunks import accumulator
+from aejax.precision import at_least_single
 
 
 def contractive_penalty_of_sigmoid_layer(
@@ -86,5 +86,5 @@ def _sum(slope: Array, code: Array, kernel: Array) -> Array:
     check_floating(code=code, kernel=kernel)
     if code.ndim != 1 or kernel.ndim != 2 or kernel.shape[1] != code.size:
         raise ValueError(f"kernel must be (inputs, units) and code (units,), got {kernel.shape} and {code.shape}")
-    slope, kernel = (array.astype(accumulator(array.dtype)) for array in (slope, kernel))
+    slope, kernel = (array.astype(at_least_single(array.dtype)) for array in (slope, kernel))
     return jnp.sum(jnp.square(slope) * jnp.sum(jnp.square(kernel), axis=0))

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from aejax.checks import check_count, check_floating
-from aejax.jacobian.chunks import accumulator
 from aejax.jacobian.exact import check_function
 from aejax.jacobian.vectors import norm
+from aejax.precision import at_least_single
 
 
 def contraction_curve(
@@ -56,7 +56,7 @@ def contraction_curve(
         raise ValueError(f"radii must be positive, got {radii}")
     if x.size == 0:
         raise ValueError(f"x must have at least one number, got shape {x.shape}")
-    dtype = accumulator(x.dtype)
+    dtype = at_least_single(x.dtype)
     v = jax.random.normal(key, (directions, x.size), dtype)
     v = (v / jnp.linalg.norm(v, axis=1, keepdims=True)).reshape(directions, *x.shape)
     code = f(x).astype(dtype)

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from aejax.checks import check_count, check_floating
-from aejax.jacobian.chunks import accumulator
 from aejax.jacobian.exact import check_function
 from aejax.jacobian.placement import placed_as
+from aejax.precision import at_least_single
 
 DISTRIBUTIONS = ("gaussian", "rademacher", "sphere")
 MODES = ("forward", "reverse")
@@ -63,7 +63,7 @@ def estimate_frobenius_norm_squared(
         (projected,) = jax.vmap(jax.vjp(f, x)[1])(v)
     else:
         projected = jax.vmap(jax.linearize(f, x)[1])(v)
-    squares = jnp.square(projected.astype(accumulator(projected.dtype)))
+    squares = jnp.square(projected.astype(at_least_single(projected.dtype)))
     return jnp.sum(squares) / int(num_projections)
 
 
@@ -105,7 +105,7 @@ def estimator_variance(
     check_estimator(num_projections, distribution, mode)
     if jacobian.ndim != 2:
         raise ValueError(f"jacobian must be a matrix (K, D), got shape {jacobian.shape}")
-    jacobian = jacobian.astype(accumulator(jacobian.dtype))
+    jacobian = jacobian.astype(at_least_single(jacobian.dtype))
     a = jacobian @ jacobian.T if mode == "reverse" else jacobian.T @ jacobian
     size, of_square = a.shape[0], jnp.sum(jnp.square(a))
     if distribution == "gaussian":
@@ -122,7 +122,7 @@ def _draw(key: Array, shape: tuple[int, ...], dtype: jnp.dtype, distribution: st
     if distribution == "rademacher" or (distribution == "sphere" and size == 1):  # a sphere of two points
         return jax.random.rademacher(key, shape, dtype)
     # half precision has too few numbers to draw normal ones from, and to add their squares
-    v = jax.random.normal(key, shape, accumulator(dtype))
+    v = jax.random.normal(key, shape, at_least_single(dtype))
     if distribution == "sphere":
         v = v * jnp.sqrt(size / jnp.sum(jnp.square(v), axis=tuple(range(1, v.ndim)), keepdims=True))
     return v.astype(dtype)

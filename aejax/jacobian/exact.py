@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from aejax.checks import check_floating
-from aejax.jacobian.chunks import accumulator, basis, check_chunk_size, stack_chunks, sum_over_chunks
+from aejax.jacobian.chunks import basis, check_chunk_size, stack_chunks, sum_over_chunks
 from aejax.jacobian.first_layer import NoLinearFirstLayerError, SplitFunction, split_first_layer
 from aejax.jacobian.gram import gram_matrix, gram_norm_squared
 from aejax.jacobian.placement import varying_as
+from aejax.precision import at_least_single
 
 METHODS = ("jacfwd", "jacrev", "structured", "auto")
 
@@ -132,7 +133,7 @@ def jacobian_matrix(
     whole = jacobian(f, x, method=method, chunk_size=chunk_size)
     of_code = whole.ndim - jnp.ndim(x)
     matrix = whole.reshape(math.prod(whole.shape[:of_code]), math.prod(whole.shape[of_code:]))
-    return matrix.astype(accumulator(matrix.dtype))
+    return matrix.astype(at_least_single(matrix.dtype))
 
 
 def first_that_works(attempts: Sequence[Callable[[], Array]]) -> Array:
@@ -194,7 +195,7 @@ def _saves(split: SplitFunction, size: int, code_size: int) -> bool:
 
 
 def _structured(split: SplitFunction, code_size: int, chunk_size: int | None) -> Array:
-    kernel, dtype = split.kernel, accumulator(split.kernel.dtype)
+    kernel, dtype = split.kernel, at_least_single(split.kernel.dtype)
     units, features = kernel.shape
     if split.elementwise:
         slope = jax.jvp(split.above, (split.linear,), (jnp.ones_like(split.linear),))[1]
@@ -231,4 +232,4 @@ def _rows(f: Callable[[Array], Array], x: Array) -> Callable[[Array], Array]:
 
 
 def _sum_of_squares(jacobian: Array) -> Array:
-    return jnp.sum(jnp.square(jacobian.astype(accumulator(jacobian.dtype))))
+    return jnp.sum(jnp.square(jacobian.astype(at_least_single(jacobian.dtype))))

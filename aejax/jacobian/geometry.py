@@ -12,11 +12,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aejax.checks import check_count, check_floating, check_positive, check_same_shape
-from aejax.jacobian.chunks import accumulator
 from aejax.jacobian.exact import check_function, jacobian_matrix
 from aejax.jacobian.norms import log_determinant
 from aejax.jacobian.placement import varying_as
 from aejax.jacobian.vectors import norm
+from aejax.precision import at_least_single
 
 
 def pullback_metric(
@@ -207,7 +207,7 @@ def _steps(decode: Callable[[Array], Array], codes: Array) -> Array:
         raise ValueError(f"a curve needs at least 2 codes, got {codes.shape[0]}")
     examples = jax.vmap(decode)(codes)
     examples = examples.reshape(codes.shape[0], math.prod(examples.shape[1:]))
-    return jnp.diff(examples.astype(accumulator(examples.dtype)), axis=0)
+    return jnp.diff(examples.astype(at_least_single(examples.dtype)), axis=0)
 
 
 def _check_axes(name: str, array: Array, axes: int) -> None:

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from aejax.checks import check_count
-from aejax.jacobian.chunks import accumulator
 from aejax.jacobian.exact import check_function, jacobian_matrix
 from aejax.jacobian.leading import norm_by_power_iteration
 from aejax.jacobian.matrices import sum_of_log_singular_values, sum_of_singular_values
 from aejax.jacobian.placement import placed_as
 from aejax.jacobian.vectors import unit
+from aejax.precision import at_least_single
 
 
 def spectral_norm(
@@ -47,7 +47,7 @@ def spectral_norm(
     x, _ = check_function(f, x)
     check_count("iterations", iterations)
     # half precision has too few numbers to draw normal ones from
-    start = unit(jax.random.normal(key, x.shape, accumulator(x.dtype))).astype(x.dtype)
+    start = unit(jax.random.normal(key, x.shape, at_least_single(x.dtype))).astype(x.dtype)
     of_constants, constants = jax.closure_convert(f, x)
     return norm_by_power_iteration(
         lambda point: of_constants(point[0], *point[1]),

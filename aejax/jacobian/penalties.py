@@ -8,11 +8,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Key
 
 from aejax.checks import check_count, check_positive
-from aejax.jacobian.chunks import accumulator
 from aejax.jacobian.exact import METHODS as METHODS
 from aejax.jacobian.exact import check_function, frobenius_norm_squared, jacobian
 from aejax.jacobian.placement import placed_as
 from aejax.jacobian.smoothness import kinks
+from aejax.precision import at_least_single
 
 
 def contractive_penalty(
@@ -91,12 +91,12 @@ def higher_order_penalty(
             f"higher_order_penalty wants a smooth encoder, and this one has {', '.join(found)}, whose kinks it cannot "
             "see; take tanh, sigmoid, softplus or gelu, and no max pooling"
         )
-    dtype = accumulator(x.dtype)
+    dtype = at_least_single(x.dtype)
     noise = jnp.asarray(standard_deviation, dtype) * jax.random.normal(key, (samples, *x.shape), dtype)
 
     def of(x: Array) -> Array:
         whole = jacobian(encode, x, method=method)
-        return whole.astype(accumulator(whole.dtype))
+        return whole.astype(at_least_single(whole.dtype))
 
     difference = jax.vmap(of)(x[None] + placed_as(noise.astype(x.dtype), x)) - of(x)[None]
     return jnp.sum(jnp.square(difference)) / int(samples)

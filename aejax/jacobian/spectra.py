@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from aejax.checks import check_floating, check_in_range
-from aejax.jacobian.chunks import accumulator
 from aejax.jacobian.exact import jacobian_matrix
 from aejax.jacobian.matrices import singular_values_of
+from aejax.precision import at_least_single
 
 
 def singular_values(
@@ -137,7 +137,7 @@ def saturation(
         raise ValueError(f"low must be below high, got {low} and {high}")
     if code.size == 0:
         raise ValueError(f"code must have at least one unit, got shape {code.shape}")
-    dtype = accumulator(code.dtype)
+    dtype = at_least_single(code.dtype)
     code, width = code.astype(dtype), margin * (high - low)
     flat = (code < jnp.asarray(low + width, dtype)) | (code > jnp.asarray(high - width, dtype))
     return jnp.count_nonzero(flat).astype(dtype) / code.size
@@ -146,6 +146,6 @@ def saturation(
 def _of_largest(values: Array) -> Array:
     """The values over the largest of each matrix, in single precision at least: squares may lie outside a dtype."""
     check_floating(singular_values=values)
-    values = values.astype(accumulator(values.dtype))
+    values = values.astype(at_least_single(values.dtype))
     largest = jnp.max(values, axis=-1, keepdims=True, initial=0)
     return values / jax.lax.stop_gradient(jnp.where(largest > 0, largest, 1))

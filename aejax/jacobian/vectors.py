@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from aejax.jacobian.chunks import accumulator
+from aejax.precision import at_least_single
 
 
 def norm(v: Float[Array, "..."]) -> Float[Array, ""]:
     """‖v‖, with derivatives of 0 where v is."""
-    v = v.astype(accumulator(v.dtype))
+    v = v.astype(at_least_single(v.dtype))
     largest = _largest(v)
     squares = jnp.sum(jnp.square(v / largest))  # of numbers up to 1: neither overflows, nor vanishes as a whole
     is_zero = squares == 0  # there the root has no derivative, and the norm a kink
@@ -25,7 +25,7 @@ def unit(v: Float[Array, "..."]) -> Float[Array, "..."]:
 
 def inner_product(a: Float[Array, "..."], b: Float[Array, "..."]) -> Float[Array, ""]:
     """Σ a b."""
-    dtype = accumulator(a.dtype)
+    dtype = at_least_single(a.dtype)
     return jnp.sum(a.astype(dtype) * b.astype(dtype))
 
 
