@@ -9,16 +9,14 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     ConfigDict,
     Field,
-    NonNegativeFloat,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     TypeAdapter,
     ValidationError,
 )
 
 from aejax.errors import UserError
-from aejax.schema import check_keys, first_fault
+from aejax.schema import NonNegative, Positive, check_keys, first_fault
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Steps = Annotated[int, Field(gt=0, lt=2**31)]  # as many as an int32 counts on the devices
@@ -105,7 +103,7 @@ class Model:
         "beta",
     ] = "bernoulli"
     """variational: what the decoder's output means; bernoulli wants data in [0, 1], poisson counts."""
-    likelihood_variance: PositiveFloat = 1.0
+    likelihood_variance: Positive = 1.0
     """variational: the fixed variance of a gaussian or laplace likelihood."""
     standardize: Literal["auto", "none", "feature", "global"] = "auto"
     """Whether data are standardized inside the model, which encodes and decodes in their own units: auto does so where
@@ -125,24 +123,24 @@ class Regularization:
 
     corruption: Literal["none", "salt_and_pepper", "gaussian_noise", "masking", "gaussian_blur"] = "none"
     """denoising: how the input is corrupted; the loss is taken against the clean example."""
-    corruption_level: NonNegativeFloat = 0.1
+    corruption_level: NonNegative = 0.1
     """denoising: the fraction of entries replaced, or the standard deviation of gaussian_noise (in the data's unit; in
     standard deviations where data are standardized) or of gaussian_blur (in pixels)."""
-    contractive_weight: NonNegativeFloat = 0.0
+    contractive_weight: NonNegative = 0.0
     """contractive: weight of the squared Frobenius norm of the encoder's exact Jacobian; 0 leaves it out."""
     contractive_projections: PositiveInt | None = None
     """contractive: estimate that norm from so many random projections; None computes it exactly."""
-    higher_order_weight: NonNegativeFloat = 0.0
+    higher_order_weight: NonNegative = 0.0
     """contractive: weight of how much the Jacobian changes under Gaussian noise (CAE+H); 0 leaves it out."""
-    higher_order_noise: PositiveFloat = 0.1
+    higher_order_noise: Positive = 0.1
     """contractive: standard deviation of that noise."""
-    sparse_weight: NonNegativeFloat = 0.0
+    sparse_weight: NonNegative = 0.0
     """sparse: weight of the absolute values of the code; 0 leaves it out."""
-    sparse_kl_weight: NonNegativeFloat = 0.0
+    sparse_kl_weight: NonNegative = 0.0
     """sparse: weight of the divergence of each unit's mean activation from the target; wants a sigmoid code."""
     target_activation: Fraction = 0.05
     """sparse: the target, rho, of sparse_kl_weight."""
-    beta: NonNegativeFloat = 1.0
+    beta: NonNegative = 1.0
     """variational: weight of the KL divergence; 1 is the evidence lower bound."""
     beta_schedule: Literal["constant", "linear", "cyclical"] = "constant"
     """variational: linear warms beta up from 0, cyclical does so several times."""
@@ -150,7 +148,7 @@ class Regularization:
     """variational: steps of the warm-up, or of each cycle."""
     beta_cycles: Steps = 4
     """variational: cycles of the cyclical schedule."""
-    free_bits: NonNegativeFloat = 0.0
+    free_bits: NonNegative = 0.0
     """variational: nats per unit of the code below which its divergence is not pressed."""
     prior: Literal["normal", "mixture", "vamp"] = "normal"
     """variational: mixture and vamp (VampPrior) learn a prior of several components."""
@@ -158,9 +156,9 @@ class Regularization:
     """variational: the components of such a prior."""
     importance_samples: PositiveInt | None = None
     """variational: codes per example of the importance weighted bound (IWAE), which takes the place of the loss."""
-    mmd_weight: NonNegativeFloat = 0.0
+    mmd_weight: NonNegative = 0.0
     """Weight of the maximum mean discrepancy of codes and prior (InfoVAE, WAE); 0 leaves it out."""
-    total_correlation_weight: NonNegativeFloat = 0.0
+    total_correlation_weight: NonNegative = 0.0
     """variational: weight of the total correlation of the code, on top of its part in beta; 0 leaves it out."""
 
 
@@ -170,15 +168,15 @@ class Optimization:
 
     __pydantic_config__ = _STRICT
 
-    learning_rate: PositiveFloat = 1e-3
+    learning_rate: Positive = 1e-3
     """Step size of Adam, the highest that the schedule reaches."""
     schedule: Literal["constant", "cosine"] = "constant"
     """cosine falls to 0 over all epochs."""
     warmup_steps: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Steps over which the learning rate first rises from 0."""
-    clip_norm: PositiveFloat | None = None
+    clip_norm: Positive | None = None
     """Largest global norm of the gradient; None never clips."""
-    weight_decay: NonNegativeFloat = 0.0
+    weight_decay: NonNegative = 0.0
     """Decoupled weight decay (AdamW)."""
 
 
@@ -196,7 +194,7 @@ class Training:
     """Epochs between evaluations on the validation examples; each writes one record of metrics."""
     patience: PositiveInt | None = 20
     """Evaluations in a row without improvement after which training stops; None never stops early."""
-    min_delta: NonNegativeFloat = 0.0
+    min_delta: NonNegative = 0.0
     """What the validation loss must fall by to count as an improvement."""
     checkpoint_every: PositiveInt = 1
     """Epochs between checkpoints."""

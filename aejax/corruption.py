@@ -154,13 +154,14 @@ def gaussian_blur(
 
 def _blur_matrix(size: int, standard_deviation: float) -> np.ndarray:
     """The filter along one axis of that size, its mirrored edges included, as a matrix (size, size)."""
+    standard_deviation = min(standard_deviation, 1000.0 * size)  # a wider filter takes the same mean of all pixels
     radius = int(4 * standard_deviation + 0.5)
     if radius == 0:
         return np.eye(size)
-    offsets = np.arange(-radius, radius + 1)
-    weights = np.exp(-0.5 * np.square(offsets / standard_deviation))
-    places = np.add.outer(np.arange(size), offsets) % (2 * size)  # the image and its mirror image have period 2 size
-    sources = np.minimum(places, 2 * size - 1 - places)
+    offsets, period = np.arange(-radius, radius + 1), 2 * size  # of the image and its mirror image
+    weights = np.bincount(offsets % period, np.exp(-0.5 * np.square(offsets / standard_deviation)), period)
+    places = np.add.outer(np.arange(size), np.arange(period)) % period
+    sources = np.minimum(places, period - 1 - places)
     matrix = np.zeros((size, size))
     np.add.at(matrix, (np.arange(size)[:, None], sources), weights / weights.sum())
     return matrix

@@ -12,6 +12,8 @@ from aejax.files import decode
 MAX_STEPS: Final = 2**31 - 1  # a step is an int32 on the devices
 MAX_TERMS: Final = 100  # of a split; divergences by unit of a code are not counted
 MAX_VALUE: Final = 1e100  # of a mean: beyond it nothing can be drawn
+Positive = Annotated[float, Field(gt=1e-30, lt=1e30)]  # of which single precision makes neither 0 nor infinity
+NonNegative = Annotated[float, Field(ge=0, lt=1e30)]
 _NAME = re.compile(r"(train|validation|test)/([^\W_][\w./ -]{0,99})")
 _BY_UNIT = re.compile(r"code/kl/[1-9][0-9]*")
 
@@ -123,7 +125,7 @@ def first_fault(error: ValidationError) -> str:
     """The field that pydantic names first, what is wrong with it, and what was got."""
     fault = error.errors()[0]
     knob = ".".join(str(part) for part in fault["loc"]).encode("unicode_escape").decode()
-    message = fault["msg"][0].lower() + fault["msg"][1:]
+    message = re.sub("[0-9.]{20,}", lambda number: f"{float(number[0]):g}", fault["msg"][0].lower() + fault["msg"][1:])
     got = f", got {_short(fault['input'])}" if isinstance(fault["input"], str | int | float | None) else ""
     return f"{knob}: {message}{got}" if knob else message
 

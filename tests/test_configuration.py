@@ -255,6 +255,15 @@ def test_what_goes_together_passes(experiment):
     [
         (Experiment(training=Training(batch_size=-1)), "training.batch_size: input should be greater than 0, got -1"),
         (of("variational", beta=math.nan), "regularization.beta: input should be a finite number, got nan"),
+        (of("variational", beta=1e300), r"regularization.beta: input should be less than 1e\+30, got 1e\+300"),
+        (
+            of("variational", likelihood="gaussian", likelihood_variance=1e-300),
+            "model.likelihood_variance: input should be greater than 1e-30, got 1e-300",
+        ),
+        (
+            Experiment(optimization=Optimization(learning_rate=1e300)),
+            r"optimization.learning_rate: input should be less than 1e\+30, got 1e\+300",
+        ),
         (
             Experiment(model=Model(family="vae")),
             "model.family: input should be 'undercomplete', 'tied', 'k_sparse' or 'variational'",

@@ -150,6 +150,12 @@ def test_gaussian_blur_equals_scipy_per_channel(shape, standard_deviation):
             np.testing.assert_allclose(blurred, expected, rtol=0, atol=atol)
 
 
+@pytest.mark.parametrize("standard_deviation", [1e5, 1e12, 1e29])
+def test_a_very_wide_blur_is_the_mean(standard_deviation):
+    x = np.random.default_rng(0).uniform(size=(5, 7)).astype(np.float32)
+    np.testing.assert_allclose(blur(x, standard_deviation), np.full((5, 7), x.mean()), rtol=1e-3)
+
+
 def test_gaussian_blur_of_one_pixel_is_the_filter_and_of_a_flat_image_the_image():
     column = np.exp(-0.5 * np.arange(-4, 5) ** 2)
     column /= column.sum()

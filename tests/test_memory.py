@@ -55,11 +55,14 @@ ABSURD = {
     "mixture": experiment(regularization=Regularization(prior="mixture", prior_components=10**12)),
     **{
         f"importance {samples:g}": experiment(regularization=Regularization(importance_samples=samples))
-        for samples in (10**9, 10**18)
+        for samples in (10**9, 10**18, 10**30)
     },
-    "projections": experiment(
-        Model(family="undercomplete"), Regularization(contractive_weight=1.0, contractive_projections=10**9)
-    ),
+    **{
+        f"projections {count:g}": experiment(
+            Model(family="undercomplete"), Regularization(contractive_weight=1.0, contractive_projections=count)
+        )
+        for count in (10**9, 10**12, 10**18, 10**30)
+    },
 }
 
 

@@ -64,7 +64,7 @@ def estimate_frobenius_norm_squared(
     else:
         projected = jax.vmap(jax.linearize(f, x)[1])(v)
     squares = jnp.square(projected.astype(at_least_single(projected.dtype)))
-    return jnp.sum(squares) / int(num_projections)
+    return jnp.sum(squares) / float(num_projections)  # which, unlike an int, has no largest value
 
 
 def estimator_variance(
@@ -114,7 +114,7 @@ def estimator_variance(
         variance = 2 * jnp.sum(jnp.square(jnp.where(jnp.eye(size, dtype=bool), 0, a)))
     else:
         variance = 2 * (size * of_square - jnp.square(jnp.trace(a))) / (size + 2)
-    return variance / int(num_projections)
+    return variance / float(num_projections)  # which, unlike an int, has no largest value
 
 
 def _draw(key: Array, shape: tuple[int, ...], dtype: jnp.dtype, distribution: str) -> Array:

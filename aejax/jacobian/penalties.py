@@ -99,4 +99,4 @@ def higher_order_penalty(
         return whole.astype(at_least_single(whole.dtype))
 
     difference = jax.vmap(of)(x[None] + placed_as(noise.astype(x.dtype), x)) - of(x)[None]
-    return jnp.sum(jnp.square(difference)) / int(samples)
+    return jnp.sum(jnp.square(difference)) / float(samples)

@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
 
 from aejax.errors import UserError
+from aejax.schema import NonNegative, Positive, first_fault
 
 MethodName = Literal["ae", "weight-decay", "dae-gaussian", "dae-masking", "cae", "cae-estimator"]
 METHOD_NAMES: tuple[MethodName, ...] = ("ae", "weight-decay", "dae-gaussian", "dae-masking", "cae", "cae-estimator")
@@ -32,12 +33,12 @@ class Study:
     """Which methods to compare."""
     seeds: Annotated[int, Field(gt=0, le=1000)] = 5
     """How many seeds each setting is trained with: 0, 1, ..."""
-    contractive_weights: tuple[NonNegativeFloat, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
+    contractive_weights: tuple[NonNegative, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
     """cae, cae-estimator: weights λ of ‖J‖_F², J being the encoder's Jacobian, beside a cross-entropy in nats per
     example; exact, and estimated from one random projection per example and step."""
-    weight_decays: tuple[NonNegativeFloat, ...] = (0.0003, 0.001, 0.003, 0.01, 0.03)
+    weight_decays: tuple[NonNegative, ...] = (0.0003, 0.001, 0.003, 0.01, 0.03)
     """weight-decay: weights λ of the sum of all squared weights, in the loss."""
-    gaussian_deviations: tuple[NonNegativeFloat, ...] = (0.1, 0.2, 0.3, 0.5)
+    gaussian_deviations: tuple[NonNegative, ...] = (0.1, 0.2, 0.3, 0.5)
     """dae-gaussian: standard deviations σ of the noise added to the input."""
     masking_amounts: tuple[Fraction, ...] = (0.1, 0.25, 0.4, 0.55)
     """dae-masking: fractions ν of the input's entries that are set to 0."""
@@ -47,9 +48,9 @@ class Study:
     """Passes over the training examples."""
     batch_size: PositiveInt = 32
     """Examples per step."""
-    learning_rate: PositiveFloat = 3e-3
+    learning_rate: Positive = 3e-3
     """Step size of Adam; it falls to 0 over all epochs, along a cosine."""
-    input_noise: NonNegativeFloat = 0.3
+    input_noise: NonNegative = 0.3
     """Standard deviation of the noise on the test examples for the errors under input noise."""
     spectrum_examples: PositiveInt = 50
     """Test examples whose Jacobian's singular values and whose contraction curve are taken."""
@@ -108,9 +109,8 @@ def check(study: Study) -> None:
     try:
         _adapter().validate_json(to_json(study))
     except ValidationError as error:
-        fault = error.errors()[0]
-        got = f", got {fault['input']!r}" if isinstance(fault["input"], str | int | float | None) else ""
-        raise UserError(f"{fault['loc'][0]}: {fault['msg'][0].lower()}{fault['msg'][1:]}{got}") from error
+        knob, message = first_fault(error).split(": ", 1)
+        raise UserError(f"{knob.partition('.')[0]}: {message}") from error  # without the place in a list
     lists = {field.name: getattr(study, field.name) for field in dataclasses.fields(study)}
     for knob, values in lists.items():
         if isinstance(values, tuple) and len(set(values)) < max(len(values), 1):

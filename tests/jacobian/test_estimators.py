@@ -113,6 +113,11 @@ def test_estimate_of_no_numbers_is_zero():
             assert estimate_frobenius_norm_squared(jax.random.key(0), lambda x: x, jnp.ones(0), **options) == 0
 
 
+def test_more_projections_than_an_int32_counts():
+    variance = estimator_variance(jnp.ones((1, 2)), num_projections=10**12, distribution="gaussian")
+    np.testing.assert_allclose(variance, 8e-12, rtol=1e-6)
+
+
 def test_refuses_wrong_knobs(without_type_checks):
     for function in (partial(estimate_frobenius_norm_squared, jax.random.key(0), jnp.sin), estimator_variance):
         x = jnp.ones((2, 2))

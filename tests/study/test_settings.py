@@ -25,6 +25,8 @@ def test_presets_pass_their_checks(preset: str) -> None:
         ({"methods": ("ae", "cae", "ae")}, "methods: must be .* each of them once, got ae, cae, ae"),
         ({"weight_decays": (0.1, 0.1)}, "weight_decays: .* got 0.1, 0.1"),
         ({"learning_rate": math.inf}, "learning_rate"),
+        ({"learning_rate": 1e300}, r"learning_rate: input should be less than 1e\+30, got 1e\+300"),
+        ({"input_noise": 1e300}, r"input_noise: input should be less than 1e\+30, got 1e\+300"),
     ],
 )
 def test_mistakes_in_settings(change: dict, culprit: str) -> None:
