@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ Studies:
 
 The values shown below are those of the study named before --help."""
 
+MAX_REPETITIONS, MAX_RESAMPLES = 1000, 100_000
 WIDTH = 140  # of the table, which a narrower terminal wraps
 
 
@@ -76,19 +78,24 @@ def main() -> None:
     for note in notes_on(train, facts_of(train), options.experiment.data.dataset):
         console.print(note)
     folder.mkdir(parents=True)
-    write_text(folder / "config.json", to_json(options.experiment))
     trials: list[Trial] = []
-    with (folder / "trials.csv").open(
-        "w", newline="", buffering=1, encoding="utf-8"
-    ) as file:  # a line as soon as it is known
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(_HEADER)
-        for normal, experiment, splits in tasks:
-            found = compare(experiment, splits, normal=normal, components=components, resamples=options.resamples)
-            writer.writerows(map(_row, found))
-            trials += found
-            told = ", ".join(f"{trial.method} {trial.detection.auroc.value:.4f}" for trial in found)
-            console.print(f"{normal}, seed {experiment.training.seed}: AUROC {told}")
+    try:
+        write_text(folder / "config.json", to_json(options.experiment))
+        with (folder / "trials.csv").open(
+            "w", newline="", buffering=1, encoding="utf-8"
+        ) as file:  # a line as soon as it is known
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(_HEADER)
+            for normal, experiment, splits in tasks:
+                found = compare(experiment, splits, normal=normal, components=components, resamples=options.resamples)
+                writer.writerows(map(_row, found))
+                trials += found
+                told = ", ".join(f"{trial.method} {trial.detection.auroc.value:.4f}" for trial in found)
+                console.print(f"{normal}, seed {experiment.training.seed}: AUROC {told}")
+    except BaseException:
+        if not trials:  # there is nothing to keep that could stand in the way of another try
+            shutil.rmtree(folder)
+        raise
     report = PlainConsole(file=io.StringIO(), record=True, width=WIDTH, soft_wrap=False)
     for out in (PlainConsole(width=max(console.width, WIDTH)), report):
         out.print(_table(name, trials))
@@ -111,13 +118,20 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
         raise UserError("code_size: PCA has as many components as the code has numbers: give one")
     if options.experiment.model.conditional:
         raise UserError("conditional: one class is trained on, and to be told it is to be told nothing; leave it out")
-    if options.repetitions is not None and options.repetitions < 1:
-        raise UserError(f"--repetitions: must be at least 1, got {options.repetitions}")
+    if options.repetitions is not None and not 1 <= options.repetitions <= MAX_REPETITIONS:
+        raise UserError(f"--repetitions: must be between 1 and {MAX_REPETITIONS:,}, got {options.repetitions:,}")
+    if (last := options.experiment.training.seed + _seeds(options) - 1) >= 2**32:
+        raise UserError(f"--seed: the last repetition's must be below {2**32:,}, got {last:,}")
     if options.classes and options.experiment.data.dataset == "ecg5000":
         raise UserError("--classes: normal beats of ecg5000 are those of class 1")
-    if options.resamples < 2:
-        raise UserError(f"--resamples: must be at least 2, got {options.resamples}")
+    if not 2 <= options.resamples <= MAX_RESAMPLES:
+        raise UserError(f"--resamples: must be between 2 and {MAX_RESAMPLES:,}, got {options.resamples:,}")
     return options, name
+
+
+def _seeds(options: Options) -> int:
+    """Returns the number of seeds that each class is trained with."""
+    return options.repetitions or (5 if options.experiment.data.dataset == "ecg5000" else 1)
 
 
 def _tasks(options: Options) -> "list[tuple[str, Experiment, Splits]]":
@@ -132,7 +146,7 @@ def _tasks(options: Options) -> "list[tuple[str, Experiment, Splits]]":
     data, first = experiment.data, experiment.training.seed
     tasks = []
     if data.dataset == "ecg5000":
-        for seed in range(first, first + (options.repetitions or 5)):
+        for seed in range(first, first + _seeds(options)):
             of_seed = dataclasses.replace(data, split_seed=seed)
             training = dataclasses.replace(experiment.training, seed=seed)
             changed = dataclasses.replace(experiment, data=of_seed, training=training)
@@ -144,7 +158,7 @@ def _tasks(options: Options) -> "list[tuple[str, Experiment, Splits]]":
         known = {str(label): label for label in np.unique(splits.train.labels).tolist()}
         for label in options.classes or known:
             of_class = one_class(splits, known.get(label, label))
-            for seed in range(first, first + (options.repetitions or 1)):
+            for seed in range(first, first + _seeds(options)):
                 training = dataclasses.replace(experiment.training, seed=seed)
                 tasks.append((f"class {label}", dataclasses.replace(experiment, training=training), of_class))
     for normal, changed, parts in tasks:

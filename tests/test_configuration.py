@@ -25,7 +25,7 @@ from aejax.presets import PRESETS
 
 KNOBS = [(group.name, knob.name) for group in dataclasses.fields(Experiment) for knob in dataclasses.fields(group.type)]
 OTHER = Experiment(  # every knob that the family allows has another value than its default
-    data=Data("mine.npz", "labels.npy", "/data", 0.2, 0.3, 1, 2, 32, 32, 3),
+    data=Data("mine.npz", "labels.npy", "as_is", "/data", 0.2, 0.3, 1, 2, 32, 32, 3),
     model=Model(
         "undercomplete",
         "conv",
@@ -35,6 +35,7 @@ OTHER = Experiment(  # every knob that the family allows has another value than 
         "sigmoid",
         conditional=True,
         loss="absolute_error",
+        standardize="none",
         compute_dtype="bfloat16",
     ),
     regularization=Regularization("masking", 0.2, 0.1, None, 0.0, 0.1, 0.1, 0.1, 0.2, mmd_weight=0.1),

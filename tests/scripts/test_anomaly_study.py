@@ -51,8 +51,12 @@ def test_means_are_over_classes_and_deviations_over_seeds(load_script):
         (["digits", "--conditional"], "conditional: one class is trained on"),
         (["digits", "--batch-size", "2000"], "batch_size must be at most the"),
         (["digits", "--shift", "8"], "shift: takes images of more than 8 pixels a side"),
-        (["digits", "--repetitions", "0"], "--repetitions: must be at least 1, got 0"),
-        (["digits", "--resamples", "0"], "--resamples: must be at least 2, got 0"),
+        (["digits", "--repetitions", "0"], "--repetitions: must be between 1 and 1,000, got 0"),
+        (["digits", "--repetitions", "1000000000"], "--repetitions: must be between 1 and 1,000, got 1,000,000,000"),
+        (["digits", "--seed", "4294967295", "--repetitions", "2"], "--seed: the last repetition's must be below 4,"),
+        (["ecg5000", "--seed", "4294967292"], "--seed: the last repetition's must be below 4,294,967,296, got 4,29"),
+        (["digits", "--resamples", "0"], "--resamples: must be between 2 and 100,000, got 0"),
+        (["digits", "--resamples", "1000000000000"], "--resamples: must be between 2 and 100,000, got 1,000,000,"),
         (["digits", "--epochs", "0"], "epochs: input should be greater than 0"),
         (["digits", "--run-dir", "."], ".: exists already"),
         (["digits", *SMALL, "--run-dir", "afile/study"], "afile/study: cannot be made"),
@@ -62,3 +66,9 @@ def test_means_are_over_classes_and_deviations_over_seeds(load_script):
 def test_mistakes(complaint_of, tmp_path, arguments, complaint):
     (tmp_path / "afile").touch()
     assert complaint in complaint_of("anomaly_study", *arguments)
+
+
+def test_a_study_that_fails_at_once_leaves_nothing_behind(complaint_of, tmp_path):
+    arguments = ("digits", *SMALL, "--classes", "3", "--learning-rate", "1e29", "--run-dir", tmp_path / "study")
+    assert "training stopped at step" in complaint_of("anomaly_study", *arguments)
+    assert list(tmp_path.iterdir()) == []
