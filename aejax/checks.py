@@ -201,3 +201,38 @@ def as_array(name: str, value: Any) -> np.ndarray | jax.Array:
         of_dtype = f" of dtype {array.dtype}" if hasattr(value, "__len__") and not isinstance(value, str | dict) else ""
         raise TypeError(f"{name} must be an array of numbers, got {type(value).__name__}{of_dtype}")
     return array
+
+
+def as_jax_array(name: str, value: Any) -> jax.Array:
+    """`as_array` as an array of JAX.
+
+    Raises:
+      TypeError: what holds no numbers.
+      ValueError: integers that JAX would wrap (`check_integers_fit`).
+    """
+    array = as_array(name, value)
+    check_integers_fit(**{name: array})
+    return jnp.asarray(array)
+
+
+def check_integers_fit(**arrays: Any) -> None:
+    """Raise ValueError where an array of NumPy holds integers beyond those of JAX, which would wrap them in silence.
+
+    JAX's integers have 32 bits unless `jax_enable_x64` is set.
+
+    >>> check_integers_fit(x=np.array([2**32 + 2]))
+    Traceback (most recent call last):
+    ...
+    ValueError: x must hold integers that int32 holds, got 4294967298; give larger ones as floats
+    """
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray | np.generic) or array.dtype.kind not in "iu" or not array.size:
+            continue
+        narrow = jax.dtypes.canonicalize_dtype(array.dtype)
+        if narrow != array.dtype:
+            limits = np.iinfo(narrow)
+            for extreme in (array.min(), array.max()):
+                if not limits.min <= extreme <= limits.max:
+                    raise ValueError(
+                        f"{name} must hold integers that {narrow} holds, got {extreme}; give larger ones as floats"
+                    )

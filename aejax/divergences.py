@@ -53,7 +53,7 @@ def gaussian_kl(
     dtype, mean, log_variance = common_dtype(mean, log_variance), widened(mean), widened(log_variance)
     prior_mean, prior_log_variance = knob(prior_mean, mean.dtype), knob(prior_log_variance, log_variance.dtype)
     distance = jnp.square(over_deviation(mean - prior_mean, prior_log_variance))
-    return 0.5 * jnp.sum(_exponential_excess(log_variance - prior_log_variance) + distance).astype(dtype)
+    return (0.5 * jnp.sum(_exponential_excess(log_variance - prior_log_variance) + distance)).astype(dtype)
 
 
 def full_gaussian_kl(
@@ -100,7 +100,7 @@ def full_gaussian_kl(
     distance = solve_triangular(prior_root, widened(mean) - widened(prior_mean), lower=True)
     by_scale = jnp.sum(_exponential_excess(2 * jnp.log(jnp.diagonal(ratio))))
     by_rotation = jnp.sum(jnp.square(jnp.tril(ratio, -1)))
-    return 0.5 * (by_scale + by_rotation + jnp.sum(jnp.square(distance))).astype(dtype)
+    return (0.5 * (by_scale + by_rotation + jnp.sum(jnp.square(distance)))).astype(dtype)
 
 
 def categorical_kl(logits: Float[Array, "... classes"], prior_logits: Float[Array, "... classes"]) -> Float[Array, ""]:

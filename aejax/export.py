@@ -7,13 +7,12 @@ from functools import partial
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import export
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders import Autoencoder
-from aejax.checks import as_array
+from aejax.checks import as_jax_array
 from aejax.errors import UserError
 from aejax.files import open_regular, write_text
 from aejax.jacobian import jacobian
@@ -59,8 +58,8 @@ def export_functions(
     check_autoencoder(autoencoder)
     if isinstance(platforms, str) or not isinstance(platforms, Sequence):
         raise TypeError(f"platforms must be a sequence of names, such as ('cpu',), got {platforms!r}")
-    example = np.asarray(jnp.asarray(as_array("example", example)))
-    condition = tuple(np.asarray(jnp.asarray(as_array("condition", part))) for part in condition)
+    example = np.asarray(as_jax_array("example", example))
+    condition = tuple(np.asarray(as_jax_array("condition", part)) for part in condition)
     if not platforms or (unknown := set(platforms) - set(PLATFORMS)):
         got = ", ".join(sorted(unknown)) if platforms else "none"
         raise UserError(f"platforms must be of {', '.join(PLATFORMS)}, got {got}")

@@ -169,7 +169,7 @@ def values_of(x: np.ndarray, stored: AsStored | None = None) -> Values:
         low, high = min(low, float(block.min())), max(high, float(block.max()))
         integers = integers and bool(np.all(block == np.round(block)))
         own_mean = float(block.mean(dtype=np.float64))
-        own_squares = float(np.square(block - own_mean, dtype=np.float64).sum())
+        own_squares = float(np.square(np.subtract(block, own_mean, dtype=np.float64)).sum())
         total = count + block.size
         squares += own_squares + (own_mean - mean) ** 2 * count * block.size / total  # Chan et al. (1979)
         mean += (own_mean - mean) * block.size / total

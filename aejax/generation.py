@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key
 
 from aejax.checks import (
+    check_array,
     check_count,
     check_floating,
     check_in_range,
@@ -133,6 +134,7 @@ def traversals(
     check_floating(code=code, values=values)
     check_vector(code=code)
     units = jnp.arange(code.size) if units is None else units
+    check_array(units=units)
     check_vector(units=units)
     if not jnp.issubdtype(jnp.result_type(units), jnp.integer):
         raise TypeError(f"units must be integers, got dtype {jnp.result_type(units)}")
@@ -140,7 +142,8 @@ def traversals(
         raise ValueError(f"units must be from 0 to {code.size - 1}, got {wrong[0]}")
     if values.ndim != 2 or values.shape[0] != units.size:
         raise ValueError(f"values must be a row for each of the {units.size} units, got shape {values.shape}")
-    own = jax.nn.one_hot(units, code.size, dtype=bool)[:, None, :]
+    # in a type that holds all places: of int8 there are 128 at most
+    own = jax.nn.one_hot(units.astype(jnp.int32), code.size, dtype=bool)[:, None, :]
     return jnp.where(own, values.astype(code.dtype)[:, :, None], code[None, None, :])
 
 

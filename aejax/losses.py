@@ -233,6 +233,8 @@ def _identity(output: Array) -> Array:
 
 def _places(classes: Array, size: int) -> Array:
     """Places along an axis of that size for classes of any integer type; what is no class is just beyond its end."""
+    if isinstance(classes, np.ndarray | np.generic):  # JAX's integers, of 32 bits by default, would wrap wider ones
+        classes = np.where((classes >= 0) & (classes < size), classes, size).astype(np.int32)
     classes = jnp.asarray(classes)
     if classes.dtype.itemsize < 4:  # so narrow that the axis may be longer than its largest number
         classes = classes.astype(jnp.int32)

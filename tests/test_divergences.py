@@ -398,3 +398,9 @@ def test_a_divergence_without_a_dimension_is_zero_and_other_types_are_refused(wi
         full_gaussian_kl([0.0], jnp.eye(1))
     with pytest.raises(TypeError, match="rho_hat must be a JAX or NumPy array, got list"):
         bernoulli_kl(0.5, [0.5])
+
+
+def test_half_precision_holds_a_divergence_whose_double_it_does_not_hold():
+    mean = jnp.full(8, 100.0, jnp.float16)
+    assert gaussian_kl(mean, jnp.zeros_like(mean)).item() == 40000
+    assert full_gaussian_kl(mean, jnp.eye(8, dtype=jnp.float16)).item() == 40000

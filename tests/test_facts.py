@@ -115,3 +115,12 @@ def test_what_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / FILE)
     with pytest.raises(UserError, match=r"facts\.json: .* a named pipe"):
         read_facts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "x", [np.float32(2**24) + np.array([0, 2, 4, 4], np.float32), np.float16([1000, 1000.5, 1001])]
+)
+def test_values_far_from_0_keep_their_deviation(x: np.ndarray) -> None:
+    """A mean rounded to the type of the numbers would be off by as much as they scatter."""
+    expected = np.std(x.astype(np.float64))
+    np.testing.assert_allclose(values_of(x[:, None]).standard_deviation, expected, rtol=1e-12)

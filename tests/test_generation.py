@@ -182,3 +182,15 @@ def test_refuses_shapes_and_units_that_do_not_fit(without_type_checks):
     for kind, message, call in cases:
         with pytest.raises(kind, match=message):
             call()
+
+
+@pytest.mark.parametrize("dtype", [jnp.int8, jnp.uint8, jnp.int32])
+def test_a_traversal_of_units_of_a_narrow_type_changes_one_unit(dtype, without_type_checks):
+    """In int8 a code of 300 units has two whose places are 1."""
+    found = traversals(jnp.zeros(300), jnp.ones((1, 1)), jnp.array([1], dtype))
+    assert np.flatnonzero(found[0, 0]).tolist() == [1]
+
+
+def test_a_list_of_units_is_refused_by_name(without_type_checks):
+    with pytest.raises(TypeError, match="units must be a JAX or NumPy array, got list"):
+        traversals(jnp.zeros(3), jnp.ones((1, 1)), [1])

@@ -497,3 +497,10 @@ def test_structural_dissimilarity_refuses_what_it_cannot_compare(without_type_ch
     empty = jnp.zeros((8, 8, 0))
     with pytest.raises(ValueError, match=r"at least one pixel and one channel, got shape \(8, 8, 0\)"):
         structural_dissimilarity(empty, empty)
+
+
+@pytest.mark.parametrize("number", [2**32 + 2, -(2**32) + 2, 2**62])
+def test_a_class_of_64_bits_does_not_wrap_into_another_one(number, without_type_checks):
+    logits = jnp.zeros((2, 4))
+    assert math.isnan(categorical_cross_entropy(np.array([number, 1]), logits).item())
+    assert math.isfinite(categorical_cross_entropy(np.array([3, 1], np.int64), logits).item())

@@ -12,7 +12,7 @@ from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.composition import check_composition
 from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, as_batch
-from aejax.checks import as_array, check_count
+from aejax.checks import as_array, as_jax_array, check_count
 
 
 def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Autoencoder:
@@ -62,7 +62,7 @@ def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Auto
         if classes is None:
             if jnp.issubdtype(condition.dtype, jnp.complexfloating):
                 raise TypeError(f"the condition must hold real numbers, got dtype {condition.dtype}")
-            return jnp.asarray(condition).astype(dtype)
+            return as_jax_array("the condition", condition).astype(dtype)
         if not jnp.issubdtype(condition.dtype, jnp.integer):
             raise TypeError(f"the condition is a class, an integer, got dtype {condition.dtype}")
         if condition.ndim != rank:

@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from aejax.checks import as_array
+from aejax.checks import as_jax_array
 
 Shape = tuple[int, ...]
 
@@ -19,10 +18,10 @@ def as_inputs(name: str, value: Any, *condition: Any) -> tuple[Array, tuple[Arra
       TypeError: what holds no numbers.
       ValueError: an example or a code without any.
     """
-    one = jnp.asarray(as_array(name, value))
+    one = as_jax_array(name, value)
     if one.size == 0:
         raise ValueError(f"{name} must hold at least one number, got shape {one.shape}")
-    return one, tuple(jnp.asarray(as_array("condition", part)) for part in condition)
+    return one, tuple(as_jax_array("condition", part) for part in condition)
 
 
 def part_of(params: PyTree, name: str) -> PyTree:
@@ -74,6 +73,7 @@ def check_no_batch_of_one(name: str, given: Array, wanted: Callable[[], Shape]) 
 def output_shape(function: Callable[..., Array], *arguments: PyTree) -> Shape:
     """The shape of what a function returns, without computing it; () where it takes no such arguments.
 
+    >>> import jax.numpy as jnp
     >>> output_shape(lambda x: x[None], jnp.zeros(3))
     (1, 3)
     """

@@ -9,7 +9,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, PyTree, Shaped
 
-from aejax.checks import as_array
+from aejax.checks import as_jax_array
 from aejax.likelihoods import Likelihood
 from aejax.precision import at_least_single, knob
 from aejax.priors import Prior
@@ -79,8 +79,7 @@ def as_batch(examples: BatchLike) -> Batch:
         return examples
     given = examples if isinstance(examples, Examples) else Examples(cast(Array, examples))
     read = (
-        None if part is None and name != "x" else jnp.asarray(as_array(name, part))
-        for name, part in given._asdict().items()
+        None if part is None and name != "x" else as_jax_array(name, part) for name, part in given._asdict().items()
     )
     x, observed, condition = read
     assert x is not None

@@ -80,7 +80,8 @@ def classes_of(name: str, codes: Dataset) -> np.ndarray:
     if labels.shape != (len(codes.x),):
         raise ValueError(f"labels of {name} must be one class for each of {len(codes.x)} examples, got {labels.shape}")
     if labels.dtype.kind == "f":
-        if not np.array_equal(labels, np.round(labels)):
-            raise ValueError(f"labels of {name} must be classes, got {labels[labels != np.round(labels)][0]:g}")
+        is_class = np.isfinite(labels) & (labels == np.round(labels))
+        if not is_class.all():
+            raise ValueError(f"labels of {name} must be classes, got {labels[~is_class][0]:g}")
         return labels.astype(np.int64)
     return labels

@@ -10,7 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders import Autoencoder
-from aejax.checks import check_count
+from aejax.checks import check_count, check_integers_fit
 from aejax.datasets.stored import StoredArray
 
 _STORED_AT_A_TIME = 4096  # examples that are read from a file that is larger than memory
@@ -91,4 +91,5 @@ def as_examples(array: ArrayLike) -> np.ndarray | Array:
         raise TypeError(f"examples must be numbers, got dtype {kept.dtype}")
     if kept.ndim == 0:
         raise ValueError("examples must have shape (examples, ...), got one number")
+    check_integers_fit(examples=kept)
     return kept

@@ -1,10 +1,12 @@
 """The contractive penalty of one layer in closed form, at the cost of the layer itself."""
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aejax.checks import check_floating
-from aejax.precision import at_least_single
+from aejax.precision import widened
 
 
 def contractive_penalty_of_sigmoid_layer(
@@ -31,7 +33,7 @@ def contractive_penalty_of_sigmoid_layer(
     >>> contractive_penalty_of_sigmoid_layer(jnp.array([0.5, 1.0]), jnp.array([[4.0, 7.0], [8.0, 7.0]])).item()
     5.0
     """
-    return _sum(code * (1 - code), code, kernel)
+    return _sum(lambda code: code * (1 - code), code, kernel)
 
 
 def contractive_penalty_of_tanh_layer(
@@ -56,7 +58,7 @@ def contractive_penalty_of_tanh_layer(
     >>> contractive_penalty_of_tanh_layer(jnp.array([0.0, 1.0]), jnp.array([[3.0, 7.0], [4.0, 7.0]])).item()
     25.0
     """
-    return _sum((1 - code) * (1 + code), code, kernel)
+    return _sum(lambda code: (1 - code) * (1 + code), code, kernel)
 
 
 def contractive_penalty_of_relu_layer(
@@ -79,12 +81,11 @@ def contractive_penalty_of_relu_layer(
     >>> contractive_penalty_of_relu_layer(jnp.array([0.5, 0.0]), jnp.array([[3.0, 7.0], [4.0, 7.0]])).item()
     25.0
     """
-    return _sum((code > 0).astype(code.dtype), code, kernel)
+    return _sum(lambda code: (code > 0).astype(code.dtype), code, kernel)
 
 
-def _sum(slope: Array, code: Array, kernel: Array) -> Array:
+def _sum(slope: Callable[[Array], Array], code: Array, kernel: Array) -> Array:
     check_floating(code=code, kernel=kernel)
     if code.ndim != 1 or kernel.ndim != 2 or kernel.shape[1] != code.size:
         raise ValueError(f"kernel must be (inputs, units) and code (units,), got {kernel.shape} and {code.shape}")
-    slope, kernel = (array.astype(at_least_single(array.dtype)) for array in (slope, kernel))
-    return jnp.sum(jnp.square(slope) * jnp.sum(jnp.square(kernel), axis=0))
+    return jnp.sum(jnp.square(slope(widened(code))) * jnp.sum(jnp.square(widened(kernel)), axis=0))

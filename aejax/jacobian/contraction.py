@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from aejax.checks import check_count, check_floating
@@ -52,7 +53,8 @@ def contraction_curve(
     check_count("directions", directions)
     if radii.ndim != 1:
         raise ValueError(f"radii must be a vector, got shape {radii.shape}")
-    if not isinstance(radii, jax.core.Tracer) and not bool((radii > 0).all()):
+    # by NumPy: within a trace the comparison of a JAX array would be traced
+    if not isinstance(radii, jax.core.Tracer) and not (np.asarray(radii) > 0).all():
         raise ValueError(f"radii must be positive, got {radii}")
     if x.size == 0:
         raise ValueError(f"x must have at least one number, got shape {x.shape}")

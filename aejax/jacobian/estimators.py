@@ -107,13 +107,15 @@ def estimator_variance(
         raise ValueError(f"jacobian must be a matrix (K, D), got shape {jacobian.shape}")
     jacobian = jacobian.astype(at_least_single(jacobian.dtype))
     a = jacobian @ jacobian.T if mode == "reverse" else jacobian.T @ jacobian
-    size, of_square = a.shape[0], jnp.sum(jnp.square(a))
+    size, diagonal = a.shape[0], jnp.diagonal(a)
+    off_diagonal = jnp.sum(jnp.square(jnp.where(jnp.eye(size, dtype=bool), 0, a)))
     if distribution == "gaussian":
-        variance = 2 * of_square
+        variance = 2 * jnp.sum(jnp.square(a))
     elif distribution == "rademacher":
-        variance = 2 * jnp.sum(jnp.square(jnp.where(jnp.eye(size, dtype=bool), 0, a)))
-    else:
-        variance = 2 * (size * of_square - jnp.square(jnp.trace(a))) / (size + 2)
+        variance = 2 * off_diagonal
+    else:  # m tr(A²) - (tr A)², as a sum of squares that does not cancel
+        scatter = jnp.sum(jnp.square(diagonal - jnp.sum(diagonal) / max(size, 1)))
+        variance = 2 * size * (off_diagonal + scatter) / (size + 2)
     return variance / float(num_projections)  # which, unlike an int, has no largest value
 
 

@@ -39,6 +39,7 @@ def pullback_metric(
     >>> pullback_metric(lambda z: jnp.stack([jnp.cos(z[0]), jnp.sin(z[0])]), jnp.array([0.0])).item()
     1.0
     """
+    check_floating(code=code)
     _check_axes("code", code, 1)
     columns = jacobian_matrix(decode, code, method=method)
     return columns.T @ columns
@@ -84,7 +85,8 @@ def curve_energy(decode: Callable[[Array], Array], codes: Float[Array, "T K"]) -
     >>> curve_energy(lambda z: jnp.stack([3.0 * z[0], 4.0 * z[0]]), jnp.array([[0.0], [1.0], [2.0]])).item()
     50.0
     """
-    return 0.5 * (codes.shape[0] - 1) * jnp.sum(jnp.square(_steps(decode, codes)))
+    steps = _steps(decode, codes)
+    return 0.5 * len(steps) * jnp.sum(jnp.square(steps))
 
 
 def log_volume(decode: Callable[[Array], Array], codes: Float[Array, "N K"]) -> Float[Array, "N"]:

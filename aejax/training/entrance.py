@@ -10,7 +10,7 @@ import optax
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders import Autoencoder, Examples, as_batch
-from aejax.checks import as_array, check_count
+from aejax.checks import as_array, check_count, check_integers_fit
 from aejax.datasets.stored import StoredArray
 from aejax.errors import UserError
 from aejax.training.devices import AXIS
@@ -44,6 +44,7 @@ def as_examples(x: Any, name: str = "x") -> Examples:
     for part, shape in shapes.items():
         if not shape:
             raise ValueError(f"{_name_of(name, part)} must be examples (N, ...), got one number")
+        check_integers_fit(**{_name_of(name, part): parts[part]})
         if shape[0] != shapes["x"][0]:
             raise ValueError(f"{_name_of(name, part)} must be of {shapes['x'][0]} examples, as x is, got {shape[0]}")
     return Examples(**parts)

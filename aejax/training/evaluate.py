@@ -69,7 +69,8 @@ class Evaluate:
         examples = on_host(given) if self._streamed else in_memory(given)
         number, dtype = len(examples.x), examples.x.dtype
         totals: dict[str, np.float64] = {}
-        calls = self._calls(number, at_least_single(dtype))
+        weight_dtype = at_least_single(dtype) if jnp.issubdtype(dtype, jnp.floating) else np.dtype(np.float32)
+        calls = self._calls(number, weight_dtype)
         arguments: Generator[tuple[Examples, np.ndarray, np.ndarray], None, None]
         if self._streamed:
             likelihood = self._autoencoder.likelihood

@@ -14,7 +14,7 @@ from jaxtyping import Array, Int, Key, PyTree
 
 from aejax.autoencoders import Autoencoder, Examples
 from aejax.autoencoders.record import Metrics
-from aejax.checks import as_array, check_count
+from aejax.checks import as_jax_array, check_count
 from aejax.errors import UserError
 from aejax.training.devices import AXIS
 from aejax.training.entrance import as_examples, check_devices, check_finite, check_optimizer
@@ -76,7 +76,7 @@ def start_population(
     check_build(build)
     check_optimizer(optimizer)
     check_devices(devices)
-    example = jnp.asarray(as_array("example", example))
+    example = as_jax_array("example", example)
     if jnp.ndim(keys) != 1 or not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key):
         raise TypeError("keys must be a vector of keys, one per member, such as jax.random.split(key, members)")
     members = len(keys)

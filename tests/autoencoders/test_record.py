@@ -8,11 +8,22 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from aejax.autoencoders import Autoencoder, Batch, as_batch, contractive, denoising, undercomplete, variational
+from aejax.autoencoders import (
+    Autoencoder,
+    Batch,
+    Examples,
+    as_batch,
+    contractive,
+    denoising,
+    undercomplete,
+    variational,
+)
 from aejax.autoencoders.record import example_keys, mean_over_batch
 from aejax.corruption import gaussian_noise, salt_and_pepper
+from aejax.evaluation import encode_all
 from aejax.losses import binary_cross_entropy
 from aejax.networks import MLP
+from aejax.training.entrance import as_examples
 
 KEY = jax.random.key(0)
 X = np.random.default_rng(0).uniform(size=(8, 5)).astype(np.float32)
@@ -177,3 +188,20 @@ def test_wrappers_refuse_what_is_no_autoencoder(wrong, without_type_checks):
         contractive(wrong, weight=0.1)
     with pytest.raises(TypeError, match="denoising wraps an autoencoder"):
         denoising(wrong, corrupt=partial(salt_and_pepper, amount=0.5))
+
+
+@pytest.mark.parametrize("number", [2**32 + 2, -(2**40), 2**63])
+def test_integers_that_would_wrap_are_refused(number, without_type_checks):
+    wide = np.array([[number]], np.uint64 if number > 2**62 else np.int64)
+    autoencoder = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(1,)))
+    params, x = autoencoder.init(jax.random.key(0), jnp.ones(1)), np.ones((1, 1), np.float32)
+    for call in (
+        lambda: as_batch(wide),
+        lambda: as_batch(Examples(x, condition=wide[0])),
+        lambda: autoencoder.encode(params, wide[0]),
+        lambda: encode_all(autoencoder, params, wide),
+        lambda: as_examples(Examples(x, condition=wide[0])),
+    ):
+        with pytest.raises(ValueError, match=f"must hold integers that u?int32 holds, got {number}"):
+            call()
+    assert as_batch(np.array([[2**31 - 1]])).x.item() == 2**31 - 1

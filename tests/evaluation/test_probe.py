@@ -38,6 +38,7 @@ def test_classes_may_be_any_integers_and_text():
         (X, np.stack([LABELS, 1 - LABELS], 1), ValueError, "one class for each"),
         (X, LABELS + 0.5, ValueError, "must be classes, got"),
         (X, np.where(LABELS, np.nan, 0), ValueError, "must be classes, got nan"),
+        (X, np.where(LABELS, np.inf, 0), ValueError, "must be classes, got inf"),
         (X, LABELS.astype(object), TypeError, "must be classes, got dtype object"),
         (X[:, 0], LABELS, ValueError, r"must hold codes \(examples, units\)"),
         (X[:0], LABELS[:0], ValueError, "at least one example"),

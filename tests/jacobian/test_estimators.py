@@ -136,3 +136,9 @@ def test_refuses_wrong_knobs(without_type_checks):
             function(jnp.ones((2, 2), int))
     with pytest.raises(ValueError, match=r"jacobian must be a matrix \(K, D\), got shape \(2,\)"):
         estimator_variance(jnp.ones(2))
+
+
+@pytest.mark.parametrize(("size", "scale"), [(3, 0.1), (5, 1.7), (7, 0.1), (7, 3.3)])
+def test_the_sphere_has_no_variance_where_all_directions_are_alike(size, scale):
+    assert estimator_variance(jnp.eye(size) * scale, distribution="sphere").item() == pytest.approx(0, abs=1e-11)
+    assert estimator_variance(jnp.eye(size) * scale, distribution="sphere").item() >= 0

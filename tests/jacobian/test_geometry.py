@@ -129,3 +129,14 @@ def test_bad_input_is_refused(without_type_checks):
         geodesic(sphere, one, one, learning_rate=0.0)
     with pytest.raises(ValueError, match="steps must be at least 1, got 0"):
         geodesic(sphere, one, one, steps=0)
+
+
+@pytest.mark.parametrize("function", [pullback_metric, curve_length, curve_energy, log_volume])
+def test_lists_are_refused_by_name(function, without_type_checks):
+    with pytest.raises(TypeError, match="must be a JAX or NumPy array, got list"):
+        function(sphere, [[0.1, 0.2], [0.3, 0.4]])
+
+
+def test_one_number_is_no_curve(without_type_checks):
+    with pytest.raises(ValueError, match=r"codes must be codes in rows \(T, K\), got shape \(\)"):
+        curve_energy(sphere, jnp.array(1.0))

@@ -259,3 +259,17 @@ def test_higher_order_penalty_refuses_wrong_knobs(without_type_checks):
         higher_order(jnp.sin, jnp.ones(2), method="jacsym")
     with pytest.raises(TypeError, match="x must be a floating-point array"):
         higher_order(jnp.sin, jnp.ones(2, int))
+
+
+@pytest.mark.parametrize("closed_form", [contractive_penalty_of_sigmoid_layer, contractive_penalty_of_tanh_layer])
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_slopes_of_half_precision_are_computed_in_single(closed_form, dtype):
+    code, kernel = jax.nn.sigmoid(normal(0, 1000)).astype(dtype), normal(1, 5, 1000).astype(dtype)
+    expected = closed_form(code.astype(jnp.float32), kernel.astype(jnp.float32))
+    np.testing.assert_allclose(closed_form(code, kernel), expected, rtol=1e-6)
+
+
+def test_closed_forms_refuse_lists_by_name(without_type_checks):
+    for closed_form in (contractive_penalty_of_sigmoid_layer, contractive_penalty_of_tanh_layer):
+        with pytest.raises(TypeError, match="code must be a JAX or NumPy array, got list"):
+            closed_form([0.5], jnp.ones((2, 1)))

@@ -217,3 +217,12 @@ def test_knobs_of_numpy_keep_single_precision(float64, without_type_checks):
     assert contraction_curve(jax.random.key(0), jnp.sin, code, radii, directions=np.int64(2)).dtype == jnp.float32
     options = {"standard_deviation": knob(0.1), "samples": np.int64(2)}
     assert higher_order_penalty(jax.random.key(0), jnp.sin, code, **options).dtype == jnp.float32
+
+
+def test_the_curve_of_radii_from_outside_a_compiled_function():
+    radii, x = jnp.array([0.1, 1.0]), jnp.ones(3)
+
+    def curve(x):
+        return contraction_curve(jax.random.key(0), jnp.tanh, x, radii, directions=4)
+
+    np.testing.assert_allclose(jax.jit(curve)(x), curve(x), rtol=1e-6)

@@ -1,11 +1,14 @@
 """Evaluation is the exact mean over a split, however it is divided."""
 
+from collections.abc import Iterator
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from aejax.autoencoders import as_batch, variational
+from aejax.likelihoods import poisson
 from aejax.networks import MLP
 from aejax.training import make_evaluate
 from aejax.training.devices import replicate
@@ -39,3 +42,19 @@ def test_every_example_weighs_the_same() -> None:
     x = np.arange(5, dtype=np.float32)[:, None]
     evaluate = make_evaluate(constant, batch_size=4, devices=jax.local_devices()[:2])
     assert evaluate(PARAMS, KEY, x) == {"loss": 2.0}
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.int64])
+def test_counts_of_an_integer_type_are_evaluated(dtype: type, standard_promotion: None) -> None:
+    """They are what a Poisson likelihood takes, and a network reads."""
+    counts = variational(MLP((2 * 2,)), MLP((5,)), likelihood=poisson())
+    x = np.random.default_rng(0).poisson(2.0, (7, 5)).astype(dtype)
+    params = counts.init(jax.random.key(0), x[0].astype(np.float32))
+    means = make_evaluate(counts, batch_size=3, devices=jax.devices()[:1])(params, KEY, x)
+    np.testing.assert_allclose(means["loss"], counts.loss(params, KEY, x)[0], rtol=1e-6)
+
+
+@pytest.fixture
+def standard_promotion() -> Iterator[None]:
+    with jax.numpy_dtype_promotion("standard"):
+        yield
