@@ -46,6 +46,7 @@ from aejax.networks import (
 from aejax.networks.network import SupportsInitApply
 from aejax.networks.reach import conv_reach, unet_reach
 from aejax.scaling import is_far, make_facts
+from aejax.schema import MAX_STEPS
 from aejax.standardization import Standardization, standardization
 from aejax.training.devices import AXIS
 
@@ -394,7 +395,7 @@ def conditions_of(model: Model, dataset: Dataset, facts: Facts) -> tuple[np.ndar
 
 def _classes(dataset: Dataset, facts: Facts) -> tuple[int | str | None, ...]:
     if dataset.labels is None:
-        raise UserError("conditional: the data have no labels; give them by --labels, or in the .npz file")
+        raise UserError("conditional: the data have no labels; give them by --labels, or as labels in a .npz file")
     if facts.classes is None:
         raise UserError(
             f"conditional: expected at most {MAX_CLASSES:,} classes, got {len(np.unique(dataset.labels)):,} distinct "
@@ -495,12 +496,18 @@ def build_augmentation(data: Data) -> augmentation.Augmentation | None:
     return partial(augmentation.shift, pixels=data.shift) if data.shift else None
 
 
+def count_steps(epochs: int, batch_size: int, training_examples: int) -> int:
+    """Returns the steps of a training; UserError where the devices cannot count them."""
+    steps = epochs * (training_examples // batch_size)
+    if steps > MAX_STEPS:
+        raise UserError(f"epochs: must be below {2**31:,} steps in all, got {steps:,}: take fewer, or larger batches")
+    return steps
+
+
 def build_optimizer(experiment: Experiment, training_examples: int) -> optax.GradientTransformation:
     """Adam with the schedule, the clipping and the weight decay of a configuration."""
     optimization, training = experiment.optimization, experiment.training
-    steps = training.epochs * (training_examples // training.batch_size)
-    if steps >= 2**31:
-        raise UserError(f"epochs: must be below {2**31:,} steps in all, got {steps:,}: take fewer, or larger batches")
+    steps = count_steps(training.epochs, training.batch_size, training_examples)
     peak = optimization.learning_rate
     schedule = optax.cosine_decay_schedule(peak, steps) if optimization.schedule == "cosine" else peak
     if optimization.warmup_steps:

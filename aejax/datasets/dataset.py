@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from aejax.datasets.byte_values import ByteValues, Divisor, divisor_of
-from aejax.datasets.stored import LARGE, StoredArray, as_float32, blocks_of, count_broken
+from aejax.datasets.stored import LARGE, StoredArray, as_float32, blocks_of, describe_broken
 from aejax.errors import UserError
 
 _SAMPLED, _SAMPLED_BYTES = 16384, 2**28  # examples that a fingerprint of large data takes, and their bytes
@@ -77,8 +77,8 @@ def as_dataset(
     if isinstance(x, StoredArray):
         return Dataset(cast(np.ndarray, x.dividing_by(divided_by)), labels, stored=stored)
     scaled = as_float32(x, divided_by)
-    if broken := count_broken(scaled):
-        raise UserError(f"{name}: {broken} of {len(x)} examples hold NaN, infinity or values beyond float32")
+    if broken := describe_broken(scaled):
+        raise UserError(f"{name}: {broken}")
     return Dataset(scaled, labels, stored=stored)
 
 

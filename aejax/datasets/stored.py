@@ -15,6 +15,7 @@ from aejax.errors import UserError
 
 LARGE = 2**30  # bytes of float32 from which on a .npy file is not read into memory
 _BLOCK = 2**24  # bytes of float32 that a pass over the file holds at a time
+_MAX_NAMED = 3  # features with missing values
 
 
 def as_float32(x: np.ndarray, divided_by: Divisor = 1) -> np.ndarray:
@@ -44,9 +45,21 @@ def blocks_of(x: np.ndarray, index: np.ndarray | None = None) -> Iterator[np.nda
         yield x[part] if index is None else x[index[part]]
 
 
-def count_broken(x: np.ndarray) -> int:
-    """How many examples (N, ...) hold NaN or infinity."""
-    return len(x) - int(np.isfinite(x).reshape(len(x), -1).all(axis=1).sum())
+def describe_broken(x: np.ndarray, *, what: str = "examples") -> str | None:
+    """How many examples (N, ...) hold NaN or infinity, in which features if these are few, and what to do; else None.
+
+    >>> describe_broken(np.array([[0.0, np.nan], [1.0, 2.0]]))
+    '1 of 2 examples hold NaN, infinity or values beyond float32, in feature 1 (from 0): leave them out or fill them in'
+    """
+    finite = np.isfinite(x).reshape(len(x), -1)
+    if finite.all():
+        return None
+    broken, features = len(x) - int(finite.all(axis=1).sum()), np.flatnonzero(~finite.all(axis=0))
+    where = ""
+    if len(features) <= _MAX_NAMED:
+        where = f", in feature{'s' * (len(features) > 1)} {', '.join(map(str, features))} (from 0)"
+    found = f"{broken} of {len(x)} {what} hold NaN, infinity or values beyond float32"
+    return f"{found}{where}: leave them out or fill them in"
 
 
 class StoredArray:
@@ -128,10 +141,8 @@ class StoredArray:
             index = np.arange(*index.indices(len(self)))
         positions = np.asarray(index)
         x = as_float32(self._read(self._places(positions.reshape(-1))), self.divided_by)
-        if self.stored_dtype.kind == "f" and (broken := count_broken(x)):
-            raise UserError(
-                f"{self.path}: {broken} of {len(x)} examples that were read hold NaN, infinity or values beyond float32"
-            )
+        if self.stored_dtype.kind == "f" and (broken := describe_broken(x, what="examples that were read")):
+            raise UserError(f"{self.path}: {broken}")
         return x.reshape(*positions.shape, *self.shape[1:])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

@@ -14,7 +14,7 @@ from aejax.autoencoders import Autoencoder, tied
 from aejax.configuration import Data
 from aejax.datasets.dataset import Dataset, Splits
 from aejax.errors import UserError
-from aejax.experiment import load_splits
+from aejax.experiment import count_steps, load_splits
 from aejax.likelihoods import bernoulli, check_support
 from aejax.study.methods import METHODS
 from aejax.study.settings import MethodName, Study
@@ -45,6 +45,7 @@ def load(study: Study) -> Splits:
         raise UserError(f"train_examples: there are {len(train.x)}, got {wanted}")
     if study.batch_size > wanted:
         raise UserError(f"batch_size: must be at most the {wanted} training examples, got {study.batch_size}")
+    count_steps(study.epochs, study.batch_size, wanted)
     assert train.labels is not None
     labels = train.labels[:wanted]
     if (labels == labels[0]).all():
@@ -76,7 +77,7 @@ def train_method(study: Study, method: MethodName, splits: Splits, devices: Sequ
     """
     plain = plain_autoencoder(study, splits)
     members = grid(study, method)
-    steps = study.epochs * (len(splits.train.x) // study.batch_size)
+    steps = count_steps(study.epochs, study.batch_size, len(splits.train.x))
     optimizer = optax.adam(optax.cosine_decay_schedule(study.learning_rate, steps))
     build = partial(METHODS[method].build, plain)
     keys = jax.vmap(jax.random.key)(np.array([seed for _, seed in members], np.uint32))

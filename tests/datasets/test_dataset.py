@@ -74,7 +74,15 @@ def test_refuses_no_examples_and_no_features(shape):
 def test_counts_the_examples_that_are_not_finite_in_float32(value):
     x = np.zeros((4, 3, 2))
     x[1, 0, 0] = x[1, 2, 1] = x[3, 1, 0] = value
-    refused("2 of 4 examples hold NaN, infinity or values beyond float32", x)
+    refused("2 of 4 examples hold NaN, infinity or values beyond float32, in features 0, 2, 5", x)
+
+
+def test_names_the_columns_that_are_not_finite():
+    x = np.zeros((4, 9))
+    x[:, 2] = np.nan
+    refused(r"4 of 4 examples .*, in feature 2 \(from 0\): leave them out or fill them in", x)
+    x[0] = np.nan
+    refused("4 of 4 examples hold NaN, infinity or values beyond float32: leave them out or fill them in", x)
 
 
 @pytest.mark.parametrize(
