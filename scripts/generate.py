@@ -45,6 +45,7 @@ _RANGES = {  # of options that count something: beyond them no picture can be dr
     "geodesic_steps": (1, 1_000_000),
     "frames_per_second": (1, 100),
 }
+MAX_SPREAD = 1000.0
 SMALLEST_FRAME = 320  # pixels of the shorter side of a moving picture
 
 
@@ -143,8 +144,8 @@ def _check(options: Options) -> None:
             knob = name.replace("_", "-")
             raise UserError(f"--{knob}: must be between {least:,} and {most:,}, got {getattr(options, name):,}")
     command_line.check_seed(options.seed)
-    if not 0 <= options.spread < math.inf:
-        raise UserError(f"--spread: must be at least 0, got {options.spread:g}")
+    if not 0 <= options.spread <= MAX_SPREAD:
+        raise UserError(f"--spread: must be between 0 and {MAX_SPREAD:g}, got {options.spread:g}")
     if options.examples and options.what not in ("near-example", "interpolation", "traversals"):
         raise UserError(f"--examples: goes with near-example, interpolation and traversals, not with {options.what}")
     if options.units and options.what != "traversals":

@@ -201,7 +201,8 @@ def test_the_plane_of_two_numbers(generate, tmp_path):
         (VARIATIONAL, ["--rows", "1000000000000"], "--rows: must be between 1 and 400, got 1,000,000,000,000"),
         (VARIATIONAL, ["--side", "1000000000"], "--side: must be between 2 and 400, got 1,000,000,000"),
         (VARIATIONAL, ["--geodesic-steps", "1000000000000"], "--geodesic-steps: must be between 1 and 1,000,000"),
-        (VARIATIONAL, ["--spread", "-1"], "--spread: must be at least 0, got -1"),
+        (VARIATIONAL, ["--spread", "-1"], "--spread: must be between 0 and 1000, got -1"),
+        (VARIATIONAL, ["--spread", "1e300"], "--spread: must be between 0 and 1000, got 1e+300"),
         (VARIATIONAL, ["--what", "dreams"], "--what"),
     ],
 )
