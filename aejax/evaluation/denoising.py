@@ -59,11 +59,7 @@ def quality(clean: Sequence[np.ndarray], results: Sequence[np.ndarray], *, peak:
     ratios = [peak_signal_to_noise_ratio(float(np.mean(square)), float(peak)) for square in squares]
     ssim = None
     if all(x.ndim in (2, 3) and min(x.shape[:2]) >= _WINDOW for x in truths):
-        similar = [
-            1 - float(_dissimilarity(float(peak))(x.astype(np.float32), y.astype(np.float32)))
-            for x, y in zip(truths, found, strict=True)
-        ]
-        ssim = float(np.mean(similar))
+        ssim = float(np.mean([_similarity(x, y, float(peak)) for x, y in zip(truths, found, strict=True)]))
     return Quality(rmse, float(np.mean(ratios)), ssim)
 
 
@@ -83,6 +79,15 @@ def peak_signal_to_noise_ratio(squared_error: float, peak: float) -> float:
     if squared_error == 0:
         return _MOST_DECIBELS
     return min(20 * math.log10(peak) - 10 * math.log10(squared_error), _MOST_DECIBELS)
+
+
+def _similarity(x: np.ndarray, y: np.ndarray, peak: float) -> float:
+    """In single precision where it holds the numbers, else in double: beside a large offset they would be rounded."""
+    single = [image.astype(np.float32) for image in (x, y)]
+    if np.array_equal(x, single[0]) and np.array_equal(y, single[1]):
+        return 1 - float(_dissimilarity(peak)(*single))
+    with jax.enable_x64(True):
+        return 1 - float(_dissimilarity(peak)(x, y))
 
 
 @functools.cache

@@ -146,3 +146,15 @@ def test_tiles_that_cannot_be_are_refused(image, arguments, complaint):
     denoise = arguments.pop("denoise", lambda x: x)
     with pytest.raises((TypeError, ValueError), match=complaint):
         denoise_tiled(denoise, image, **({"tile": 5, "reach": 1, "stride": 1} | arguments))
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6, 1e9])
+def test_similarity_of_double_precision_keeps_its_digits_beside_an_offset(offset):
+    rng = np.random.default_rng(0)
+    clean = offset + rng.random((9, 9))
+    noisy = clean + 0.2 * rng.random((9, 9))
+    x, y = (np.lib.stride_tricks.sliding_window_view(image, (7, 7)).reshape(9, 49) for image in (clean, noisy))
+    luminance = 1 - np.square(np.mean(x - y, 1)) / (np.square(x.mean(1)) + np.square(y.mean(1)) + 1e-4)
+    both = [np.cov(one, other) for one, other in zip(x, y, strict=True)]
+    structure = np.array([(2 * c[0, 1] + 9e-4) / (c[0, 0] + c[1, 1] + 9e-4) for c in both])
+    assert quality([clean], [noisy]).ssim == pytest.approx(np.mean(luminance * structure), rel=1e-5)
