@@ -10,6 +10,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, PyTree, Shaped
 
 from aejax.checks import as_jax_array
+from aejax.jacobian.placement import placed_along, row_of
 from aejax.likelihoods import Likelihood
 from aejax.precision import at_least_single, knob
 from aejax.priors import Prior
@@ -85,7 +86,8 @@ def as_batch(examples: BatchLike) -> Batch:
     assert x is not None
     size = _check_sizes(given._replace(x=x, input=observed, condition=condition)._asdict())
     weight = jnp.ones(size, x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.float32)
-    return Batch(x, x if observed is None else observed, jnp.arange(size), weight, condition=condition)
+    indices, weight = (placed_along(array, x) for array in (jnp.arange(size), weight))
+    return Batch(x, x if observed is None else observed, indices, weight, condition=condition)
 
 
 def masked_batch(examples: BatchLike) -> Batch:
@@ -113,7 +115,7 @@ def masked_batch(examples: BatchLike) -> Batch:
 
     def replaced(part: Array) -> Array:
         part = jnp.asarray(part)
-        return jnp.where(counts.reshape(-1, *(1,) * (part.ndim - 1)), part, part[first][None])
+        return jnp.where(counts.reshape(-1, *(1,) * (part.ndim - 1)), part, row_of(part, first)[None])
 
     same = batch.input is batch.x
     x = replaced(batch.x)

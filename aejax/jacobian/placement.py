@@ -7,6 +7,7 @@ the example differs between them, JAX's derivatives refuse such a vector until i
 from typing import Any, cast
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import AxisType, PartitionSpec
 from jaxtyping import Array
 
@@ -24,6 +25,20 @@ def placed_as(vectors: Array, one: Any) -> Array:
     if any(axis is not None for axis in spec):
         vectors = cast(Array, jax.sharding.reshard(vectors, PartitionSpec(None, *spec)))
     return vectors
+
+
+def placed_along(vector: Array, rows: Any) -> Array:
+    """A vector (n,) placed as the first axis of rows (n, ...) is on an explicit mesh, where `jax.vmap` asks for it."""
+    spec = _spec(rows)[:1]
+    return cast(Array, jax.sharding.reshard(vector, PartitionSpec(*spec))) if spec and spec[0] is not None else vector
+
+
+def row_of(rows: Array, index: Array) -> Array:
+    """rows[index]; on an explicit mesh, where JAX takes no single row of those that it divides, as a sum over rows."""
+    if not on_explicit_mesh(rows):
+        return rows[index]
+    is_it = placed_along(jnp.arange(len(rows)), rows) == index
+    return jnp.sum(jnp.where(is_it.reshape(-1, *(1,) * (rows.ndim - 1)), rows, 0), axis=0).astype(rows.dtype)
 
 
 def on_explicit_mesh(*arrays: Any) -> bool:

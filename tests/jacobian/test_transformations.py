@@ -10,7 +10,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from aejax import jacobian
-from aejax.autoencoders import contractive, contractive_by_projections, undercomplete
+from aejax.autoencoders import as_batch, contractive, contractive_by_projections, undercomplete
 from aejax.networks import MLP
 
 KEY, DEVICES = jax.random.key(0), 8
@@ -166,3 +166,29 @@ def test_contractive_losses_are_those_of_one_device(build):
     expected = jax.jit(jax.vmap(loss, (None, 0)))(params, BATCH)
     assert_close(jax.jit(by_shard_map(loss))(params, BATCH), expected)
     assert_close(on_explicit_mesh(jax.vmap(loss, (None, 0)), params, BATCH), expected)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda plain: plain,
+        partial(contractive, weight=0.1, method="structured"),
+        partial(contractive, weight=0.1, method="auto", chunk_size=1),
+        partial(contractive_by_projections, weight=0.1, distribution="sphere"),
+    ],
+)
+def test_losses_of_a_batch_divided_on_an_explicit_mesh(wrap):
+    """With padding too, which is replaced by an example of another device."""
+    autoencoder = wrap(undercomplete(MLP((2,)), MLP((5,))))
+    params = autoencoder.init(KEY, BATCH[0])
+    explicit = jax.make_mesh((DEVICES,), ("devices",), axis_types=(AxisType.Explicit,))
+
+    def loss(params, x, weight):
+        return autoencoder.loss(params, KEY, as_batch(x)._replace(weight=weight))[0]
+
+    x, weight = BATCH.at[0].set(jnp.nan), jnp.ones(DEVICES).at[0].set(0)
+    expected = jax.value_and_grad(loss)(params, x, weight)
+    divided = jax.device_put((x, weight), NamedSharding(explicit, P("devices")))
+    with jax.set_mesh(explicit):
+        found = jax.jit(jax.value_and_grad(loss))(params, *divided)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), found, expected)
