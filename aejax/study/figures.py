@@ -88,7 +88,7 @@ def filters(
     figure = Figure(figsize=(2.0 + 0.75 * count, 0.3 + 0.8 * len(weights)), layout="constrained")
     grid = figure.subplots(len(weights), count, squeeze=False)
     for line, (method, kernel) in zip(grid, weights.items(), strict=True):
-        largest = np.argsort(-np.linalg.norm(kernel, axis=0))[:count]
+        largest = np.argsort(-np.linalg.norm(kernel.astype(np.float64), axis=0))[:count]
         for axes, unit in zip(line, kernel.T[largest], strict=True):
             _draw_filter(axes, unit.reshape(tuple(shape)))
         title = "\n".join(filter(None, (METHODS[method].title, strength_of(chosen[method]))))

@@ -46,6 +46,12 @@ def test_filters_are_those_of_largest_norm(members, shape: tuple[int, ...]) -> N
         assert figure.axes[0].images[0].get_clim() == (-7, 7)
 
 
+def test_filters_of_absurd_weights_are_drawn_without_a_warning(members) -> None:
+    chosen, _ = chosen_and_curves(members)
+    weights = np.full((6, 3), 1e25, np.float32)
+    assert len(figures.filters({"ae": weights}, chosen, (2, 3), count=2).axes) == 2
+
+
 def test_error_against_strength_shows_every_setting(members) -> None:
     figure = figures.error_against_strength(summarize(members))
     figure.canvas.draw()
