@@ -61,13 +61,13 @@ def main() -> None:
     is_music = run.autoencoder.prior is not None and run.experiment.data.dataset == "jsb_chorales"
     check_kind(run, is_music, "a variational run on jsb_chorales", script="compose.py")
     rolls = _compose(run, options)
-    options.folder.mkdir(parents=True)
-    for number, roll in enumerate(rolls, 1):
-        to_midi(roll, beats_per_minute=options.beats_per_minute).save(options.folder / f"{number:02}.mid")
     held_out = run.splits.test.x[: options.count]
     rows = {"held-out chorales": held_out, "composed": rolls}
-    with command_line.optional("figure", console.print):
-        plots.piano_rolls(rows, lowest_note=LOWEST_NOTE).savefig(options.folder / "piano_rolls.png", dpi=150)
+    with command_line.new_folder(options.folder) as folder:
+        for number, roll in enumerate(rolls, 1):
+            to_midi(roll, beats_per_minute=options.beats_per_minute).save(folder / f"{number:02}.mid")
+        with command_line.optional("figure", console.print):
+            plots.piano_rolls(rows, lowest_note=LOWEST_NOTE).savefig(folder / "piano_rolls.png", dpi=150)
     with command_line.optional("nats per quarter note", console.print):
         ours, baseline = _nats_per_step(run)
         console.print(

@@ -98,10 +98,10 @@ def main() -> None:
         ratios = [peak_signal_to_noise_ratio(point.squared_error, peak) for point in best]
         curves[name] = [point.bits / numbers for point in best], ratios
     title = f"{len(splits.test.x):,} test examples of {run.experiment.data.dataset}"
-    options.folder.mkdir(parents=True)
-    write_text(options.folder / "compression.json", json.dumps(report, indent=2) + "\n")
-    with command_line.optional("figure", notes.append):
-        plots.rate_distortion(curves, title=title).savefig(options.folder / "rate_distortion.png", dpi=150)
+    with command_line.new_folder(options.folder) as folder:
+        write_text(folder / "compression.json", json.dumps(report, indent=2) + "\n")
+        with command_line.optional("figure", notes.append):
+            plots.rate_distortion(curves, title=title).savefig(folder / "rate_distortion.png", dpi=150)
     console.print(_table(ways, numbers, peak, title))
     for line in _verdict(ways):
         console.print(line)

@@ -101,8 +101,6 @@ def main() -> None:
     threshold = threshold_of(validation_scores, quantile=options.quantile)
     scores = scores_of(examples)
     unit = "squared error per example" if run.autoencoder.likelihood is None else "negative bound, nats per example"
-    folder.mkdir(parents=True)
-    _write_scores(folder / "scores.csv", scores, threshold, truth)
     summary = {"run": str(run.path), "examples": name, "score": unit, "quantile": options.quantile}
     summary |= {"threshold": threshold, "above": int((scores > threshold).sum()), "scored": len(scores)}
     summary |= {"validation_examples": len(validation_scores)}
@@ -118,11 +116,13 @@ def main() -> None:
             f"{len(validation_scores):,} validation examples have no quantile {options.quantile:g}: the threshold is "
             "the largest of their scores"
         )
-    write_text(folder / "summary.json", json.dumps(summary | ({"notes": notes} if notes else {}), indent=2) + "\n")
-    with command_line.optional("figures", notes.append):
-        kinds = None if detection is None else truth
-        figure = plots.anomaly_scores(validation_scores, scores, kinds, threshold=threshold, unit=unit)
-        figure.savefig(folder / "scores.png", dpi=150)
+    with command_line.new_folder(folder) as written:
+        _write_scores(written / "scores.csv", scores, threshold, truth)
+        write_text(written / "summary.json", json.dumps(summary | ({"notes": notes} if notes else {}), indent=2) + "\n")
+        with command_line.optional("figures", notes.append):
+            kinds = None if detection is None else truth
+            figure = plots.anomaly_scores(validation_scores, scores, kinds, threshold=threshold, unit=unit)
+            figure.savefig(written / "scores.png", dpi=150)
     if beyond := int((scores >= MOST).sum()):
         console.print(f"{beyond:,} of them are too far off for single precision: {MOST:.4g} stands for their scores")
 

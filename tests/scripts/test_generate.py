@@ -211,15 +211,14 @@ def test_mistakes(make_run, complaint_of, experiment, arguments, complaint):
 
 
 def test_a_failure_leaves_nothing_that_is_in_the_way(make_run, run_script, tmp_path, monkeypatch):
-    """A full disk while the picture is written; the same command goes through afterwards."""
-    from matplotlib.figure import Figure
+    """A full disk while an array is written; the same command goes through afterwards."""
 
-    def full(self, *_, **__):
+    def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     arguments = ("generate", make_run(VARIATIONAL), tmp_path / "not" / "there" / "made", "--rows", "2")
     with monkeypatch.context() as broken:
-        broken.setattr(Figure, "savefig", full)
+        broken.setattr(np, "save", full)
         result = run_script(*arguments)
     assert (result.code, result.errors) == (2, "generate.py: error: a file: No space left on device\n")
     assert not (tmp_path / "not" / "there" / "made").exists()
