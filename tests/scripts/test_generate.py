@@ -61,7 +61,8 @@ def test_samples_follow_the_prior_and_the_seed(generate):
 def test_a_figure_that_fails_leaves_the_arrays(make_run, run_script, tmp_path, monkeypatch):
     monkeypatch.setattr(plots, "gallery", lambda *arguments, **options: 1 / 0)
     result = run_script("generate", make_run(VARIATIONAL), tmp_path / "made", "--what", "samples")
-    assert (result.code, result.errors) == (0, "")
+    assert result.code == 0
+    assert result.errors.endswith("ZeroDivisionError: division by zero\n")  # a bug keeps its traceback
     assert "figures: left out, division by zero" in result.output
     assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["codes.npy", "examples.npy"]
 
