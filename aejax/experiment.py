@@ -645,8 +645,9 @@ def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None =
             if part.labels is None:
                 raise UserError("conditional: held-out examples have no labels")
             if unseen := unseen_labels(part.labels, classes):
+                are = "is" if len(unseen) == 1 else "are"
                 raise UserError(
-                    f"conditional: {list_labels(unseen)} is held out and none of the labels to train on, "
+                    f"conditional: {list_labels(unseen)} {are} held out and none of the labels to train on, "
                     f"{list_labels(classes)}; another --split-seed may help"
                 )
     if model.family == "variational":

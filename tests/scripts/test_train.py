@@ -200,7 +200,7 @@ def test_masks_in_bytes_and_classes_by_their_names(
     ("x", "labels", "message"),
     [
         (np.zeros((200_000, 2), np.uint8), np.arange(200_000), "at most 10,000 classes, got 140,000 distinct labels"),
-        (np.zeros((60, 2)), np.arange(60).astype(str), "held out and none of the labels to train on"),
+        (np.zeros((60, 2)), np.arange(60).astype(str), " are held out and none of the labels to train on"),
         (np.zeros((60, 3, 8, 8)), None, "channels first; save numpy.moveaxis(x, 1, -1)"),
     ],
 )
