@@ -4,19 +4,21 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import jax
-from jax.extend.core import Jaxpr, jaxprs_in_params
-from jaxtyping import PyTree
+from typing import TYPE_CHECKING, Any
 
 from aejax.errors import UserError
+
+if TYPE_CHECKING:  # files are read without JAX
+    from jax.extend.core import Jaxpr
+    from jaxtyping import PyTree
 
 _LIMIT_OF_CONTAINER = Path("/sys/fs/cgroup/memory.max")
 
 
 def memory_at_hand() -> int:
     """Returns bytes: an accelerator's memory where JAX has one, else that of the machine or of its container."""
+    import jax
+
     statistics = jax.local_devices()[0].memory_stats() or {}
     if "bytes_limit" in statistics and jax.default_backend() != "cpu":
         return int(statistics["bytes_limit"])
@@ -52,16 +54,19 @@ def check_fits(size: int, what: str, *, advice: str, host: bool = False) -> None
         raise UserError(f"{what} take at least {got}, and {has} of memory are at hand; {advice}")
 
 
-def bytes_of(tree: PyTree) -> int:
+def bytes_of(tree: "PyTree") -> int:
     """Returns the bytes of all arrays of a tree, or of what `jax.eval_shape` has returned in their place.
 
+    >>> import jax
     >>> bytes_of({"a": jax.ShapeDtypeStruct((10**9, 10**9), "float32")})
     4000000000000000000
     """
+    import jax
+
     return sum(math.prod(leaf.shape) * _bytes_of_number(leaf.dtype) for leaf in jax.tree.leaves(tree))
 
 
-def largest_array(function: Callable[..., Any], *arguments: PyTree, axis: str | None = None) -> int:
+def largest_array(function: Callable[..., Any], *arguments: "PyTree", axis: str | None = None) -> int:
     """Returns the bytes of the largest array that a function computes on the way; nothing is computed.
 
     Args:
@@ -69,14 +74,19 @@ def largest_array(function: Callable[..., Any], *arguments: PyTree, axis: str | 
       arguments: arrays, or `jax.ShapeDtypeStruct`s in their place.
       axis: the name of an axis that the function averages over.
 
+    >>> import jax
     >>> largest_array(lambda x: jax.numpy.outer(x, x).sum(), jax.ShapeDtypeStruct((10**6,), "float32"))
     4000000000000
     """
+    import jax
+
     environment = None if axis is None else [(axis, 1)]
     return _largest(jax.make_jaxpr(function, axis_env=environment)(*arguments).jaxpr)
 
 
-def _largest(jaxpr: Jaxpr) -> int:
+def _largest(jaxpr: "Jaxpr") -> int:
+    from jax.extend.core import jaxprs_in_params
+
     largest = 0
     for equation in jaxpr.eqns:
         arrays: list[Any] = [out.aval for out in equation.outvars if hasattr(out.aval, "shape")]

@@ -90,7 +90,7 @@ def test_families(knobs):
 @pytest.mark.parametrize(
     ("knobs", "message"),
     [
-        ({"n_components": 0}, "code_size: input should be greater than 0, got 0"),
+        ({"n_components": 0}, "n_components: input should be greater than 0, got 0"),
         ({"activation": "step"}, "activation"),
         ({"learning_rate": -1.0}, "learning_rate"),
         ({"validation_fraction": 1.0}, "validation_fraction must be between 0 and 1, got 1.0"),

@@ -22,13 +22,13 @@ def test_labels_have_the_counts_of_the_source():
 
 def test_labels_belong_to_the_images():
     """The mean images of the classes tell nine digits in ten."""
-    x, labels, _ = load_digits()
+    x, labels, *_ = load_digits()
     means = np.stack([x[labels == digit].mean(axis=0) for digit in range(10)])
     nearest = np.square(x[:, None] - means[None]).sum(axis=(2, 3, 4)).argmin(axis=1)
     assert np.mean(nearest == labels) > 0.85
 
 
 def test_they_are_what_scikit_learn_loads():
-    digits, (x, labels, _) = datasets.load_digits(), load_digits()
+    digits, (x, labels, *_) = datasets.load_digits(), load_digits()
     np.testing.assert_array_equal(x[..., 0], digits.images.astype(np.float32) / 16)
     np.testing.assert_array_equal(labels, digits.target)

@@ -31,7 +31,7 @@ def write(folder: Path, content: np.ndarray) -> Path:
 
 @real
 def test_the_beats_have_the_counts_of_the_source_and_are_standardized():
-    x, labels, _ = load_ecg5000()
+    x, labels, *_ = load_ecg5000()
     assert x.shape == (500, 140)
     assert np.bincount(labels).tolist() == [0, 292, 177, 10, 19, 2]
     np.testing.assert_allclose(x.mean(axis=1), 0, atol=1e-5)
@@ -40,7 +40,7 @@ def test_the_beats_have_the_counts_of_the_source_and_are_standardized():
 
 def test_a_file_is_read_as_it_was_written(tmp_path):
     content = table()
-    x, labels, _ = load_ecg5000(write(tmp_path, content))
+    x, labels, *_ = load_ecg5000(write(tmp_path, content))
     np.testing.assert_allclose(x, content[:, 1:], rtol=1e-6)
     np.testing.assert_array_equal(labels, content[:, 0])
 

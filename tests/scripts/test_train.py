@@ -503,7 +503,8 @@ def test_statistics_and_figures_that_fail_leave_the_result(run_script, tmp_path,
     monkeypatch.setattr(evaluation, "code_statistics", fail)
     monkeypatch.setattr(run_figures, "draw_figures", fail)
     result = run_script("train", "--epochs", "1", "--hidden", "4", "--run-dir", tmp_path / "run")
-    assert (result.code, result.errors) == (0, "")
+    assert result.code == 0
+    assert result.errors.count("Traceback") == 2  # a bug is seen, and costs nothing else
     assert "statistics of the code: left out, no memory for all of them\n" in result.output
     assert "figures: left out, no memory for all of them\n" in result.output
     assert "best epoch 1 of 1" in result.output

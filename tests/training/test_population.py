@@ -12,6 +12,7 @@ import pytest
 from aejax.autoencoders import Autoencoder, denoising, sparse_kl, tied
 from aejax.corruption import gaussian_noise, masking
 from aejax.errors import UserError
+from aejax.keys import named_key
 from aejax.training import AXIS, start, train
 from aejax.training.population import Population, collect, lay_out, make_train_epoch, members_of, start_population
 from aejax.training.state import epoch_order
@@ -102,7 +103,7 @@ def test_metrics_are_means_over_the_epoch() -> None:
     """With a learning rate of 0, over the examples that the epoch holds."""
     population, history = trained(lambda level: tied(SHAPE, (12,)), devices=1, optimizer=optax.sgd(0.0))
     params = jax.tree.map(lambda leaf: leaf[3], members_of(population).params)
-    order_key, _ = jax.random.split(jax.random.split(KEYS[3])[1])
+    order_key = named_key(jax.random.split(KEYS[3])[1], "order")
     order = epoch_order(order_key, EPOCHS - 1, len(DATA))[: 4 * BATCH]
     expected, _ = tied(SHAPE, (12,)).loss(params, KEYS[3], jnp.asarray(DATA)[order])
     np.testing.assert_allclose(history[-1]["loss"][3], expected, rtol=1e-5)
