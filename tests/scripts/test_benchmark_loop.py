@@ -12,7 +12,7 @@ def test_every_kind_of_run_is_timed(run_script, tmp_path):
     result = run_script("benchmark_loop", *few, "--json", path)
     assert result.code == 0, result.errors
     seconds = json.loads(path.read_text())
-    assert len(seconds) == 5
+    assert len(seconds) == 6
     for name, of_step in seconds.items():
         assert of_step > 0
         assert name in result.output
