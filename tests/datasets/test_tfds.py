@@ -4,7 +4,6 @@ import io
 import shlex
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -182,12 +181,17 @@ def test_unknown_name(tmp_path: Path, name: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "nothing_like_it", "emnist/lettres"])
-def test_no_temporary_folder_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    (tmp_path / "temporary").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+def test_no_temporary_folder_is_left(tmp_path: Path, temporary_folder: Path, name: str) -> None:
     with pytest.raises(UserError):
         load(tmp_path / "data", name)
-    assert not list((tmp_path / "temporary").iterdir())
+    assert not list(temporary_folder.iterdir())
+
+
+def test_reading_leaves_no_temporary_folder(tmp_path: Path, temporary_folder: Path) -> None:
+    write(tmp_path / "data", {"train": labeled(10), "test": labeled(3)})
+    before = set(temporary_folder.iterdir())
+    load(tmp_path / "data")
+    assert set(temporary_folder.iterdir()) == before
 
 
 @pytest.mark.parametrize("name", ["fashion_mnist", "emnist/letters"])
