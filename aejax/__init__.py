@@ -11,7 +11,6 @@ __version__ = "0.1.0"
 _MODULES = (
     "augmentation",
     "autoencoders",
-    "bounded",
     "corruption",
     "datasets",
     "divergences",
@@ -23,17 +22,14 @@ _MODULES = (
     "keys",
     "likelihoods",
     "losses",
-    "music",
     "networks",
-    "one_class",
     "plots",
-    "presets",
     "priors",
     "sampling",
     "schedules",
     "sklearn",
-    "tables",
-    "trained",
+    "standardization",
+    "studies",
     "training",
 )
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, PyTree
 from aejax.autoencoders import Autoencoder
 from aejax.checks import as_jax_array
 from aejax.errors import UserError
-from aejax.files import open_regular, write_text
+from aejax.host.files import open_regular, write_text
 from aejax.jacobian import jacobian
 from aejax.training.entrance import check_autoencoder
 

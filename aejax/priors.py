@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float, PyTree
 
-from aejax.bounded import bounded_log
 from aejax.checks import check_count, check_floating, check_same_shape
 from aejax.divergences import gaussian_kl
+from aejax.likelihoods.bounded import bounded_log
 from aejax.precision import at_least_single, widened
 from aejax.sampling import gaussian_log_prob
 
@@ -115,7 +115,7 @@ def gaussian_mixture(
 def mixture_prior(components: int) -> LearnedPrior:
     """A mixture of diagonal Gaussians whose weights, means and variances are learned.
 
-    Log-variances beyond [-30, 10] are bounded by `aejax.bounded.bounded_log`.
+    Log-variances beyond [-30, 10] are bounded by `aejax.likelihoods.bounded.bounded_log`.
 
     Args:
       components: M >= 1, ten for instance.

@@ -12,15 +12,15 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from aejax.checks import check_sizes
-from aejax.configuration import Experiment, Model, Optimization, Regularization, Training, check
 from aejax.datasets.dataset import Dataset, Splits, split
 from aejax.errors import UserError
 from aejax.evaluation.anomaly import anomaly_score
-from aejax.experiment import build_autoencoder
-from aejax.facts import Facts
+from aejax.experiment.build import build_autoencoder
+from aejax.experiment.configuration import Experiment, Model, Optimization, Regularization, Training, check
+from aejax.experiment.facts import Facts
+from aejax.experiment.scaling import make_facts
+from aejax.experiment.trained import fit
 from aejax.keys import named_key
-from aejax.scaling import make_facts
-from aejax.trained import fit
 
 _BATCH = 256  # rows at a time: always as many, so that a row's result depends on no other and nothing compiles anew
 

@@ -12,17 +12,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aejax import command_line
-from aejax.configuration import Experiment, check, to_json
+from aejax.cli import command_line
 from aejax.errors import UserError
-from aejax.files import write_text
-from aejax.presets import ONE_CLASS
+from aejax.experiment.configuration import Experiment, check, to_json
+from aejax.experiment.presets import ONE_CLASS
+from aejax.host.files import write_text
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     from rich.table import Table
 
     from aejax.datasets.dataset import Splits
-    from aejax.one_class import Trial
+    from aejax.studies.one_class import Trial
 
 DEFAULT = "ecg5000"
 DESCRIPTION = f"""Train on normal examples alone and tell anomalies, beside PCA and an isolation forest.
@@ -65,10 +65,10 @@ def main() -> None:
     folder = options.run_dir or Path("runs") / f"anomaly-study-{name}-{datetime.now():%Y%m%d-%H%M%S}"
     command_line.check_free(folder)
 
-    from aejax.experiment import notes_on
-    from aejax.facts import facts_of
-    from aejax.one_class import compare
-    from aejax.terminal import PlainConsole
+    from aejax.experiment.facts import facts_of
+    from aejax.experiment.loading import notes_on
+    from aejax.host.terminal import PlainConsole
+    from aejax.studies.one_class import compare
 
     console = PlainConsole()
     components = options.experiment.model.code_size
@@ -138,8 +138,9 @@ def _tasks(options: Options) -> "list[tuple[str, Experiment, Splits]]":
     """What is normal, how to train, and the data, for every trial; UserError where one of them cannot be."""
     import numpy as np
 
-    from aejax.experiment import build_autoencoder, bytes_of, check_data, load_splits
-    from aejax.one_class import check_kinds, one_class
+    from aejax.experiment.build import build_autoencoder
+    from aejax.experiment.loading import bytes_of, check_data, load_splits
+    from aejax.studies.one_class import check_kinds, one_class
     from aejax.training.devices import check_batch_size
 
     experiment = options.experiment
@@ -185,7 +186,7 @@ def _table(name: str, trials: "list[Trial]") -> "Table":
     import numpy as np
     from rich.table import Table
 
-    from aejax.one_class import METHODS
+    from aejax.studies.one_class import METHODS
 
     title = f"{name}: AUROC (95 % interval), and average precision, of test examples"
     table = Table(title=title, title_justify="left")

@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aejax import command_line
+from aejax.cli import command_line
 from aejax.errors import UserError
-from aejax.files import write_text
+from aejax.host.files import write_text
 
 DESCRIPTION = """Time, memory, work and error of ‖J‖_F² and of its gradient, by every method.
 
@@ -291,7 +291,7 @@ def show(rows: list[Row], options: Options) -> None:
     """Print a table of all rows, the time of value and gradient also as a ratio to jacfwd's and to torch.jacrev's."""
     from rich.table import Table
 
-    from aejax.terminal import PlainConsole
+    from aejax.host.terminal import PlainConsole
 
     table = Table(title=f"‖J‖_F², batch {options.batch_size}, median of up to {options.repeats} runs in turns")
     for name in ("encoder", "method"):

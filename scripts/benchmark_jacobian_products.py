@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from aejax import command_line
+from aejax.cli import command_line
 from aejax.errors import UserError
 
 DESCRIPTION = """What bounds the exact ‖J‖_F²: every matrix product of its value and gradient, timed alone.
@@ -128,7 +128,7 @@ def show(products: list[Product], milliseconds: list[float], whole: float) -> No
     """Print a table, its sum, and the whole."""
     from rich.table import Table
 
-    from aejax.terminal import PlainConsole
+    from aejax.host.terminal import PlainConsole
 
     total, operations = sum(milliseconds), sum(product.operations for product in products)
     table = Table(title="Matrix products, each alone", show_footer=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aejax import command_line
+from aejax.cli import command_line
 from aejax.errors import UserError
-from aejax.files import write_text
+from aejax.host.files import write_text
 
 DESCRIPTION = """What the training loop adds to bare steps of the 784-400-20 variational autoencoder.
 
@@ -149,8 +149,8 @@ def epochs_of_loop(x: Any, options: Options, *, progress: bool = False, streamed
     import jax
     import optax
 
-    from aejax.progress import TrainingProgress
-    from aejax.terminal import PlainConsole
+    from aejax.experiment.progress import TrainingProgress
+    from aejax.host.terminal import PlainConsole
     from aejax.training import start, train
 
     autoencoder, optimizer, epochs = build(), optax.adam(1e-3), 2 + options.epochs
@@ -169,7 +169,7 @@ def show(seconds: dict[str, float], options: Options) -> None:
     """Print a table."""
     from rich.table import Table
 
-    from aejax.terminal import PlainConsole
+    from aejax.host.terminal import PlainConsole
 
     table = Table(title=f"VAE 784-400-20, batches of {options.batch_size}, epochs of {options.steps} steps")
     table.add_column("")

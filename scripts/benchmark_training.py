@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aejax import command_line
+from aejax.cli import command_line
 from aejax.errors import UserError
-from aejax.files import write_text
+from aejax.host.files import write_text
 
 DESCRIPTION = """Training speed through the library's own loop, beside PyTorch where it is installed.
 
@@ -316,7 +316,7 @@ def show(figures: dict[tuple[str, str], Figures], limit: float) -> None:
     """Print a table of all pairs."""
     from rich.table import Table
 
-    from aejax.terminal import PlainConsole
+    from aejax.host.terminal import PlainConsole
 
     table = Table(title=f"training in float32; matrix products reach {limit / 1e9:,.0f} GFLOP/s here")
     table.add_column("workload")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from aejax import command_line
+from aejax.cli import command_line
 from aejax.errors import UserError
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import numpy as np
 
-    from aejax.trained import TrainedRun
+    from aejax.experiment.trained import TrainedRun
 
 DESCRIPTION = """Compose with a variational autoencoder of chorales, and tell how well it knows held-out ones.
 
@@ -52,9 +52,9 @@ def main() -> None:
     _check(options)
     from aejax import plots
     from aejax.datasets.jsb_chorales import LOWEST_NOTE
-    from aejax.music import notes_per_step, to_midi
-    from aejax.terminal import PlainConsole
-    from aejax.trained import check_kind, open_run
+    from aejax.evaluation.music import notes_per_step, to_midi
+    from aejax.experiment.trained import check_kind, open_run
+    from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
     run = open_run(options.run)
@@ -116,8 +116,8 @@ def _nats_per_step(run: "TrainedRun") -> tuple[float, float]:
     """The negative bound of the test windows, and the baseline's negative log-likelihood, per quarter note."""
     import jax
 
-    from aejax.experiment import as_examples
-    from aejax.music import frequency_baseline
+    from aejax.evaluation.music import frequency_baseline
+    from aejax.experiment.loading import as_examples
     from aejax.training import make_evaluate
     from aejax.training.devices import replicate
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from aejax import command_line
+from aejax.cli import command_line
 from aejax.errors import UserError
-from aejax.files import write_text
+from aejax.host.files import write_text
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
 
     from aejax.datasets.dataset import Splits
     from aejax.evaluation.compression import RatePoint
-    from aejax.trained import TrainedRun
+    from aejax.experiment.trained import TrainedRun
 
 DESCRIPTION = """Compress test examples with a trained autoencoder's quantized codes, beside other ways.
 
@@ -66,8 +66,8 @@ def main() -> None:
     from aejax.datasets.dataset import Splits, in_memory, take
     from aejax.evaluation.compression import best_settings
     from aejax.evaluation.denoising import peak_signal_to_noise_ratio
-    from aejax.terminal import PlainConsole
-    from aejax.trained import check_no_pairs, open_run
+    from aejax.experiment.trained import check_no_pairs, open_run
+    from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
     run = open_run(options.run)

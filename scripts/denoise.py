@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from aejax import command_line
+from aejax.cli import command_line
 from aejax.errors import UserError
-from aejax.files import write_text
+from aejax.host.exits import print_error
+from aejax.host.files import write_text
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import numpy as np
@@ -21,8 +22,8 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
 
     from aejax.datasets.images import ImageFile
     from aejax.evaluation.denoising import Quality
-    from aejax.terminal import PlainConsole
-    from aejax.trained import TrainedRun
+    from aejax.experiment.trained import TrainedRun
+    from aejax.host.terminal import PlainConsole
 
 DESCRIPTION = """Denoise images with an autoencoder that was trained to.
 
@@ -75,8 +76,8 @@ def main() -> None:
     options = command_line.parse(Options, sys.argv[1:], program="denoise.py", description=DESCRIPTION)
     _check(options)
     from aejax.datasets.paths import is_array_file
-    from aejax.terminal import PlainConsole
-    from aejax.trained import check_kind, open_run
+    from aejax.experiment.trained import check_kind, open_run
+    from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
     run = open_run(options.run)
@@ -96,7 +97,7 @@ def _check(options: Options) -> None:
     """Raise UserError where the options do not go together, before anything is loaded."""
     from aejax.datasets.images import FORMATS
     from aejax.datasets.paths import SUFFIXES, is_array_file
-    from aejax.suggestions import did_you_mean, no_such_file
+    from aejax.host.suggestions import did_you_mean, no_such_file
 
     if options.examples < 1:
         raise UserError(f"--examples: must be at least 1, got {options.examples}")
@@ -130,7 +131,7 @@ def _denoise_arrays(run: "TrainedRun", options: Options, console: "PlainConsole"
     """Examples of the size that the run was trained on."""
     import numpy as np
 
-    from aejax.trained import load_examples
+    from aejax.experiment.trained import load_examples
 
     assert options.input is not None
     assert options.output is not None
@@ -154,7 +155,7 @@ def _denoise_arrays(run: "TrainedRun", options: Options, console: "PlainConsole"
 def _denoise_images(run: "TrainedRun", options: Options, console: "PlainConsole") -> None:
     """One image or all of a folder; those that cannot be denoised are named and counted, and the others written."""
     from aejax.datasets.images import FORMATS, encode_image, list_images, read_image
-    from aejax.trained import check_takes_gray_values, make_denoise
+    from aejax.experiment.trained import check_takes_gray_values, make_denoise
 
     assert options.input is not None
     assert options.output is not None
@@ -178,7 +179,7 @@ def _denoise_images(run: "TrainedRun", options: Options, console: "PlainConsole"
             if not is_folder:
                 raise
             failed += 1
-            command_line.print_error(error)
+            print_error(error)
             continue
         height, width = denoised.shape[:2]
         colors = "3 colors of " if denoised.ndim == 3 else ""
@@ -190,7 +191,7 @@ def _denoise_images(run: "TrainedRun", options: Options, console: "PlainConsole"
                 if not is_folder:
                     raise
                 unmeasured += 1
-                command_line.print_error(error)
+                print_error(error)
         if truth is not None:
             ways: Ways = {NOISY: lambda x: x} | filters
             noisy, ours = _as_in(run, image.pixels), _as_in(run, denoised)
@@ -241,12 +242,12 @@ def _test(run: "TrainedRun", options: Options, folder: Path, console: "PlainCons
     """The run's own test examples or pages, beside other ways: a table, figures and a file."""
     import numpy as np
 
-    from aejax import experiment as setup
     from aejax import plots
     from aejax.datasets.dataset import take
-    from aejax.trained import make_denoise
+    from aejax.experiment.loading import load_page_splits
+    from aejax.experiment.trained import make_denoise
 
-    pages = setup.load_page_splits(run.experiment.data)
+    pages = load_page_splits(run.experiment.data)
     denoise = make_denoise(run, tile=options.tile)
     if pages is not None:
         clean, noisy = ([getattr(page, side) for page in pages.test] for side in (CLEAN, NOISY))
@@ -282,7 +283,7 @@ def _corrupted(run: "TrainedRun", x: "np.ndarray", number: int) -> "np.ndarray":
     import jax.numpy as jnp
     import numpy as np
 
-    from aejax.experiment import build_corruption
+    from aejax.experiment.build import build_corruption
 
     corrupt = build_corruption(run.experiment.regularization, run.splits.train, run.facts)
     if corrupt is None:

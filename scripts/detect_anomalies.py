@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from aejax import command_line
+from aejax.cli import command_line
 from aejax.errors import UserError
-from aejax.files import write_text
+from aejax.host.files import write_text
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
 
     from aejax.datasets.dataset import Dataset
     from aejax.evaluation.anomaly import Detection
-    from aejax.trained import TrainedRun
+    from aejax.experiment.trained import TrainedRun
 
 DESCRIPTION = """Score examples by how little they are like those that an autoencoder was trained on.
 
@@ -69,10 +69,10 @@ def main() -> None:
     from aejax import plots
     from aejax.datasets.stored import blocks_of
     from aejax.evaluation.anomaly import MOST, anomaly_scores, is_finer_than, measure_detection, threshold_of
+    from aejax.experiment.trained import load_examples, open_run
+    from aejax.host.memory import check_fits
+    from aejax.host.terminal import PlainConsole
     from aejax.likelihoods import check_support
-    from aejax.memory import check_fits
-    from aejax.terminal import PlainConsole
-    from aejax.trained import load_examples, open_run
 
     console = PlainConsole()
     run = open_run(options.run)

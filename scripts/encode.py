@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import tyro
 
-from aejax import command_line
+from aejax.cli import command_line
 from aejax.errors import UserError
-from aejax.files import write_text
+from aejax.host.files import write_text
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     from rich.table import Table
 
     from aejax.evaluation.reduction import Reduction
-    from aejax.terminal import PlainConsole
-    from aejax.trained import TrainedRun
+    from aejax.experiment.trained import TrainedRun
+    from aejax.host.terminal import PlainConsole
 
 DESCRIPTION = """Encode examples with a trained autoencoder, decode codes, compare its codes with principal components.
 
@@ -57,8 +57,8 @@ def main() -> None:
     """Parse, and do one of the three."""
     options = command_line.parse(Options, sys.argv[1:], program="encode.py", description=DESCRIPTION)
     _check(options)
-    from aejax.terminal import PlainConsole
-    from aejax.trained import open_run
+    from aejax.experiment.trained import open_run
+    from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
     run = open_run(options.run)
@@ -87,7 +87,7 @@ def _convert(run: "TrainedRun", options: Options, console: "PlainConsole") -> No
     """Encode or decode a file."""
     import numpy as np
 
-    from aejax.trained import load_codes, load_examples
+    from aejax.experiment.trained import load_codes, load_examples
 
     assert options.input is not None
     assert options.output is not None
@@ -110,8 +110,8 @@ def _compare(run: "TrainedRun", folder: Path, console: "PlainConsole") -> None:
     from aejax import plots
     from aejax.datasets.dataset import Splits, in_memory
     from aejax.evaluation.reduction import measure_reduction, picture, principal_components
-    from aejax.run_figures import as_drawn
-    from aejax.trained import check_no_pairs
+    from aejax.experiment.figures import as_drawn
+    from aejax.experiment.trained import check_no_pairs
 
     check_no_pairs(run, script="encode.py --compare")
     splits, components = Splits(*map(in_memory, run.splits)), math.prod(run.code_shape)

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from aejax import command_line
+from aejax.cli import command_line
 from aejax.errors import UserError
-from aejax.files import write_text
+from aejax.host.files import write_text
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import numpy as np
 
-    from aejax.report import Card, Section
-    from aejax.trained import TrainedRun
+    from aejax.experiment.report import Card, Section
+    from aejax.experiment.trained import TrainedRun
 
 DESCRIPTION = """Write one self-contained page about a run, of any family, finished or not.
 
@@ -49,10 +49,10 @@ def main() -> None:
         command_line.check_can_be_made(target)
     if target.is_dir():
         raise UserError(f"{target}: is a folder; name a file")
-    from aejax.report import Section, page, paragraph
-    from aejax.run_folder import read_records
-    from aejax.terminal import PlainConsole
-    from aejax.trained import open_run
+    from aejax.experiment.report import Section, page, paragraph
+    from aejax.experiment.run_folder import read_records
+    from aejax.experiment.trained import open_run
+    from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
     run = open_run(options.run)
@@ -106,14 +106,14 @@ def _shown(value: float) -> str:
 
 
 def _named(run: "TrainedRun", term: str) -> str:
-    from aejax.report import term_title, term_unit
+    from aejax.experiment.report import term_title, term_unit
 
     return f"{term_title(term)}, {term_unit(term, run.experiment.model)}"
 
 
 def _cards(run: "TrainedRun", records: list[dict[str, Any]], errors: "np.ndarray") -> "list[Card]":
     from aejax.evaluation.denoising import peak_signal_to_noise_ratio
-    from aejax.report import Card
+    from aejax.experiment.report import Card
 
     final, best = _final(records), _best(run, records)
     split = "test" if final else "validation"
@@ -140,7 +140,7 @@ def _last_epoch(records: list[dict[str, Any]]) -> float:
 def _numbers(run: "TrainedRun", records: list[dict[str, Any]]) -> "list[Section]":
     """Every term of the loss, and the curves."""
     from aejax import plots
-    from aejax.report import Section, loss_note, paragraph, picture, table, term_unit
+    from aejax.experiment.report import Section, loss_note, paragraph, picture, table, term_unit
 
     final, best = _final(records), _best(run, records)
     names = sorted(
@@ -189,8 +189,8 @@ def _reconstructions(run: "TrainedRun", errors: "np.ndarray") -> "list[Section]"
 
     from aejax import plots
     from aejax.datasets.dataset import take
-    from aejax.report import Section, picture
-    from aejax.run_figures import as_drawn
+    from aejax.experiment.figures import as_drawn
+    from aejax.experiment.report import Section, picture
 
     order, test = np.argsort(errors), run.splits.test
     limits = float(run.splits.train.x.min()), float(run.splits.train.x.max())
@@ -213,7 +213,7 @@ def _codes(run: "TrainedRun", records: list[dict[str, Any]]) -> "list[Section]":
     import numpy as np
 
     from aejax import plots
-    from aejax.report import Section, picture, table
+    from aejax.experiment.report import Section, picture, table
 
     test, final = run.splits.test, _final(records)
     content = picture(plots.latent_space(run.encode(test), test.labels), "Codes of the test examples.")
@@ -234,8 +234,8 @@ def _samples(run: "TrainedRun") -> "list[Section]":
 
     from aejax import plots
     from aejax.datasets.dataset import Dataset
-    from aejax.report import Section, picture
-    from aejax.run_figures import as_drawn
+    from aejax.experiment.figures import as_drawn
+    from aejax.experiment.report import Section, picture
 
     if run.prior is None:
         return []
@@ -251,8 +251,8 @@ def _samples(run: "TrainedRun") -> "list[Section]":
 
 
 def _configuration(run: "TrainedRun") -> "list[Section]":
-    from aejax.presets import training_command
-    from aejax.report import Section, code_block, configuration_table, folded, paragraph
+    from aejax.experiment.presets import training_command
+    from aejax.experiment.report import Section, code_block, configuration_table, folded, paragraph
 
     command = code_block(training_command(run.experiment))
     text = paragraph("This command trains the same, with the same bits on the same machine.")

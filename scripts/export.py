@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tyro
 
-from aejax import command_line
+from aejax.cli import command_line
 
 DESCRIPTION = """Export a trained autoencoder for programs without aejax.
 
@@ -37,10 +37,10 @@ def main() -> None:
     options = command_line.parse(Options, sys.argv[1:], program="export.py", description=DESCRIPTION)
     command_line.check_free(options.folder)
 
-    from aejax.experiment import first_example
+    from aejax.experiment.loading import first_example
+    from aejax.experiment.trained import open_run
     from aejax.export import check_packages, export_functions, write_export
-    from aejax.terminal import PlainConsole
-    from aejax.trained import open_run
+    from aejax.host.terminal import PlainConsole
 
     check_packages()
     console = PlainConsole()

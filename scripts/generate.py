@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import tyro
 
-from aejax import command_line
+from aejax.cli import command_line
 from aejax.errors import UserError
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import numpy as np
 
-    from aejax.trained import TrainedRun
+    from aejax.experiment.trained import TrainedRun
 
 DESCRIPTION = """Generate with a trained autoencoder, and write pictures and arrays into a folder.
 
@@ -99,9 +99,9 @@ def main() -> None:
 
     from aejax import plots
     from aejax.datasets.dataset import Dataset
-    from aejax.run_figures import as_drawn
-    from aejax.terminal import PlainConsole
-    from aejax.trained import open_run
+    from aejax.experiment.figures import as_drawn
+    from aejax.experiment.trained import open_run
+    from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
     run = open_run(options.run)
@@ -158,8 +158,8 @@ def _check(options: Options) -> None:
 
 def _check_run(run: "TrainedRun", options: Options) -> None:
     """Raise UserError where a run cannot do what is asked of it."""
-    from aejax.memory import check_fits
-    from aejax.trained import check_kind
+    from aejax.experiment.trained import check_kind
+    from aejax.host.memory import check_fits
 
     script = f"generate.py --what {options.what}"
     count = options.side**2 if options.what == "manifold" else options.rows * options.columns

@@ -12,18 +12,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aejax import command_line
+from aejax.cli import command_line
 from aejax.errors import UserError
-from aejax.files import write_text
-from aejax.study.settings import PRESETS, MethodName, Study, check, to_json
+from aejax.host.files import write_text
+from aejax.studies.jacobian.settings import PRESETS, MethodName, Study, check, to_json
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import jax
 
     from aejax.datasets.dataset import Splits
-    from aejax.study.measure import Measure
-    from aejax.study.table import Member
-    from aejax.terminal import PlainConsole
+    from aejax.host.terminal import PlainConsole
+    from aejax.studies.jacobian.measure import Measure
+    from aejax.studies.jacobian.table import Member
 
 DEFAULT = "digits"
 DESCRIPTION = f"""Train regularized autoencoders over a grid of strengths and seeds; compare their encoders' Jacobians.
@@ -69,10 +69,10 @@ def main() -> None:
     # The classifier of codes is small: on several threads, its linear algebra waits more than it computes.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-    from aejax.study.measure import make_measure
-    from aejax.study.table import member_records, to_csv
-    from aejax.study.train import load, plain_autoencoder
-    from aejax.terminal import PlainConsole
+    from aejax.host.terminal import PlainConsole
+    from aejax.studies.jacobian.measure import make_measure
+    from aejax.studies.jacobian.table import member_records, to_csv
+    from aejax.studies.jacobian.train import load, plain_autoencoder
     from aejax.training.devices import choose_devices
 
     devices = choose_devices(options.devices)
@@ -133,9 +133,9 @@ def _run_method(
     import jax
     import numpy as np
 
-    from aejax.study.progress import StudyProgress
-    from aejax.study.table import Member
-    from aejax.study.train import grid, train_method
+    from aejax.studies.jacobian.progress import StudyProgress
+    from aejax.studies.jacobian.table import Member
+    from aejax.studies.jacobian.train import grid, train_method
 
     places = grid(study, method)
     with StudyProgress(console, "training", study.epochs, "epochs") as progress:
@@ -154,10 +154,11 @@ def _run_method(
 
 def _conclude(study: Study, splits: "Splits", members: "list[Member]", run_dir: Path, console: "PlainConsole") -> None:
     """Write tables, figures and the report, and print the report."""
-    from aejax.study import figures
-    from aejax.study.measure import distance_to_nearest
-    from aejax.study.published import claims, comparison_table
-    from aejax.study.table import (
+    from aejax.host.terminal import PlainConsole
+    from aejax.studies.jacobian import figures
+    from aejax.studies.jacobian.measure import distance_to_nearest
+    from aejax.studies.jacobian.published import claims, comparison_table
+    from aejax.studies.jacobian.table import (
         choose,
         mean_curves,
         setting_records,
@@ -165,7 +166,6 @@ def _conclude(study: Study, splits: "Splits", members: "list[Member]", run_dir: 
         summarize,
         to_csv,
     )
-    from aejax.terminal import PlainConsole
 
     settings = summarize(members)
     chosen = choose(settings)

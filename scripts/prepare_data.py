@@ -8,9 +8,9 @@ from typing import Annotated
 
 import tyro
 
-from aejax import command_line
-from aejax.commands import script_command
-from aejax.presets import PRESETS
+from aejax.cli import command_line
+from aejax.experiment.presets import PRESETS
+from aejax.host.commands import script_command
 
 DESCRIPTION = """Download an image data set of TensorFlow Datasets, once, so that train.py can read it by its name.
 
@@ -42,7 +42,7 @@ def main() -> None:
 
     from aejax.datasets.prepare import prepare_tfds
     from aejax.datasets.tfds import count_examples
-    from aejax.terminal import PlainConsole
+    from aejax.host.terminal import PlainConsole
 
     folder = prepare_tfds(
         options.name,

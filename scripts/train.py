@@ -15,13 +15,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from aejax import command_line, environment
-from aejax.commands import script_command
-from aejax.configuration import Data, Experiment, check
+from aejax.cli import command_line
 from aejax.errors import UserError
-from aejax.preemption import asked_to_stop, preemptible
-from aejax.presets import DEFAULT, PRESETS, default_for
-from aejax.suggestions import unknown
+from aejax.experiment.configuration import Data, Experiment, check
+from aejax.experiment.presets import DEFAULT, PRESETS, default_for
+from aejax.host import environment
+from aejax.host.commands import script_command
+from aejax.host.exits import INTERRUPTED, PREEMPTED
+from aejax.host.preemption import asked_to_stop, preemptible
+from aejax.host.suggestions import unknown
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import jax
@@ -29,9 +31,9 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
 
     from aejax.autoencoders import Autoencoder
     from aejax.datasets.dataset import Splits
-    from aejax.facts import Facts
-    from aejax.run_folder import RunFolder
-    from aejax.terminal import PlainConsole
+    from aejax.experiment.facts import Facts
+    from aejax.experiment.run_folder import RunFolder
+    from aejax.host.terminal import PlainConsole
     from aejax.training import Snapshot
 
 MOST_SHOWN = 10_000  # test examples
@@ -107,18 +109,21 @@ def _run(options: Options, name: str, started: float) -> None:
     """Train, and write."""
     import jax
 
-    from aejax import experiment as setup
     from aejax.datasets.dataset import fingerprint
-    from aejax.run_folder import RunFolder, check_absent
-    from aejax.scaling import describe, make_facts
-    from aejax.terminal import PlainConsole
-    from aejax.trained import load_data_of_run
+    from aejax.experiment.build import build_autoencoder
+    from aejax.experiment.loading import as_examples, bytes_of, check_data, first_example, load_splits, locate, notes_on
+    from aejax.experiment.optimizers import build_optimizer
+    from aejax.experiment.plausibility import check_memory
+    from aejax.experiment.run_folder import RunFolder, check_absent
+    from aejax.experiment.scaling import describe, make_facts
+    from aejax.experiment.trained import load_data_of_run
+    from aejax.host.terminal import PlainConsole
     from aejax.training import start
     from aejax.training.checkpoints import Checkpoints
     from aejax.training.devices import check_batch_size, choose_devices
     from aejax.training.distributed import check_same, is_writer
 
-    experiment = dataclasses.replace(options.experiment, data=setup.locate(options.experiment.data))
+    experiment = dataclasses.replace(options.experiment, data=locate(options.experiment.data))
     run_dir = options.run_dir or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
     if options.resume is None and is_writer():
         check_absent(run_dir)
@@ -127,22 +132,22 @@ def _run(options: Options, name: str, started: float) -> None:
         raise UserError(f"--profile {options.profile}: is no folder")
     devices = choose_devices(options.devices)
     if options.resume is None:
-        splits = setup.load_splits(experiment.data, stored=_streamed(options), bytes_as=setup.bytes_of(experiment))
+        splits = load_splits(experiment.data, stored=_streamed(options), bytes_as=bytes_of(experiment))
         facts = make_facts(experiment, splits.train)
     else:
         splits, facts = load_data_of_run(options.resume, experiment, stored=_streamed(options))
     console = PlainConsole(quiet=not is_writer())
-    for note in setup.notes_on(splits.train, facts, experiment.data.dataset):
+    for note in notes_on(splits.train, facts, experiment.data.dataset):
         console.print(note)
-    setup.check_data(experiment.model, splits, experiment.data.dataset, facts)
+    check_data(experiment.model, splits, experiment.data.dataset, facts)
     training = experiment.training
     check_batch_size(training.batch_size, len(splits.train.x), len(devices), training.accumulation_steps)
-    autoencoder = setup.build_autoencoder(experiment, splits.train, facts)
-    optimizer = setup.build_optimizer(experiment, len(splits.train.x))
-    example = setup.first_example(experiment.model, splits.train, facts)
+    autoencoder = build_autoencoder(experiment, splits.train, facts)
+    optimizer = build_optimizer(experiment, len(splits.train.x))
+    example = first_example(experiment.model, splits.train, facts)
     snapshot = start(autoencoder, optimizer, jax.random.key(training.seed), *example)
-    examples = setup.as_examples(experiment.model, splits.train, facts)
-    setup.check_memory(autoencoder, snapshot.state.params, examples, training, len(devices))
+    examples = as_examples(experiment.model, splits.train, facts)
+    check_memory(autoencoder, snapshot.state.params, examples, training, len(devices))
 
     run = None  # of a process that does not write
     fingerprint_of_data = fingerprint(splits)
@@ -166,7 +171,7 @@ def _run(options: Options, name: str, started: float) -> None:
                 console.print(f"{fault}; going on from {before}")
             checkpoints.remove_faulty()
             run.rewind(int(snapshot.state.step), evaluating=snapshot.steps_summed > 0)
-            run.checkpoints.save(snapshot, experiment)
+            run.save(snapshot)
             console.print(f"continuing {run.path} at step {int(snapshot.state.step)}")
     sizes = ", ".join(f"{len(part.x):,} {split}" for split, part in zip(splits._fields, splits, strict=True))
     parameters = sum(leaf.size for leaf in jax.tree.leaves(snapshot.state.params))
@@ -178,7 +183,7 @@ def _run(options: Options, name: str, started: float) -> None:
         console.print(scaling)
     with contextlib.nullcontext() if run is None else _closing(run, is_new=options.resume is None):
         if run is not None and options.resume is None:
-            run.checkpoints.save(snapshot, experiment)
+            run.save(snapshot)
         snapshot = _train(run, options, experiment, autoencoder, optimizer, snapshot, splits, facts, devices, console)
         _conclude(run, options, experiment, autoencoder, snapshot, splits, facts, devices, console)
     if run is not None:
@@ -188,7 +193,7 @@ def _run(options: Options, name: str, started: float) -> None:
 @contextlib.contextmanager
 def _closing(run: "RunFolder", *, is_new: bool) -> Iterator[None]:
     """Close a run at the end; of a new one that fails before it has learned anything no folder is left."""
-    from aejax.run_folder import discard_unbegun
+    from aejax.experiment.run_folder import discard_unbegun
 
     try:
         try:
@@ -233,8 +238,8 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
     if folder is None:
         check(options.experiment)
         return options, _name_of(preset or DEFAULT, options.experiment.data.dataset)
-    from aejax.experiment import locate
-    from aejax.run_folder import check_unchanged, read_experiment
+    from aejax.experiment.loading import locate
+    from aejax.experiment.run_folder import check_unchanged, read_experiment
 
     if options.run_dir is not None:
         raise UserError("--run-dir and --resume: take one of them; a run is continued in its own folder")
@@ -286,8 +291,9 @@ def _train(
     Of several processes all stop after the same step, whichever was asked to.
     """
     from aejax.evaluation import make_mean_frobenius_norm
-    from aejax.experiment import as_examples, build_augmentation, conditions_of
-    from aejax.progress import TrainingProgress
+    from aejax.experiment.build import build_augmentation
+    from aejax.experiment.loading import as_examples, conditions_of
+    from aejax.experiment.progress import TrainingProgress
     from aejax.training import check_parameters, train
     from aejax.training.distributed import any_process, is_writer
     from aejax.training.profile import Profile
@@ -327,7 +333,7 @@ def _train(
             if (due and not report.evaluating) or report.finished or stopped:
                 check_parameters(snapshot.state, autoencoder, splits.train.x)
                 if run is not None:
-                    run.checkpoints.save(snapshot, experiment)
+                    run.save(snapshot)
             if stopped and not report.finished:
                 break
     if profile.steps:
@@ -338,7 +344,7 @@ def _train(
             command = script_command("train.py", "--resume", run.path)
             console.print(f"stopped at step {int(snapshot.state.step)}; continue with: {command}")
         interrupted = any_process(signal.SIGINT in stop[:1])
-        sys.exit(command_line.INTERRUPTED if interrupted else command_line.PREEMPTED)
+        sys.exit(INTERRUPTED if interrupted else PREEMPTED)
     return snapshot
 
 
@@ -361,10 +367,12 @@ def _conclude(
 
     from aejax.datasets.dataset import take
     from aejax.evaluation import code_statistics
-    from aejax.experiment import as_examples, bounds_of_code, check_result, conditions_of
-    from aejax.progress import describe_code, summary_table
-    from aejax.report import loss_note
-    from aejax.run_figures import draw_figures
+    from aejax.experiment.build import bounds_of_code
+    from aejax.experiment.figures import draw_figures
+    from aejax.experiment.loading import as_examples, conditions_of
+    from aejax.experiment.plausibility import check_result
+    from aejax.experiment.progress import describe_code, summary_table
+    from aejax.experiment.report import loss_note
     from aejax.training import make_evaluate, run_keys
     from aejax.training.devices import replicate
     from aejax.training.plan import choose_plan

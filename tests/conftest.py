@@ -8,7 +8,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
 os.environ["MPLBACKEND"] = "Agg"
 
-from aejax.environment import use_compilation_cache
+from aejax.host.environment import use_compilation_cache
 
 use_compilation_cache()  # what one test, one worker or one script has compiled, the next one loads
 
@@ -69,10 +69,10 @@ def without_type_checks() -> Iterator[None]:
 def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """`make_run(experiment)`: the folder of a run of that experiment, trained to its end; one for equal experiments."""
     from aejax.datasets.dataset import fingerprint
-    from aejax.experiment import bytes_of, load_splits
-    from aejax.facts import facts_of
-    from aejax.run_folder import RunFolder
-    from aejax.trained import fit
+    from aejax.experiment.facts import facts_of
+    from aejax.experiment.loading import bytes_of, load_splits
+    from aejax.experiment.run_folder import RunFolder
+    from aejax.experiment.trained import fit
 
     folders: dict[object, Path] = {}
 
@@ -89,7 +89,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
         with jax.numpy_dtype_promotion("standard"):
             _, snapshot = fit(experiment, splits, facts=facts, devices=jax.devices()[:1], on_report=write)
-        run.checkpoints.save(snapshot, experiment)
+        run.save(snapshot)
         run.close()
         folders[experiment] = run.path
         return run.path

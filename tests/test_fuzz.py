@@ -24,12 +24,12 @@ import optax
 import pytest
 
 from aejax.autoencoders import undercomplete
-from aejax.configuration import Experiment, from_json, to_json
 from aejax.datasets.arrays import load_arrays
 from aejax.datasets.dataset import Dataset
 from aejax.errors import UserError
+from aejax.experiment.configuration import Experiment, from_json, to_json
+from aejax.experiment.run_folder import RunFolder
 from aejax.networks import MLP
-from aejax.run_folder import RunFolder
 from aejax.training import Snapshot, start
 
 PARTS = [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 10))]
@@ -264,7 +264,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = RunFolder.create(tmp_path_factory.mktemp("whole") / "run", Experiment(), "0af3")
     for step in SNAPSHOTS:
         run.write({"step": step, "epoch": step / 10, "train/loss": 0.1, "validation/loss": 0.1 * step})
-        run.checkpoints.save(snapshot_at(step), Experiment())
+        run.save(snapshot_at(step))
     run.close()
     return run.path
 
@@ -290,7 +290,7 @@ def go_on(path: Path) -> tuple[Snapshot, list[dict[str, float]]]:
         step = int(snapshot.state.step)
         run.rewind(step)
         run.write({"step": step + 10, "epoch": 3.0, "train/loss": 0.1})
-        run.checkpoints.save(snapshot_at(step + 10), Experiment())
+        run.save(snapshot_at(step + 10))
         return snapshot, run.records()
     finally:
         run.close()

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from aejax.configuration import Experiment, to_json
 from aejax.errors import UserError
-from aejax.escaping import MAX_LABEL, MAX_NAME, as_html, as_label, as_name, printable
-from aejax.run_folder import read_records
-from aejax.schema import MAX_STEPS, MAX_VALUE, CheckpointRecord, check_record, parse_json, validated
+from aejax.experiment.configuration import Experiment, to_json
+from aejax.experiment.run_folder import read_records
+from aejax.host.escaping import MAX_LABEL, MAX_NAME, as_html, as_label, as_name, printable
+from aejax.host.schema import MAX_STEPS, MAX_VALUE, CheckpointRecord, check_record, parse_json, validated
 
 RECORDS, CHECKPOINTS, NAMES = 1000, 500, 500
 WHOLE = {"step": 20, "epoch": 2.0, "train/loss": 0.5, "validation/loss": 0.25, "validation/code/frobenius_norm": 1}

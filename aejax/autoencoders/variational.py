@@ -16,10 +16,10 @@ from aejax.autoencoders.record import (
     observations,
     weighted,
 )
-from aejax.bounded import bounded_log
 from aejax.checks import check_in_range
 from aejax.errors import IncompatibleError
 from aejax.likelihoods import Likelihood, bernoulli, constrain
+from aejax.likelihoods.bounded import bounded_log
 from aejax.networks.entrance import apply_to_one
 from aejax.networks.network import SupportsInitApply, check_network, initialize
 from aejax.precision import knob
@@ -42,7 +42,7 @@ def variational(
 
     Args:
       encoder: from one example to an array whose last axis holds μ in its first half and log σ² in its second; beyond
-        [-30, 10] log σ² is bounded (`aejax.bounded.bounded_log`), so that σ² is finite for every input.
+        [-30, 10] log σ² is bounded (`aejax.likelihoods.bounded.bounded_log`), so that σ² is finite for every input.
       decoder: from one code to the parameters of the likelihood, which bounds logarithms of scales and rates likewise.
       beta: β >= 0, or a schedule of it (`aejax.schedules`); 1 makes the loss the negative evidence lower bound.
       likelihood: p(x | z); Bernoulli by default.

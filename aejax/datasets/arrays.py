@@ -11,8 +11,8 @@ from aejax.datasets.dataset import Dataset, as_dataset, as_labels, with_input
 from aejax.datasets.paths import is_array_file, refuse_path
 from aejax.datasets.stored import LARGE, StoredArray, blocks_of
 from aejax.errors import UserError
-from aejax.files import check_regular, open_regular
-from aejax.memory import check_fits
+from aejax.host.files import check_regular, open_regular
+from aejax.host.memory import check_fits
 
 
 class BytesAs(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 from aejax.datasets.dataset import Dataset, Splits, split
 from aejax.datasets.images import list_images, read_gray
 from aejax.errors import UserError
-from aejax.memory import check_fits
+from aejax.host.memory import check_fits
 
 PAGES, NOISY, CLEAN = "documents", "noisy", "clean"  # the name of the data set, and its two folders
 _ALIKE = 0.9  # correlation above which clean pages are one; a text set upright and slanted has 0.85, other texts 0.35

@@ -7,7 +7,7 @@ import numpy as np
 
 from aejax.datasets.dataset import Dataset, Splits, as_dataset, split, take
 from aejax.errors import UserError
-from aejax.files import read_text
+from aejax.host.files import read_text
 
 FILE = Path("ecg5000") / "ECG5000_TRAIN.txt"
 NORMAL = 1  # the class of normal beats; 2 to 5 are abnormal ones

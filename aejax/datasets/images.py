@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from aejax.errors import UserError
-from aejax.files import open_regular
+from aejax.host.files import open_regular
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
 _BITS = {"1": 1, "L": 8, "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 16}  # of what Pillow calls modes

@@ -8,7 +8,7 @@ import numpy as np
 
 from aejax.datasets.dataset import Dataset, Splits
 from aejax.errors import UserError
-from aejax.files import read_text
+from aejax.host.files import read_text
 
 FILE = Path("jsb_chorales") / "jsb-chorales-quarter.json"
 KEYS, LOWEST_NOTE = 88, 21  # of a piano; the MIDI number of its lowest A

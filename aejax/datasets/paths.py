@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aejax.datasets.images import FORMATS
 from aejax.errors import UserError
-from aejax.suggestions import did_you_mean, no_such_file
+from aejax.host.suggestions import did_you_mean, no_such_file
 
 SUFFIXES = (".npy", ".npz")
 NAMED = ("digits", "ecg5000", "jsb_chorales", "documents")  # which are no sets of TFDS

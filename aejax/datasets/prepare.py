@@ -23,7 +23,7 @@ from aejax.datasets.tfds import (
     without_network,
 )
 from aejax.errors import UserError
-from aejax.files import read_bytes
+from aejax.host.files import read_bytes
 
 IDX_SETS = ("mnist", "fashion_mnist", "kmnist")  # prepared without TensorFlow
 

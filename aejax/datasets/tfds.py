@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from aejax.commands import script_command
 from aejax.datasets.byte_values import ByteValues
 from aejax.datasets.dataset import Splits, as_dataset, split
 from aejax.datasets.paths import NAMED, refuse_dataset
 from aejax.errors import UserError
-from aejax.files import check_tree
-from aejax.suggestions import did_you_mean
+from aejax.host.commands import script_command
+from aejax.host.files import check_tree
+from aejax.host.suggestions import did_you_mean
 
 _NAME = r"[a-z][a-z0-9_]*(/[\w+.-]+)?"  # a namespace before it would ask another host
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}

@@ -12,8 +12,8 @@ from jax.scipy.special import gammaln, xlog1py, xlogy
 from jax.typing import DTypeLike
 from jaxtyping import Array
 
-from aejax.bounded import bounded_log
 from aejax.checks import check_floating, check_positive, check_same_shape
+from aejax.likelihoods.bounded import bounded_log
 from aejax.likelihoods.record import Likelihood, Support, check_trailing_axis, trailing_axis
 from aejax.losses import absolute_error
 from aejax.precision import at_least_single, common_dtype, knob, polynomial, widened

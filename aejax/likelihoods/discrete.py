@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jax.scipy.special import gammaln
 from jaxtyping import Array
 
-from aejax.bounded import bounded_log
 from aejax.checks import check_array, check_count, check_floating, check_same_shape
 from aejax.keys import named_key
+from aejax.likelihoods.bounded import bounded_log
 from aejax.likelihoods.record import Likelihood, Support, check_trailing_axis, trailing_axis
 from aejax.losses import binary_cross_entropy, categorical_cross_entropy
 from aejax.precision import widened

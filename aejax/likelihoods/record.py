@@ -27,7 +27,7 @@ class Support(NamedTuple):
 class Likelihood(NamedTuple):
     """The distribution p(x | parameters) of one example; `parameters` is what the decoder returns, constrained.
 
-    The densities hold for all parameters; `constrain` bounds logarithms of scales and rates (`aejax.bounded`) where a
+    The densities hold for all parameters; `constrain` bounds logarithms of scales and rates where a
     decoder's output becomes parameters.
     """
 

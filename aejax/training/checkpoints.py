@@ -17,10 +17,9 @@ import tensorstore as ts
 from jaxtyping import PyTree
 from orbax.checkpoint.checkpoint_managers import PreservationContext
 
-from aejax.configuration import Experiment, from_json, to_json
 from aejax.errors import UserError
-from aejax.files import check_tree, read_bytes
-from aejax.schema import CheckpointRecord, validated
+from aejax.host.files import check_tree, read_bytes
+from aejax.host.schema import CheckpointRecord, validated
 from aejax.training.early_stopping import EarlyStopping
 from aejax.training.loop import Snapshot
 
@@ -85,8 +84,8 @@ class Checkpoints:
         """
         return bool(self._whole_steps()) or any(step > 0 for step in self.faults)
 
-    def save(self, snapshot: Snapshot, experiment: Experiment) -> None:
-        """Write a snapshot; a checkpoint of its step that is there already stays as it is.
+    def save(self, snapshot: Snapshot, experiment: str) -> None:
+        """Write a snapshot, and the text that describes its experiment; a checkpoint of its step that exists stays.
 
         But for one that was written in the evaluation of that step: where a run was stopped there, and has gone on, it
         gives way to the one after the evaluation. For as long as that takes, the one before it is what there is.
@@ -105,7 +104,7 @@ class Checkpoints:
                 self._manager.delete(step)
         self._best_epochs[step] = snapshot.stopping.best_epoch
         record = {
-            "experiment": to_json(experiment),
+            "experiment": experiment,
             "stopping": snapshot.stopping._asdict(),
             "sums": snapshot.sums,
             "steps_summed": snapshot.steps_summed,
@@ -128,10 +127,10 @@ class Checkpoints:
             with _cannot_write(self._folder):
                 written.result()
 
-    def experiment(self) -> Experiment:
-        """The experiment of the newest whole checkpoint; UserError where there is none."""
+    def experiment(self) -> tuple[str, str]:
+        """The text that describes the newest whole checkpoint's experiment, and where it stands."""
         step = self._newest_step()
-        return from_json(self._record(step).experiment, name=f"{self._folder / str(step)}: experiment")
+        return self._record(step).experiment, f"{self._folder / str(step)}: experiment"
 
     def restore(self, template: Snapshot) -> Snapshot:
         """The newest whole checkpoint; UserError where there is none.

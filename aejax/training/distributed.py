@@ -19,9 +19,9 @@ import numpy as np
 from jax._src.distributed import global_state  # its store of keys and values has no public name
 from jax.experimental import multihost_utils
 
-from aejax.command_line import PREEMPTED, print_error
 from aejax.errors import UserError
-from aejax.preemption import PreemptedError
+from aejax.host.exits import PREEMPTED, print_error
+from aejax.host.preemption import PreemptedError
 from aejax.training.coordinator import outliving_process_0
 
 SILENCE = 30.0  # seconds without a sign of life after which a process is taken for dead

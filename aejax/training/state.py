@@ -10,8 +10,8 @@ import optax
 from jaxtyping import Array, Int, Key, PyTree
 
 from aejax.autoencoders import Autoencoder
+from aejax.host.memory import bytes_of, check_fits
 from aejax.keys import named_key
-from aejax.memory import bytes_of, check_fits
 
 
 class TrainState(NamedTuple):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aejax.configuration import Data
 from aejax.datasets.documents import (
     PAGES,
     Page,
@@ -19,7 +18,8 @@ from aejax.datasets.documents import (
     split_pages,
 )
 from aejax.errors import UserError
-from aejax.experiment import load_page_splits, load_splits, locate
+from aejax.experiment.configuration import Data
+from aejax.experiment.loading import load_page_splits, load_splits, locate
 
 ROOT = Path(os.environ.get("AEJAX_DATA_DIR") or ".")
 real = pytest.mark.skipif(not (ROOT / PAGES).is_dir(), reason=f"no {PAGES} in AEJAX_DATA_DIR")

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aejax.configuration import Data
 from aejax.datasets.dataset import Dataset
 from aejax.datasets.ecg5000 import FILE, load_ecg5000, normal_beats
 from aejax.errors import UserError
-from aejax.experiment import load_splits
+from aejax.experiment.configuration import Data
+from aejax.experiment.loading import load_splits
 
 ROOT = Path(os.environ.get("AEJAX_DATA_DIR") or ".")
 real = pytest.mark.skipif(not (ROOT / FILE).is_file(), reason=f"no {FILE} in AEJAX_DATA_DIR")

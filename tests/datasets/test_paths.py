@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aejax.configuration import Data
 from aejax.datasets.arrays import load_arrays
 from aejax.errors import UserError
-from aejax.experiment import load_splits, locate
+from aejax.experiment.configuration import Data
+from aejax.experiment.loading import load_splits, locate
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from aejax.autoencoders import undercomplete, variational
 from aejax.evaluation import code_statistics, codes, is_active, make_mean_frobenius_norm, mutual_information
 from aejax.evaluation.representation import map_over_examples
+from aejax.experiment.progress import describe_code
 from aejax.networks import Network
 from aejax.priors import mixture_prior, standard_normal
-from aejax.progress import describe_code
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(0)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import jax
 import pytest
 
-from aejax import command_line
+from aejax.cli import command_line
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aejax.evaluation.anomaly import Detection, Interval
-from aejax.one_class import METHODS, Trial
+from aejax.studies.one_class import METHODS, Trial
 
 SMALL = ("--epochs", "2", "--hidden", "8", "--resamples", "5")
 

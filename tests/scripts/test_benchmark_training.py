@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from aejax import command_line
+from aejax.cli import command_line
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "benchmark_training.py"
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aejax.configuration import Data, Experiment, Model, Training
 from aejax.datasets.jsb_chorales import FILE, load_jsb_chorales
-from aejax.music import frequency_baseline
-from aejax.trained import open_run
+from aejax.evaluation.music import frequency_baseline
+from aejax.experiment.configuration import Data, Experiment, Model, Training
+from aejax.experiment.trained import open_run
 
 DIGITS = Experiment(model=Model(hidden=(16,), code_size=3), training=Training(epochs=2, patience=None))
 

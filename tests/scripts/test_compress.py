@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from aejax.configuration import Experiment, Model, Training
-from aejax.trained import open_run
+from aejax.experiment.configuration import Experiment, Model, Training
+from aejax.experiment.trained import open_run
 
 LINEAR = Experiment(
     model=Model(family="undercomplete", hidden=(), code_size=4), training=Training(epochs=3, patience=None)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aejax.configuration import Data, Experiment, Model, Regularization, Training
 from aejax.evaluation.denoising import quality
-from aejax.experiment import build_autoencoder, load_page_splits
-from aejax.trained import make_denoise, open_run
+from aejax.experiment.build import build_autoencoder
+from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training
+from aejax.experiment.loading import load_page_splits
+from aejax.experiment.trained import make_denoise, open_run
 
 ONCE = Training(epochs=1, batch_size=8, patience=None)
 CONV = Model(family="undercomplete", network="conv", hidden=(3, 2), code_size=None, output_activation="sigmoid")

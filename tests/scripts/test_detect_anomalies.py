@@ -10,8 +10,8 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from aejax import plots
-from aejax.configuration import Data, Experiment, Model, Training
-from aejax.trained import open_run
+from aejax.experiment.configuration import Data, Experiment, Model, Training
+from aejax.experiment.trained import open_run
 
 PLAIN = Experiment(
     model=Model(family="undercomplete", hidden=(), code_size=8), training=Training(epochs=10, patience=None)

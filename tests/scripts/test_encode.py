@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aejax.configuration import Data, Experiment, Model, Training
-from aejax.trained import open_run
+from aejax.experiment.configuration import Data, Experiment, Model, Training
+from aejax.experiment.trained import open_run
 
 LINEAR = Experiment(
     model=Model(family="undercomplete", hidden=(), code_size=4), training=Training(epochs=3, patience=None)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from aejax import plots
-from aejax.configuration import Experiment, Model, Training
 from aejax.datasets.dataset import Dataset, Splits
-from aejax.run_folder import read_records
-from aejax.trained import open_run
+from aejax.experiment.configuration import Experiment, Model, Training
+from aejax.experiment.run_folder import read_records
+from aejax.experiment.trained import open_run
 
 SHORT = Training(epochs=2, patience=None)
 LINEAR = Experiment(model=Model(family="undercomplete", hidden=(), code_size=4), training=SHORT)

@@ -5,8 +5,8 @@ import json
 import jax
 import numpy as np
 
-from aejax.configuration import Experiment, Model, Training
-from aejax.trained import open_run
+from aejax.experiment.configuration import Experiment, Model, Training
+from aejax.experiment.trained import open_run
 
 SMALL = Experiment(model=Model(hidden=(8,), code_size=3), training=Training(epochs=1))
 

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from aejax import plots
-from aejax.configuration import Data, Experiment, Model, Regularization, Training
 from aejax.datasets.dataset import Dataset
 from aejax.errors import UserError
+from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training
+from aejax.experiment.trained import open_run
 from aejax.keys import named_key
-from aejax.trained import open_run
 
 SHORT = Training(epochs=2, patience=None)
 VARIATIONAL = Experiment(model=Model(hidden=(16,), code_size=3), training=SHORT)

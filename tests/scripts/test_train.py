@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aejax import evaluation, run_figures
+from aejax import evaluation
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 EPOCHS = 40
@@ -136,8 +136,8 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
 
 def test_no_test_example_reaches_training(run_script: Callable, tmp_path: Path) -> None:
     """Runs on examples of which the test part alone differs are one run, to the last bit."""
-    from aejax.configuration import Data
-    from aejax.experiment import load_splits
+    from aejax.experiment.configuration import Data
+    from aejax.experiment.loading import load_splits
 
     rng = np.random.default_rng(0)
     x = rng.uniform(size=(60, 4)).astype(np.float32)
@@ -386,7 +386,7 @@ def test_mistakes_in_arrays(refused, tmp_path: Path, array: np.ndarray, culprit:
     ],
 )
 def test_a_run_is_called_by_its_data_where_they_are_others_than_the_presets(load_script, arguments, name) -> None:
-    from aejax.presets import OWN, PRESETS
+    from aejax.experiment.presets import OWN, PRESETS
 
     options, given = load_script("train")._parse(arguments)
     assert given == name

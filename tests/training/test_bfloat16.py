@@ -5,9 +5,9 @@ from dataclasses import replace
 import jax
 import pytest
 
-from aejax.configuration import Experiment, Model, Training
-from aejax.experiment import load_splits
-from aejax.trained import fit
+from aejax.experiment.configuration import Experiment, Model, Training
+from aejax.experiment.loading import load_splits
+from aejax.experiment.trained import fit
 
 
 @pytest.mark.slow

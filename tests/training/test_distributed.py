@@ -98,7 +98,7 @@ WAITING = """
 import sys, time
 import jax
 from aejax.errors import UserError
-from aejax.preemption import PreemptedError
+from aejax.host.preemption import PreemptedError
 from aejax.training.distributed import any_process, together
 _, _, coordinator, processes, process = sys.argv
 with together(coordinator, int(processes), int(process)):

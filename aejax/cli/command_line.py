@@ -1,0 +1,234 @@
+"""The manners of every script: one clear line for a user's mistake, exit code 2; a traceback for a mistake of ours."""
+
+import contextlib
+import errno
+import io
+import logging
+import os
+import re
+import shutil
+import sys
+import traceback
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, TextIO, TypeVar
+
+import tyro
+
+from aejax.errors import UserError
+from aejax.host.environment import avoid_slow_fusions
+from aejax.host.exits import INTERRUPTED, print_error
+from aejax.host.suggestions import did_you_mean, unknown
+
+Options = TypeVar("Options")
+_OUT_OF_OUR_HANDS = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+)
+
+
+def parse(
+    options: type[Options],
+    arguments: Sequence[str],
+    *,
+    default: Options | None = None,
+    program: str,
+    description: str,
+) -> Options:
+    """Options from the command line; UserError in one line where they cannot be understood."""
+    message = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(message):
+            return tyro.cli(
+                tyro.conf.OmitArgPrefixes[options],  # type: ignore
+                args=list(arguments),
+                default=default,
+                prog=program,
+                description=description,
+            )
+    except SystemExit as stop:
+        if stop.code == 0:
+            raise
+        raise UserError(_one_line(message.getvalue())) from stop
+
+
+def take_name(
+    arguments: Sequence[str], names: Collection[str], *, default: str, kind: str, kinds: str
+) -> tuple[str, Sequence[str]]:
+    """The name that arguments begin with, and those that follow it; the default where they begin with an option.
+
+    >>> take_name(["mnist", "--seeds", "2"], ("digits", "mnist"), default="digits", kind="preset", kinds="presets")
+    ('mnist', ['--seeds', '2'])
+    """
+    name = default
+    if arguments and not arguments[0].startswith("-"):
+        name, *arguments = arguments
+    if name not in names:
+        raise UserError(unknown(kind, name, names, kinds=kinds))
+    return name, arguments
+
+
+def check_free(path: Path) -> None:
+    """Raise UserError where a file or folder that is to be made exists already, or can have no folder to lie in.
+
+    Folders above it that are missing are made by `new_folder` and `new_file`, when there is something to write.
+    """
+    if os.path.lexists(path):
+        raise UserError(f"{path}: exists already; take another name")
+    check_can_be_made(path)
+
+
+def check_can_be_made(path: Path) -> None:
+    """Raise UserError where the nearest folder above a path that exists is no folder, or must not be written."""
+    above = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
+    if not above.is_dir():
+        raise UserError(f"{path}: cannot be made, {above} is no folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UserError(f"{path}: cannot be made, {above} must not be written")
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to write into, which gets its name when all in it is written; after a failure there is none.
+
+    Folders above it that are missing are made.
+    """
+    partial = path.absolute().with_name(f".{path.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        partial.rename(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write bytes into, which gets its name when all of them are written; after a failure there is none.
+
+    Folders above it that are missing are made.
+    """
+    partial = path.absolute().with_name(f".{path.name}.partial")
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def optional(what: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Goes on where a measure or a figure fails that the result does without, and says which and why.
+
+    What is neither a ValueError nor an OSError is a bug, and leaves its traceback on stderr besides.
+
+    Args:
+      what: would be missing.
+      say: called with the line that says so, such as a console's `print`.
+
+    >>> with optional("figures", print):
+    ...     raise ValueError("there is nothing to draw")
+    figures: left out, there is nothing to draw
+    """
+    try:
+        yield
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        say(f"{what}: left out, {lines[0]}")
+        if not isinstance(error, ValueError | OSError):
+            traceback.print_exc()
+
+
+def check_seed(seed: int) -> None:
+    """Raise UserError for a seed whose key another seed has too."""
+    if not 0 <= seed < 2**32:
+        raise UserError(f"--seed: must be between 0 and {2**32 - 1}, got {seed}")
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script's main function; a UserError becomes a line on stderr and exit code 2, Ctrl-C exit code 130.
+
+    So does an error of the system that no program can help: a full disk, a folder that must not be written.
+    """
+    avoid_slow_fusions()  # before a script imports JAX
+    sys.stdout = _Outliving(sys.stdout)
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # what Orbax cannot do is told in one line of ours
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except (UserError, OSError) as error:
+        if isinstance(error, OSError):
+            if error.errno not in _OUT_OF_OUR_HANDS:
+                raise
+            error = UserError(f"{error.filename or 'a file'}: {error.strerror}")
+        print_error(error)
+        sys.exit(2)
+
+
+class _Outliving(io.TextIOBase):
+    """A stream whose reader may go (`train.py | head`) without ending the work: what follows is not shown.
+
+    A character that its encoding lacks is shown as an escape, as under LC_ALL=C.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._is_read = True
+
+    def write(self, text: str) -> int:
+        encoding = self._stream.encoding or "utf-8"
+        shown = text.encode(encoding, "backslashreplace").decode(encoding)
+        self._unless_gone(lambda: self._stream.write(shown))
+        return len(text)
+
+    def flush(self) -> None:
+        self._unless_gone(self._stream.flush)
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    def _unless_gone(self, action: Callable[[], int | None]) -> int | None:
+        if self._is_read:
+            try:
+                return action()
+            except BrokenPipeError:
+                self._is_read = False
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())  # for what the exit still flushes
+        return None
+
+
+def _one_line(box: str) -> str:
+    """The message of the box that tyro draws around an error, and the option it suggests."""
+    rows = [row.strip(" │") for row in box.splitlines()]
+    rows = [row for row in rows if not row.startswith(("╭", "╰"))]
+    ends = [number for number, row in enumerate(rows) if set(row) <= {"─"}]
+    message = " ".join(rows[: ends[0]] if ends else rows)
+    if unknown := re.match(r"Unrecognized options: (-.*)", message):  # without the values that followed them
+        message = "Unrecognized options: " + ", ".join(re.findall(r"-[^,\s]*[a-z][^,\s]*", unknown[1]))
+    if choice := re.fullmatch(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)\.", message):
+        given, option, known = choice[1], choice[2], re.findall(r"'([^']*)'", choice[3])
+        return f"{option}: must be one of {', '.join(known)}, got {given!r}{did_you_mean(given, known)}"
+    similar = re.search(r"Perhaps you meant:\n(--[\w-]+)", "\n".join(row for row in rows if set(row) - {"─"}))
+    return f"{message} (perhaps you meant {similar[1]})" if similar else message

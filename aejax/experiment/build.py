@@ -1,0 +1,307 @@
+"""From an experiment's configuration and the facts of its data to an autoencoder."""
+
+import math
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aejax import augmentation, autoencoders, corruption, likelihoods, priors, schedules
+from aejax.autoencoders import Autoencoder
+from aejax.datasets.dataset import Dataset
+from aejax.errors import IncompatibleError, UserError
+from aejax.experiment.configuration import (
+    Data,
+    Experiment,
+    Model,
+    Regularization,
+)
+from aejax.experiment.facts import (
+    Facts,
+    some_of,
+)
+from aejax.experiment.loading import known_classes
+from aejax.experiment.objective import LOSSES, build_likelihood, starting_at_rate, statistics_of
+from aejax.experiment.scaling import make_facts
+from aejax.likelihoods import Likelihood
+from aejax.networks import (
+    MLP,
+    ConvDecoder,
+    ConvEncoder,
+    SequenceDecoder,
+    SequenceEncoder,
+    UNetDecoder,
+    UNetEncoder,
+    computing_in,
+    followed_by,
+    preceded_by,
+    rematerialized,
+    with_global_log_variance,
+)
+from aejax.networks.network import SupportsInitApply
+from aejax.networks.reach import conv_reach, unet_reach
+from aejax.training.devices import AXIS
+
+_CHANNELS = (1, 3, 4)  # of images
+ACTIVATIONS = {name: getattr(jax.nn, name) for name in ("relu", "sigmoid", "elu", "gelu", "silu", "softplus")}
+
+
+ACTIVATIONS["tanh"] = jnp.tanh
+
+
+_VARIANCE_GAIN = 10.0  # how many times faster than a weight Adam moves a learned global log-variance
+
+
+_KNOB_OF_PART = {
+    "conditional": "--conditional",
+    "contractive": "--contractive-weight",
+    "importance_weighted": "--importance-samples",
+    "mmd_regularized": "--mmd-weight",
+    "sparse": "--sparse-weight",
+    "sparse_kl": "--sparse-kl-weight",
+    "standardized": "--standardize",
+    "total_correlation_penalized": "--total-correlation-weight",
+    "beta": "--beta",
+    "free_bits": "--free-bits",
+    "mixture_prior": "--prior mixture",
+    "vamp_prior": "--prior vamp",
+    "k_sparse": "--family k_sparse",
+    "tied": "--family tied",
+    "variational": "--family variational",
+}
+
+
+def build_autoencoder(experiment: Experiment, train: Dataset, facts: Facts | None = None) -> Autoencoder:
+    """The autoencoder that a configuration names, for examples like these.
+
+    Args:
+      experiment: which autoencoder.
+      train: the training examples.
+      facts: of the run; None for those of `train`.
+
+    Raises:
+      UserError: constructors that do not go together, or that do not take such examples.
+    """
+    model = experiment.model
+    facts = make_facts(experiment, train) if facts is None else facts
+    _check_channels_last(experiment, train.x.shape[1:])
+    if model.loss == "structural_dissimilarity" and (train.x.ndim not in (3, 4) or min(train.x.shape[1:3]) < 7):
+        raise UserError(f"loss: structural_dissimilarity takes images from 7x7 on, an example has {train.x.shape[1:]}")
+    if experiment.data.shift and (train.x.ndim not in (3, 4) or min(train.x.shape[1:3]) <= experiment.data.shift):
+        raise UserError(
+            f"shift: takes images of more than {experiment.data.shift} pixels a side, an example has shape "
+            f"{train.x.shape[1:]}"
+        )
+    if experiment.regularization.corruption == "gaussian_blur" and train.x.ndim not in (3, 4):
+        raise UserError(f"corruption: gaussian_blur takes images, an example has shape {train.x.shape[1:]}")
+    try:
+        return _regularized(_base(experiment, train, facts), experiment, train, facts)
+    except IncompatibleError as error:
+        raise UserError(error.describe(*(_KNOB_OF_PART.get(name, name) for name in error.names))) from error
+
+
+def _check_channels_last(experiment: Experiment, shape: tuple[int, ...]) -> None:
+    """Raise UserError for images (C, H, W) where something would take them for images (H, W, C)."""
+    takes_images = {
+        f"network: {experiment.model.network}": experiment.model.network in ("conv", "unet"),
+        "loss: structural_dissimilarity": experiment.model.loss == "structural_dissimilarity",
+        "corruption: gaussian_blur": experiment.regularization.corruption == "gaussian_blur",
+        "shift": experiment.data.shift > 0,
+    }
+    is_channels_first = len(shape) == 3 and shape[0] in _CHANNELS and min(shape[1:]) > max(_CHANNELS)
+    for knob, takes in takes_images.items():
+        if takes and is_channels_first:
+            raise UserError(
+                f"{knob} expects images (height, width, channels), and an example has shape {shape}, channels first; "
+                "save numpy.moveaxis(x, 1, -1)"
+            )
+
+
+def _base(experiment: Experiment, train: Dataset, facts: Facts) -> Autoencoder:
+    model, regularization = experiment.model, experiment.regularization
+    shape = train.x.shape[1:]
+    if model.family == "tied":
+        assert model.code_size is not None  # configuration.check has seen to it
+        widths, activation = (*model.hidden, model.code_size), ACTIVATIONS[model.activation]
+        return autoencoders.tied(shape, widths, activation=activation, loss=LOSSES[model.loss])
+    if model.family == "variational":
+        likelihood = starting_at_rate(build_likelihood(model), facts)
+        return autoencoders.variational(
+            *_networks(experiment, facts, likelihood),
+            beta=_beta(regularization),
+            likelihood=likelihood,
+            prior=_prior(regularization, train.x),  # in the units of the data, as `standardized` takes it
+            free_bits=regularization.free_bits,
+            axis_name=AXIS,
+        )
+    encoder, decoder = _networks(experiment, facts)
+    if model.family == "k_sparse":
+        return autoencoders.k_sparse(encoder, decoder, k=model.active_entries, loss=LOSSES[model.loss])
+    return autoencoders.undercomplete(encoder, decoder, loss=LOSSES[model.loss])
+
+
+def _regularized(autoencoder: Autoencoder, experiment: Experiment, train: Dataset, facts: Facts) -> Autoencoder:
+    terms = experiment.regularization
+    if experiment.model.conditional:
+        classes = known_classes(train, facts)
+        if len(classes) < 2:
+            raise UserError(f"conditional: labels must be of two classes at least, got class {classes[0]} alone")
+        autoencoder = autoencoders.conditional(autoencoder, classes=len(classes))
+    if terms.importance_samples is not None:
+        autoencoder = autoencoders.importance_weighted(autoencoder, samples=terms.importance_samples)
+    if terms.contractive_projections is not None:
+        autoencoder = autoencoders.contractive_by_projections(
+            autoencoder, weight=terms.contractive_weight, num_projections=terms.contractive_projections
+        )
+    elif terms.contractive_weight or terms.higher_order_weight:
+        autoencoder = autoencoders.contractive(
+            autoencoder,
+            weight=terms.contractive_weight,
+            method="auto",
+            higher_order_weight=terms.higher_order_weight,
+            higher_order_standard_deviation=terms.higher_order_noise,
+        )
+    if terms.sparse_weight:
+        autoencoder = autoencoders.sparse(autoencoder, weight=terms.sparse_weight)
+    if terms.sparse_kl_weight:
+        autoencoder = autoencoders.sparse_kl(
+            autoencoder, weight=terms.sparse_kl_weight, rho=terms.target_activation, axis_name=AXIS
+        )
+    if terms.mmd_weight:
+        autoencoder = autoencoders.mmd_regularized(autoencoder, weight=terms.mmd_weight, axis_name=AXIS)
+    if terms.total_correlation_weight:
+        autoencoder = autoencoders.total_correlation_penalized(
+            autoencoder, weight=terms.total_correlation_weight, examples=len(train.x), axis_name=AXIS
+        )
+    if (statistics := statistics_of(facts, "identity")) is not None:
+        autoencoder = autoencoders.standardized(
+            autoencoder, mean=statistics.mean, standard_deviation=statistics.standard_deviation
+        )
+    if (corrupt := build_corruption(terms, train, facts)) is not None:
+        autoencoder = autoencoders.denoising(autoencoder, corrupt=corrupt)
+    return autoencoder
+
+
+def build_corruption(
+    regularization: Regularization, train: Dataset, facts: Facts | None = None
+) -> corruption.Corruption | None:
+    """The corruption `(key, x) -> corrupted` that a configuration names, if any; pepper and salt are the extremes.
+
+    Args:
+      regularization: which corruption, and its level.
+      train: the training examples, whose extremes are meant.
+      facts: of the run. Where data are standardized, so is what is corrupted: noise is in standard deviations, masked
+        entries are at the mean, and pepper and salt are the extremes of standardized data.
+    """
+    name, level = regularization.corruption, regularization.corruption_level
+    if name == "none":
+        return None
+    statistics = None if facts is None else statistics_of(facts, "identity")
+    if name == "salt_and_pepper":
+        if statistics is None:
+            low, high = float(train.x.min()), float(train.x.max())
+        else:
+            some = some_of(train.x)
+            low = float(np.min((some.min(axis=0) - statistics.mean) / statistics.standard_deviation))
+            high = float(np.max((some.max(axis=0) - statistics.mean) / statistics.standard_deviation))
+        corrupt = partial(corruption.salt_and_pepper, amount=level, low=low, high=high)
+    else:
+        knob = "standard_deviation" if name.startswith("gaussian") else "amount"
+        corrupt = partial(getattr(corruption, name), **{knob: level})
+    if statistics is None:
+        return corrupt
+    return lambda key, x: statistics.backward(corrupt(key, statistics.forward(x)))
+
+
+def extent_of(model: Model) -> tuple[int, int] | None:
+    """How far a pixel sees, and in blocks of how many pixels, of a network that takes images of any size; else None."""
+    if model.network == "mlp" or model.code_size is not None:
+        return None
+    levels = len(model.hidden)
+    return (conv_reach if model.network == "conv" else unet_reach)(levels), 2**levels
+
+
+def bounds_of_code(model: Model) -> tuple[float, float] | None:
+    """The least and the greatest value that the code's activation can take, if it is bounded."""
+    activation = model.activation if model.family == "tied" else model.code_activation
+    return {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}.get(activation)
+
+
+def _beta(regularization: Regularization) -> float | schedules.Schedule:
+    beta, steps = regularization.beta, regularization.beta_steps
+    if regularization.beta_schedule == "linear":
+        return schedules.linear_warm_up(steps, end=beta)
+    if regularization.beta_schedule == "cyclical":
+        return schedules.cyclical_warm_up(steps, cycles=regularization.beta_cycles, end=beta)
+    return beta
+
+
+def _prior(regularization: Regularization, train_x: np.ndarray) -> priors.Prior | priors.LearnedPrior:
+    components = regularization.prior_components
+    if regularization.prior == "vamp":
+        if components > len(train_x):
+            raise UserError(f"prior_components: at most the {len(train_x)} training examples, got {components}")
+        return priors.vamp_prior(jnp.asarray(train_x[:components]))  # their order is one of files, their values change
+    return priors.mixture_prior(components) if regularization.prior == "mixture" else priors.standard_normal()
+
+
+def _networks(
+    experiment: Experiment, facts: Facts, likelihood: Likelihood | None = None
+) -> tuple[SupportsInitApply, SupportsInitApply]:
+    """Encoder and decoder; of a variational autoencoder, for the posterior's two moments and for the likelihood."""
+    model, shape = experiment.model, facts.shape
+    activation = ACTIVATIONS[model.activation]
+    moments = 1 if likelihood is None else 2
+    code_size = None if model.code_size is None else moments * model.code_size
+    has_global_variance = model.family == "variational" and model.likelihood == "gaussian_with_global_variance"
+    output_shape = shape
+    if likelihood is not None and not has_global_variance:
+        output_shape = likelihoods.parameter_shape(likelihood, shape)
+    encoder: SupportsInitApply
+    decoder: SupportsInitApply
+    if model.network == "mlp":
+        assert code_size is not None  # configuration.check has seen to it
+        encoder = MLP((code_size,), model.hidden, activation)
+        decoder = MLP(output_shape, model.hidden[::-1], activation)
+    elif model.network == "sequence":
+        if len(shape) not in (1, 2):
+            raise UserError(f"network: sequence takes sequences (T,) or (T, C), an example has shape {shape}; use mlp")
+        assert code_size is not None  # configuration.check has seen to it
+        encoder = SequenceEncoder(model.hidden, code_size, activation)
+        decoder = SequenceDecoder((shape[0], math.prod(output_shape[1:])), model.hidden[::-1], activation)
+        decoder = followed_by(decoder, lambda output: output.reshape(output_shape))
+    elif len(shape) not in (2, 3):
+        raise UserError(
+            f"network: {model.network} takes images (H, W) or (H, W, C), an example has shape {shape}; use mlp"
+        )
+    elif model.network == "unet":
+        encoder, decoder = UNetEncoder(model.hidden, activation), UNetDecoder(shape, model.hidden, activation)
+    else:
+        if code_size is None and model.hidden[-1] % moments:
+            raise UserError(f"hidden: the last block of a variational encoder needs even channels, {model.hidden[-1]}")
+        channels = math.prod(output_shape[2:])
+        encoder = ConvEncoder(model.hidden, code_size, activation)
+        decoder = ConvDecoder((*shape[:2], channels), model.hidden[::-1], activation)
+        decoder = followed_by(decoder, lambda output: output.reshape(output_shape))
+    if model.compute_dtype != "float32":
+        encoder, decoder = (computing_in(network, model.compute_dtype) for network in (encoder, decoder))
+    if experiment.training.rematerialize:
+        encoder, decoder = rematerialized(encoder), rematerialized(decoder)
+    if model.code_activation != "none":
+        encoder = followed_by(encoder, ACTIVATIONS[model.code_activation])
+    if model.output_activation != "none":
+        decoder = followed_by(decoder, ACTIVATIONS[model.output_activation])
+    if (counts := statistics_of(facts, "log1p")) is not None:
+        # what is corrupted, or a learned pseudo-input, may be below 0
+        encoder = preceded_by(encoder, lambda x: counts.forward(jnp.log1p(jnp.maximum(x, jnp.zeros_like(x)))))
+    if not has_global_variance:
+        return encoder, decoder
+    if facts.log_variance is None:
+        return encoder, with_global_log_variance(decoder)
+    return encoder, with_global_log_variance(decoder, initial=facts.log_variance, gain=_VARIANCE_GAIN)
+
+
+def build_augmentation(data: Data) -> augmentation.Augmentation | None:
+    """The augmentation `(key, x) -> another x` of training examples that a configuration names, if any."""
+    return partial(augmentation.shift, pixels=data.shift) if data.shift else None

@@ -1,0 +1,95 @@
+"""The figures that a run ends with: curves, reconstructions, codes, samples."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key, PyTree
+from matplotlib.figure import Figure
+
+from aejax import plots
+from aejax.autoencoders import Autoencoder
+from aejax.datasets.dataset import Splits
+from aejax.evaluation import CodeStatistics, encode_all, reconstruct_all
+from aejax.experiment.build import build_corruption
+from aejax.experiment.configuration import Experiment
+from aejax.experiment.facts import Facts
+from aejax.experiment.loading import conditions_of
+from aejax.experiment.report import term_unit
+
+_SHOWN, _ROWS = 10, 8  # examples that are reconstructed; rows of samples
+
+
+def draw_figures(
+    experiment: Experiment,
+    autoencoder: Autoencoder,
+    params: PyTree,
+    key: Key[Array, ""],
+    splits: Splits,
+    facts: Facts,
+    code: CodeStatistics | None,
+    records: Sequence[dict[str, Any]],
+    best_epoch: int,
+) -> dict[str, Figure]:
+    """The figures of a run, by name.
+
+    Args:
+      experiment: of the run.
+      autoencoder: that was trained.
+      params: its best parameters.
+      key: of what is corrupted and sampled.
+      splits: of whose test examples the figures are.
+      facts: of the training examples.
+      code: statistics of their codes, where there are any.
+      records: of all evaluations.
+      best_epoch: of the evaluation that the parameters are of.
+    """
+    corruption_key, sample_key = jax.random.split(key)
+    test = splits.test
+    conditions = conditions_of(experiment.model, test, facts)
+    shown = test.x[:_SHOWN]
+    rows = {"original": shown}
+    if test.input is not None:
+        rows["noisy"] = test.input[:_SHOWN]
+    if (corrupt := build_corruption(experiment.regularization, splits.train, facts)) is not None:
+        keys = jax.random.split(corruption_key, len(shown))
+        rows["corrupted"] = jax.device_get(jax.vmap(corrupt)(keys, jnp.asarray(test.seen[:_SHOWN])))
+    conditions_shown = [condition[:_SHOWN] for condition in conditions]
+    rows["reconstruction"] = reconstruct_all(autoencoder, params, list(rows.values())[-1], *conditions_shown)
+    codes = encode_all(autoencoder, params, test.seen, *conditions)
+    unit_of = partial(term_unit, model=experiment.model)
+    figures = {
+        "training_curves": plots.training_curves(records, best_epoch=best_epoch, unit_of=unit_of),
+        "reconstructions": plots.reconstructions({name: as_drawn(experiment, x) for name, x in rows.items()}),
+        "latent_space": plots.latent_space(codes, test.labels),
+    }
+    if code is not None and code.kl_per_unit is not None:
+        figures["code_units"] = plots.kl_per_unit(code.kl_per_unit)
+    if autoencoder.prior is not None:
+        prior = autoencoder.prior(params)
+        columns, title = 8, "decoded samples from the prior"
+        labels = {k: str(label) for k, label in enumerate(facts.classes or ()) if label is not None}
+        classes = list(labels)[:_SHOWN] if conditions else []
+        if conditions:
+            columns, title = len(classes), f"{title}, a class per column"
+        told = [np.resize(np.array(classes, np.int32), _ROWS * columns) for _ in conditions]
+        decode = jax.vmap(lambda key, *c: autoencoder.decode(params, prior.sample(key, codes.shape[1:]), *c))
+        decoded = decode(jax.random.split(sample_key, _ROWS * columns), *told)
+        drawn = as_drawn(experiment, np.asarray(decoded))
+        limits = (float(test.x.min()), float(test.x.max()))
+        grid = drawn.reshape(_ROWS, columns, *drawn.shape[1:])
+        figures["samples"] = plots.gallery(grid, limits=limits, title=title, columns=[labels[k] for k in classes])
+    return figures
+
+
+def as_drawn(experiment: Experiment, examples: np.ndarray) -> np.ndarray:
+    """Examples (N, ...) as `plots` is to draw them: series of several channels as images with time to the right.
+
+    An example of two axes is a series (steps, channels) where it is a chorale or where the network is one of
+    sequences; elsewhere it is an image (H, W).
+    """
+    holds_series = experiment.data.dataset == "jsb_chorales" or experiment.model.network == "sequence"
+    return plots.series_as_images(examples) if holds_series and examples.ndim == 3 else examples

@@ -1,0 +1,219 @@
+"""From an experiment's configuration to its examples: loaded, divided, checked against the model."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from jaxtyping import Array
+
+from aejax import likelihoods
+from aejax.autoencoders import Examples
+from aejax.datasets.arrays import BytesAs, load_arrays
+from aejax.datasets.dataset import AsStored, Dataset, Splits, sampled_blocks, split
+from aejax.datasets.digits import load_digits
+from aejax.datasets.documents import PAGES, PageSplits, crop_pages, folder_of_pages, load_pages, split_pages
+from aejax.datasets.ecg5000 import load_ecg5000, normal_beats
+from aejax.datasets.jsb_chorales import load_jsb_chorales
+from aejax.datasets.paths import is_array_file
+from aejax.datasets.tfds import load_tfds
+from aejax.errors import UserError
+from aejax.experiment.configuration import Data, Experiment, Model, has_counts
+from aejax.experiment.facts import (
+    MAX_CLASSES,
+    Facts,
+    describe_bytes,
+    facts_of,
+    list_labels,
+    positions_of,
+    unseen_labels,
+)
+from aejax.experiment.objective import build_likelihood
+from aejax.likelihoods import check_support
+
+_FIXED = {  # knobs of the division that a data set leaves nothing to
+    "ecg5000": ("test_fraction",),
+    "jsb_chorales": ("validation_fraction", "test_fraction", "split_seed"),
+}
+
+
+def load_splits(data: Data, *, stored: bool | None = None, bytes_as: BytesAs | None = None) -> Splits:
+    """Train, validation and test examples, disjoint and fixed by the split seed.
+
+    Args:
+      data: which.
+      stored: whether the examples of a .npy file stay in it; None leaves it to their size, as `load_arrays` does.
+      bytes_as: what bytes in a file of the user's stand for; None leaves it to `data.byte_values`.
+    """
+    path = Path(data.dataset)
+    is_file = is_array_file(path)
+    for knob in () if is_file else ("labels", "byte_values"):
+        if getattr(data, knob) != getattr(Data, knob):
+            raise UserError(f"{knob}: goes with a file of your own, and the dataset is {data.dataset}")
+    for knob in _FIXED.get(data.dataset, ()):
+        if getattr(data, knob) != getattr(Data, knob):
+            raise UserError(f"{knob}: has no effect on {data.dataset}, which comes divided")
+    if data.dataset == "ecg5000":
+        beats = load_ecg5000(None if data.data_dir is None else Path(data.data_dir))
+        return normal_beats(beats, validation_fraction=data.validation_fraction, seed=data.split_seed)
+    if data.dataset == "jsb_chorales":
+        return load_jsb_chorales(None if data.data_dir is None else Path(data.data_dir), steps=data.window)
+    if data.window != Data.window:
+        raise UserError(f"window: goes with the dataset jsb_chorales, and the dataset is {data.dataset}")
+    if (pages := load_page_splits(data)) is not None:
+        return crop_pages(pages, crop=data.crop, crops_per_page=data.crops_per_page, seed=data.split_seed)
+    for knob in ("crop", "crops_per_page"):
+        if getattr(data, knob) != getattr(Data, knob):
+            raise UserError(f"{knob}: goes with the dataset documents, and the dataset is {data.dataset}")
+    if data.dataset != "digits" and not is_file:
+        return load_tfds(
+            data.dataset,
+            data_dir=None if data.data_dir is None else Path(data.data_dir),
+            validation_fraction=data.validation_fraction,
+            test_fraction=data.test_fraction,
+            seed=data.split_seed,
+        )
+    labels = None if data.labels is None else Path(data.labels)
+    if bytes_as is None:
+        bytes_as = BytesAs(data.byte_values, data.byte_values)
+    dataset = load_arrays(path, labels, stored=stored, bytes_as=bytes_as) if is_file else load_digits()
+    _check_fractions(data)
+    fractions = (data.validation_fraction, data.test_fraction)
+    return Splits(*split(dataset, fractions=fractions, seed=data.split_seed))
+
+
+def bytes_of(experiment: Experiment) -> BytesAs:
+    """What bytes in a file of the user's stand for in an experiment that begins: counts stay counts."""
+    byte_values = "as_is" if has_counts(experiment.model) else experiment.data.byte_values
+    return BytesAs(byte_values, byte_values)
+
+
+def load_page_splits(data: Data) -> PageSplits | None:
+    """The whole pages that the examples are cut from, if they are, divided as the examples are."""
+    folder = folder_of_pages(data.dataset, None if data.data_dir is None else Path(data.data_dir))
+    if folder is None:
+        return None
+    if data.dataset == PAGES and not folder.is_dir():
+        raise UserError(
+            f"{folder}: there is no such folder; name the one above {PAGES} by --data-dir or AEJAX_DATA_DIR"
+        )
+    _check_fractions(data)
+    return split_pages(
+        load_pages(folder),
+        validation_fraction=data.validation_fraction,
+        test_fraction=data.test_fraction,
+        seed=data.split_seed,
+    )
+
+
+def _check_fractions(data: Data) -> None:
+    if data.validation_fraction + data.test_fraction >= 1:
+        raise UserError(
+            "validation_fraction and test_fraction leave nothing to train on: "
+            f"{data.validation_fraction} + {data.test_fraction}"
+        )
+
+
+def locate(data: Data) -> Data:
+    """The same data with files and folders of the user by their whole paths: a run can be continued from anywhere."""
+    is_folder = data.dataset != PAGES and folder_of_pages(data.dataset) is not None
+    is_own = is_array_file(data.dataset) or is_folder
+    dataset = str(Path(data.dataset).absolute()) if is_own else data.dataset
+    labels, data_dir = (None if path is None else str(Path(path).absolute()) for path in (data.labels, data.data_dir))
+    return replace(data, dataset=dataset, labels=labels, data_dir=data_dir)
+
+
+def notes_on(train: Dataset, facts: Facts, dataset: str) -> list[str]:
+    """What a user should know of how data were read, each in a line: what bytes were taken for, an alpha channel."""
+    notes = [] if (note := describe_bytes(facts, dataset)) is None else [note]
+    if len(facts.shape) == 3 and facts.shape[2] == 4:
+        alpha = train.x[0][0, 0, 3]
+        if all(np.all(block[..., 3] == alpha) for block in sampled_blocks(train.x)):
+            notes.append(
+                f"{dataset}: the fourth channel is {alpha:g} everywhere, as the alpha channel of RGBA images is; it is "
+                "learned like the others: save x[..., :3] to leave it out"
+            )
+    return notes
+
+
+def conditions_of(model: Model, dataset: Dataset, facts: Facts) -> tuple[np.ndarray, ...]:
+    """The condition of every example as one array, if the model has conditions: k for the label `facts.classes[k]`.
+
+    Raises:
+      UserError: labels that are missing, or that no training example has.
+    """
+    if not model.conditional:
+        return ()
+    classes = known_classes(dataset, facts)
+    assert dataset.labels is not None  # known_classes has seen to it
+    return (positions_of(dataset.labels, classes, name="conditional"),)
+
+
+def known_classes(dataset: Dataset, facts: Facts) -> tuple[int | str | None, ...]:
+    """The classes of a conditional model; UserError where examples have no labels, or too many distinct ones."""
+    if dataset.labels is None:
+        raise UserError("conditional: the data have no labels; give them by --labels, or as labels in a .npz file")
+    if facts.classes is None:
+        raise UserError(
+            f"conditional: expected at most {MAX_CLASSES:,} classes, got {len(np.unique(dataset.labels)):,} distinct "
+            f"labels of {len(dataset.labels):,} examples, as identifiers have; give classes by --labels"
+        )
+    return facts.classes
+
+
+def as_examples(model: Model, dataset: Dataset, facts: Facts) -> Examples:
+    """A part of the data as training and evaluation take it."""
+    known = conditions_of(model, dataset, facts)
+    x, observed, *conditions = (cast(Array, a) for a in (dataset.x, dataset.input, *known))
+    return Examples(x, observed, *conditions)
+
+
+def first_example(model: Model, dataset: Dataset, facts: Facts) -> tuple[Any, ...]:
+    """One example and, if the model has conditions, its condition: what an autoencoder is initialized with."""
+    one = dataset._replace(x=dataset.x[:1], labels=None if dataset.labels is None else dataset.labels[:1])
+    return (one.x[0], *(condition[0] for condition in conditions_of(model, one, facts)))
+
+
+def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None = None) -> None:
+    """Raise UserError where examples lie outside what the loss or the likelihood can explain, or in an unknown class.
+
+    A block of examples is held at a time. Of more than a GiB a sample is looked at here; a likelihood has what is
+    streamed checked when it is read.
+
+    Args:
+      model: what is to be trained.
+      splits: on which data.
+      dataset: what messages call them.
+      facts: of the training examples; None to make them.
+    """
+    if model.conditional:
+        facts = facts_of(splits.train) if facts is None else facts
+        classes = known_classes(splits.train, facts)
+        for part in splits[1:]:
+            if part.labels is None:
+                raise UserError("conditional: held-out examples have no labels")
+            if unseen := unseen_labels(part.labels, classes):
+                are = "is" if len(unseen) == 1 else "are"
+                raise UserError(
+                    f"conditional: {list_labels(unseen)} {are} held out and none of the labels to train on, "
+                    f"{list_labels(classes)}; another --split-seed may help"
+                )
+    if model.family == "variational":
+        likelihood, knob = build_likelihood(model), "--likelihood gaussian"
+        if facts is not None and facts.targets.integers and facts.targets.low >= 0 and not has_counts(model):
+            knob = "--likelihood poisson if they are counts, else --likelihood gaussian"
+    elif model.loss == "binary_cross_entropy":
+        likelihood, knob = likelihoods.bernoulli()._replace(name=model.loss), "--loss squared_error"
+    elif model.output_activation == "sigmoid":
+        likelihood, knob = likelihoods.bernoulli()._replace(name="a sigmoid output"), "--output-activation none"
+    else:
+        return
+    for part in splits:
+        are_bytes = part.stored == AsStored("uint8", 1)
+        scale = "take --byte-values scaled if they are gray values" if are_bytes else "scale them"
+        low, high, fractions = np.inf, -np.inf, np.empty(0, np.float32)
+        for block in sampled_blocks(part.x):
+            low, high = min(low, float(block.min())), max(high, float(block.max()))
+            if likelihood.support.integers and not fractions.size:
+                fractions = block[block != np.round(block)][:1]
+        check_support(likelihood, np.array([low, high, *fractions]), dataset, advice=f"{scale}, or take {knob}")

@@ -1,0 +1,54 @@
+"""The optimizer that an experiment's configuration describes."""
+
+import jax
+import optax
+from jaxtyping import Array, PyTree
+
+from aejax.errors import UserError
+from aejax.experiment.configuration import Experiment
+from aejax.host.schema import MAX_STEPS
+
+_WIDE = 4096  # inputs of a dense layer
+
+
+def count_steps(epochs: int, batch_size: int, training_examples: int) -> int:
+    """Returns the steps of a training; UserError where the devices cannot count them."""
+    steps = epochs * (training_examples // batch_size)
+    if steps > MAX_STEPS:
+        raise UserError(f"epochs: must be below {2**31:,} steps in all, got {steps:,}: take fewer, or larger batches")
+    return steps
+
+
+def build_optimizer(experiment: Experiment, training_examples: int) -> optax.GradientTransformation:
+    """Adam with the schedule, the clipping and the weight decay of a configuration."""
+    optimization, training = experiment.optimization, experiment.training
+    steps = count_steps(training.epochs, training.batch_size, training_examples)
+    peak = optimization.learning_rate
+    schedule = optax.cosine_decay_schedule(peak, steps) if optimization.schedule == "cosine" else peak
+    if optimization.warmup_steps:
+        if optimization.warmup_steps >= steps:
+            raise UserError(f"warmup_steps: must be below the {steps} steps in all, got {optimization.warmup_steps}")
+        if optimization.schedule == "cosine":
+            schedule = optax.warmup_cosine_decay_schedule(0.0, peak, optimization.warmup_steps, steps)
+        else:
+            schedule = optax.linear_schedule(0.0, peak, optimization.warmup_steps)
+    clip = [] if optimization.clip_norm is None else [optax.clip_by_global_norm(optimization.clip_norm)]
+    return _slower_in_wide_layers(optax.chain(*clip, optax.adamw(schedule, weight_decay=optimization.weight_decay)))
+
+
+def _slower_in_wide_layers(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The optimizer with smaller updates of dense layers of more than `_WIDE` inputs, in proportion to their number.
+
+    Adam moves every weight by about the learning rate, so the sum over the inputs of one unit moves by up to as many
+    times that as there are inputs: over 20,000 of them the first steps throw codes far off. Source: G. Yang et al.
+    (2022), Tensor Programs V, table 3.
+    """
+
+    def scale(update: Array) -> Array:
+        return update * (_WIDE / update.shape[0]) if update.ndim == 2 and update.shape[0] > _WIDE else update
+
+    def update(gradient: PyTree, state: PyTree, params: PyTree | None = None) -> tuple[PyTree, PyTree]:
+        updates, state = optimizer.update(gradient, state, params)
+        return jax.tree.map(scale, updates), state
+
+    return optax.GradientTransformation(optimizer.init, update)

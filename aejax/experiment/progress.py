@@ -1,0 +1,131 @@
+"""What a person sees of a run while it trains: a bar on a terminal, plain lines elsewhere; and the table at its end."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from aejax.evaluation import CodeStatistics
+from aejax.host.escaping import printable
+from aejax.training import Report
+
+
+class WorkProgress:
+    """How far some work has come: a bar on a terminal, a line every few seconds elsewhere; a context."""
+
+    def __init__(self, console: Console, total: float, description: str, *, seconds_between_lines: float) -> None:
+        """Show work of so many steps on a console; it begins when it is entered as a context."""
+        self._console, self._seconds_between_lines = console, seconds_between_lines
+        self._is_live = console.is_terminal and not console.is_dumb_terminal  # a bar can be redrawn in place
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[status]}", markup=False),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not self._is_live,
+        )
+        self._task = self._bar.add_task(printable(description), total=total, status="compiling")
+        self._last_line = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._bar.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End."""
+        self._bar.__exit__(kind, error, traceback)
+
+    def advance_to(self, completed: float, description: str, status: str, *, line: str, finished: bool) -> None:
+        """Take note of the steps completed; where there is no bar, the line is printed now and then, and at the end."""
+        self._bar.update(self._task, completed=completed, description=printable(description), status=printable(status))
+        now = time.perf_counter()
+        if not self._is_live and (finished or now - self._last_line >= self._seconds_between_lines):
+            self._console.print(printable(line), highlight=False, markup=False, emoji=False)
+            self._last_line = now
+
+
+class TrainingProgress(WorkProgress):
+    """Shows reports of training as they come: epoch, training and validation loss, examples per second."""
+
+    def __init__(self, console: Console, epochs: int, start_epoch: float) -> None:
+        """Show a run of so many epochs in all on a console."""
+        super().__init__(console, epochs, _epoch_of(start_epoch, epochs), seconds_between_lines=2.0)
+        self._bar.update(self._task, completed=start_epoch)
+        self._epochs = epochs
+        self._validation = ""
+        self._examples = 0
+        self._clock: float | None = None  # from the first report on, since until then it compiles
+
+    def show(self, report: Report) -> None:
+        """Take note of a report."""
+        if report.evaluation is not None:
+            self._validation = f", validation {report.evaluation['validation/loss']:.4g}"
+        now = time.perf_counter()
+        status = f"training loss {report.loss:.4g}{self._validation}"
+        if self._clock is None:
+            self._clock = now
+        else:
+            self._examples += report.images
+            status += f", {self._examples / (now - self._clock):,.0f} examples/s"
+        epoch = _epoch_of(report.epoch, self._epochs)
+        self.advance_to(report.epoch, epoch, status, line=f"{epoch}: {status}", finished=report.finished)
+        if now - self._clock > 1.0:
+            self._examples, self._clock = 0, now
+
+
+def _epoch_of(epoch: float, epochs: int) -> str:
+    return f"epoch {epoch:.1f}/{epochs}"
+
+
+def describe_code(code: CodeStatistics) -> str:
+    """What a code tells, in words, a line each; and whether the decoder makes no use of it.
+
+    >>> print(describe_code(CodeStatistics(10, 9, 0.25, 1.5)))
+    code: 9 of 10 units vary over the test examples, 25 % of all entries are not 0; mean norm of the Jacobian 1.5
+    """
+    of_posterior = "units are active (the variance of the posterior's mean is above 0.01)"
+    used = of_posterior if code.mutual_information is not None else "units vary over the test examples"
+    line = f"code: {code.active_units} of {code.units} {used}"
+    if code.nonzero_fraction < 1:
+        line += f", {code.nonzero_fraction:.0%} of all entries are not 0".replace("%", " %")
+    if code.saturation is not None:
+        line += f", {code.saturation:.0%} are saturated".replace("%", " %")
+    lines = [f"{line}; mean norm of the Jacobian {code.frobenius_norm:.3g}"]
+    if code.mutual_information is not None:
+        line = f"mutual information of example and code: at least {code.mutual_information:.2f} nats"
+        if code.mutual_information_limit is not None:
+            line += f" (the estimate cannot exceed {code.mutual_information_limit:.2f}, log N)"
+        if code.kl_per_unit is not None:
+            line += f", at most {code.kl_per_unit.sum():.2f} (the KL)"
+            line += f"; KL by unit from {code.kl_per_unit.min():.3f} to {code.kl_per_unit.max():.3f} nats"
+        lines.append(line)
+    if code.is_collapsed:
+        lines.append(
+            "the posterior has collapsed: the decoder ignores nearly all of the code; "
+            "a smaller --beta, --beta-schedule linear or --free-bits may help"
+        )
+    return "\n".join(lines)
+
+
+def summary_table(title: str, columns: dict[str, dict[str, float]]) -> Table:
+    """Means of every loss term, a column per split.
+
+    Args:
+      title: of the table.
+      columns: split -> term -> mean.
+    """
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for term in sorted(next(iter(columns.values())), key=lambda term: (term != "loss", term)):
+        table.add_row(term.replace("_", " "), *(f"{terms[term]:.4f}" for terms in columns.values()))
+    return table

@@ -1,0 +1,231 @@
+"""A page of HTML that needs nothing beside itself: no server, no network, no script."""
+
+import base64
+import dataclasses
+import io
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from aejax.experiment.configuration import Experiment, Model
+from aejax.host.escaping import as_html
+
+_TITLES = {
+    "code/frobenius_norm": "mean norm of the encoder's Jacobian",
+    "code/mutual_information": "mutual information with the example, a lower bound",
+    "code/mutual_information_limit": "log N, which that bound cannot exceed",
+}
+_UNITS = {
+    "code/active_units": "a count",
+    "code/frobenius_norm": "1 / (unit of data)",
+    "code/mutual_information": "nats",
+    "code/mutual_information_limit": "nats",
+    "code/units": "a count",
+    "contractive_penalty": "1 / (unit of data)²",
+    "elbo": "nats per example",
+    "higher_order_penalty": "1 / (unit of data)²",
+    "kl": "nats per example",
+    "sparsity_kl": "nats",
+    "total_correlation": "nats",
+}
+_UNITS_OF_LOSSES = {
+    "absolute_error": "(unit of data) per example",
+    "binary_cross_entropy": "nats per example",
+    "huber": "(unit of data)² per example",
+    "squared_error": "(unit of data)² per example",
+    "structural_dissimilarity": "no unit",
+}
+_NARROW = "max-width: 48rem"  # a screen held upright
+_STYLE = """
+:root { color-scheme: light; --ink: #1f2430; --quiet: #667085; --line: #e4e7ec; --ours: #4c72b0; }
+* { box-sizing: border-box; }
+body { margin: 0; color: var(--ink); background: #fff; font: 16px/1.5 system-ui, sans-serif; }
+main { max-width: 62rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .25rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--line); }
+p { margin: .4rem 0; max-width: 46rem; }
+.quiet, figcaption { color: var(--quiet); font-size: .92rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; margin: 1.25rem 0; }
+.card { border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .9rem; }
+.card b { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+.card span { color: var(--quiet); font-size: .85rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
+th, td { padding: .3rem .9rem .3rem 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+th { font-weight: 600; color: var(--quiet); }
+figure { margin: .75rem 0 1.5rem; }
+img { max-width: 100%; height: auto; display: block; }
+figure.wide { overflow-x: auto; }
+figure.wide img { max-width: none; width: max(100%, 44rem); }
+pre { background: #f5f6f8; padding: .8rem 1rem; border-radius: .5rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+summary { cursor: pointer; color: var(--ours); }
+"""
+# on a narrow screen a name is beside its number, and above them where there are several
+_STYLE += f"""@media ({_NARROW}) {{
+table, thead, tbody {{ display: block; }}
+tr {{ display: flex; flex-wrap: wrap; gap: 0 .75rem; padding: .3rem 0; border-bottom: 1px solid var(--line); }}
+th, td {{ flex: 1 1 0; padding: 0; border: 0; white-space: normal; overflow-wrap: anywhere; }}
+th:last-child:nth-child(2), td:last-child:nth-child(2) {{ flex: 0 1 auto; max-width: 60%; }}
+th:first-child:nth-last-child(n + 3), td:first-child:nth-last-child(n + 3) {{ flex-basis: 100%; }}
+}}
+"""
+
+
+class Card(NamedTuple):
+    """A number worth a large print, what it is, and its unit."""
+
+    value: str
+    what: str
+
+
+class Section(NamedTuple):
+    """A heading and what stands under it, as HTML."""
+
+    title: str
+    content: str
+
+
+def page(title: str, subtitle: str, cards: Iterable[Card], sections: Iterable[Section]) -> str:
+    """The whole document; titles and cards are plain text.
+
+    >>> page("a < b", "", [], [Section("one", paragraph("two"))]).count("a &lt; b")
+    2
+    """
+    numbers = "".join(
+        f'<div class="card"><b>{as_html(card.value)}</b><span>{as_html(card.what)}</span></div>' for card in cards
+    )
+    body = "".join(f"<section><h2>{as_html(title)}</h2>{content}</section>" for title, content in sections)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{as_html(title)}</title><style>{_STYLE}</style></head><body><main>"
+        f'<h1>{as_html(title)}</h1><p class="quiet">{as_html(subtitle)}</p>'
+        f'<div class="cards">{numbers}</div>{body}</main></body></html>\n'
+    )
+
+
+def paragraph(text: str) -> str:
+    """A paragraph of plain text.
+
+    >>> paragraph("p < 1")
+    '<p>p &lt; 1</p>'
+    """
+    return f"<p>{as_html(text)}</p>"
+
+
+def code_block(text: str) -> str:
+    """Text as it would be typed."""
+    return f"<pre>{as_html(text)}</pre>"
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of plain text; the first column is of names.
+
+    >>> table(["", "test"], [["loss", "1.5"]]).count("<td>")
+    2
+    """
+    head = "".join(f"<th>{as_html(column)}</th>" for column in columns)
+    lines = "".join("<tr>" + "".join(f"<td>{as_html(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+
+
+def folded(summary: str, content: str) -> str:
+    """Content that shows when its summary is clicked."""
+    return f"<details><summary>{as_html(summary)}</summary>{content}</details>"
+
+
+def picture(figure: Figure, caption: str, *, narrow: Figure | None = None) -> str:
+    """A figure, within the page, and what it shows.
+
+    Args:
+      figure: that is shown.
+      caption: what it shows.
+      narrow: the figure for a narrow screen, which else scrolls one that is wide.
+    """
+    text, (width, height) = as_html(caption), figure.get_size_inches()
+    shape = ' class="wide"' if narrow is None and width > 2 * height else ""
+    image = f'<img src="{_as_address(figure)}" alt="{text}">'
+    if narrow is not None:
+        image = f'<picture><source media="({_NARROW})" srcset="{_as_address(narrow)}">{image}</picture>'
+    return f"<figure{shape}>{image}<figcaption>{text}</figcaption></figure>"
+
+
+def _as_address(figure: Figure) -> str:
+    """An address that holds the picture itself."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=130)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def term_title(term: str) -> str:
+    """What a term is called.
+
+    >>> term_title("l1_penalty"), term_title("code/active_units")
+    ('l1 penalty', 'active units')
+    """
+    return _TITLES.get(term, term.removeprefix("code/").replace("_", " "))
+
+
+def term_unit(term: str, model: Model) -> str:
+    """The unit of a term, which for the loss and the reconstruction is up to the model.
+
+    >>> term_unit("loss", Model()), term_unit("loss", Model(family="tied")), term_unit("mmd", Model())
+    ('nats per example', '(unit of data)² per example', 'no unit')
+    """
+    if term in ("loss", "reconstruction"):
+        return "nats per example" if model.family == "variational" else _UNITS_OF_LOSSES[model.loss]
+    return _UNITS.get(term, "no unit")  # codes have none, nor have fractions
+
+
+def loss_sum(experiment: Experiment) -> str:
+    """What the loss is the sum of, each term with its weight, as it is evaluated: schedules are at their end.
+
+    >>> from aejax.experiment.configuration import Regularization
+    >>> loss_sum(Experiment(regularization=Regularization(beta=4.0, total_correlation_weight=2.0)))
+    'loss = reconstruction + 4 × kl + 2 × total correlation'
+    """
+    model, terms = experiment.model, experiment.regularization
+    weights = {
+        "contractive_penalty": terms.contractive_weight,
+        "higher_order_penalty": terms.higher_order_weight,
+        "l1_penalty": terms.sparse_weight,
+        "sparsity_kl": terms.sparse_kl_weight,
+        "mmd": terms.mmd_weight,
+        "total_correlation": terms.total_correlation_weight,
+    }
+    parts = ["reconstruction"]
+    if terms.importance_samples is not None:
+        parts = [f"-elbo (of {terms.importance_samples} importance weighted samples)"]
+    elif model.family == "variational":
+        least = f" (at least {terms.free_bits:g} nats per unit)" if terms.free_bits else ""
+        parts.append(f"{terms.beta:g} × kl{least}")
+    parts += [f"{weight:g} × {term_title(term)}" for term, weight in weights.items() if weight]
+    return f"loss = {' + '.join(parts)}"
+
+
+def loss_note(experiment: Experiment) -> str:
+    """What a reader of a table of terms has to know of them: their weights, and which are estimates.
+
+    >>> loss_note(Experiment())
+    'loss = reconstruction + 1 × kl; terms are shown without their weights'
+    """
+    note = f"{loss_sum(experiment)}; terms are shown without their weights"
+    if experiment.regularization.total_correlation_weight:
+        note += "; the total correlation is estimated from batches, and may come out below 0"
+    return note
+
+
+def configuration_table(experiment: Experiment) -> str:
+    """Every knob and its value, group by group."""
+    rows = [
+        [f"{group}.{knob}", _shown(value)]
+        for group, knobs in dataclasses.asdict(experiment).items()
+        for knob, value in knobs.items()
+    ]
+    return table(["knob", "value"], rows)
+
+
+def _shown(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)

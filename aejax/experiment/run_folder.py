@@ -1,0 +1,280 @@
+"""What a run leaves: config.json, facts.json, data.sha256, metrics.jsonl, events/, checkpoints/, figures/."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from aejax.errors import UserError
+from aejax.experiment.configuration import Experiment, differences, from_json, to_json
+from aejax.experiment.facts import FILE, Facts, write_facts
+from aejax.experiment.presets import training_command
+from aejax.host.commands import script_command
+from aejax.host.files import check_tree, read_bytes, read_text, write_text
+from aejax.host.schema import MAX_VALUE, check_record, parse_json
+from aejax.training.checkpoints import Checkpoints
+from aejax.training.loop import Snapshot
+
+if TYPE_CHECKING:  # imported where it is used: it takes seconds to import where PyTorch is installed
+    from tensorboardX.event_file_writer import EventsWriter
+
+_CONFIG, _DATA, _METRICS, _LOCK = "config.json", "data.sha256", "metrics.jsonl", ".lock"
+_MAX_CONFIG, _MAX_METRICS = 2**20, 2**30  # bytes
+_CONTENTS = {_CONFIG, FILE, _DATA, _METRICS, _LOCK, "events", "checkpoints", "figures"}
+Record = dict[str, Any]  # step, epoch, and means named train/..., validation/... and test/...
+
+
+class RunFolder:
+    """An open run: its experiment, its records so far, and where the next ones go."""
+
+    def __init__(self, path: Path, experiment: Experiment) -> None:
+        """Use `create` or `resume`."""
+        self._lock = _lock(path)
+        self.path = path
+        self.experiment = experiment
+        self.checkpoints = Checkpoints(path / "checkpoints")
+        self.figures = path / "figures"
+        self._metrics = path / _METRICS
+        self._events: "EventsWriter | None" = None
+
+    @classmethod
+    def create(
+        cls, path: Path, experiment: Experiment, data_fingerprint: str, facts: Facts | None = None
+    ) -> "RunFolder":
+        """Make the folder of a new run; UserError where something of that name exists that would be missed."""
+        check_absent(path)
+        unfinished = path.with_name(f".{path.name}.partial")  # so that a folder of that name is a whole one
+        with _in_one_line(path):
+            shutil.rmtree(unfinished, ignore_errors=True)
+            if path.exists():
+                with _lock(path, taken="exists already, and another process is writing to it; take another --run-dir"):
+                    shutil.rmtree(path)
+            unfinished.mkdir(parents=True)
+            write_text(unfinished / _CONFIG, to_json(experiment))
+            write_text(unfinished / _DATA, data_fingerprint + "\n")
+            if facts is not None:
+                write_facts(unfinished, facts)
+            (unfinished / "figures").mkdir()
+            unfinished.rename(path)
+        return cls(path, experiment)
+
+    @classmethod
+    def resume(cls, path: Path) -> "RunFolder":
+        """Open the folder of a run.
+
+        Raises:
+          UserError: the folder is none of a run; its config and its checkpoints are not of one run; what lies in it is
+            not what a run writes, or leads out of it; another process is writing to it.
+        """
+        experiment = read_experiment(path)
+        check_tree(path, links=False)  # what goes on must not write outside its folder
+        with _in_one_line(path):
+            (path / "figures").mkdir(exist_ok=True)
+        run = cls(path, experiment)
+        try:
+            # records follow a whole checkpoint: where there are any, there is something to lose
+            saved = run.saved_experiment() if run.checkpoints.has_begun or run.records() else experiment
+            if changed := differences(saved, experiment):
+                raise UserError(f"{path / _CONFIG}: does not match the checkpoints: {_list_changes(changed)}")
+        except BaseException:
+            run.close()
+            raise
+        return run
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write a checkpoint of this run, as `Checkpoints.save` does."""
+        self.checkpoints.save(snapshot, to_json(self.experiment))
+
+    def saved_experiment(self) -> Experiment:
+        """The experiment of the newest whole checkpoint; UserError where there is none."""
+        text, name = self.checkpoints.experiment()
+        return from_json(text, name=name)
+
+    def check_data(self, data_fingerprint: str, dataset: str) -> None:
+        """As `check_data_of_run` of this folder."""
+        check_data_of_run(self.path, data_fingerprint, dataset)
+
+    def records(self) -> list[Record]:
+        """As `read_records`."""
+        return read_records(self.path)
+
+    def rewind(self, step: int, *, evaluating: bool = False) -> None:
+        """Forget the records after a step, and those of the test examples: they will be written again.
+
+        Args:
+          step: of the checkpoint that the run goes on from.
+          evaluating: whether it was written in the evaluation of that step, whose record will be written again too.
+        """
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+        last = step - evaluating
+        kept = [
+            record
+            for record in self.records()
+            if record["step"] <= last and not any(name.startswith("test/") for name in record)
+        ]
+        partial = self._metrics.with_suffix(".partial")
+        with _in_one_line(self.path):
+            partial.unlink(missing_ok=True)
+            partial.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
+            partial.replace(self._metrics)
+            start = SessionLog(status=SessionLog.START)  # by which TensorBoard, too, forgets what comes after the step
+            self._open_events().write_event(Event(step=last + 1, wall_time=time.time(), session_log=start))
+
+    def write(self, record: Record) -> None:
+        """Append one record to metrics.jsonl and to the TensorBoard events, after the checkpoint before it is whole.
+
+        What is not finite is left out, as JSON has no name for it, and so is what is beyond `schema.MAX_VALUE`.
+
+        Raises:
+          UserError: it is none by `schema.check_record`, or cannot be written.
+        """
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
+
+        self.checkpoints.wait()
+        record = check_record({name: value for name, value in record.items() if abs(value) <= MAX_VALUE})
+        with _in_one_line(self.path):
+            with self._metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record, allow_nan=False) + "\n")
+            events = self._events or self._open_events()
+            for name, value in record.items():
+                if "/" in name:
+                    events.write_event(Event(step=record["step"], wall_time=time.time(), summary=scalar(name, value)))
+            events.flush()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.checkpoints.close()
+        if self._events is not None:
+            events, self._events = self._events, None
+            with _in_one_line(self.path):
+                events.close()
+        self._lock.release()
+
+    def _open_events(self) -> "EventsWriter":
+        from tensorboardX.event_file_writer import EventsWriter
+
+        if self._events is not None:
+            self._events.close()
+        (self.path / "events").mkdir(exist_ok=True)
+        self._events = EventsWriter(str(self.path / "events" / "events"), f".{os.getpid()}.{time.monotonic_ns()}")
+        return self._events
+
+
+def _lock(path: Path, taken: str = "another process is writing to this run; stop it, or wait for its end") -> FileLock:
+    """Hold the folder, until released or the process is gone; UserError where another one holds it."""
+    lock = FileLock(path / _LOCK, thread_local=False)
+    with _in_one_line(path):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise UserError(f"{path}: {taken}") from error
+    return lock
+
+
+def check_absent(path: Path) -> None:
+    """Raise UserError where a new run would meet something that exists, unless it is what `is_unbegun` says."""
+    if (path / _CONFIG).is_file():
+        if not is_unbegun(path):
+            raise UserError(
+                f"{path}: exists already; take another --run-dir, or continue that run with "
+                f"{script_command('train.py', '--resume', path)}"
+            )
+    elif os.path.lexists(path):
+        raise UserError(f"{path}: exists already, and is no run folder; take another --run-dir")
+
+
+def is_unbegun(path: Path) -> bool:
+    """Whether a folder is what a run leaves that was stopped before anything was learned: none of it would be missed.
+
+    It holds nothing but files of a run, no record, and no checkpoint after a step.
+    """
+    if path.is_symlink() or not (path / _CONFIG).is_file() or set(os.listdir(path)) - _CONTENTS:
+        return False
+    metrics, checkpoints = path / _METRICS, path / "checkpoints"
+    if os.path.lexists(metrics) and not (metrics.is_file() and metrics.stat().st_size == 0):
+        return False
+    steps = os.listdir(checkpoints) if checkpoints.is_dir() else []
+    return not any(int(step) for step in steps if step.isdecimal())
+
+
+def discard_unbegun(path: Path) -> None:
+    """Remove the folder of a run that has failed before anything was learned; any other stays as it is."""
+    if is_unbegun(path):
+        with _in_one_line(path):
+            shutil.rmtree(path)
+
+
+@contextlib.contextmanager
+def _in_one_line(path: Path) -> Iterator[None]:
+    """An error of the system about a file of the run as a UserError."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{error.filename or path}: cannot be read or written: {error.strerror}") from error
+
+
+def read_records(path: Path) -> list[Record]:
+    """Every record that a run has written so far, in order; a last line that was cut off is left out.
+
+    Raises:
+      UserError: another line is no record.
+    """
+    metrics = path / _METRICS
+    if not metrics.exists() and not metrics.is_symlink():
+        return []
+    lines = read_bytes(metrics, limit=_MAX_METRICS).split(b"\n")
+    records = []
+    for number, line in enumerate(lines[:-1], 1):  # what follows the last line's end was cut off by a kill
+        try:
+            records.append(check_record(parse_json(line, name="the line")))
+        except UserError as error:
+            damage = f"line {number} is no record of a run, it was changed or damaged: {error}"
+            raise UserError(f"{metrics}: {damage}") from error
+    return records
+
+
+def read_experiment(path: Path) -> Experiment:
+    """The experiment of a run folder; UserError where the folder is no run."""
+    config = path / _CONFIG
+    if not config.exists() and not config.is_symlink():
+        raise UserError(f"{path}: is no run folder, {config.name} cannot be read: No such file or directory")
+    return from_json(read_bytes(config, limit=_MAX_CONFIG), name=str(config))
+
+
+def check_data_of_run(path: Path, data_fingerprint: str, dataset: str) -> None:
+    """Raise UserError where the data are not those that the run in a folder was begun with."""
+    saved = read_text(path / _DATA, limit=_MAX_CONFIG).strip()
+    if not re.fullmatch("[0-9a-f]+", saved):
+        raise UserError(f"{path / _DATA}: holds no fingerprint of data; it was changed or damaged")
+    if saved != data_fingerprint:
+        raise UserError(f"{dataset}: is not what {path} was begun with: examples or labels have changed")
+
+
+def check_unchanged(saved: Experiment, given: Experiment, path: Path) -> None:
+    """Raise UserError where a run would be resumed with another experiment than its own, with what can be done."""
+    changed = differences(saved, given)
+    if not changed:
+        return
+    if set(changed) <= {"dataset", "labels", "data_dir"}:
+        raise UserError(
+            f"{path}: was begun with other data: {_list_changes(changed)}; if they are the same ones in another place, "
+            "put them, or a link to them (ln -s), where they were"
+        )
+    raise UserError(
+        f"{path}: was made with other values: {_list_changes(changed)}; a run ends with the values that it was begun "
+        f"with. Train a new one with {training_command(given)} (in Python, aejax.training.train goes on from the "
+        "snapshot of a run for any number of epochs, with any optimizer)"
+    )
+
+
+def _list_changes(changed: dict[str, tuple[Any, Any]]) -> str:
+    return ", ".join(f"{knob} was {was} and is now {now}" for knob, (was, now) in changed.items())

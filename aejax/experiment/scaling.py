@@ -1,0 +1,140 @@
+"""Whether training data are far from unit scale, and the standardization that is then a part of the model."""
+
+import math
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from aejax.datasets.dataset import Dataset
+from aejax.datasets.stored import blocks_of
+from aejax.experiment.configuration import Experiment, Model, can_standardize, has_counts
+from aejax.experiment.facts import Facts, Scaling, facts_of
+
+FAR, NEAR = 10.0, 0.01  # networks are initialized for inputs of about 1
+MAX_COUNT = 100.0  # counts beyond are read by their logarithm, however rare they are
+
+
+def is_far(facts: Facts) -> bool:
+    """Whether some training value is far from unit scale, or all are far below it."""
+    largest = max(abs(facts.targets.low), abs(facts.targets.high))
+    return largest > FAR or 0 < largest < NEAR
+
+
+class Moments(NamedTuple):
+    """Statistics of every feature over the training examples: (D,) float64."""
+
+    mean: np.ndarray
+    variance: np.ndarray  # exactly 0 of a feature that is constant
+
+
+def make_facts(experiment: Experiment, train: Dataset) -> Facts:
+    """The facts of training examples, with the scaling that a configuration asks for or that they need.
+
+    Args:
+      experiment: whose knob standardize says how; auto scales only data far from unit scale.
+      train: the training examples, and no others; of those in a file one block is held at a time.
+    """
+    facts = facts_of(train)
+    facts = replace(facts, scaling=_scaling(experiment.model, train, facts))
+    if experiment.model.family != "variational" or experiment.model.likelihood != "gaussian_with_global_variance":
+        return facts
+    return replace(facts, log_variance=_log_variance(train.x, facts.scaling))
+
+
+def describe(facts: Facts, model: Model) -> str | None:
+    """One line for the user on the scaling of a run; None where examples are taken as they are."""
+    scaling, values = facts.scaling, facts.targets
+    if scaling is None:
+        return None
+    found = f"training examples range from {values.low:g} to {values.high:g}"
+    if model.standardize == "auto":
+        found += ", far from unit scale"
+    if scaling.transform == "log1p":
+        done = "the encoder reads log(1 + count), standardized, and rates start at the mean"
+    else:
+        done = "the model standardizes them by the mean and standard deviation of "
+        done += "all numbers" if len(scaling.shift) == 1 else "each feature"
+        done += ", and decodes to their own units"
+    advice = "; --standardize none takes them as they are" if model.standardize == "auto" else ""
+    return f"{found}: {done}{advice}"
+
+
+def moments(x: np.ndarray, *, log1p: bool = False) -> Moments:
+    """Mean and variance of every feature of examples (N, ...), in one pass of float64 that holds a block at a time.
+
+    Args:
+      x: examples, or those in a file.
+      log1p: of log(1 + x) instead.
+
+    >>> moments(np.array([[1.0, 3.0], [1.0, 5.0]], np.float32))
+    Moments(mean=array([1., 4.]), variance=array([0., 1.]))
+    """
+    features = math.prod(x.shape[1:])
+    count, mean, squares = 0, np.zeros(features), np.zeros(features)  # squares: sums of squared deviations
+    low, high = np.full(features, np.inf), np.full(features, -np.inf)
+    for block in blocks_of(x):
+        values = block.reshape(len(block), features).astype(np.float64)
+        if log1p:
+            values = np.log1p(values)
+        own_mean = values.mean(axis=0)
+        own_squares = np.square(values - own_mean).sum(axis=0)
+        total = count + len(values)
+        squares += own_squares + np.square(own_mean - mean) * (count * len(values) / total)  # Chan et al. (1979)
+        mean += (own_mean - mean) * (len(values) / total)
+        low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
+        count = total
+    return Moments(np.where(low == high, low, mean), np.where(low == high, 0.0, squares / count))
+
+
+def _scaling(model: Model, train: Dataset, facts: Facts) -> Scaling | None:
+    if model.standardize == "none" or not can_standardize(model):
+        return None
+    if model.standardize == "auto" and not is_far(facts):
+        return None
+    largest = max(abs(facts.targets.low), abs(facts.targets.high))
+    is_count = has_counts(model)
+    by_feature = moments(train.x)
+    if model.standardize == "auto":
+        sizes = np.square(by_feature.mean) + by_feature.variance
+        size = math.sqrt(np.mean(sizes) if len(facts.shape) > 1 else np.max(sizes))
+        if size <= FAR and (largest <= MAX_COUNT if is_count else largest >= NEAR):
+            return None
+    if model.standardize == "auto":
+        is_global = len(facts.shape) > 1 or (not is_count and _shares_scale(by_feature))
+    else:
+        is_global = model.standardize == "global"
+    if not is_count:
+        shift, deviation = _statistics(by_feature, is_global)
+        return Scaling("identity", shift, deviation)
+    rates = np.mean(by_feature.mean, keepdims=True) if is_global else by_feature.mean
+    log_rate = tuple(np.log(np.maximum(rates, 0.5 / len(train.x))).tolist())  # as if a count never seen were seen half
+    shift, deviation = _statistics(moments(train.x, log1p=True), is_global)
+    return Scaling("log1p", shift, deviation, log_rate)
+
+
+def _statistics(by_feature: Moments, is_global: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    mean, variance = by_feature
+    if is_global:
+        variance = np.atleast_1d(np.mean(variance) + np.var(mean))
+        mean = np.atleast_1d(np.mean(mean))
+    deviation = np.sqrt(variance)
+    return tuple(mean.tolist()), tuple(np.where(deviation == 0, 1.0, deviation).tolist())
+
+
+def _shares_scale(by_feature: Moments) -> bool:
+    """Whether all features are of one kind, as pixels are: one mean and one standard deviation then fit them all."""
+    mean, variance = by_feature
+    deviations = np.sqrt(variance[variance > 0])
+    if not len(deviations):
+        return True
+    return bool(np.mean(variance) >= np.var(mean) and np.median(deviations) >= np.max(deviations) / 10)
+
+
+def _log_variance(x: np.ndarray, scaling: Scaling | None) -> float:
+    """Log of the mean variance of the features that a model is given about their means, where its own starts."""
+    variance = moments(x).variance
+    if scaling is not None:
+        variance = variance / np.square(scaling.scale)
+    mean = float(np.mean(variance))
+    return math.log(mean) if mean > 0 else 0.0

@@ -1,0 +1,402 @@
+"""A trained autoencoder: trained here to its end, or opened from its run folder, and files checked against it."""
+
+import functools
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, PyTree
+
+from aejax.autoencoders import Autoencoder
+from aejax.datasets.arrays import BytesAs, load_arrays
+from aejax.datasets.byte_values import ByteValues
+from aejax.datasets.dataset import Dataset, Splits, fingerprint, sampled_blocks
+from aejax.datasets.images import with_channels
+from aejax.datasets.stored import StoredArray
+from aejax.errors import UserError
+from aejax.evaluation import decode_all, encode_all
+from aejax.evaluation.denoising import denoise_tiled
+from aejax.experiment.build import build_augmentation, build_autoencoder, extent_of
+from aejax.experiment.configuration import Data, Experiment
+from aejax.experiment.facts import (
+    Facts,
+    Values,
+    as_older,
+    bytes_as,
+    check_shape,
+    facts_of,
+    list_labels,
+    read_facts,
+    unseen_labels,
+)
+from aejax.experiment.familiarity import check_scale
+from aejax.experiment.loading import as_examples, conditions_of, first_example, load_splits
+from aejax.experiment.optimizers import build_optimizer
+from aejax.experiment.plausibility import check_result
+from aejax.experiment.run_folder import check_data_of_run, read_experiment
+from aejax.experiment.scaling import make_facts
+from aejax.host.commands import script_command
+from aejax.keys import named_key
+from aejax.likelihoods import check_support
+from aejax.priors import Prior, standard_normal
+from aejax.training import Report, RunKeys, Snapshot, check_parameters, run_keys, start, train
+from aejax.training.checkpoints import Checkpoints
+
+
+class TrainedRun(NamedTuple):
+    """A run whose best parameters are at hand; its folder is only read."""
+
+    path: Path
+    experiment: Experiment
+    autoencoder: Autoencoder
+    params: PyTree  # of the evaluation with the best validation loss
+    best_epoch: int  # of that evaluation
+    splits: Splits  # as they were in training; no test example has been seen by the parameters
+    facts: Facts  # of the training examples
+    keys: RunKeys  # of what is drawn in evaluation: the same every time the run is opened
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        """Of one example."""
+        return self.splits.train.x.shape[1:]
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """Of the code of one example."""
+        train = self.splits.train
+        example = first_example(self.experiment.model, train, self.facts)
+        return jax.eval_shape(partial(self.autoencoder.encode, self.params), *example).shape
+
+    def conditions_of(self, dataset: Dataset) -> tuple[np.ndarray, ...]:
+        """What a conditional autoencoder is told of every example, as one array; UserError where labels are missing."""
+        return conditions_of(self.experiment.model, dataset, self.facts)
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The labels of the training examples, sorted, as the user has given them."""
+        return np.array([label for label in self.facts.classes or () if label is not None])
+
+    def encode(self, dataset: Dataset) -> np.ndarray:
+        """The code of every example, of pairs that of the noisy one: (N, ...code)."""
+        return encode_all(self.autoencoder, self.params, dataset.seen, *self.conditions_of(dataset))
+
+    def decode(self, codes: Dataset) -> np.ndarray:
+        """The example that every code stands for, in data space: (N, ...)."""
+        return decode_all(self.autoencoder, self.params, codes.x, *self.conditions_of(codes))
+
+    @property
+    def prior(self) -> Prior | None:
+        """That of a variational run; N(0, I) of another whose codes were drawn towards it by `mmd_regularized`."""
+        if self.autoencoder.prior is not None:
+            return self.autoencoder.prior(self.params)
+        return standard_normal() if "mmd_regularized" in self.autoencoder.parts else None
+
+    def sample_codes(self, count: int, *, seed: int = 0) -> np.ndarray:
+        """Codes (count, ...code) drawn from the prior."""
+        prior = self.prior
+        assert prior is not None, "only a run that is variational or regularized by the MMD has a prior"
+        keys = jax.random.split(named_key(jax.random.key(seed), "codes"), count)
+        return np.asarray(jax.vmap(lambda key: prior.sample(key, self.code_shape))(keys))
+
+    def reconstruct(self, dataset: Dataset) -> np.ndarray:
+        """The reconstruction of every example, in data space: (N, ...)."""
+        return self.decode(dataset._replace(x=self.encode(dataset)))
+
+
+def open_run(path: str | Path) -> TrainedRun:
+    """The best parameters of the run in a folder, finished or stopped after an evaluation at least, and its data.
+
+    The data are read from where the run had them: what an autoencoder is depends on them (their shape, their classes,
+    the pseudo-inputs of a prior), and what is held out has to stay what it was.
+
+    Raises:
+      UserError: no run folder, no whole checkpoint in it, none after an evaluation, or data that have changed since.
+    """
+    path = Path(path)
+    experiment = read_experiment(path)
+    if not (path / "checkpoints").is_dir():
+        raise UserError(f"{path}: holds no parameters, it has no checkpoints")
+    splits, facts = load_data_of_run(path, experiment)
+    check_data_of_run(path, fingerprint(splits), experiment.data.dataset)
+    autoencoder = build_autoencoder(experiment, splits.train, facts)
+    optimizer = build_optimizer(experiment, len(splits.train.x))
+    example = first_example(experiment.model, splits.train, facts)
+    checkpoints = Checkpoints(path / "checkpoints", read_only=True)
+    try:
+        template = start(autoencoder, optimizer, jax.random.key(experiment.training.seed), *example)
+        snapshot = checkpoints.restore(template)
+    finally:
+        checkpoints.close()
+    if snapshot.stopping.best_epoch == 0:
+        command = script_command("train.py", "--resume", path)
+        raise UserError(f"{path}: was stopped before its first evaluation; continue it with {command}")
+    keys = run_keys(snapshot.state)
+    params, epoch = snapshot.best_params, snapshot.stopping.best_epoch
+    return TrainedRun(path, experiment, autoencoder, params, epoch, splits, facts, keys)
+
+
+def check_data_are_there(path: Path, data: Data) -> None:
+    """Raise UserError where files of the user that a run was trained on are not where they were."""
+    for file in (data.dataset, data.labels):
+        if file is not None and Path(file).is_absolute() and not Path(file).exists():
+            raise UserError(
+                f"{file}: is not there any more, and {path} was trained on it; put it back, or a link to where it is "
+                f"now: ln -s NEW {shlex.quote(file)}"
+            )
+
+
+def load_data_of_run(path: Path, experiment: Experiment, *, stored: bool | None = None) -> tuple[Splits, Facts]:
+    """The data of the run in a folder, read as they were in training, and the facts of its training examples.
+
+    A run of a version that wrote no facts divided all bytes by 255; its facts are made from its data.
+
+    Raises:
+      UserError: facts that cannot be read, or that are of other examples; and all that `load_splits` refuses.
+    """
+    check_data_are_there(path, experiment.data)
+    facts = read_facts(path)
+    splits = load_splits(experiment.data, stored=stored, bytes_as=bytes_as(facts))
+    if facts is None:
+        facts = facts_of(splits.train)
+        return splits, as_older(facts) if experiment.model.conditional else facts
+    check_shape(facts, splits.train, path)
+    return splits, facts
+
+
+def fit(
+    experiment: Experiment,
+    splits: Splits,
+    *,
+    facts: Facts | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    on_report: Callable[[Report], None] = lambda report: None,
+) -> tuple[Autoencoder, Snapshot]:
+    """Train to the end on these examples, whatever data the experiment names; nothing is written.
+
+    Args:
+      experiment: what and how to train.
+      splits: the test examples are not looked at.
+      facts: of the training examples; None to make them.
+      devices: as for `train`.
+      on_report: called with every report.
+
+    Returns:
+      The autoencoder, and the last snapshot with the best parameters.
+    """
+    facts = make_facts(experiment, splits.train) if facts is None else facts
+    example = first_example(experiment.model, splits.train, facts)
+    autoencoder = build_autoencoder(experiment, splits.train, facts)
+    optimizer = build_optimizer(experiment, len(splits.train.x))
+    snapshot = start(autoencoder, optimizer, jax.random.key(experiment.training.seed), *example)
+    training = experiment.training
+    best: dict[str, float] = {}  # the evaluation that the parameters are of
+    for report in train(
+        autoencoder,
+        optimizer,
+        snapshot,
+        *(as_examples(experiment.model, part, facts) for part in splits[:2]),
+        batch_size=training.batch_size,
+        epochs=training.epochs,
+        evaluate_every=training.evaluate_every,
+        patience=training.patience,
+        min_delta=training.min_delta,
+        devices=devices,
+        augment=build_augmentation(experiment.data),
+        accumulation_steps=training.accumulation_steps,
+    ):
+        snapshot = report.snapshot
+        if report.evaluation is not None and snapshot.stopping.evaluations_since == 0:
+            best = report.evaluation
+        on_report(report)
+    check_parameters(snapshot.state, autoencoder, splits.train.x)
+    prefix = "validation/"
+    terms = {term.removeprefix(prefix): value for term, value in best.items() if term.startswith(prefix)}
+    check_result(experiment, splits.train, facts, {"validation": terms} if terms else {})
+    return autoencoder, snapshot
+
+
+def check_kind(run: TrainedRun, fits: bool, wanted: str, *, script: str) -> None:
+    """Raise UserError where a run is not of the kind that a script is for.
+
+    Args:
+      run: which was named by the user.
+      fits: whether the script can use it.
+      wanted: what it can use, in words, such as `a variational run`.
+      script: its file name.
+    """
+    if not fits:
+        kind = f"{' and '.join(run.autoencoder.parts)} on {run.experiment.data.dataset}"
+        raise UserError(f"{run.path}: {script} takes {wanted}, and this run is {kind}")
+
+
+def check_no_pairs(run: TrainedRun, *, script: str) -> None:
+    """Raise UserError where the encoder is given other examples than it is to reconstruct, beside which PCA is none."""
+    wanted = "a run whose encoder is given what it is to reconstruct, not pairs"
+    check_kind(run, run.splits.train.input is None, wanted, script=script)
+
+
+def check_takes_gray_values(run: TrainedRun) -> None:
+    """Raise UserError where a run was trained on numbers that gray values of image files, from 0 to 1, are not."""
+    seen = run.facts.seen
+    if seen.low < 0 or seen.high > 1:
+        raise UserError(
+            f"{run.path}: image files are read as gray values from 0 to 1, and the run was trained on values from "
+            f"{seen.low:g} to {seen.high:g}; give it .npy files, or take --any-scale to go on"
+        )
+
+
+def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], np.ndarray]:
+    """From an image (H, W) or (H, W, C) to its reconstruction of the same shape, clipped to the range of training data.
+
+    A fully convolutional network takes images of any size, large ones by tiles that overlap; another network those of
+    the size that it was trained on. For each size of a tile it is compiled once. A run on gray images takes those of
+    several channels that are equal, and a run on several channels gray ones, of whose reconstruction it returns the
+    mean over channels.
+
+    Args:
+      run: without conditions.
+      tile: pixels of a side of what is computed at a time; more where the network sees so far that little is left.
+
+    Raises:
+      UserError: a run that was not trained on images; by the function that is returned, for an image of another size
+        or with other colors than the network takes.
+    """
+    wanted, extent = run.example_shape, extent_of(run.experiment.model)
+    if len(wanted) not in (2, 3) or run.experiment.model.network == "sequence":
+        raise UserError(f"{run.path} was trained on examples of shape {wanted}, which are no images")
+    channels = wanted[2] if len(wanted) == 3 else 1
+    low, high = run.facts.targets.low, run.facts.targets.high
+
+    @functools.cache
+    def compiled(shape: tuple[int, ...]) -> Callable[[PyTree, np.ndarray], Array]:
+        autoencoder = run.autoencoder
+        if shape != wanted:
+            # as many as a learned prior may ask for
+            stand_in = np.zeros((run.experiment.regularization.prior_components, *shape), np.float32)
+            facts = replace(run.facts, shape=shape)
+            autoencoder = build_autoencoder(run.experiment, Dataset(stand_in), facts)
+        return jax.jit(lambda params, x: autoencoder.decode(params, autoencoder.encode(params, x)))
+
+    def whole(x: np.ndarray) -> np.ndarray:
+        return np.asarray(compiled(x.shape)(run.params, x))
+
+    def denoise(image: np.ndarray) -> np.ndarray:
+        try:
+            x = with_channels(image, channels)
+        except UserError as error:
+            raise UserError(f"{error}: {run.path} was trained on images of shape {wanted}") from error
+        if extent is None and x.shape[:2] != wanted[:2]:
+            height, width = wanted[:2]
+            raise UserError(
+                f"an image has shape {x.shape[:2]}, and {run.path} takes images of height {height} and width {width}"
+            )
+        x = x.reshape(*x.shape[:2], *wanted[2:])
+        if extent is None:
+            result = whole(x)
+        else:
+            reach, stride = extent
+            result = denoise_tiled(whole, x, tile=max(tile, 4 * (reach + stride)), reach=reach, stride=stride)
+        result = np.clip(result, low, high).reshape(*x.shape[:2], channels)
+        if image.shape[2:] == (channels,):
+            return result
+        gray = result.mean(axis=2)
+        return gray if image.ndim == 2 else np.repeat(gray[..., None], image.shape[2], axis=2)
+
+    return denoise
+
+
+def load_examples(
+    run: TrainedRun, path: str | Path, labels: str | Path | None = None, *, clean: bool = False, any_scale: bool = False
+) -> Dataset:
+    """Examples of the user's for a run, from a .npy or .npz file; axes of length 1 may be missing or too many.
+
+    Bytes are read as those that the run was trained on. Where it was trained on no bytes they are taken as they are
+    or, where it was trained on numbers in [0, 1], as `load_arrays` decides by their values.
+
+    Args:
+      run: that takes them.
+      path: the file.
+      labels: of a conditional run, a .npy file.
+      clean: whether they are such as are reconstructed, of a run on pairs, and not the noisy ones.
+      any_scale: take them though they seem to be in another unit than the training data.
+
+    Raises:
+      UserError: what `load_arrays` refuses, examples of another shape than the run was trained on or, as far as
+        `check_scale` can see, in another unit; fractions for a likelihood of whole numbers; or, of a conditional run,
+        labels that are missing or that it does not know.
+    """
+    path, labels = Path(path), None if labels is None else Path(labels)
+    facts = run.facts
+    expected = facts.targets if clean else facts.seen
+    bytes_as = BytesAs(_bytes_at_use(expected), _bytes_at_use(facts.seen))
+    dataset = load_arrays(path, labels, bytes_as=bytes_as)
+    shape, wanted = dataset.x.shape[1:], run.example_shape
+    if _without_ones(shape) != _without_ones(wanted):
+        is_channels_first = len(wanted) == 3 and (*shape[1:], *shape[:1]) == wanted
+        advice = "; channels come last: save numpy.moveaxis(x, 1, -1)" if is_channels_first else ""
+        raise UserError(
+            f"{path}: examples have shape {shape}, and {run.path} was trained on examples of {wanted}{advice}"
+        )
+    _check_classes(run, dataset, path)
+    if (likelihood := run.autoencoder.likelihood) is not None and likelihood.support.integers:
+        for block in sampled_blocks(dataset.x):
+            check_support(likelihood, block, str(path), advice="give counts, as the run was trained on")
+    if not any_scale:
+        corruption = run.experiment.regularization
+        unit = 1.0 if facts.scaling is None else max(facts.scaling.scale)
+        noise = unit * corruption.corruption_level if corruption.corruption == "gaussian_noise" else 0.0
+        check = partial(check_scale, run=str(run.path), noise=noise)
+        if dataset.input is not None:
+            check(dataset.input, dataset.stored_input, facts.seen, name=f"{path}, input")
+            expected = facts.targets
+        check(dataset.x, dataset.stored, expected, name=str(path))
+    if shape == wanted:
+        return dataset
+    if isinstance(dataset.x, StoredArray):
+        dataset = load_arrays(path, labels, stored=False, bytes_as=bytes_as)
+    observed = None if dataset.input is None else dataset.input.reshape(-1, *wanted)
+    return dataset._replace(x=dataset.x.reshape(-1, *wanted), input=observed)
+
+
+def _bytes_at_use(trained_on: Values) -> ByteValues:
+    """What bytes in a file for a run stand for, whose numbers were these."""
+    if trained_on.dtype == "uint8":
+        return "scaled" if trained_on.divided_by == 255 else "as_is"
+    return "auto" if trained_on.low >= 0 and trained_on.high <= 1 else "as_is"
+
+
+def load_codes(run: TrainedRun, path: str | Path, labels: str | Path | None = None) -> Dataset:
+    """Codes to decode, from a .npy or .npz file.
+
+    Raises:
+      UserError: what `load_arrays` refuses, codes of another shape than the run's, or, of a conditional run, labels
+        that are missing or that it does not know.
+    """
+    path, labels = Path(path), None if labels is None else Path(labels)
+    codes = load_arrays(path, labels, bytes_as=BytesAs("as_is", "as_is"))
+    shape, wanted = codes.x.shape[1:], run.code_shape
+    if shape != wanted:
+        raise UserError(f"{path}: codes have shape {shape}, and those of {run.path} have {wanted}")
+    _check_classes(run, codes, path)
+    return codes
+
+
+def _check_classes(run: TrainedRun, dataset: Dataset, path: Path) -> None:
+    """Raise UserError where a conditional run is given labels that it was not trained on."""
+    if run.experiment.model.conditional and dataset.labels is not None:
+        classes = run.facts.classes or ()
+        if unseen := unseen_labels(dataset.labels, classes):
+            raise UserError(
+                f"{path}: {run.path} was trained on {list_labels(classes)}, and there are labels of "
+                f"{list_labels(unseen)}"
+            )
+    run.conditions_of(dataset)
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)

@@ -1,0 +1,65 @@
+"""Anomaly scores: their distributions and the threshold."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from aejax.host.escaping import as_label
+from aejax.plots.style import QUIET, TRAIN, VALIDATION, clean_axes, with_margin
+
+
+def anomaly_scores(
+    validation_scores: np.ndarray, scores: np.ndarray, is_anomaly: np.ndarray | None, *, threshold: float, unit: str
+) -> Figure:
+    """How scores are distributed, with the threshold; and where both kinds are known, the receiver operating curve.
+
+    Args:
+      validation_scores: (M,) of normal examples, which the threshold is from.
+      scores: (N,) of the examples in question.
+      is_anomaly: (N,) booleans, or None.
+      threshold: above which an example is taken for an anomaly.
+      unit: of the scores.
+    """
+    groups = {"validation, normal": (validation_scores, QUIET)}
+    if is_anomaly is None:
+        groups["in question"] = (scores, VALIDATION)
+    else:
+        groups |= {"normal": (scores[~is_anomaly], TRAIN), "anomalies": (scores[is_anomaly], VALIDATION)}
+    has_both = is_anomaly is not None and 0 < int(is_anomaly.sum()) < len(is_anomaly)
+    figure = Figure(figsize=(9.6 if has_both else 5.6, 3.6), layout="constrained")
+    axes, *others = figure.subplots(1, 2 if has_both else 1, squeeze=False)[0]
+    together = np.concatenate([validation_scores, scores])
+    is_positive = together.min() > 0
+    if is_positive and together.max() > 20 * together.min():
+        bins = np.geomspace(together.min(), together.max(), 41)
+        axes.set_xscale("log")
+    else:
+        most = validation_scores.max() + 20 * np.ptp(validation_scores)  # what is beyond is in the last bin
+        low, high = float(together.min()), float(min(together.max(), most))
+        bins = np.linspace(low, high if high > low else with_margin(low, low, 0.1)[1], 41)
+    for name, (values, color) in groups.items():
+        if not len(values):
+            continue
+        weights = np.full(len(values), 100 / len(values))
+        axes.hist(
+            np.minimum(values, bins[-1]), bins, weights=weights, color=color, histtype="step", linewidth=1.4, label=name
+        )
+    axes.axvline(threshold, color="black", linewidth=1, linestyle="--", label="threshold")
+    axes.set_xlabel(as_label(unit))
+    axes.set_ylabel("% of each group")
+    axes.legend(frameon=False)
+    clean_axes(axes)
+    if has_both:
+        assert is_anomaly is not None
+        from sklearn.metrics import roc_curve
+
+        axes = others[0]
+        false_positives, recall, _ = roc_curve(is_anomaly, scores)
+        axes.plot(false_positives, recall, color=TRAIN, linewidth=1.4)
+        axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=":")
+        place = [np.mean(scores[~is_anomaly] > threshold), np.mean(scores[is_anomaly] > threshold)]
+        axes.plot(*place, "o", color=VALIDATION, label="at the threshold")
+        axes.set_xlabel("part of normal examples above")
+        axes.set_ylabel("part of anomalies above")
+        axes.legend(frameon=False, loc="lower right")
+        clean_axes(axes)
+    return figure

@@ -1,0 +1,163 @@
+"""The figures of a study; each function returns a Matplotlib figure and touches neither files nor global state."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from aejax.plots import clean_axes, hide_axes, is_image
+from aejax.studies.jacobian.measure import RADII, Curves
+from aejax.studies.jacobian.methods import METHODS
+from aejax.studies.jacobian.settings import MethodName
+from aejax.studies.jacobian.table import Setting, strength_of
+
+_COLORS: dict[MethodName, str] = {
+    "ae": "0.35",
+    "weight-decay": "#937860",
+    "dae-gaussian": "#4c72b0",
+    "dae-masking": "#55a868",
+    "cae": "#c44e52",
+    "cae-estimator": "#dd8452",
+}
+_DASHED: MethodName = "cae-estimator"  # it often lies on the exact one
+_COLUMNS: list[list[MethodName]] = [["weight-decay"], ["dae-gaussian"], ["dae-masking"], ["cae", "cae-estimator"]]
+_MEASURES = {
+    "reconstruction": "cross-entropy, nats",
+    "jacobian_norm": "mean ‖J‖$_F$",
+    "probe_error_percent": "probe error, %",
+    "probe_error_under_noise_percent": "probe error under noise, %",
+}
+
+
+def spectra(curves: Mapping[MethodName, Curves], chosen: Mapping[MethodName, Setting]) -> Figure:
+    """Singular values of the encoder's Jacobian in descending order, of every method at its chosen strength."""
+    figure, axes = _single()
+    for method, curve in curves.items():
+        values = curve.singular_values
+        _line(axes, method, np.arange(1, len(values) + 1), values, chosen)
+    everything = np.concatenate([curve.singular_values for curve in curves.values()])
+    largest = float(everything.max()) or 1.0
+    axes.set_yscale("log")
+    axes.set_ylim(max(1e-4 * largest, 0.5 * float(everything.min())), 2 * largest)  # below them is rounding
+    axes.set_xlabel("index")
+    axes.set_ylabel("singular value of the encoder's Jacobian")
+    return _with_legend(figure, axes)
+
+
+def contraction(curves: Mapping[MethodName, Curves], chosen: Mapping[MethodName, Setting], *, nearest: float) -> Figure:
+    """Ratio of distances in code and in input space on spheres of growing radius, relative to small spheres.
+
+    Args:
+      curves: of every method at its chosen strength.
+      chosen: those strengths.
+      nearest: the distance between an example and its nearest neighbor, which is marked.
+    """
+    figure, axes = _single()
+    for method, curve in curves.items():
+        _line(axes, method, RADII, curve.contraction / max(float(curve.contraction[0]), 1e-12), chosen)
+    axes.axvline(nearest, color="0.6", linewidth=1, linestyle=":", zorder=0)
+    axes.annotate(
+        "nearest training example ",
+        (nearest, 0.02),
+        xycoords=("data", "axes fraction"),
+        rotation=90,
+        ha="right",
+        va="bottom",
+        color="0.45",
+        fontsize=9,
+    )
+    axes.set_xscale("log")
+    axes.set_xlabel("distance from a test example")
+    axes.set_ylabel("contraction ratio, relative to small distances")
+    return _with_legend(figure, axes)
+
+
+def filters(
+    weights: Mapping[MethodName, np.ndarray], chosen: Mapping[MethodName, Setting], shape: Sequence[int], *, count: int
+) -> Figure:
+    """The units' weights, drawn as examples: the `count` of largest norm of every method, each on its own scale.
+
+    Args:
+      weights: (inputs, units) of one member of every method.
+      chosen: the strengths of these members.
+      shape: of an example.
+      count: of units a row.
+    """
+    count = min(count, *(kernel.shape[1] for kernel in weights.values()))
+    figure = Figure(figsize=(2.0 + 0.75 * count, 0.3 + 0.8 * len(weights)), layout="constrained")
+    grid = figure.subplots(len(weights), count, squeeze=False)
+    for line, (method, kernel) in zip(grid, weights.items(), strict=True):
+        largest = np.argsort(-np.linalg.norm(kernel.astype(np.float64), axis=0))[:count]
+        for axes, unit in zip(line, kernel.T[largest], strict=True):
+            _draw_filter(axes, unit.reshape(tuple(shape)))
+        title = "\n".join(filter(None, (METHODS[method].title, strength_of(chosen[method]))))
+        line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=10)
+    return figure
+
+
+def error_against_strength(settings: Sequence[Setting]) -> Figure:
+    """Mean and deviation over seeds of the main measures against the strength; the plain autoencoder as a line."""
+    plain = [setting for setting in settings if setting.method == "ae"]
+    present = {setting.method for setting in settings}
+    columns = [group for methods in _COLUMNS if (group := [m for m in methods if m in present])] or [["ae"]]
+    figure = Figure(figsize=(1.2 + 3.1 * len(columns), 2.2 * len(_MEASURES)), layout="constrained")
+    grid = figure.subplots(len(_MEASURES), len(columns), squeeze=False, sharex="col", sharey="row")
+    for line, (field, label) in zip(grid, _MEASURES.items(), strict=True):
+        for axes, group in zip(line, columns, strict=True):
+            for setting in plain:
+                axes.axhline(getattr(setting.mean, field), color=_COLORS["ae"], linewidth=1, label=METHODS["ae"].title)
+            for method in group:
+                own = sorted((s for s in settings if s.method == method), key=lambda s: s.strength)
+                axes.errorbar(
+                    [s.strength for s in own],
+                    [getattr(s.mean, field) for s in own],
+                    [np.nan_to_num(getattr(s.deviation, field)) for s in own],
+                    color=_COLORS[method],
+                    linestyle="--" if method == _DASHED else "-",
+                    marker="o",
+                    markersize=3.5,
+                    linewidth=1.4,
+                    capsize=2,
+                    label=METHODS[method].title,
+                )
+            clean_axes(axes)
+        line[0].set_ylabel(label)
+    for axes, bottom, group in zip(grid[0], grid[-1], columns, strict=True):
+        symbol = METHODS[group[0]].symbol
+        strengths = sorted({s.strength for s in settings if s.method in group})
+        if symbol == "λ" and strengths[0] > 0:
+            bottom.set_xscale("log")
+        bottom.set_xticks(strengths, [f"{strength:g}" for strength in strengths])
+        bottom.set_xticks([], minor=True)
+        bottom.set_xlabel({"λ": "weight λ", "σ": "deviation σ", "ν": "fraction ν"}.get(symbol, ""))
+        axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def _single() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(7.6, 4.4), layout="constrained")
+    return figure, figure.add_subplot()
+
+
+def _line(
+    axes: Axes, method: MethodName, x: Sequence[float] | np.ndarray, y: np.ndarray, chosen: Mapping[MethodName, Setting]
+) -> None:
+    label = ", ".join(filter(None, (METHODS[method].title, strength_of(chosen[method]))))
+    axes.plot(x, y, color=_COLORS[method], linestyle="--" if method == _DASHED else "-", linewidth=1.6, label=label)
+
+
+def _with_legend(figure: Figure, axes: Axes) -> Figure:
+    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    clean_axes(axes)
+    return figure
+
+
+def _draw_filter(axes: Axes, unit: np.ndarray) -> None:
+    scale = float(np.abs(unit).max()) or 1.0
+    if is_image(unit.shape):
+        image = unit if unit.ndim == 2 else unit[..., 0] if unit.shape[2] == 1 else 0.5 + 0.5 * unit / scale
+        axes.imshow(image, cmap="gray", vmin=-scale, vmax=scale, interpolation="nearest")
+    else:
+        axes.plot(unit.ravel(), color="0.35", linewidth=1)
+    hide_axes(axes)

@@ -1,0 +1,123 @@
+"""What defines a study: a frozen dataclass, its checks, its presets. No JAX, so `--help` is quick."""
+
+import dataclasses
+import functools
+import json
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
+
+from aejax.errors import UserError
+from aejax.host.schema import NonNegative, Positive, first_fault
+
+MethodName = Literal["ae", "weight-decay", "dae-gaussian", "dae-masking", "cae", "cae-estimator"]
+METHOD_NAMES: tuple[MethodName, ...] = ("ae", "weight-decay", "dae-gaussian", "dae-masking", "cae", "cae-estimator")
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that the study's numbers depend on, but for rounding."""
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    dataset: str = "digits"
+    """digits (comes with the package), a .npz file of your own with x in [0, 1] and labels, or the name of a TFDS image
+    set such as mnist, prepared by prepare_data.py."""
+    data_dir: str | None = None
+    """Where TFDS sets are prepared; TFDS's own default if not given."""
+    train_examples: PositiveInt | None = None
+    """Learn from the first so many training examples only; from all if not given."""
+    methods: tuple[MethodName, ...] = METHOD_NAMES
+    """Which methods to compare."""
+    seeds: Annotated[int, Field(gt=0, le=1000)] = 5
+    """How many seeds each setting is trained with: 0, 1, ..."""
+    contractive_weights: tuple[NonNegative, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
+    """cae, cae-estimator: weights λ of ‖J‖_F², J being the encoder's Jacobian, beside a cross-entropy in nats per
+    example; exact, and estimated from one random projection per example and step."""
+    weight_decays: tuple[NonNegative, ...] = (0.0003, 0.001, 0.003, 0.01, 0.03)
+    """weight-decay: weights λ of the sum of all squared weights, in the loss."""
+    gaussian_deviations: tuple[NonNegative, ...] = (0.1, 0.2, 0.3, 0.5)
+    """dae-gaussian: standard deviations σ of the noise added to the input."""
+    masking_amounts: tuple[Fraction, ...] = (0.1, 0.25, 0.4, 0.55)
+    """dae-masking: fractions ν of the input's entries that are set to 0."""
+    units: PositiveInt = 100
+    """Sigmoid units of the one hidden layer, whose weights the decoder shares."""
+    epochs: PositiveInt = 80
+    """Passes over the training examples."""
+    batch_size: PositiveInt = 32
+    """Examples per step."""
+    learning_rate: Positive = 3e-3
+    """Step size of Adam; it falls to 0 over all epochs, along a cosine."""
+    input_noise: NonNegative = 0.3
+    """Standard deviation of the noise on the test examples for the errors under input noise."""
+    spectrum_examples: PositiveInt = 50
+    """Test examples whose Jacobian's singular values and whose contraction curve are taken."""
+
+    def strengths(self, method: MethodName) -> tuple[float, ...]:
+        """The settings of a method: λ, σ or ν; of the plain autoencoder one 0.
+
+        >>> Study(weight_decays=(0.5,)).strengths("weight-decay"), Study().strengths("ae")
+        ((0.5,), (0.0,))
+        """
+        return {
+            "ae": (0.0,),
+            "weight-decay": self.weight_decays,
+            "dae-gaussian": self.gaussian_deviations,
+            "dae-masking": self.masking_amounts,
+            "cae": self.contractive_weights,
+            "cae-estimator": self.contractive_weights,
+        }[method]
+
+
+PRESETS: dict[str, tuple[str, Study]] = {
+    "digits": ("100 units on 8x8 handwritten digits; a few minutes on two cores", Study()),
+    # S. Rifai et al. (2011), section 5: 1000 sigmoid units, tied weights, cross-entropy, λ chosen on validation data.
+    "mnist": (
+        "1000 units on MNIST, after the paper on contraction; for a GPU, or with --train-examples on a CPU",
+        Study(
+            dataset="mnist",
+            units=1000,
+            seeds=3,
+            epochs=50,
+            batch_size=100,
+            learning_rate=2e-3,
+            contractive_weights=(0.1, 0.3, 1.0, 3.0),
+            weight_decays=(0.0003, 0.001, 0.003),
+            gaussian_deviations=(0.3, 0.5, 1.0),
+            masking_amounts=(0.1, 0.25, 0.5),
+            spectrum_examples=16,
+        ),
+    ),
+}
+
+
+def to_json(study: Study) -> str:
+    """The study as a JSON document."""
+    return json.dumps(dataclasses.asdict(study), indent=2) + "\n"
+
+
+def check(study: Study) -> None:
+    """Raise UserError, naming the knob, where a value is out of its range or a list is empty or names one twice.
+
+    >>> check(Study(seeds=0))
+    Traceback (most recent call last):
+    ...
+    aejax.errors.UserError: seeds: input should be greater than 0, got 0
+    """
+    try:
+        _adapter().validate_json(to_json(study))
+    except ValidationError as error:
+        knob, message = first_fault(error).split(": ", 1)
+        raise UserError(f"{knob.partition('.')[0]}: {message}") from error  # without the place in a list
+    lists = {field.name: getattr(study, field.name) for field in dataclasses.fields(study)}
+    for knob, values in lists.items():
+        if isinstance(values, tuple) and len(set(values)) < max(len(values), 1):
+            got = ", ".join(map(str, values)) or "none"
+            raise UserError(f"{knob}: must be at least one value, each of them once, got {got}")
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[Study]:
+    return TypeAdapter(Study)

@@ -1,0 +1,339 @@
+"""Configurations: JSON there and back, every mistake named, and no other exception whatever the document."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aejax.errors import UserError
+from aejax.experiment.configuration import (
+    Data,
+    Experiment,
+    Model,
+    Optimization,
+    Regularization,
+    Training,
+    check,
+    differences,
+    from_json,
+    to_json,
+)
+from aejax.experiment.presets import PRESETS
+
+KNOBS = [(group.name, knob.name) for group in dataclasses.fields(Experiment) for knob in dataclasses.fields(group.type)]
+OTHER = Experiment(  # every knob that the family allows has another value than its default
+    data=Data("mine.npz", "labels.npy", "as_is", "/data", 0.2, 0.3, 1, 2, 32, 32, 3),
+    model=Model(
+        "undercomplete",
+        "conv",
+        (8, 4),
+        5,
+        "tanh",
+        "sigmoid",
+        conditional=True,
+        loss="absolute_error",
+        standardize="none",
+        compute_dtype="bfloat16",
+    ),
+    regularization=Regularization("masking", 0.2, 0.1, None, 0.0, 0.1, 0.1, 0.1, 0.2, mmd_weight=0.1),
+    optimization=Optimization(1e-2, "cosine", 10, 1.0, 0.1),
+    training=Training(32, 5, 2, None, 0.01, 3, 7, rematerialize=True),
+)
+
+
+@pytest.mark.parametrize("experiment", [Experiment(), OTHER, *(preset for _, preset in PRESETS.values())])
+def test_json_there_and_back(experiment):
+    document = to_json(experiment)
+    assert from_json(document, name="config.json") == experiment
+    assert from_json(document.encode(), name="config.json") == experiment
+    check(experiment)
+
+
+def test_a_document_need_not_say_everything():
+    assert from_json("{}", name="config.json") == Experiment()
+    document = '{"training": {"seed": 3}, "model": {"hidden": [5, 6]}, "regularization": {"beta": 2}}'
+    expected = Experiment(
+        training=Training(seed=3), model=Model(hidden=(5, 6)), regularization=Regularization(beta=2.0)
+    )
+    assert from_json(document, name="config.json") == expected
+
+
+@pytest.mark.parametrize(
+    ("group", "knob", "value"),
+    [
+        # out of range
+        ("data", "validation_fraction", 0.0),
+        ("data", "validation_fraction", 1.0),
+        ("data", "test_fraction", -0.1),
+        ("data", "split_seed", -1),
+        ("model", "hidden", [8, 0]),
+        ("model", "code_size", 0),
+        ("model", "likelihood_variance", 0.0),
+        ("regularization", "beta", -0.1),
+        ("regularization", "corruption_level", -0.1),
+        ("regularization", "contractive_weight", -0.1),
+        ("regularization", "higher_order_weight", -0.1),
+        ("regularization", "higher_order_noise", 0.0),
+        ("regularization", "sparse_weight", -0.1),
+        ("regularization", "sparse_kl_weight", -0.1),
+        ("regularization", "target_activation", 0.0),
+        ("regularization", "target_activation", 1.0),
+        ("regularization", "beta_steps", 0),
+        ("regularization", "beta_cycles", 0),
+        ("regularization", "free_bits", -0.1),
+        ("regularization", "prior_components", 0),
+        ("regularization", "importance_samples", 0),
+        ("regularization", "mmd_weight", -0.1),
+        ("regularization", "total_correlation_weight", -0.1),
+        ("model", "active_entries", 0),
+        ("optimization", "learning_rate", 0.0),
+        ("optimization", "warmup_steps", -1),
+        ("optimization", "clip_norm", 0.0),
+        ("optimization", "weight_decay", -1.0),
+        ("training", "batch_size", 0),
+        ("training", "epochs", 0),
+        ("training", "evaluate_every", 0),
+        ("training", "patience", 0),
+        ("training", "min_delta", -1.0),
+        ("training", "checkpoint_every", 0),
+        ("training", "accumulation_steps", 0),
+        ("model", "compute_dtype", "float16"),
+        ("training", "seed", -1),
+        # not finite
+        ("regularization", "beta", math.nan),
+        ("regularization", "contractive_weight", math.inf),
+        ("optimization", "learning_rate", math.inf),
+        # no such choice
+        ("model", "family", "vae"),
+        ("model", "network", "MLP"),
+        ("model", "activation", "swish"),
+        ("model", "loss", "mse"),
+        ("model", "likelihood", "binomial"),
+        ("regularization", "corruption", "blur"),
+        ("optimization", "schedule", "linear"),
+        # of another type: nothing is converted in silence
+        ("data", "dataset", 3),
+        ("data", "dataset", None),
+        ("data", "labels", ["labels.npy"]),
+        ("regularization", "beta", "1.0"),
+        ("regularization", "beta", True),
+        ("model", "hidden", 8),
+        ("model", "hidden", "8"),
+        ("model", "code_size", 2.5),
+        ("training", "epochs", 3.0),
+        ("training", "epochs", "3"),
+        ("training", "epochs", True),
+        ("training", "seed", None),
+        # no such knob
+        ("model", "latent_size", 3),
+        ("training", "learning_rate", 1e-3),
+    ],
+)
+def test_a_wrong_value_is_named_with_its_document_and_knob(group, knob, value):
+    with pytest.raises(UserError, match=rf"^config\.json: {group}\.{knob}") as error:
+        from_json(json.dumps({group: {knob: value}}), name="config.json")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        ("", "invalid JSON"),
+        ("{", "invalid JSON"),
+        ('{"model": }', "invalid JSON"),
+        (b"\xff\xfe{}", "invalid JSON"),
+        ("[]", "input should be an object"),
+        ("null", "input should be an object"),
+        ('{"model": null}', "model: input should be an object"),
+        ('{"optimizer": {}}', "optimizer: unexpected keyword argument"),
+        ("[" * 10_000, "invalid JSON"),
+    ],
+)
+def test_what_is_no_configuration_is_refused(document, message):
+    with pytest.raises(UserError, match=rf"^config\.json: {message}"):
+        from_json(document, name="config.json")
+
+
+def of(family="undercomplete", **knobs):
+    """An experiment whose knobs are given without their groups."""
+    terms = {knob.name for knob in dataclasses.fields(Regularization)}
+    regularization = {name: value for name, value in knobs.items() if name in terms}
+    model = {name: value for name, value in knobs.items() if name not in terms}
+    return Experiment(model=Model(family=family, **model), regularization=Regularization(**regularization))
+
+
+def in_parts(**knobs):
+    """A variational experiment whose batches are divided."""
+    return dataclasses.replace(of("variational", **knobs), training=Training(accumulation_steps=2))
+
+
+MISMATCHES = [
+    *(
+        (in_parts(**{knob: 0.1}), f"accumulation_steps: {knob} takes a mean over the whole batch")
+        for knob in ("free_bits", "mmd_weight", "total_correlation_weight")
+    ),
+    (of("tied", compute_dtype="bfloat16"), "compute_dtype: goes with family undercomplete or k_sparse or variational"),
+    (dataclasses.replace(of("tied"), training=Training(rematerialize=True)), "rematerialize: goes with an encoder and"),
+    (of(beta=2.0), "beta: goes with family variational, and the family is undercomplete"),
+    (of(likelihood="gaussian"), "likelihood: goes with family variational"),
+    (of(likelihood_variance=2.0), "likelihood_variance: goes with family variational"),
+    (of(importance_samples=5), "importance_samples: goes with family variational"),
+    (of(prior="vamp"), "prior: goes with family variational"),
+    (of("variational", likelihood_variance=2.0), "likelihood_variance: goes with likelihood gaussian or laplace"),
+    (of("variational", loss="absolute_error"), "loss: goes with family undercomplete or tied or k_sparse, and the"),
+    (of("variational", code_activation="tanh"), "code_activation: goes with family"),
+    (of(active_entries=3), "active_entries: goes with family k_sparse"),
+    (of("k_sparse", code_size=5, active_entries=6), "active_entries: must be at most the code_size, 5, got 6"),
+    (of(network="mlp", code_size=None), "code_size: an mlp needs one"),
+    (of(network="conv", hidden=()), "hidden: a conv network needs at least one block"),
+    (of("k_sparse", network="unet", code_size=None), "network: unet goes with family undercomplete and code_size None"),
+    (of("undercomplete", network="unet"), "network: unet goes with family undercomplete and code_size None"),
+    (of(network="sequence", hidden=()), "hidden: a sequence network needs at least one block"),
+    (of(network="sequence", code_size=None), "code_size: a sequence needs one"),
+    (of("tied", network="sequence"), "network: tied weights are those of dense layers, mlp, not sequence"),
+    (of("tied", network="conv"), "network: tied weights are those of dense layers"),
+    (of(corruption="masking", corruption_level=1.5), "corruption_level: a fraction is between 0 and 1, got 1.5"),
+    (of(corruption="salt_and_pepper", corruption_level=1.5), "corruption_level: a fraction"),
+    (of(corruption_level=0.5), "corruption_level: goes with corruption"),
+    (of(target_activation=0.5), "target_activation: goes with a sparse_kl_weight above 0"),
+    (of(higher_order_noise=0.5), "higher_order_noise: goes with a higher_order_weight above 0"),
+    (of(contractive_projections=1), "contractive_projections: goes with a contractive_weight above 0"),
+    (
+        of(activation="tanh", contractive_projections=1, contractive_weight=1.0, higher_order_weight=1.0),
+        "contractive_projections: the higher-order term is exact",
+    ),
+    (of(higher_order_weight=1.0), "higher_order_weight: wants a smooth activation"),
+    (
+        of(higher_order_weight=1.0, network="conv", activation="tanh"),
+        "higher_order_weight: wants a smooth encoder, and conv takes maxima",
+    ),
+    (
+        of("k_sparse", higher_order_weight=1.0, activation="tanh"),
+        "higher_order_weight: wants a smooth encoder, and k_sparse takes maxima",
+    ),
+    (of("variational", beta_steps=5), "beta_steps: goes with beta_schedule linear or cyclical"),
+    (of("variational", beta_cycles=5, beta_schedule="linear"), "beta_cycles: goes with beta_schedule cyclical"),
+    (of("variational", prior_components=5), "prior_components: goes with prior mixture or vamp"),
+    (of(hidden=(), activation="tanh"), "activation: is that of hidden layers, and there are none"),
+    (of(sparse_kl_weight=0.1), "sparse_kl_weight: wants codes between 0 and 1: take code_activation sigmoid"),
+    (of("tied", sparse_kl_weight=0.1), "sparse_kl_weight: wants codes between 0 and 1: take activation sigmoid"),
+    (of(network="conv", code_size=None, mmd_weight=0.1), "mmd_weight and total_correlation_weight: want a code"),
+]
+
+
+@pytest.mark.parametrize(("experiment", "message"), MISMATCHES)
+def test_knobs_that_do_not_go_together_are_named(experiment, message):
+    with pytest.raises(UserError, match=f"^{message}"):
+        check(experiment)
+
+
+@pytest.mark.parametrize(("experiment", "message"), MISMATCHES)
+def test_knobs_that_do_not_go_together_are_named_with_their_document(experiment, message):
+    with pytest.raises(UserError, match=rf"^config\.json: .*{message}"):
+        from_json(to_json(experiment), name="config.json")
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        of(corruption="gaussian_noise", corruption_level=1.5),
+        of(hidden=()),
+        in_parts(),
+        of(network="conv", hidden=(4,), code_size=None),
+        of("tied", activation="sigmoid", sparse_kl_weight=0.1, target_activation=0.2),
+        of("variational", beta_schedule="cyclical", beta_steps=5, beta_cycles=2, prior="vamp", prior_components=3),
+    ],
+)
+def test_what_goes_together_passes(experiment):
+    check(experiment)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "message"),
+    [
+        (Experiment(training=Training(batch_size=-1)), "training.batch_size: input should be greater than 0, got -1"),
+        (of("variational", beta=math.nan), "regularization.beta: input should be a finite number, got nan"),
+        (of("variational", beta=1e300), r"regularization.beta: input should be less than 1e\+30, got 1e\+300"),
+        (
+            of("variational", likelihood="gaussian", likelihood_variance=1e-300),
+            "model.likelihood_variance: input should be greater than 1e-30, got 1e-300",
+        ),
+        (
+            Experiment(optimization=Optimization(learning_rate=1e300)),
+            r"optimization.learning_rate: input should be less than 1e\+30, got 1e\+300",
+        ),
+        (
+            Experiment(model=Model(family="vae")),
+            "model.family: input should be 'undercomplete', 'tied', 'k_sparse' or 'variational'",
+        ),
+    ],
+)
+def test_values_given_in_python_are_checked_as_well(experiment, message):
+    with pytest.raises(UserError, match=f"^{message}"):
+        check(experiment)
+
+
+def test_differences_name_the_knobs_and_both_values():
+    assert differences(OTHER, OTHER) == {}
+    found = differences(Experiment(), OTHER)
+    same = {"likelihood", "likelihood_variance", "active_entries", "beta", "beta_schedule", "beta_steps"}
+    same |= {
+        "output_activation",
+        "contractive_projections",
+        "higher_order_weight",
+        "higher_order_noise",
+        "beta_cycles",
+        "free_bits",
+        "prior",
+        "prior_components",
+        "importance_samples",
+        "total_correlation_weight",
+        "accumulation_steps",
+    }
+    assert set(found) == {knob for _, knob in KNOBS} - same
+    assert found["epochs"] == (300, 5)
+    assert found["hidden"] == ((200,), (8, 4))
+
+
+def test_no_two_groups_share_the_name_of_a_knob():
+    names = [knob for _, knob in KNOBS]
+    assert len(names) == len(set(names))
+
+
+def test_an_experiment_is_hashable_and_frozen():
+    assert hash(Experiment()) == hash(from_json("{}", name="config.json"))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Experiment().training.seed = 1
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+groups = st.sampled_from([group.name for group in dataclasses.fields(Experiment)])
+
+
+def assert_read_or_refused(document):
+    """The experiment in a document passes every check and survives its own JSON, or a UserError says why not."""
+    try:
+        experiment = from_json(document, name="config.json")
+    except UserError:
+        return
+    check(experiment)
+    assert from_json(to_json(experiment), name="config.json") == experiment
+
+
+@pytest.mark.parametrize(("group", "knob"), KNOBS)
+@given(value=values)
+def test_any_value_of_any_knob_is_read_or_refused(group, knob, value):
+    assert_read_or_refused(json.dumps({group: {knob: value}}))
+
+
+@given(document=st.text() | st.binary() | values.map(json.dumps) | st.dictionaries(groups, values).map(json.dumps))
+def test_any_document_is_read_or_refused(document):
+    assert_read_or_refused(document)

@@ -1,0 +1,133 @@
+"""Pages of HTML: nothing from outside, nothing unescaped; the command that trains the same."""
+
+import dataclasses
+import html.parser
+import importlib.util
+import shlex
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from aejax.datasets.dataset import Dataset
+from aejax.experiment.build import build_autoencoder
+from aejax.experiment.configuration import Experiment, Model, Regularization
+from aejax.experiment.presets import PRESETS, training_command
+from aejax.experiment.report import (
+    Card,
+    Section,
+    code_block,
+    folded,
+    loss_note,
+    loss_sum,
+    page,
+    paragraph,
+    picture,
+    table,
+    term_title,
+)
+from aejax.experiment.run_folder import read_records
+from aejax.training import AXIS
+
+NASTY = '<script>alert("&")</script>'
+
+
+class Reader(html.parser.HTMLParser):
+    """Collects tags, their addresses and the text."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.addresses, self.text = [], [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_text_is_escaped_and_everything_is_within_the_page():
+    content = paragraph(NASTY) + code_block(NASTY) + table([NASTY], [[NASTY]]) + folded(NASTY, paragraph(NASTY))
+    content += picture(Figure(figsize=(1, 1)), NASTY)
+    reader = Reader()
+    reader.feed(page(NASTY, NASTY, [Card(NASTY, NASTY)], [Section(NASTY, content)]))
+    assert "script" not in reader.tags
+    assert reader.text.count(NASTY) == 13
+    assert [address[:22] for address in reader.addresses] == ["data:image/png;base64,"]
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_command_trains_the_same(name, monkeypatch):
+    path = Path(__file__).parents[2] / "scripts" / "train.py"
+    specification = importlib.util.spec_from_file_location("train", path)
+    script = importlib.util.module_from_spec(specification)
+    monkeypatch.setitem(sys.modules, "train", script)
+    specification.loader.exec_module(script)
+    experiment = PRESETS[name][1]
+    python, _, *arguments = shlex.split(training_command(experiment))
+    assert python == sys.executable
+    assert script._parse(arguments)[0].experiment == experiment
+
+
+def test_records_are_read_without_opening_the_run(tmp_path):
+    assert read_records(tmp_path) == []
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "epoch": 1.0}\n{"step": 2, "ep')
+    assert [record["step"] for record in read_records(tmp_path)] == [1]
+
+
+def test_a_narrow_screen_gets_its_own_figure():
+    figure, narrow = Figure(figsize=(3, 1)), Figure(figsize=(1, 3))
+    for content, tags in ((picture(figure, ""), []), (picture(figure, "", narrow=narrow), ["picture", "source"])):
+        reader = Reader()
+        reader.feed(content)
+        assert reader.tags == ["figure", *tags, "img", "figcaption"]
+        assert ("wide" in content) == (not tags)  # which would be scrolled
+    assert picture(narrow, "").split('"')[1] in picture(figure, "", narrow=narrow)
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        Experiment(),
+        Experiment(regularization=Regularization(beta=4.0, total_correlation_weight=2.5, mmd_weight=3.0)),
+        Experiment(regularization=Regularization(importance_samples=3, contractive_weight=0.5)),
+        Experiment(
+            model=Model(family="undercomplete", activation="tanh", code_activation="sigmoid"),
+            regularization=Regularization(
+                contractive_weight=0.5, higher_order_weight=0.25, sparse_kl_weight=0.125, mmd_weight=0.0
+            ),
+        ),
+        Experiment(model=Model(family="tied"), regularization=Regularization(sparse_weight=0.75)),
+    ],
+)
+def test_the_loss_is_the_sum_that_is_said(experiment):
+    """Every term that the sum names, times its weight, in the metrics of a batch."""
+    x = np.random.default_rng(0).uniform(size=(6, 5)).astype(np.float32)
+    model = dataclasses.replace(experiment.model, hidden=(4,), code_size=2)
+    autoencoder = build_autoencoder(dataclasses.replace(experiment, model=model), Dataset(x))
+    params = autoencoder.init(jax.random.key(0), x[0])
+    metrics = jax.vmap(
+        lambda batch: autoencoder.loss(params, jax.random.key(1), batch)[1], axis_name=AXIS, axis_size=1
+    )(jnp.asarray(x)[None])
+    values = {term_title(term): float(value[0]) for term, value in metrics.items()}
+    total = 0.0
+    for part in loss_sum(experiment).removeprefix("loss = ").split(" + "):
+        weight, _, term = part.rpartition(" × ")
+        name, sign = term.partition(" (")[0], float(weight or 1)
+        total += (-sign if name.startswith("-") else sign) * values[name.removeprefix("-")]
+    assert total == pytest.approx(values["loss"], rel=1e-5)
+
+
+def test_an_estimate_that_may_be_negative_is_named():
+    assert "may come out below 0" in loss_note(Experiment(regularization=Regularization(total_correlation_weight=1.0)))
+    assert "below 0" not in loss_note(Experiment())
+
+
+def test_the_least_that_counts_is_said():
+    experiment = Experiment(regularization=Regularization(free_bits=0.25))
+    assert loss_sum(experiment) == "loss = reconstruction + 1 × kl (at least 0.25 nats per unit)"

@@ -1,0 +1,71 @@
+"""What the tests of the study share: a small autoencoder with random weights, and members with chosen numbers."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import PyTree
+
+from aejax.autoencoders import Autoencoder, tied
+from aejax.studies.jacobian.measure import RADII, Curves, Measurement
+from aejax.studies.jacobian.table import Member
+
+SHAPE, UNITS = (4, 3), 7
+
+
+@pytest.fixture(autouse=True)
+def dtype_promotion():
+    """In place of the strict one: Optax's steps mix integer counts with floats."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def plain() -> Autoencoder:
+    return tied(SHAPE, (UNITS,))
+
+
+@pytest.fixture(scope="session")
+def examples() -> np.ndarray:
+    return np.random.default_rng(0).uniform(size=(40, *SHAPE)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def params(plain: Autoencoder, examples: np.ndarray) -> PyTree:
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(np.random.default_rng(leaf.size).normal(size=leaf.shape), leaf.dtype),
+        plain.init(jax.random.key(0), jnp.asarray(examples[0])),
+    )
+
+
+@pytest.fixture(scope="session")
+def layer(params: PyTree) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (inputs, units) and bias in float64."""
+    return np.asarray(params["weights"][0], np.float64), np.asarray(params["encoder_biases"][0], np.float64)
+
+
+@pytest.fixture(scope="session")
+def member() -> Callable[..., Member]:
+    """`member(method, strength, seed, name=value, ...)`: every other number is 0, curves grow with them."""
+
+    def make(method: str, strength: float, seed: int, **values: float) -> Member:
+        factor = strength + seed
+        curves = Curves(np.array([4.0, 2.0, 1.0]) * (1 + factor), np.linspace(1, 0.5, len(RADII)) * (1 + factor))
+        measurement = Measurement(*[0.0] * len(Measurement._fields))._replace(**values)
+        return Member(method, strength, seed, measurement, curves, np.full((12, UNITS), factor))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def members(member: Callable[..., Member]) -> list[Member]:
+    return [
+        member("ae", 0.0, 0, jacobian_norm=4.0, validation_probe_error_percent=3.0),
+        member("ae", 0.0, 1, jacobian_norm=6.0, validation_probe_error_percent=3.0),
+        member("cae", 0.1, 0, jacobian_norm=1.0, validation_probe_error_percent=2.0, probe_error_percent=9.0),
+        member("cae", 0.1, 1, jacobian_norm=2.0, validation_probe_error_percent=2.0, probe_error_percent=9.0),
+        member("cae", 1.0, 0, jacobian_norm=0.5, validation_probe_error_percent=1.0),
+        member("cae", 1.0, 1, jacobian_norm=0.5, validation_probe_error_percent=4.0),
+    ]

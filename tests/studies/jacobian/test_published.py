@@ -1,0 +1,73 @@
+"""The claims of the paper of 2011: all hold for its own numbers, none for the contrary."""
+
+import numpy as np
+
+from aejax.studies.jacobian.measure import Curves, Measurement
+from aejax.studies.jacobian.published import TABLE, claims, comparison_table
+from aejax.studies.jacobian.table import Setting
+
+ZERO = Measurement(*[0.0] * len(Measurement._fields))
+
+
+def as_published(**ranks: float) -> dict[str, Setting]:
+    """Settings with the numbers of the paper's own table, and these effective ranks."""
+    chosen = {}
+    for method, row in TABLE.items():
+        mean = ZERO._replace(
+            jacobian_norm=row.jacobian_norm,
+            saturated_percent=row.saturated_percent,
+            probe_error_percent=row.test_error_percent,
+            effective_rank=ranks.get(method, 5.0),
+        )
+        chosen[method] = Setting(method, 0.0, 2, mean, ZERO)
+    return chosen
+
+
+RISING = Curves(np.ones(4), np.interp(np.arange(25), [0, 12, 24], [1.0, 1.4, 0.5]))
+FALLING = Curves(np.ones(4), np.linspace(1.0, 0.5, 25))
+
+
+def test_every_claim_holds_for_the_papers_numbers() -> None:
+    found = claims(as_published(cae=2.0), {"cae": RISING, "dae-gaussian": FALLING, "ae": FALLING})
+    assert len(found) == 10
+    assert all(claim.held for claim in found), found
+
+
+def test_no_claim_holds_for_the_contrary() -> None:
+    """All that is said of the CAE is said of the AE, and the other way round."""
+    chosen = as_published(cae=2.0)
+    chosen |= {
+        "cae": chosen["ae"]._replace(method="cae"),
+        "ae": chosen["cae"]._replace(method="ae"),
+        "weight-decay": chosen["dae-masking"]._replace(method="weight-decay"),
+        "dae-masking": chosen["weight-decay"]._replace(method="dae-masking"),
+    }
+    found = claims(chosen, {"cae": FALLING, "dae-gaussian": RISING})
+    assert len(found) == 10
+    assert not any(claim.held for claim in found), found
+
+
+def test_claims_say_where_seeds_differ_more_than_methods() -> None:
+    chosen = as_published()
+    spread = ZERO._replace(probe_error_percent=0.5)
+    chosen = {method: setting._replace(deviation=spread) for method, setting in chosen.items()}
+    seen = {claim.text: claim.seen for claim in claims(chosen, {})}
+    assert seen["the CAE's features classify best"] == "CAE 1.14, DAE, Gaussian 1.18: less apart than seeds are"
+    assert seen["the CAE has the least ‖J‖_F"] == "CAE 7.3e-05, DAE, Gaussian 8.6e-05"
+
+
+def test_claims_of_absent_methods_are_left_out() -> None:
+    chosen = as_published()
+    assert claims({"ae": chosen["ae"]}, {"ae": FALLING}) == []
+    assert len(claims({name: chosen[name] for name in ("ae", "cae")}, {})) == 6
+
+
+def test_the_paper_beside_what_was_measured() -> None:
+    chosen = as_published()
+    del chosen["dae-masking"]
+    chosen["cae"] = chosen["cae"]._replace(mean=ZERO._replace(jacobian_norm=8.75e-4, probe_error_percent=2.0))
+    columns = [list(column.cells) for column in comparison_table(chosen, title="both").columns]
+    assert columns[0] == ["CAE", "DAE, Gaussian", "AE + weight decay", "DAE, masking", "AE"]
+    assert columns[3] == ["0.042", "0.049", "0.286", "0.450", "1.000"]
+    assert columns[4] == ["0.500", "0.049", "0.286", "-", "1.000"]
+    assert columns[8] == ["2.00", "1.18", "1.68", "-", "1.78"]
