@@ -8,6 +8,30 @@ class UserError(ValueError):
     """
 
 
+class ArgumentError(UserError):
+    """An argument of a library function with a value that it cannot have; a command shows it as its option.
+
+    >>> error = ArgumentError("geodesic_steps", "must be at least 1, got 0")
+    >>> print(error)
+    geodesic_steps: must be at least 1, got 0
+    >>> print(error.as_option())
+    --geodesic-steps: must be at least 1, got 0
+    """
+
+    def __init__(self, name: str, complaint: str) -> None:
+        """The argument's name in Python, and what is wrong with its value."""
+        super().__init__(name, complaint)  # its arguments, so that it can be pickled
+        self.name = name
+        self.complaint = complaint
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.complaint}"
+
+    def as_option(self) -> UserError:
+        """The same complaint about the option of a command that has this name."""
+        return UserError(f"--{self.name.replace('_', '-')}: {self.complaint}")
+
+
 class IncompatibleError(ValueError):
     """Two parts of an autoencoder that contradict each other: their names, and the reason.
 

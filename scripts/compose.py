@@ -9,6 +9,7 @@ import tyro
 
 from aejax.cli import command_line
 from aejax.errors import UserError
+from aejax.host.optional import optional
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import numpy as np
@@ -66,9 +67,9 @@ def main() -> None:
     with command_line.new_folder(options.folder) as folder:
         for number, roll in enumerate(rolls, 1):
             to_midi(roll, beats_per_minute=options.beats_per_minute).save(folder / f"{number:02}.mid")
-        with command_line.optional("figure", console.print):
+        with optional("figure", console.print):
             plots.piano_rolls(rows, lowest_note=LOWEST_NOTE).savefig(folder / "piano_rolls.png", dpi=150)
-    with command_line.optional("nats per quarter note", console.print):
+    with optional("nats per quarter note", console.print):
         ours, baseline = _nats_per_step(run)
         console.print(
             f"{ours:.3f} nats per quarter note of held-out chorales, an upper bound; {baseline:.3f} by each key's "

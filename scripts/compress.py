@@ -12,6 +12,7 @@ import tyro
 from aejax.cli import command_line
 from aejax.errors import UserError
 from aejax.host.files import write_text
+from aejax.host.optional import optional
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import numpy as np
@@ -79,7 +80,7 @@ def main() -> None:
         raise UserError(f"{run.experiment.data.dataset}: all numbers are {low:g}, there is nothing to compress")
     notes: list[str] = []
     ways = {OURS: _autoencoder(run, splits, options.bits)}
-    with command_line.optional("PCA", notes.append):
+    with optional("PCA", notes.append):
         ways["PCA"] = _pca(run, splits, options.bits)
     if plots.is_image(run.example_shape) and low >= 0 and high <= 1:
         ways |= _image_files(splits.test.x, notes)
@@ -100,7 +101,7 @@ def main() -> None:
     title = f"{len(splits.test.x):,} test examples of {run.experiment.data.dataset}"
     with command_line.new_folder(options.folder) as folder:
         write_text(folder / "compression.json", json.dumps(report, indent=2) + "\n")
-        with command_line.optional("figure", notes.append):
+        with optional("figure", notes.append):
             plots.rate_distortion(curves, title=title).savefig(folder / "rate_distortion.png", dpi=150)
     console.print(_table(ways, numbers, peak, title))
     for line in _verdict(ways):
@@ -167,7 +168,7 @@ def _image_files(images: "np.ndarray", notes: list[str]) -> "dict[str, list[Rate
     ways = {}
     for name in ("JPEG", "WebP"):
         for what, as_sheet in (("a file each", False), ("one sheet", True)):
-            with command_line.optional(f"{name}, {what}", notes.append):
+            with optional(f"{name}, {what}", notes.append):
                 points = rate_of_image_files(images, file_format=name, qualities=QUALITIES, as_sheet=as_sheet)
                 ways[f"{name}, {what}"] = points
     return ways

@@ -14,6 +14,7 @@ from aejax.cli import command_line
 from aejax.errors import UserError
 from aejax.host.exits import print_error
 from aejax.host.files import write_text
+from aejax.host.optional import optional
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import numpy as np
@@ -146,7 +147,7 @@ def _denoise_arrays(run: "TrainedRun", options: Options, console: "PlainConsole"
     console.print(f"{len(result):,} examples denoised, in {options.output}")
     if clean is not None:
         results = {NOISY: list(np.asarray(examples.x))}
-        with command_line.optional("filters", console.print):
+        with optional("filters", console.print):
             results |= {name: [way(x) for x in results[NOISY]] for name, way in _filters(run).items()}
         results[OURS] = list(result)
         console.print(_table(_qualities(run, list(clean), results), f"{len(result):,} examples"))
@@ -260,7 +261,7 @@ def _test(run: "TrainedRun", options: Options, folder: Path, console: "PlainCons
         ours = list(run.reconstruct(test._replace(x=seen, input=None)))
         what = f"{len(clean):,} test examples"
     results = {NOISY: noisy}
-    with command_line.optional("filters", console.print):
+    with optional("filters", console.print):
         results |= {name: [way(x) for x in noisy] for name, way in _filters(run).items()}
     results[OURS] = ours
     measured = _qualities(run, clean, results)
@@ -271,7 +272,7 @@ def _test(run: "TrainedRun", options: Options, folder: Path, console: "PlainCons
             np.save(written / f"{CLEAN}.npy", np.stack(clean))
         write_text(written / "denoising.json", json.dumps(report, indent=2) + "\n")
         if plots.is_image(clean[0].shape):
-            with command_line.optional("figure", console.print):
+            with optional("figure", console.print):
                 _figure(clean, results).savefig(written / "comparison.png", dpi=300, bbox_inches="tight")
     console.print(_table(measured, what))
     console.print(f"the comparison is in {folder}")

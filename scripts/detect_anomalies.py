@@ -13,6 +13,7 @@ import tyro
 from aejax.cli import command_line
 from aejax.errors import UserError
 from aejax.host.files import write_text
+from aejax.host.optional import optional
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import numpy as np
@@ -107,7 +108,7 @@ def main() -> None:
     detection: Detection | None = None
     notes: list[str] = []
     if truth is not None:
-        with command_line.optional("measures of detection", notes.append):
+        with optional("measures of detection", notes.append):
             detection = measure_detection(scores, truth, threshold=threshold)
     if detection is not None:
         summary |= {name: getattr(v, "_asdict", lambda v=v: v)() for name, v in detection._asdict().items()}
@@ -119,7 +120,7 @@ def main() -> None:
     with command_line.new_folder(folder) as written:
         _write_scores(written / "scores.csv", scores, threshold, truth)
         write_text(written / "summary.json", json.dumps(summary | ({"notes": notes} if notes else {}), indent=2) + "\n")
-        with command_line.optional("figures", notes.append):
+        with optional("figures", notes.append):
             kinds = None if detection is None else truth
             figure = plots.anomaly_scores(validation_scores, scores, kinds, threshold=threshold, unit=unit)
             figure.savefig(written / "scores.png", dpi=150)

@@ -12,6 +12,7 @@ import tyro
 from aejax.cli import command_line
 from aejax.errors import UserError
 from aejax.host.files import write_text
+from aejax.host.optional import optional
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     from rich.table import Table
@@ -129,12 +130,12 @@ def _compare(run: "TrainedRun", folder: Path, console: "PlainConsole") -> None:
     report = of_what | {name: reduction._asdict() for name, reduction in measured.items()}
     with command_line.new_folder(folder) as written:
         write_text(written / "comparison.json", json.dumps(report, indent=2) + "\n")
-        with command_line.optional("figure of reconstructions", console.print):
+        with optional("figure of reconstructions", console.print):
             rows = {"original": splits.test.x[:10]}
             rows |= {name: reconstructed[:10] for name, (_, reconstructed) in ways.items()}
             drawn = plots.reconstructions({name: as_drawn(run.experiment, x) for name, x in rows.items()})
             drawn.savefig(written / "reconstructions.png", dpi=150)
-        with command_line.optional("figure of codes", console.print):
+        with optional("figure of codes", console.print):
             console.print("laying the codes out in the plane")
             layouts = {name: picture(of_splits.test) for name, (of_splits, _) in ways.items()}
             title = f"{components} numbers for each of {len(layouts['PCA'].x):,} test examples, in the plane by t-SNE"

@@ -12,6 +12,7 @@ import tyro
 from aejax.cli import command_line
 from aejax.errors import UserError
 from aejax.host.files import write_text
+from aejax.host.optional import optional
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import numpy as np
@@ -72,7 +73,7 @@ def main() -> None:
         "How it was made": lambda: _configuration(run),
     }.items():
         missing: list[str] = []
-        with command_line.optional(title, missing.append):
+        with optional(title, missing.append):
             sections += build()
         for line in missing:
             console.print(line)

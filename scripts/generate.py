@@ -11,6 +11,7 @@ import tyro
 
 from aejax.cli import command_line
 from aejax.errors import UserError
+from aejax.host.optional import optional
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     import numpy as np
@@ -119,13 +120,13 @@ def main() -> None:
         if made.units is not None:
             np.save(folder / "units.npy", made.units)
         if options.what == "interpolation":
-            with command_line.optional("moving pictures", console.print):
+            with optional("moving pictures", console.print):
                 for name, frames in zip(made.rows, drawn, strict=True):
                     _write_moving_picture(folder / f"{name}.gif", frames, limits, options.frames_per_second)
         most = MOST_UNITS_SHOWN if options.what == "traversals" else _RANGES["rows"][1]
         drawn, made = drawn[:most], made._replace(rows=made.rows[:most])
         gap = 0 if options.what == "manifold" else None
-        with command_line.optional("figures", console.print):
+        with optional("figures", console.print):
             figure = plots.gallery(
                 drawn, limits=limits, title=made.title, rows=made.rows, columns=made.columns, gap=gap
             )

@@ -22,6 +22,7 @@ from aejax.experiment.presets import DEFAULT, PRESETS, default_for
 from aejax.host import environment
 from aejax.host.commands import script_command
 from aejax.host.exits import INTERRUPTED, PREEMPTED
+from aejax.host.optional import optional
 from aejax.host.preemption import asked_to_stop, preemptible
 from aejax.host.suggestions import unknown
 
@@ -401,7 +402,7 @@ def _conclude(
     conditions = conditions_of(experiment.model, splits.test, facts)
     bounds = bounds_of_code(experiment.model)
     code = None
-    with command_line.optional("statistics of the code", console.print):
+    with optional("statistics of the code", console.print):
         code = code_statistics(autoencoder, params, keys.statistics, splits.test.seen, *conditions, bounds=bounds)
     step, epoch = int(snapshot.state.step), snapshot.stopping.best_epoch
     steps_per_epoch = len(splits.train.x) // experiment.training.batch_size
@@ -416,7 +417,7 @@ def _conclude(
     if code is not None:
         for line in describe_code(code).splitlines():
             console.print(line)
-    with command_line.optional("figures", console.print):
+    with optional("figures", console.print):
         drawn = draw_figures(experiment, autoencoder, params, keys.figures, splits, facts, code, run.records(), epoch)
         for name, figure in drawn.items():
             figure.savefig(run.figures / f"{name}.png", dpi=150)

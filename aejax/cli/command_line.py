@@ -1,4 +1,4 @@
-"""The manners of every script: one clear line for a user's mistake, exit code 2; a traceback for a mistake of ours."""
+"""Conventions of every command: one clear line and exit code 2 for a user's mistake, a traceback for a bug."""
 
 import contextlib
 import errno
@@ -8,14 +8,13 @@ import os
 import re
 import shutil
 import sys
-import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, TextIO, TypeVar
 
 import tyro
 
-from aejax.errors import UserError
+from aejax.errors import ArgumentError, UserError
 from aejax.host.environment import avoid_slow_fusions
 from aejax.host.exits import INTERRUPTED, print_error
 from aejax.host.suggestions import did_you_mean, unknown
@@ -129,33 +128,10 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-@contextlib.contextmanager
-def optional(what: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Goes on where a measure or a figure fails that the result does without, and says which and why.
-
-    What is neither a ValueError nor an OSError is a bug, and leaves its traceback on stderr besides.
-
-    Args:
-      what: would be missing.
-      say: called with the line that says so, such as a console's `print`.
-
-    >>> with optional("figures", print):
-    ...     raise ValueError("there is nothing to draw")
-    figures: left out, there is nothing to draw
-    """
-    try:
-        yield
-    except Exception as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        say(f"{what}: left out, {lines[0]}")
-        if not isinstance(error, ValueError | OSError):
-            traceback.print_exc()
-
-
 def check_seed(seed: int) -> None:
     """Raise UserError for a seed whose key another seed has too."""
     if not 0 <= seed < 2**32:
-        raise UserError(f"--seed: must be between 0 and {2**32 - 1}, got {seed}")
+        raise ArgumentError("seed", f"must be between 0 and {2**32 - 1}, got {seed}")
 
 
 def run(main: Callable[[], None]) -> None:
@@ -172,6 +148,8 @@ def run(main: Callable[[], None]) -> None:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except (UserError, OSError) as error:
+        if isinstance(error, ArgumentError):
+            error = error.as_option()
         if isinstance(error, OSError):
             if error.errno not in _OUT_OF_OUR_HANDS:
                 raise
