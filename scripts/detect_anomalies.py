@@ -91,7 +91,7 @@ def main() -> None:
 
     # a score takes the samples of up to 500 examples at once
     size = 4 * options.samples * min(500, len(examples.x)) * math.prod(run.example_shape)
-    check_fits(size, f"{options.samples:,} samples of every example", advice="take fewer --samples")
+    check_fits(size, f"{options.samples:,} samples of every example", advice="use fewer --samples")
 
     def scores_of(part: "Dataset") -> "np.ndarray":
         conditions = run.conditions_of(part)

@@ -159,7 +159,7 @@ def crop_pages(splits: PageSplits, *, crop: int, crops_per_page: int, seed: int)
     if small := [page.name for part in splits for page in part if min(page.clean.shape) < crop]:
         raise UserError(f"crop: {small[0]} is smaller than {crop} pixels")
     size = 8 * crop**2 * crops_per_page * len(splits.train)  # float32, noisy and clean
-    check_fits(size, f"{crops_per_page:,} crops of each page", advice="take fewer --crops-per-page", host=True)
+    check_fits(size, f"{crops_per_page:,} crops of each page", advice="use fewer --crops-per-page", host=True)
     rng = np.random.default_rng(seed)
     train = []
     for page in splits.train:

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from aejax.errors import UserError
-from aejax.host.schema import NonNegative, Positive, check_keys, first_fault
+from aejax.host.schema import NonNegative, Positive, check_keys, first_error
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Steps = Annotated[int, Field(gt=0, lt=2**31)]  # as many as an int32 counts on the devices
@@ -252,7 +252,7 @@ def _parse(text: str | bytes) -> Experiment:
     try:
         experiment = _adapter().validate_json(text)
     except ValidationError as error:
-        raise UserError(first_fault(error)) from error
+        raise UserError(first_error(error)) from error
     check_keys(text)
     _check_combination(experiment.model, experiment.regularization)
     if experiment.data.byte_values == "scaled" and has_counts(experiment.model):

@@ -17,7 +17,7 @@ from aejax.datasets.dataset import AsStored, Dataset
 from aejax.datasets.stored import blocks_of
 from aejax.errors import UserError
 from aejax.host.files import read_bytes, write_text
-from aejax.host.schema import first_fault, parse_json
+from aejax.host.schema import first_error, parse_json
 
 FILE = "facts.json"
 MAX_CLASSES = 10_000  # more distinct labels are taken for identifiers
@@ -254,7 +254,7 @@ def from_json(text: str | bytes, *, name: str) -> Facts:
     try:
         facts = TypeAdapter(Facts).validate_json(json.dumps(content))
     except ValidationError as error:
-        raise UserError(f"{name}: {first_fault(error)}") from error
+        raise UserError(f"{name}: {first_error(error)}") from error
     _check(facts, name)
     return facts
 

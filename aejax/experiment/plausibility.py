@@ -117,5 +117,5 @@ def check_memory(
     check_fits(
         size,
         f"the largest numbers of a step on {share:,} examples",
-        advice="take a smaller batch_size, fewer importance_samples or contractive_projections, or narrower networks",
+        advice="use a smaller batch_size, fewer importance_samples or contractive_projections, or narrower networks",
     )

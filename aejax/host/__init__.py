@@ -1,1 +1,1 @@
-"""What the machine gives and takes: files, memory, environment, signals, text for a terminal."""
+"""The operating system: files, memory, environment variables, signals, and text for a terminal."""

@@ -1,4 +1,4 @@
-"""What JAX reads from its environment when it is imported: to be set before. Imports no JAX, so `--help` is quick."""
+"""Environment variables that JAX reads on import. This module does not import JAX, so that `--help` stays fast."""
 
 import hashlib
 import os
@@ -8,16 +8,18 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
-_WITH_SLOW_FUSIONS = ("0.10.0", "0.10.1", "0.10.2")  # of jaxlib: others may not know the flag, and would end at once
+# versions of jaxlib; others may not know the flag, and would abort on it
+_WITH_SLOW_FUSIONS = ("0.10.0", "0.10.1", "0.10.2")
 _FUSIONS_FLAG = "--xla_cpu_experimental_ynn_fusion_type"
 _NO_WARNING = "Error (reading|writing) persistent compilation cache entry"
 
 
 def avoid_slow_fusions() -> None:
-    """Keep XLA on CPU from fusing matrix products with what surrounds them, where that is known to be slower.
+    """Prevents XLA on CPU from fusing matrix products with neighboring operations, where that is known to be slower.
 
-    A step of the 784-400-20 variational autoencoder took 8.4 ms with these fusions and 3.9 ms without, on two cores
-    with jaxlib 0.10.2, convolutional and contractive ones 10 % less. Nothing is done where XLA_FLAGS names the flag.
+    With jaxlib 0.10.2 on two cores, a step of the 784-400-20 variational autoencoder took 8.4 ms with these fusions and
+    3.9 ms without; steps of convolutional and contractive autoencoders took 10 % less time without. Sets the flag in
+    XLA_FLAGS; does nothing if XLA_FLAGS sets it already or if the version of jaxlib is not known to be affected.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     if _FUSIONS_FLAG not in flags and version("jaxlib") in _WITH_SLOW_FUSIONS:
@@ -25,25 +27,25 @@ def avoid_slow_fusions() -> None:
 
 
 def make_deterministic() -> None:
-    """Ask XLA for the same bits in every run on a GPU: no atomic sums, and no choice of algorithms by their speed.
+    """Makes results on a GPU bitwise reproducible: XLA uses no atomic sums and does not choose algorithms by timing.
 
-    It costs time. On CPU and TPU results are the same bits anyway.
+    This costs time. On CPU and TPU, results are bitwise reproducible without it.
     """
     flags = os.environ.get("XLA_FLAGS", "")
     os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
 
 
 def use_compilation_cache() -> Path | None:
-    """Keep what is compiled in the user's cache folder, where the next process finds it: the same code, the same bits.
+    """Stores compiled programs in the user's cache folder, where later processes load them with identical results.
 
-    The folder is $XDG_CACHE_HOME/aejax, ~/.cache/aejax by default, with one inside for each kind of processor and
-    version of XLA, since a home may be shared by machines of several kinds. It may be deleted at any time.
+    The folder is $XDG_CACHE_HOME/aejax (default ~/.cache/aejax). It has one subfolder for each type of processor and
+    version of XLA, since machines of different types may share a home folder. It may be deleted at any time.
 
     Returns:
-      The folder; None where the user has decided already, by JAX_COMPILATION_CACHE_DIR or
-      JAX_ENABLE_COMPILATION_CACHE, or where it cannot be written: then everything is compiled anew.
+      The cache folder of this machine. None if the user has set JAX_COMPILATION_CACHE_DIR or
+      JAX_ENABLE_COMPILATION_CACHE, or if the folder cannot be written; in the latter case nothing is cached.
     """
-    # a cache that cannot be read or written is no fault of the run's
+    # a cache that cannot be read or written only costs compile time: JAX's warning would distract
     warnings.filterwarnings("ignore", message=_NO_WARNING)
     if "JAX_COMPILATION_CACHE_DIR" in os.environ or "JAX_ENABLE_COMPILATION_CACHE" in os.environ:
         return None
@@ -63,11 +65,11 @@ def use_compilation_cache() -> Path | None:
 
 
 def _kind_of_machine() -> str:
-    """A few letters that differ where compiled code may not run: processor, its instructions, version of XLA."""
+    """Returns a hash of the processor, its instruction set and the version of XLA: compiled code needs all equal."""
     described = [platform.system(), platform.machine(), platform.processor(), version("jaxlib")]
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         lines = []
     described += sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
     return hashlib.sha256("\n".join(described).encode()).hexdigest()[:12]

@@ -1,16 +1,16 @@
-"""Text that users name things with, made safe for a terminal, a figure and a page: shown, and never obeyed."""
+"""Escapes names that users choose for a terminal, a figure or an HTML page, so that they are never interpreted."""
 
 import functools
 import html
 
-MAX_LABEL, MAX_NAME = 80, 32  # characters of a line above a figure, and of a name within it
+MAX_LABEL, MAX_NAME = 80, 32  # characters of a line of a figure's title, and of a name inside a figure
 
 
 def printable(text: str) -> str:
-    r"""Returns one line of text for a terminal: whatever is not printable as the escape that Python writes for it.
+    r"""Returns text as one line for a terminal, with every unprintable character replaced by its Python escape.
 
-    That is control characters (of which terminal escapes and line ends are made), characters that reverse the direction
-    of writing or have no width, and bytes of file names that are not UTF-8.
+    Unprintable are control characters (including line breaks and the start of terminal escape sequences), characters
+    that change the direction of writing or have no width, and bytes of file names that are not UTF-8.
 
     >>> print(printable("\x1b[31mred\n.npy"), printable("a\u202eb \udcff é"))
     \x1b[31mred\n.npy a\u202eb \udcff é
@@ -21,9 +21,9 @@ def printable(text: str) -> str:
 
 
 def as_label(text: str, *, limit: int = MAX_LABEL) -> str:
-    r"""Returns text that Matplotlib draws as it is: no mathematics between dollars, only characters of its font.
+    r"""Returns text that Matplotlib draws literally: dollar signs are escaped, and characters missing from its font.
 
-    Lines stay lines. A line of more than `limit` characters is cut.
+    Line breaks are kept. Lines longer than `limit` characters are truncated.
 
     >>> print(as_label("$x^2$ and \x1b"))
     \$x^2\$ and \x1b
@@ -32,7 +32,9 @@ def as_label(text: str, *, limit: int = MAX_LABEL) -> str:
 
 
 def as_name(text: str) -> str:
-    r"""Returns text for a row, a column or a legend: a short line, which a legend does not leave out.
+    r"""Returns one short line of text for a row, a column or a legend entry of a figure.
+
+    It never starts with an underscore, since Matplotlib omits such entries from legends.
 
     >>> as_name("_private"), as_name(""), as_name("a\nb"), len(as_name(99 * "x"))
     (' _private', ' ', 'a\\nb', 32)
@@ -50,7 +52,7 @@ def _as_label(line: str, limit: int) -> str:
 
 
 def as_html(text: str) -> str:
-    r"""Returns text for a page or for the attribute of an element, without any element of its own.
+    r"""Returns text escaped for HTML, as content or as the value of an attribute.
 
     >>> as_html("<b>\u202e & 'c'")
     '&lt;b&gt;\\u202e &amp; &#x27;c&#x27;'
@@ -60,7 +62,7 @@ def as_html(text: str) -> str:
 
 @functools.cache
 def _drawn_characters() -> frozenset[int]:
-    """Returns the characters of the font that figures are drawn in; for another one Matplotlib prints a warning."""
+    """Returns the code points that Matplotlib's font contains; it warns about any other character."""
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
     return frozenset(get_font(findfont(FontProperties())).get_charmap())

@@ -1,14 +1,14 @@
-"""How a process ends before its work is done: exit codes, and one line on stderr."""
+"""Exit codes and the error line of a process that ends early."""
 
 import sys
 
 from aejax.host.escaping import printable
 
-INTERRUPTED = 130  # the exit code of a process ended by Ctrl-C
-PREEMPTED = 75  # of one that was asked to end by SIGTERM, and can be continued: EX_TEMPFAIL of sysexits.h
+INTERRUPTED = 130  # exit code after Ctrl-C
+PREEMPTED = 75  # exit code after SIGTERM, when the work can be resumed: EX_TEMPFAIL of sysexits.h
 
 
 def print_error(message: object) -> None:
-    """Print the line on stderr that a user's mistake ends with, or goes on from."""
+    """Prints "PROGRAM: error: MESSAGE" to stderr, as one line."""
     program = sys.argv[0].rsplit("/", 1)[-1]
     print(printable(f"{program}: error: {message}"), file=sys.stderr, flush=True)

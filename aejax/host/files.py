@@ -1,4 +1,4 @@
-"""Files that are named by a user or lie in a run folder: regular ones alone are opened, text is UTF-8 everywhere."""
+"""Reads and writes files that a user names or that a run folder contains: only regular files, and text as UTF-8."""
 
 import os
 import stat
@@ -18,16 +18,16 @@ _KINDS = {
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Opens a file to be read as bytes.
+    """Opens a regular file for reading and returns a binary file object.
 
-    A named pipe or a device would be waited for, or read, for ever.
+    Named pipes and devices are refused, because reading them may block or never end.
 
     Raises:
-      UserError: there is no such file, it cannot be opened, or it is not a regular file.
+      UserError: the file does not exist, cannot be opened, or is not a regular file.
     """
     check_regular(path)
     try:
-        # it may have been exchanged since: a pipe is not waited for
+        # the file may have been replaced since the check: do not block on a pipe
         file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
@@ -38,43 +38,43 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def check_regular(path: Path) -> None:
-    """Raise UserError unless a path, or what a link there leads to, is a regular file."""
+    """Raises UserError unless a path is a regular file or a link to one."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError as error:
         raise UserError(no_such_file(path)) from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:  # a character that no path has
-        raise UserError(f"{path}: cannot be the name of a file") from error
+    except ValueError as error:  # a character that paths cannot contain
+        raise UserError(f"{path}: is not a valid file name") from error
     if not stat.S_ISREG(mode):
         raise UserError(f"{path}: {_expected(mode)}")
 
 
 def check_tree(folder: Path, *, links: bool = True) -> None:
-    """Raise UserError where a folder holds, at any depth, what is neither a folder nor a regular file.
+    """Raises UserError if a folder contains, at any depth, anything but folders and regular files.
 
     Args:
-      folder: which need not exist.
+      folder: the folder, which need not exist.
       links: whether links to files and folders are allowed.
     """
     for parent, folders, files in os.walk(folder):
         for entry in (Path(parent, name) for name in (*folders, *files)):
             if not links and entry.is_symlink():
-                raise UserError(f"{entry}: is a link, expected a regular file or a folder in {folder}")
+                raise UserError(f"{entry}: is a link, expected only regular files and folders in {folder}")
             if not entry.is_dir():
                 check_regular(entry)
 
 
 def read_bytes(path: Path, *, limit: int | None = None) -> bytes:
-    """Reads a regular file.
+    """Returns the content of a regular file.
 
     Args:
-      path: of the file.
-      limit: bytes that a file of its kind has at most.
+      path: the file.
+      limit: the largest allowed size in bytes; None allows any.
 
     Raises:
-      UserError: what `open_regular` refuses, a file that is larger, or an error in reading.
+      UserError: `open_regular` refuses the file, it is larger than `limit`, or reading fails.
     """
     with open_regular(path) as file:
         try:
@@ -82,17 +82,35 @@ def read_bytes(path: Path, *, limit: int | None = None) -> bytes:
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     if limit is not None and len(content) > limit:
-        raise UserError(f"{path}: is larger than {limit:,} bytes, which no such file is; it was changed or damaged")
+        raise UserError(
+            f"{path}: is larger than {limit:,} bytes, the most that such a file can have; it was changed or damaged"
+        )
     return content
 
 
 def read_text(path: Path, *, limit: int | None = None) -> str:
-    """Reads a regular file of UTF-8 text, as `read_bytes`; UserError names the line that is not UTF-8."""
+    """Returns the text of a regular UTF-8 file.
+
+    Args:
+      path: the file.
+      limit: the largest allowed size in bytes; None allows any.
+
+    Raises:
+      UserError: `read_bytes` refuses the file, or a line is not UTF-8; the message gives the line's number.
+    """
     return decode(read_bytes(path, limit=limit), name=str(path))
 
 
 def decode(content: bytes, *, name: str) -> str:
-    """Returns UTF-8 text; UserError names its file and the line that is not UTF-8."""
+    """Returns bytes decoded as UTF-8 text.
+
+    Args:
+      content: the bytes.
+      name: of their file, for the error message.
+
+    Raises:
+      UserError: a line is not UTF-8; the message gives the line's number.
+    """
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -101,11 +119,15 @@ def decode(content: bytes, *, name: str) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text over a regular file, or to a new one; UserError where something else is there."""
+    """Writes UTF-8 text to a new file, or replaces the content of a regular file.
+
+    Raises:
+      UserError: the path exists and is not a regular file.
+    """
     if path.exists():
         check_regular(path)
     path.write_text(text, encoding="utf-8")
 
 
 def _expected(mode: int) -> str:
-    return f"is {_KINDS.get(stat.S_IFMT(mode), 'no regular file')}, expected a regular file"
+    return f"is {_KINDS.get(stat.S_IFMT(mode), 'not a regular file')}, expected a regular file"

@@ -1,4 +1,4 @@
-"""What an array or a computation would take of the memory, counted from shapes alone, before anything is allocated."""
+"""Memory that arrays and computations need, computed from shapes before anything is allocated."""
 
 import math
 import os
@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # files are read without JAX
 _LIMIT_OF_CONTAINER = Path("/sys/fs/cgroup/memory.max")
 
 
-def memory_at_hand() -> int:
-    """Returns bytes: an accelerator's memory where JAX has one, else that of the machine or of its container."""
+def available_memory() -> int:
+    """Returns the bytes of the accelerator's memory if JAX uses one, otherwise of the host's (`host_memory`)."""
     import jax
 
     statistics = jax.local_devices()[0].memory_stats() or {}
@@ -26,36 +26,36 @@ def memory_at_hand() -> int:
 
 
 def host_memory() -> int:
-    """Returns the bytes of this machine's memory, or fewer where its container has fewer."""
+    """Returns the bytes of this machine's memory, or its container's limit if that is lower."""
     size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     try:
         limit = _LIMIT_OF_CONTAINER.read_text(encoding="utf-8").strip()
-    except OSError:  # no container, or of another system
+    except OSError:  # not in a container, or not on Linux
         return size
     return min(size, int(limit)) if limit.isdigit() else size
 
 
 def check_fits(size: int, what: str, *, advice: str, host: bool = False) -> None:
-    """Raise UserError where something would take more memory than there is.
+    """Raises UserError if something needs more memory than is available.
 
     Args:
-      size: bytes of it, at least.
-      what: it, in words, in the plural.
-      advice: what makes it smaller.
-      host: whether it lies in the host's memory in any case.
+      size: a lower bound of what it needs, in bytes.
+      what: a plural noun for it, which begins the message.
+      advice: how to make it smaller, which ends the message.
+      host: whether it is in the host's memory even if JAX uses an accelerator.
 
-    >>> check_fits(10**20, "the parameters", advice="take a smaller --hidden")  # doctest: +ELLIPSIS
+    >>> check_fits(10**20, "the parameters", advice="use a smaller --hidden")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    aejax.errors.UserError: the parameters take at least 100,000,000,000.0 GB, and ... GB of memory are at hand; ...
+    aejax.errors.UserError: the parameters need at least 100,000,000,000.0 GB, but only ... of memory are available; ...
     """
-    limit = host_memory() if host else memory_at_hand()
+    limit = host_memory() if host else available_memory()
     if size > limit:
         got, has = (f"{bytes_ / 1e9:,.1f} GB" for bytes_ in (size, limit))
-        raise UserError(f"{what} take at least {got}, and {has} of memory are at hand; {advice}")
+        raise UserError(f"{what} need at least {got}, but only {has} of memory are available; {advice}")
 
 
 def bytes_of(tree: "PyTree") -> int:
-    """Returns the bytes of all arrays of a tree, or of what `jax.eval_shape` has returned in their place.
+    """Returns the total bytes of a tree's arrays, which may be `jax.ShapeDtypeStruct`s.
 
     >>> import jax
     >>> bytes_of({"a": jax.ShapeDtypeStruct((10**9, 10**9), "float32")})
@@ -67,12 +67,12 @@ def bytes_of(tree: "PyTree") -> int:
 
 
 def largest_array(function: Callable[..., Any], *arguments: "PyTree", axis: str | None = None) -> int:
-    """Returns the bytes of the largest array that a function computes on the way; nothing is computed.
+    """Returns the bytes of the largest intermediate or final array of a function, by tracing it.
 
     Args:
-      function: of arrays.
-      arguments: arrays, or `jax.ShapeDtypeStruct`s in their place.
-      axis: the name of an axis that the function averages over.
+      function: a function of arrays that JAX can trace.
+      arguments: its arguments: arrays, or `jax.ShapeDtypeStruct`s in their place.
+      axis: the name of a mapped axis that the function averages over, of length 1 here; None if there is none.
 
     >>> import jax
     >>> largest_array(lambda x: jax.numpy.outer(x, x).sum(), jax.ShapeDtypeStruct((10**6,), "float32"))
@@ -96,4 +96,4 @@ def _largest(jaxpr: "Jaxpr") -> int:
 
 
 def _bytes_of_number(dtype: Any) -> int:
-    return getattr(dtype, "itemsize", 4)  # keys have none
+    return getattr(dtype, "itemsize", 4)  # key types have no item size

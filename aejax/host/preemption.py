@@ -1,4 +1,4 @@
-"""What asks a script to stop: SIGTERM ends it with exit code 75 within seconds, whatever it is doing; and Ctrl-C."""
+"""Stops a program on request: SIGTERM ends it with exit code 75 within seconds, and Ctrl-C lets it save its work."""
 
 import contextlib
 import os
@@ -10,20 +10,21 @@ from types import FrameType
 
 from aejax.host.exits import PREEMPTED
 
-GRACE = 8.0  # seconds from SIGTERM to the end by force
+GRACE = 8.0  # seconds from SIGTERM until the process is ended by force
 
 
 class PreemptedError(SystemExit):
-    """Raised by SIGTERM where nothing is left to be saved; ends a script with exit code 75."""
+    """Raised by SIGTERM when there is nothing to save; ends the program with exit code 75."""
 
 
 @contextlib.contextmanager
 def preemptible() -> Iterator[None]:
-    """Within the body SIGTERM raises `PreemptedError`; a training loop takes the signal for itself while it runs.
+    """Context manager in which SIGTERM raises `PreemptedError`; `asked_to_stop` overrides that inside a training loop.
 
-    Neither may come to it in time: Python tells of a signal between two of its own instructions only, and a compiled
-    call, or a checkpoint on a slow disk, may take long. After `GRACE` seconds the process ends as it is: what follows
-    the last whole checkpoint is lost. After the body the signal is ignored, unless there was an error.
+    Python handles a signal only between two of its own instructions, and a compiled call, or writing a checkpoint to a
+    slow disk, may take long. Therefore the process is ended by force `GRACE` seconds after SIGTERM if it is still
+    running; progress since the last complete checkpoint is lost. After the body SIGTERM is ignored, unless the body
+    raised an exception.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -39,21 +40,25 @@ def preemptible() -> Iterator[None]:
         raise
     finally:
         signal.set_wakeup_fd(-1)
-        # where the work is done, or saved, what ends by itself keeps its exit code
+        # once the work is done or saved, the process keeps its own exit code
         signal.signal(signal.SIGTERM, before if has_failed else signal.SIG_IGN)
         over.set()
-        os.close(writer)  # which ends the thread
+        os.close(writer)  # ends the thread
 
 
 @contextlib.contextmanager
 def asked_to_stop() -> Iterator[list[int]]:
-    """A list that is empty until Ctrl-C or SIGTERM; within the body these do nothing else, but for a second Ctrl-C."""
+    """Context manager that records Ctrl-C and SIGTERM instead of acting on them; a second Ctrl-C interrupts as usual.
+
+    Returns:
+      A list of the signals received so far. The body checks it and stops when it is no longer empty.
+    """
     received: list[int] = []
 
     def note(number: int, _: FrameType | None) -> None:
         received.append(number)
-        # not print: the signal may have come within one
-        os.write(2, b"asked to stop: a checkpoint follows; Ctrl-C once more stops without it\n")
+        # not print(), which the signal may have interrupted
+        os.write(2, b"stopping: saving a checkpoint first; press Ctrl-C again to stop without it\n")
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     before = [(number, signal.signal(number, note)) for number in (signal.SIGINT, signal.SIGTERM)]

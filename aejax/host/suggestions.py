@@ -1,4 +1,4 @@
-"""What a misspelled name was meant to be: the one place where names are compared."""
+"""Suggestions for misspelled names: the only module that compares names."""
 
 import contextlib
 import difflib
@@ -6,13 +6,17 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-_ALIKE = (
-    0.7  # from which ratio of characters in common on; "faces" and "race" have 0.67, "digit-vae" and its preset 0.95
-)
+# ratio of matching characters; "faces" and "race" have 0.67, "digit-vae" and "digits-vae" 0.95
+_MIN_SIMILARITY = 0.7
 
 
 def did_you_mean(word: str, known: Iterable[str], *, count: int = 3) -> str:
-    """The known names that are nearest to a word, as the end of a message; nothing where none is near.
+    """Returns the known names most similar to a word, as the end of a message; empty if none is similar.
+
+    Args:
+      word: the misspelled name; case, underscores and hyphens are ignored.
+      known: the valid names.
+      count: the largest number of names to suggest.
 
     >>> did_you_mean("MNST", ["digits", "mnist", "kmnist"])
     '; did you mean mnist or kmnist?'
@@ -20,12 +24,18 @@ def did_you_mean(word: str, known: Iterable[str], *, count: int = 3) -> str:
     ''
     """
     by_lower = {name.lower().replace("_", "-"): name for name in known}
-    close = difflib.get_close_matches(word.lower().replace("_", "-"), by_lower, n=count, cutoff=_ALIKE)
+    close = difflib.get_close_matches(word.lower().replace("_", "-"), by_lower, n=count, cutoff=_MIN_SIMILARITY)
     return f"; did you mean {' or '.join(by_lower[name] for name in close)}?" if close else ""
 
 
 def unknown(kind: str, word: str, known: Iterable[str], *, kinds: str) -> str:
-    """A message about a name that is not known: the nearest ones, or all where none is near.
+    """Returns a message about an unknown name with the most similar known names, or with all if none is similar.
+
+    Args:
+      kind: what the name is of, in the singular.
+      word: the unknown name.
+      known: the valid names.
+      kinds: `kind` in the plural.
 
     >>> unknown("preset", "digit-vae", ["digits-vae", "mnist-vae"], kinds="presets")
     "there is no preset 'digit-vae'; did you mean digits-vae?"
@@ -37,8 +47,13 @@ def unknown(kind: str, word: str, known: Iterable[str], *, kinds: str) -> str:
 
 
 def no_such_file(path: Path, what: str = "no such file") -> str:
-    """A message about a path at which nothing lies: the nearest names in its folder."""
+    """Returns a message about a path that does not exist, with the most similar name in its folder.
+
+    Args:
+      path: the path.
+      what: what the message says about it.
+    """
     names: list[str] = []
-    with contextlib.suppress(OSError):  # of a folder that must not be listed there is nothing to suggest
+    with contextlib.suppress(OSError):  # no suggestion if the folder cannot be listed
         names += os.listdir(path.parent)
     return f"{path}: {what}{did_you_mean(path.name, names, count=1)}"

@@ -1,4 +1,4 @@
-"""The console that scripts print to: what users name things with is shown there as it is, and never obeyed."""
+"""The console that scripts print to; names that users choose are shown literally and never interpreted."""
 
 from typing import Any
 
@@ -9,18 +9,18 @@ from aejax.host.escaping import printable
 
 
 class PlainConsole(Console):
-    r"""A console of rich without markup, emoji codes and highlighting; control characters are shown as escapes.
+    r"""A rich `Console` without markup, emoji codes and highlighting; unprintable characters are shown as escapes.
 
-    It holds for all that is printed, the cells of tables too. A string is one line: print several one by one.
+    This applies to everything printed, including cells of tables. Line breaks are escaped too: print lines one by one.
 
     >>> PlainConsole().print("[/b] :smile: \x1b[31m")
     [/b] :smile: \x1b[31m
     """
 
     def __init__(self, **options: Any) -> None:
-        """Options are those of rich's `Console`; lines are not wrapped."""
+        """Accepts the options of rich's `Console`; by default, lines are not wrapped."""
         super().__init__(**{"markup": False, "emoji": False, "highlight": False, "soft_wrap": True, **options})
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Returns what rich makes of a string, which is how every string comes to be printed."""
+        """Returns rich's `Text` of an escaped string; rich calls this for every string that it prints."""
         return super().render_str(printable(text), **options)

@@ -79,7 +79,7 @@ def check_parameters_fit(
     params = jax.eval_shape(autoencoder.init, jax.random.key(0), *example)
     size = members * (3 * bytes_of(params) + bytes_of(jax.eval_shape(optimizer.init, params)))
     number = members * sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
-    check_fits(size, f"{number:,} parameters that are trained", advice="take narrower networks or a smaller code")
+    check_fits(size, f"{number:,} parameters that are trained", advice="use narrower networks or a smaller code")
 
 
 def epoch_order(key: Key[Array, ""], epoch: int, examples: int) -> Int[np.ndarray, "N"]:

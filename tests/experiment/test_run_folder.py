@@ -79,11 +79,11 @@ def test_a_line_cut_off_by_a_kill_is_left_out(run: RunFolder) -> None:
 
 
 DAMAGED = {
-    "{": "is no JSON document",
+    "{": "is not a valid JSON document",
     "5": "must be an object, got 5",
     "null": "must be an object, got None",
     "[]": r"must be an object, got \[\]",
-    "": "is no JSON document",
+    "": "is not a valid JSON document",
     "{}": "step: field required",
     '{"step": 20}': "epoch: field required",
     '{"epoch": 2}': "step: field required",
@@ -95,16 +95,16 @@ DAMAGED = {
     '{"step": 1e400, "epoch": 2}': "step: input should be a valid integer, got inf",
     '{"step": 4294967296, "epoch": 2}': "step: input should be less than or equal to 2147483647, got 4294967296",
     '{"step": ' + "9" * 400 + ', "epoch": 2}': "step: ",
-    '{"step": ' + "9" * 5000 + ', "epoch": 2}': "is no JSON document",
+    '{"step": ' + "9" * 5000 + ', "epoch": 2}': "is not a valid JSON document",
     '{"step": 20, "epoch": -1}': "epoch: input should be greater than or equal to 0",
     '{"step": 20, "epoch": false}': "epoch: input should be a valid number, got False",
     '{"step": 20, "epoch": NaN}': "epoch: ",
     '{"step": 20, "epoch": Infinity}': "epoch: ",
     '{"step": 20, "epoch": []}': "epoch: input should be a valid number",
-    '{"step": 20, "epoch": 2, "step": 21}': "key 'step' stands twice",
-    '{"step": 20, "epoch": 2, "test/loss": 1, "test/loss": 2}': "key 'test/loss' stands twice",
+    '{"step": 20, "epoch": 2, "step": 21}': "key 'step' appears twice",
+    '{"step": 20, "epoch": 2, "test/loss": 1, "test/loss": 2}': "key 'test/loss' appears twice",
     **{
-        f'{{"step": 20, "epoch": 2, "validation/loss": {value}}}': "validation/loss: must be a number of at most"
+        f'{{"step": 20, "epoch": 2, "validation/loss": {value}}}': "validation/loss: must be a number between at most"
         for value in ("NaN", "Infinity", "-Infinity", "1e400", "1e101", "9" * 400, "true", '"1"', "null", "[]", "{}")
     },
     **{
@@ -124,7 +124,7 @@ DAMAGED = {
         )
     },
     json.dumps({"step": 20, "epoch": 2} | {f"train/x{k}": 1.0 for k in range(100_000)}): "at most 100 terms of train",
-    "\0\0": "is no JSON document",
+    "\0\0": "is not a valid JSON document",
     "[" * 100_000: "is nested too deeply",
     '{"step": 20, "epoch": 2, "test/loss": ' + "[" * 100_000 + "}": "is nested too deeply",
 }
@@ -210,7 +210,7 @@ def test_a_configuration_with_a_knob_twice_is_refused(run: RunFolder) -> None:
     config = run.path / "config.json"
     text = config.read_text(encoding="utf-8").replace('"seed": 7', '"seed": 7, "seed": 8')
     config.write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=r"config\.json: key 'seed' stands twice"):
+    with pytest.raises(UserError, match=r"config\.json: key 'seed' appears twice"):
         read_experiment(run.path)
 
 

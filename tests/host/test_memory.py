@@ -21,14 +21,14 @@ from aejax.experiment.loading import as_examples
 from aejax.experiment.optimizers import build_optimizer
 from aejax.experiment.plausibility import check_memory
 from aejax.host import memory
-from aejax.host.memory import bytes_of, check_fits, host_memory, largest_array, memory_at_hand
+from aejax.host.memory import available_memory, bytes_of, check_fits, host_memory, largest_array
 from aejax.networks import MLP
 from aejax.training import start
 from aejax.training.population import start_population
 
 X = np.random.default_rng(0).uniform(size=(20, 16, 16, 1)).astype(np.float32)
 TRAIN = Dataset(X)
-REFUSED = r"take at least [\d,.]+ GB, and [\d,.]+ GB of memory are at hand; take "
+REFUSED = r"need at least [\d,.]+ GB, but only [\d,.]+ GB of memory are available; use "
 
 
 def build(experiment: Experiment):
@@ -156,7 +156,7 @@ def test_a_file_larger_than_memory_that_is_to_be_read_whole(tmp_path: Path, suff
         UserError, match=rf"x{suffix}: the arrays in it {REFUSED[:20]}|x{suffix}: cannot be read"
     ) as error:
         load_arrays(path, stored=False)
-    assert "memory are at hand" in str(error.value)
+    assert "memory are available" in str(error.value)
 
 
 def test_memory_of_machine_container_and_accelerator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +167,7 @@ def test_memory_of_machine_container_and_accelerator(tmp_path: Path, monkeypatch
         (tmp_path / "limit").write_text(text, encoding="utf-8")
         monkeypatch.setattr(memory, "_LIMIT_OF_CONTAINER", tmp_path / "limit")
         assert host_memory() == expected
-    assert memory_at_hand() == whole
+    assert available_memory() == whole
 
     class Accelerator:
         def memory_stats(self) -> dict[str, int]:
@@ -175,8 +175,8 @@ def test_memory_of_machine_container_and_accelerator(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(jax, "local_devices", lambda: [Accelerator()])
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert memory_at_hand() == 123_456_789
-    with pytest.raises(UserError, match=r"they take at least 0\.2 GB, and 0\.1 GB of memory are at hand; less"):
+    assert available_memory() == 123_456_789
+    with pytest.raises(UserError, match=r"they need at least 0\.2 GB, but only 0\.1 GB of memory are available; less"):
         check_fits(2 * 10**8, "they", advice="less")
     check_fits(2 * 10**8, "they", advice="less", host=True)
 

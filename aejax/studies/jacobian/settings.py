@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, PositiveInt, TypeAdapter, ValidationError
 
 from aejax.errors import UserError
-from aejax.host.schema import NonNegative, Positive, first_fault
+from aejax.host.schema import NonNegative, Positive, first_error
 
 MethodName = Literal["ae", "weight-decay", "dae-gaussian", "dae-masking", "cae", "cae-estimator"]
 METHOD_NAMES: tuple[MethodName, ...] = ("ae", "weight-decay", "dae-gaussian", "dae-masking", "cae", "cae-estimator")
@@ -109,7 +109,7 @@ def check(study: Study) -> None:
     try:
         _adapter().validate_json(to_json(study))
     except ValidationError as error:
-        knob, message = first_fault(error).split(": ", 1)
+        knob, message = first_error(error).split(": ", 1)
         raise UserError(f"{knob.partition('.')[0]}: {message}") from error  # without the place in a list
     lists = {field.name: getattr(study, field.name) for field in dataclasses.fields(study)}
     for knob, values in lists.items():
