@@ -82,9 +82,7 @@ def read_bytes(path: Path, *, limit: int | None = None) -> bytes:
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     if limit is not None and len(content) > limit:
-        raise UserError(
-            f"{path}: is larger than {limit:,} bytes, the most that such a file can have; it was changed or damaged"
-        )
+        raise UserError(f"{path}: is larger than {limit:,} bytes, expected at most that; it was changed or damaged")
     return content
 
 
