@@ -69,7 +69,7 @@ def main() -> None:
 
     from aejax import plots
     from aejax.datasets.stored import blocks_of
-    from aejax.evaluation.anomaly import MOST, anomaly_scores, is_finer_than, measure_detection, threshold_of
+    from aejax.evaluation.anomaly import MAX_SCORE, anomaly_scores, is_finer_than, measure_detection, threshold_of
     from aejax.experiment.trained import load_examples, open_run
     from aejax.host.memory import check_fits
     from aejax.host.terminal import PlainConsole
@@ -96,7 +96,7 @@ def main() -> None:
     def scores_of(part: "Dataset") -> "np.ndarray":
         conditions = run.conditions_of(part)
         key, samples = run.keys.evaluation, options.samples
-        return anomaly_scores(run.autoencoder, run.params, key, part.x, *conditions, seen=part.input, samples=samples)
+        return anomaly_scores(run.autoencoder, run.params, key, part.x, *conditions, inputs=part.input, samples=samples)
 
     validation_scores = scores_of(run.splits.validation)
     threshold = threshold_of(validation_scores, quantile=options.quantile)
@@ -124,8 +124,8 @@ def main() -> None:
             kinds = None if detection is None else truth
             figure = plots.anomaly_scores(validation_scores, scores, kinds, threshold=threshold, unit=unit)
             figure.savefig(written / "scores.png", dpi=150)
-    if beyond := int((scores >= MOST).sum()):
-        console.print(f"{beyond:,} of them are too far off for single precision: {MOST:.4g} stands for their scores")
+    if beyond := int((scores >= MAX_SCORE).sum()):
+        console.print(f"{beyond:,} scores exceed single precision and are replaced by {MAX_SCORE:.4g}")
 
     console.print(
         f"{name}: {summary['above']:,} of {len(scores):,} score above {threshold:.4g}, the {options.quantile:g} "

@@ -1,4 +1,4 @@
-"""What a trained autoencoder does to a whole split."""
+"""Measures of a trained autoencoder over a whole split of the data."""
 
 from aejax.evaluation.codes import CodeStatistics as CodeStatistics
 from aejax.evaluation.codes import code_statistics as code_statistics

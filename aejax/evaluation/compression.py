@@ -1,4 +1,4 @@
-"""Codes as a means of compression: quantized, their coded length, beside image files."""
+"""Compression by codes: quantization, entropy-coded length, and image files as baselines."""
 
 import io
 import math
@@ -14,33 +14,38 @@ from aejax.datasets.dataset import Splits
 from aejax.evaluation.reduction import flatten, mean_squared_error
 
 _SHEET_COLUMNS = 32
-_LARGEST_SIDE = {"JPEG": 65_500, "WebP": 16_383}  # pixels that the formats allow
-_LEAST_ERROR = 1e-300  # whose logarithm is taken for that of 0
-_SMALLEST: dict[str, dict[str, Any]] = {"JPEG": {"optimize": True}, "WebP": {"method": 6}}  # slower, and smaller
+_MAX_SIDE = {"JPEG": 65_500, "WebP": 16_383}  # pixels that the formats allow
+_MIN_ERROR = 1e-300  # its logarithm replaces the logarithm of 0
+_ENCODER_OPTIONS: dict[str, dict[str, Any]] = {"JPEG": {"optimize": True}, "WebP": {"method": 6}}  # for small files
 
 
 class RatePoint(NamedTuple):
-    """What one setting of one way to compress costs, and what it loses, on examples that nothing was fitted to."""
+    """Rate and distortion of one setting of a compression method, measured on test examples."""
 
     setting: str
-    bits: float  # per example
-    squared_error: float  # per number of an example
+    bits: float  # mean per example
+    squared_error: float  # mean per feature
 
 
 def quantize(
     codes: Shaped[np.ndarray, "N K"], low: Shaped[np.ndarray, "K"], high: Shaped[np.ndarray, "K"], *, bits: int
 ) -> Int[np.ndarray, "N K"]:
-    """The number of the cell that each entry lies in, of 2^bits equal ones from low to high.
+    """Returns the index of the cell that contains each entry, by uniform quantization into 2^bits cells.
+
+    The range of each unit from low to high is divided into cells of equal width.
 
     Args:
-      codes: of N examples; entries beyond low and high are taken for these.
-      low: of each unit.
-      high: of each unit; where it equals low there is one cell, number 0.
-      bits: at least 1 and at most 16.
+      codes: codes of N examples; entries are clipped to [low, high].
+      low: the lower limit of each unit.
+      high: the upper limit of each unit; a unit whose limits are equal has one cell, with index 0.
+      bits: bits per unit, from 1 to 16.
+
+    Returns:
+      Indices of cells, from 0 to 2^bits - 1.
 
     Raises:
-      TypeError: codes or limits that hold no numbers, or bits that are no integer.
-      ValueError: bits out of that range, other shapes, a limit above the other, NaN or infinity.
+      TypeError: codes or limits are not numbers, or `bits` is not an integer.
+      ValueError: `bits` is out of range, shapes do not match, low is above high, or a value is NaN or infinite.
 
     >>> quantize(np.array([[0.1], [0.9], [7.0]]), np.zeros(1), np.ones(1), bits=1).ravel().tolist()
     [0, 1, 1]
@@ -48,7 +53,7 @@ def quantize(
     low, high = _limits(low, high, bits)
     codes = as_floats("codes", codes).astype(np.float64)
     if codes.ndim != 2 or codes.shape[1:] != low.shape:
-        raise ValueError(f"codes must have shape (examples, {len(low)}), one unit for each limit, got {codes.shape}")
+        raise ValueError(f"codes must have shape (examples, {len(low)}), as low has, got {codes.shape}")
     width = np.where(high > low, high - low, np.inf)
     return np.clip(np.floor((codes - low) / width * 2**bits), 0, 2**bits - 1).astype(np.int32)
 
@@ -56,17 +61,22 @@ def quantize(
 def dequantize(
     symbols: Shaped[np.ndarray, "N K"], low: Shaped[np.ndarray, "K"], high: Shaped[np.ndarray, "K"], *, bits: int
 ) -> Float[np.ndarray, "N K"]:
-    """The middle of each cell; of entries that are uniform in it the mean squared error is its width squared over 12.
+    """Returns the midpoint of each cell, the inverse of `quantize` up to half a cell.
+
+    For entries that are uniform within a cell of width w, the mean squared error is w²/12.
 
     Args:
-      symbols: numbers of cells, from 0 to 2^bits - 1, of any type.
-      low: of each unit.
-      high: of each unit.
-      bits: at least 1 and at most 16.
+      symbols: indices of cells, from 0 to 2^bits - 1, of any numeric type.
+      low: the lower limit of each unit.
+      high: the upper limit of each unit.
+      bits: bits per unit, from 1 to 16.
+
+    Returns:
+      Quantized codes, float64.
 
     Raises:
-      TypeError: symbols or limits that hold no numbers, or bits that are no integer.
-      ValueError: as `quantize`, and a symbol that is no number of a cell.
+      TypeError: symbols or limits are not numbers, or `bits` is not an integer.
+      ValueError: as for `quantize`, or a symbol is not the index of a cell.
 
     >>> dequantize(np.array([[0], [1]]), np.zeros(1), np.ones(1), bits=1).ravel().tolist()
     [0.25, 0.75]
@@ -74,20 +84,25 @@ def dequantize(
     low, high = _limits(low, high, bits)
     places = _as_symbols(symbols, 2**bits)
     if places.shape[1:] != low.shape:
-        raise ValueError(f"symbols must have {len(low)} units, one for each limit, got {places.shape}")
+        raise ValueError(f"symbols must have {len(low)} units, as low has, got {places.shape}")
     return low + (places + 0.5) * (high - low) / 2**bits
 
 
 def symbol_probabilities(symbols: Shaped[np.ndarray, "N K"], *, count: int) -> Float[np.ndarray, "K symbols"]:
-    """(n + ½) / (N + ½ count) of each of `count` symbols of each unit, n being how often it occurs: never 0.
+    """Returns the estimated probability of every symbol of each unit: (n + ½) / (N + ½ count), which is never 0.
+
+    Here n is the number of occurrences of the symbol in N examples (Krichevsky-Trofimov estimator).
 
     Args:
-      symbols: from 0 to count - 1, of any type.
-      count: at least 1.
+      symbols: whole numbers from 0 to count - 1, of any numeric type.
+      count: the number of different symbols, at least 1.
+
+    Returns:
+      Probabilities; those of a unit sum to 1.
 
     Raises:
-      TypeError: symbols that are no numbers, or a count that is no integer.
-      ValueError: a symbol below 0, from count on, or between two.
+      TypeError: symbols are not numbers, or `count` is not an integer.
+      ValueError: a symbol is negative, not below `count`, or not a whole number.
 
     Source: R. Krichevsky, V. Trofimov (1981), The performance of universal encoding.
 
@@ -103,15 +118,17 @@ def symbol_probabilities(symbols: Shaped[np.ndarray, "N K"], *, count: int) -> F
 def code_length(
     symbols: Shaped[np.ndarray, "N K"], probabilities: Float[np.ndarray, "K symbols"]
 ) -> Float[np.ndarray, "N"]:
-    """-Σₖ log₂ p(sₖ), the bits that an arithmetic coder spends on each example, up to a bit or two in all.
+    """Returns the ideal code length of each example in bits, -Σₖ log₂ p(sₖ).
+
+    An arithmetic coder reaches it, up to one or two bits for the whole message.
 
     Args:
-      symbols: of each unit, from 0 on, of any type.
-      probabilities: of every symbol of each unit.
+      symbols: whole numbers from 0, of any numeric type.
+      probabilities: of every symbol of each unit, as `symbol_probabilities` returns them.
 
     Raises:
-      TypeError: symbols or probabilities that are no numbers.
-      ValueError: another number of units, or a symbol that has no probability.
+      TypeError: symbols or probabilities are not numbers.
+      ValueError: the numbers of units differ, or a symbol has no probability.
 
     >>> code_length(np.array([[0, 1]]), np.array([[0.5, 0.5], [0.75, 0.25]])).tolist()
     [3.0]
@@ -121,7 +138,9 @@ def code_length(
         raise ValueError(f"probabilities must have shape (units, symbols), got {table.shape}")
     places = _as_symbols(symbols, table.shape[1])
     if places.shape[1] != len(table):
-        raise ValueError(f"symbols of {places.shape[1]} units have probabilities for {len(table)}")
+        raise ValueError(
+            f"symbols and probabilities must have equally many units, got {places.shape[1]} and {len(table)}"
+        )
     return -np.log2(table[np.arange(len(table)), places]).sum(axis=1)
 
 
@@ -132,46 +151,50 @@ def _limits(low: ArrayLike, high: ArrayLike, bits: int) -> tuple[np.ndarray, np.
     lowest, highest = (as_floats(name, limit).astype(np.float64) for name, limit in (("low", low), ("high", high)))
     check_same_shape(low=lowest, high=highest)
     if lowest.ndim != 1 or (lowest > highest).any():
-        raise ValueError(f"low and high must be vectors, high at least low, got {lowest} and {highest}")
+        raise ValueError(f"low and high must be vectors with low <= high, got {lowest} and {highest}")
     return lowest, highest
 
 
 def _as_symbols(symbols: ArrayLike, count: int) -> np.ndarray:
-    """Numbers 0 to count - 1 of any type, (N, K), as integers that index."""
+    """Returns symbols of any numeric type as int64; ValueError unless they are whole numbers from 0 to count - 1."""
     given = as_float64("symbols", symbols)
     if given.ndim != 2:
         raise ValueError(f"symbols must have shape (examples, units), got {given.shape}")
-    is_one = (given >= 0) & (given < count) & (given == np.floor(given))
-    if not is_one.all():
-        raise ValueError(f"symbols must be whole numbers from 0 to {count - 1}, got {given[~is_one][0]:g}")
+    is_symbol = (given >= 0) & (given < count) & (given == np.floor(given))
+    if not is_symbol.all():
+        raise ValueError(f"symbols must be whole numbers from 0 to {count - 1}, got {given[~is_symbol][0]:g}")
     return given.astype(np.int64)
 
 
 def rate_of_codes(
     codes: Splits, decode: Callable[[np.ndarray], np.ndarray], test_x: np.ndarray, *, bits: Sequence[int]
 ) -> list[RatePoint]:
-    """Rate and distortion of codes that are quantized to each number of bits.
+    """Returns rate and distortion of uniformly quantized test codes, for each number of bits per unit.
 
-    Ranges and probabilities are those of the training codes; what it costs to send these, once, is not counted.
+    Ranges and symbol probabilities are computed from the training codes. The cost of transmitting these once is not
+    included.
 
     Args:
-      codes: (N, ...) of the examples of each split.
-      decode: codes (N, ...) -> examples, in data space.
-      test_x: what the test codes stand for.
-      bits: of each unit.
+      codes: (N, ...) codes of the examples of each split.
+      decode: maps codes (N, ...) to examples in data space.
+      test_x: (N, ...) the examples that the test codes represent.
+      bits: numbers of bits per unit, each from 1 to 16.
+
+    Returns:
+      One point per number of bits.
 
     Raises:
-      TypeError: codes or examples that hold no numbers.
-      ValueError: no codes, or what is decoded has another shape than test_x.
+      TypeError: codes or examples are not numbers.
+      ValueError: there are no codes, or the decoded examples do not have the shape of `test_x`.
     """
-    train, test = (flatten("codes", part.x).astype(np.float64) for part in (codes.train, codes.test))
+    train, test = (flatten("codes", split.x).astype(np.float64) for split in (codes.train, codes.test))
     low, high = train.min(axis=0), train.max(axis=0)
     points = []
     for number in bits:
         probabilities = symbol_probabilities(quantize(train, low, high, bits=number), count=2**number)
         symbols = quantize(test, low, high, bits=number)
-        middle = dequantize(symbols, low, high, bits=number).astype(np.float32).reshape(codes.test.x.shape)
-        error = mean_squared_error(test_x, decode(middle))
+        quantized = dequantize(symbols, low, high, bits=number).astype(np.float32).reshape(codes.test.x.shape)
+        error = mean_squared_error(test_x, decode(quantized))
         length = code_length(symbols, probabilities).mean()
         points.append(RatePoint(f"{train.shape[1]} x {number}", float(length), error))
     return points
@@ -180,56 +203,66 @@ def rate_of_codes(
 def rate_of_image_files(
     images: Float[np.ndarray, "N H W *C"], *, file_format: str, qualities: Sequence[int], as_sheet: bool
 ) -> list[RatePoint]:
-    """Rate and distortion of image files.
+    """Returns rate and distortion of image files, for each quality setting.
 
     Args:
-      images: in [0, 1], gray or in color; rounded to bytes first, which the error counts in.
+      images: gray or RGB images in [0, 1]. They are rounded to bytes first; the error includes that rounding.
       file_format: `JPEG` or `WebP`.
-      qualities: from 1 to 100.
-      as_sheet: all images side by side in one file, whose header they share; else a file each.
+      qualities: settings of the encoder, each from 1 to 100.
+      as_sheet: whether all images are stored side by side in one file, so that they share its header, instead of one
+        file per image.
+
+    Returns:
+      One point per quality.
 
     Raises:
-      TypeError: images that hold no numbers.
-      ValueError: numbers beyond [0, 1], no images, those of another shape, an unknown format, a quality out of range,
-        or a sheet that is larger than the format allows.
+      TypeError: the images are not numbers.
+      ValueError: there are no images, their shape or range is wrong, the format is unknown, a quality is out of range,
+        or the sheet is larger than the format allows.
     """
     from PIL import Image
 
-    if file_format not in _SMALLEST:
-        raise ValueError(f"file_format must be one of {', '.join(_SMALLEST)}, got {file_format!r}")
+    if file_format not in _ENCODER_OPTIONS:
+        raise ValueError(f"file_format must be one of {', '.join(_ENCODER_OPTIONS)}, got {file_format!r}")
     if wrong := [quality for quality in qualities if not 1 <= quality <= 100]:
         raise ValueError(f"qualities must be between 1 and 100, got {wrong[0]}")
     images = as_floats("images", images)
     if images.size == 0 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[3] in (1, 3))):
         raise ValueError(f"images must have shape (N, H, W), (N, H, W, 1) or (N, H, W, 3), got {images.shape}")
     if images.min() < 0 or images.max() > 1:
-        raise ValueError(f"images must be in [0, 1], got numbers from {images.min():g} to {images.max():g}")
+        raise ValueError(f"images must be in [0, 1], got values from {images.min():g} to {images.max():g}")
     pixels = np.round(255 * images).astype(np.uint8)
     pixels = pixels[..., 0] if pixels.shape[3:] == (1,) else pixels
     pages = [_sheet(pixels)] if as_sheet else list(pixels)
-    if max(pages[0].shape[:2]) > _LARGEST_SIDE[file_format]:
+    if max(pages[0].shape[:2]) > _MAX_SIDE[file_format]:
         height, width = pages[0].shape[:2]
         raise ValueError(
-            f"{file_format} has at most {_LARGEST_SIDE[file_format]:,} pixels a side, not {width}x{height}"
+            f"{file_format} files have at most {_MAX_SIDE[file_format]:,} pixels a side, got {width}x{height}"
         )
     points = []
     for quality in qualities:
         files = []
         for page in pages:
             file = io.BytesIO()
-            Image.fromarray(page).save(file, file_format, quality=quality, **_SMALLEST[file_format])
+            Image.fromarray(page).save(file, file_format, quality=quality, **_ENCODER_OPTIONS[file_format])
             files.append(file)
         mode = "L" if pixels.ndim == 3 else "RGB"
         read = [np.asarray(Image.open(file).convert(mode)) for file in files]
-        shown = _images_of(read[0], pixels.shape) if as_sheet else np.stack(read)
-        error = np.mean(np.square(shown / 255 - images.reshape(pixels.shape)), dtype=np.float64)
+        decoded = _images_of(read[0], pixels.shape) if as_sheet else np.stack(read)
+        error = np.mean(np.square(decoded / 255 - images.reshape(pixels.shape)), dtype=np.float64)
         size = sum(file.getbuffer().nbytes for file in files)
         points.append(RatePoint(f"quality {quality}", 8 * size / len(images), float(error)))
     return points
 
 
 def best_settings(points: Sequence[RatePoint]) -> list[RatePoint]:
-    """The settings that neither another one nor the way between two others (`error_at`) beats, by rising bits."""
+    """Returns the points on the decreasing lower convex hull of log error over bits, by increasing bits.
+
+    No other point, and no interpolation between two others (`error_at`), has fewer bits and a smaller error.
+
+    Args:
+      points: settings of one method, in any order.
+    """
     best: list[RatePoint] = []
     for point in sorted(points, key=lambda point: (point.bits, point.squared_error)):
         if best and point.squared_error >= best[-1].squared_error:
@@ -241,9 +274,17 @@ def best_settings(points: Sequence[RatePoint]) -> list[RatePoint]:
 
 
 def error_at(points: Sequence[RatePoint], bits: float) -> float | None:
-    """The squared error that a way to compress reaches with so many bits per example; None where it needs more.
+    """Returns the squared error of a compression method at a given rate, or None if all its settings need more bits.
 
-    Between two of its best settings the logarithm of the error is taken as linear in the bits.
+    The logarithm of the error is interpolated linearly in the bits between the method's best settings. Above its
+    highest rate the error is constant.
+
+    Args:
+      points: settings of the method, at least one.
+      bits: per example.
+
+    Raises:
+      ValueError: there are no points.
 
     >>> points = [RatePoint("a", 10.0, 0.04), RatePoint("b", 20.0, 0.01)]
     >>> round(error_at(points, 15.0), 6), error_at(points, 5.0)
@@ -251,25 +292,36 @@ def error_at(points: Sequence[RatePoint], bits: float) -> float | None:
     """
     best = best_settings(points)
     if not best:
-        raise ValueError("there are no settings to take an error of")
+        raise ValueError("there are no settings to compute an error of, expected at least one point")
     return None if bits < best[0].bits else math.exp(_log_error_at(best, bits))
 
 
 def rates_where_better(points: Sequence[RatePoint], than: Sequence[RatePoint]) -> list[tuple[float, float]]:
-    """From and to how many bits per example one way to compress has the smaller error, where both reach.
+    """Returns the intervals of bits per example in which one method has a smaller error than another.
 
-    Beyond its last setting a way stays at its smallest error; what is better there is so up to infinity.
+    Only rates that both methods reach are compared. Above its highest rate, a method keeps its smallest error, so the
+    last interval may extend to infinity.
+
+    Args:
+      points: settings of the one method, at least one.
+      than: settings of the other method, at least one.
+
+    Returns:
+      Intervals (low, high) in bits per example, in increasing order.
+
+    Raises:
+      ValueError: a method has no points.
 
     >>> flat, steep = [RatePoint("", 10.0, 0.01)], [RatePoint("", 10.0, 0.04), RatePoint("", 30.0, 0.0025)]
     >>> [(round(low, 6), high) for low, high in rates_where_better(steep, flat)]
     [(20.0, inf)]
     """
-    ways = best_settings(points), best_settings(than)
-    if not all(ways):
-        raise ValueError("there are no settings to compare")
-    lowest = max(way[0].bits for way in ways)
-    rates = sorted({lowest} | {point.bits for way in ways for point in way if point.bits > lowest})
-    leads = [_log_error_at(ways[1], rate) - _log_error_at(ways[0], rate) for rate in rates]
+    one, other = best_settings(points), best_settings(than)
+    if not one or not other:
+        raise ValueError("there are no settings to compare, expected at least one point of each method")
+    lowest = max(one[0].bits, other[0].bits)
+    rates = sorted({lowest} | {point.bits for point in (*one, *other) if point.bits > lowest})
+    leads = [_log_error_at(other, rate) - _log_error_at(one, rate) for rate in rates]
     edges = rates[:1]
     for left, right, lead, next_lead in zip(rates, rates[1:], leads, leads[1:], strict=False):
         if lead * next_lead < 0:
@@ -278,14 +330,14 @@ def rates_where_better(points: Sequence[RatePoint], than: Sequence[RatePoint]) -
     better: list[tuple[float, float]] = []
     for low, high in zip(edges, [*edges[1:], math.inf], strict=True):
         inside = low + 1 if high == math.inf else (low + high) / 2
-        if _log_error_at(ways[0], inside) < _log_error_at(ways[1], inside):
+        if _log_error_at(one, inside) < _log_error_at(other, inside):
             joined = better.pop()[0] if better and better[-1][1] == low else low
             better.append((joined, high))
     return better
 
 
 def _log_error(point: RatePoint) -> float:
-    return math.log(max(point.squared_error, _LEAST_ERROR))
+    return math.log(max(point.squared_error, _MIN_ERROR))
 
 
 def _log_error_at(best: Sequence[RatePoint], bits: float) -> float:
@@ -293,7 +345,7 @@ def _log_error_at(best: Sequence[RatePoint], bits: float) -> float:
 
 
 def _sheet(pixels: np.ndarray) -> np.ndarray:
-    """(N, H, W, ...) side by side in rows; what is left of the last row stays black."""
+    """Returns images (N, H, W, ...) side by side in rows; the rest of the last row is black."""
     columns = min(len(pixels), _SHEET_COLUMNS)
     count, height, width, *channels = pixels.shape
     missing = -count % columns
@@ -303,7 +355,7 @@ def _sheet(pixels: np.ndarray) -> np.ndarray:
 
 
 def _images_of(sheet: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The images (N, H, W, ...) of that shape that lie on a sheet."""
+    """Returns the images (N, H, W, ...) of a sheet, given their shape."""
     count, height, width, *channels = shape
     rows = sheet.reshape(-1, height, sheet.shape[1] // width, width, *channels).swapaxes(1, 2)
     return rows.reshape(-1, height, width, *channels)[:count]

@@ -1,4 +1,4 @@
-"""Denoised images: of any size by tiles, and how near they are to clean ones."""
+"""Denoising of images of any size by tiles, and measures of image quality."""
 
 import functools
 import math
@@ -12,31 +12,32 @@ from aejax.checks import as_float64, check_count, check_in_range, check_same_sha
 from aejax.losses import structural_dissimilarity
 
 _WINDOW = 7  # of the structural similarity
-_MOST_DECIBELS = 120.0  # of an error that is nothing but rounding
+_MAX_DECIBELS = 120.0  # the ratio at which the error is rounding only
 
 
 class Quality(NamedTuple):
-    """Of one image, or of several: the error over all pixels, and means of the ratio and the similarity."""
+    """Quality of one image, or of several: the error over all pixels, and means of PSNR and SSIM over images."""
 
-    rmse: float  # root mean square error
-    psnr: float | None  # peak signal-to-noise ratio, dB; None where the peak is 0
-    ssim: float | None  # mean structural similarity; None of what is no image of 7x7 pixels, or where the peak is 0
+    rmse: float  # root mean square error, in the data's unit
+    psnr: float | None  # peak signal-to-noise ratio, dB; None if the peak is 0
+    ssim: float | None  # mean structural similarity; None if the peak is 0 or an image is smaller than 7x7 pixels
 
 
 def quality(clean: Sequence[np.ndarray], results: Sequence[np.ndarray], *, peak: float = 1.0) -> Quality:
-    """How near images (H, W) or (H, W, 1), of any sizes, are to clean ones.
+    """Returns the quality of images compared with clean ones.
 
-    The root mean square error √(Σ (x - x̂)² / Σ 1) is over the pixels of all images; the ratio 10 log₁₀(peak² / mean
-    square) of each image, at most 120 dB, and its structural similarity are averaged over images.
+    The root mean square error √(Σ (x - x̂)² / Σ 1) is computed over the pixels of all images. The peak signal-to-noise
+    ratio 10 log₁₀(peak² / mean square error), at most 120 dB, and the structural similarity are computed for each image
+    and averaged over images.
 
     Args:
-      clean: one array per image, of any real type: bytes are taken as the numbers that they are.
-      results: of the same shapes.
-      peak: of the signal, the range of possible values.
+      clean: one array (H, W) or (H, W, 1) per image, of any size and any real type; bytes are not rescaled.
+      results: images of the same shapes.
+      peak: the range of possible values, in the data's unit.
 
     Raises:
-      TypeError: images that hold no numbers.
-      ValueError: no images, images without pixels, of other shapes or of another number, or a peak below 0.
+      TypeError: the images are not numbers.
+      ValueError: there are no images, an image is empty, shapes or numbers of images differ, or `peak` is negative.
 
     Source: Z. Wang et al. (2004), Image Quality Assessment, with a uniform window of 7x7 pixels.
 
@@ -49,7 +50,9 @@ def quality(clean: Sequence[np.ndarray], results: Sequence[np.ndarray], *, peak:
         [as_float64(f"{name} images", x) for x in given] for name, given in (("clean", clean), ("resulting", results))
     )
     if len(truths) != len(found) or not truths or any(x.size == 0 for x in truths):
-        raise ValueError(f"images must be equally many, and not empty, got {len(truths)} clean ones and {len(found)}")
+        raise ValueError(
+            f"clean and results must hold equally many images, not empty, got {len(truths)} and {len(found)}"
+        )
     for x, y in zip(truths, found, strict=True):
         check_same_shape(clean=x, results=y)
     squares = [np.square(x - y) for x, y in zip(truths, found, strict=True)]
@@ -64,11 +67,14 @@ def quality(clean: Sequence[np.ndarray], results: Sequence[np.ndarray], *, peak:
 
 
 def peak_signal_to_noise_ratio(squared_error: float, peak: float) -> float:
-    """The ratio 10 log₁₀(peak² / squared error) in dB, at most 120, which is that of rounding in single precision.
+    """Returns the ratio 10 log₁₀(peak² / squared error) in dB, at most 120, the ratio of single-precision rounding.
 
     Args:
-      squared_error: the mean over pixels, in the square of the data's unit.
-      peak: above 0, in the data's unit.
+      squared_error: the mean over pixels, in the square of the data's unit, at least 0.
+      peak: the range of possible values, above 0, in the data's unit.
+
+    Raises:
+      ValueError: an argument is out of range.
 
     >>> peak_signal_to_noise_ratio(0.01, 1.0), peak_signal_to_noise_ratio(0.0, 255.0)
     (20.0, 120.0)
@@ -77,12 +83,12 @@ def peak_signal_to_noise_ratio(squared_error: float, peak: float) -> float:
     if not peak > 0:
         raise ValueError(f"peak must be above 0, got {peak}")
     if squared_error == 0:
-        return _MOST_DECIBELS
-    return min(20 * math.log10(peak) - 10 * math.log10(squared_error), _MOST_DECIBELS)
+        return _MAX_DECIBELS
+    return min(20 * math.log10(peak) - 10 * math.log10(squared_error), _MAX_DECIBELS)
 
 
 def _similarity(x: np.ndarray, y: np.ndarray, peak: float) -> float:
-    """In single precision where it holds the numbers, else in double: beside a large offset they would be rounded."""
+    """Returns the structural similarity, in double precision if single precision would round the images."""
     single = [image.astype(np.float32) for image in (x, y)]
     if np.array_equal(x, single[0]) and np.array_equal(y, single[1]):
         return 1 - float(_dissimilarity(peak)(*single))
@@ -98,25 +104,28 @@ def _dissimilarity(peak: float) -> Callable[[np.ndarray, np.ndarray], jax.Array]
 def denoise_tiled(
     denoise: Callable[[np.ndarray], np.ndarray], image: np.ndarray, *, tile: int, reach: int, stride: int
 ) -> np.ndarray:
-    """What `denoise` makes of an image of any size, by tiles whose overlap leaves no seams.
+    """Returns an image of any size denoised by overlapping tiles, without seams.
 
-    It is what `denoise` would make of the whole image, up to rounding error.
+    The result equals `denoise(image)`, up to rounding error.
 
     Args:
-      denoise: from an image (h, w, ...) of any size to one of the same shape; what it does to a pixel depends on those
-        at most `reach` away, and on where the pixel lies in blocks of `stride`.
+      denoise: maps an image (h, w, ...) of any size to an image of the same shape. Its result at a pixel depends only
+        on pixels at most `reach` away and on the pixel's position within blocks of `stride` pixels.
       image: (H, W, ...).
-      tile: pixels of a side of what is denoised at a time, at most.
-      reach: pixels, at least 0.
-      stride: pixels, at least 1.
+      tile: the largest side of a tile, in pixels.
+      reach: in pixels, at least 0.
+      stride: in pixels, at least 1.
+
+    Returns:
+      (H, W, ...), of the type that `denoise` returns.
 
     Raises:
-      TypeError: sizes that are no integers.
-      ValueError: tiles so small that nothing of them is left without what overlaps, a result of another shape, or an
-        image that is none.
+      TypeError: a size is not an integer.
+      ValueError: the tiles are too small for their overlap, `denoise` changes the shape, or the image is empty or not
+        of shape (H, W, ...).
 
     >>> image = np.arange(90.0).reshape(9, 10)
-    >>> bool(np.all(denoise_tiled(lambda part: 2 * part, image, tile=5, reach=1, stride=1) == 2 * image))
+    >>> bool(np.all(denoise_tiled(lambda tile: 2 * tile, image, tile=5, reach=1, stride=1) == 2 * image))
     True
     """
     image = np.asarray(image)
@@ -128,9 +137,9 @@ def denoise_tiled(
     result = None
     for row in rows:
         for column in columns:
-            part = _denoised(denoise, image[row.start : row.stop, column.start : column.stop])
-            result = np.empty(image.shape, part.dtype) if result is None else result
-            kept = part[row.first - row.start : row.last - row.start, column.first - column.start :]
+            denoised = _denoised(denoise, image[row.start : row.stop, column.start : column.stop])
+            result = np.empty(image.shape, denoised.dtype) if result is None else result
+            kept = denoised[row.first - row.start : row.last - row.start, column.first - column.start :]
             result[row.first : row.last, column.first : column.last] = kept[:, : column.last - column.first]
     assert result is not None  # an image has at least one tile
     return result
@@ -143,7 +152,7 @@ def _denoised(denoise: Callable[[np.ndarray], np.ndarray], image: np.ndarray) ->
 
 
 class Tile(NamedTuple):
-    """Along one axis: what is read, start to stop, and what is kept of it, first to last."""
+    """A tile along one axis: pixels `start` to `stop` are denoised, of which `first` to `last` are kept."""
 
     start: int
     stop: int
@@ -152,7 +161,17 @@ class Tile(NamedTuple):
 
 
 def tiles(size: int, *, tile: int, reach: int, stride: int) -> list[Tile]:
-    """The tiles along an axis of `size` pixels; those kept follow each other from end to end.
+    """Returns the tiles along an axis; the pixels that they keep cover the axis without overlap.
+
+    Args:
+      size: length of the axis, in pixels.
+      tile: the largest length of a tile, in pixels; rounded down to a multiple of `stride`.
+      reach: the overlap that `denoise_tiled` requires on either side, in pixels.
+      stride: tiles start at multiples of it.
+
+    Raises:
+      TypeError: a size is not an integer.
+      ValueError: a size is out of range, or `tile` is too small for the overlap.
 
     >>> tiles(8, tile=6, reach=1, stride=2)
     [Tile(start=0, stop=6, first=0, last=4), Tile(start=2, stop=8, first=4, last=8)]
@@ -161,7 +180,9 @@ def tiles(size: int, *, tile: int, reach: int, stride: int) -> list[Tile]:
         check_count(name, number, least)
     margin, tile = -(-reach // stride) * stride, tile // stride * stride
     if tile <= 2 * margin:
-        raise ValueError(f"tiles of {tile} pixels leave nothing without {margin} on either side")
+        raise ValueError(
+            f"tile must exceed twice the overlap of {margin} pixels, got {tile} pixels (in multiples of stride)"
+        )
     if size <= tile:
         return [Tile(0, size, 0, size)]
     found, kept, latest = [], 0, -(-(size - tile) // stride) * stride

@@ -1,6 +1,7 @@
-"""Filters without learning beside which a denoising autoencoder is measured, their settings chosen on examples.
+"""Classical filters as baselines for denoising autoencoders; their settings are chosen on pairs of images.
 
-Images are arrays (H, W) of any real type, taken as the numbers that they are; noisy and clean ones are in one unit.
+Images are arrays (H, W) of any real type, not rescaled; noisy and clean images have the same unit. "Best" means the
+smallest squared error to the clean images.
 """
 
 import itertools
@@ -14,7 +15,7 @@ from scipy import ndimage
 
 from aejax.checks import as_float64, as_floats, check_same_shape
 
-Denoise = Callable[[np.ndarray], np.ndarray]  # from an image (H, W) to one of the same size
+Denoise = Callable[[np.ndarray], np.ndarray]  # maps an image (H, W) to an image of the same size
 MEDIAN_SIZES = (3, 5, 7)
 STRENGTHS = (0.03, 0.1, 0.2, 0.3, 0.5)  # of non-local means, in gray values
 BACKGROUND_SIZES = (15, 25, 35)
@@ -22,14 +23,23 @@ BLACKS, WHITES = np.linspace(0, 0.5, 6), np.linspace(0.6, 1, 9)
 
 
 class Filter(NamedTuple):
-    """A filter with its settings."""
+    """A filter with fixed settings."""
 
     denoise: Denoise
-    settings: str
+    settings: str  # as text for a table
 
 
 def median(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]) -> Filter:
-    """The median filter of the size that brings noisy images (H, W) nearest to the clean ones in the square."""
+    """Returns the median filter with the best of the sizes `MEDIAN_SIZES`.
+
+    Args:
+      noisy: images to choose the size on.
+      clean: the same images without noise.
+
+    Raises:
+      TypeError: the images are not numbers.
+      ValueError: the images are not equally many, or differ in shape.
+    """
 
     def filtered(image: np.ndarray, size: int) -> np.ndarray:
         return ndimage.median_filter(as_floats("image", image), size)
@@ -39,13 +49,23 @@ def median(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]) -> Filter:
 
 
 def switching_median(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray], *, pepper: float, salt: float) -> Filter:
-    """The median filter where a pixel is pepper or salt, of the best size; the other pixels are kept.
+    """Returns a median filter, with the best size, that changes only pixels equal to `pepper` or `salt`.
 
-    It knows what the noise is, as no other filter here does, and takes such pixels of a clean image for noise too.
+    Unlike the other filters here it is given the values of the noise; clean pixels with these values are changed too.
+
+    Args:
+      noisy: images to choose the size on.
+      clean: the same images without noise.
+      pepper: the value of dark noise pixels.
+      salt: the value of bright noise pixels.
+
+    Raises:
+      TypeError: the images are not numbers.
+      ValueError: the images are not equally many, or differ in shape.
 
     Source: T. Sun, Y. Neuvo (1994), Detail-Preserving Median Based Filters in Image Processing.
     """
-    noise = float(pepper), float(salt)  # of no precision of their own, so that they equal pixels of single precision
+    noise = float(pepper), float(salt)  # Python floats, so that they compare equal to pixels of single precision
 
     def switched(image: np.ndarray, size: int) -> np.ndarray:
         image = as_floats("image", image)
@@ -57,15 +77,25 @@ def switching_median(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray], *
 
 
 def has_non_local_means() -> bool:
-    """Whether scikit-image is installed, which non-local means are from."""
+    """Returns whether scikit-image is installed, which `non_local_means` requires."""
     return find_spec("skimage") is not None
 
 
 def non_local_means(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]) -> Filter:
-    """Non-local means of the strength that brings noisy images (H, W) nearest to the clean ones in the square.
+    """Returns non-local means with the best of the strengths `STRENGTHS`, by scikit-image.
 
-    Source: A. Buades, B. Coll, J.-M. Morel (2005), A Non-Local Algorithm for Image Denoising; as in scikit-image, with
-    patches of 5x5 pixels up to 6 pixels away.
+    Patches have 5x5 pixels and are searched up to 6 pixels away.
+
+    Args:
+      noisy: images to choose the strength on.
+      clean: the same images without noise.
+
+    Raises:
+      ImportError: scikit-image is not installed.
+      TypeError: the images are not numbers.
+      ValueError: the images are not equally many, or differ in shape.
+
+    Source: A. Buades, B. Coll, J.-M. Morel (2005), A Non-Local Algorithm for Image Denoising.
     """
     from skimage.restoration import denoise_nl_means
 
@@ -78,7 +108,16 @@ def non_local_means(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]) ->
 
 
 def background_division(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]) -> Filter:
-    """Pages (H, W) divided by their background, with what brings noisy ones nearest to the clean ones in the square."""
+    """Returns the division of pages by their background (`divide_by_background`) with the best settings.
+
+    Args:
+      noisy: pages to choose the settings on.
+      clean: the same pages without noise.
+
+    Raises:
+      TypeError: the pages are not numbers.
+      ValueError: the pages are not equally many, or differ in shape.
+    """
     best = (np.inf, 0, 0.0, 1.0)
     for size in BACKGROUND_SIZES:
         ratios = [_over_background(image, size) for image in noisy]
@@ -91,7 +130,17 @@ def background_division(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]
 
 
 def divide_by_background(image: np.ndarray, *, size: int, black: float, white: float) -> np.ndarray:
-    """A page (H, W) over its background, which is the median around each pixel; then `stretch`.
+    """Returns a page (H, W) divided by its background, then rescaled by `stretch`.
+
+    Args:
+      image: the page.
+      size: the background is the median over size x size pixels around each pixel.
+      black: the ratio that becomes 0.
+      white: the ratio that becomes 1, above `black`.
+
+    Raises:
+      TypeError: the image is not numeric.
+      ValueError: `white` is not above `black`.
 
     >>> page = np.full((9, 9), 0.8)
     >>> page[4, 4] = 0.2
@@ -102,17 +151,17 @@ def divide_by_background(image: np.ndarray, *, size: int, black: float, white: f
 
 
 def stretch(image: np.ndarray, *, black: float, white: float) -> np.ndarray:
-    """Gray values with `black` as 0 and `white` as 1, clipped to these.
+    """Returns gray values rescaled so that `black` becomes 0 and `white` becomes 1, clipped to [0, 1].
 
     Raises:
-      TypeError: an image that holds no numbers.
-      ValueError: white is not above black.
+      TypeError: the image is not numeric.
+      ValueError: `white` is not above `black`.
 
     >>> stretch(np.array([[5, 10, 40, 90]], np.uint8), black=10, white=70).tolist()
     [[0.0, 0.0, 0.5, 1.0]]
     """
     if not black < white:
-        raise ValueError(f"white must be above black, got {white} and {black}")
+        raise ValueError(f"white must be above black, got white {white} and black {black}")
     return np.clip((as_floats("image", image) - float(black)) / float(white - black), 0, 1)
 
 
@@ -124,7 +173,7 @@ def _over_background(image: np.ndarray, size: int) -> np.ndarray:
 def _error(denoise: Denoise, noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]) -> float:
     if len(noisy) != len(clean) or not len(noisy):
         raise ValueError(
-            f"a filter is chosen on equally many noisy and clean images, got {len(noisy)} and {len(clean)}"
+            f"noisy and clean must hold equally many images, at least one, got {len(noisy)} and {len(clean)}"
         )
     total = 0.0
     for x, y in zip(noisy, clean, strict=True):

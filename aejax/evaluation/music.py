@@ -1,4 +1,4 @@
-"""Piano rolls as music: how much sounds, a MIDI file of it, and the likelihood of a model that knows no time."""
+"""Piano rolls: notes per step, MIDI files, and the likelihood of a baseline that ignores time."""
 
 from typing import TYPE_CHECKING
 
@@ -11,22 +11,23 @@ from aejax.checks import as_float64, check_count, check_in_range
 if TYPE_CHECKING:
     import mido
 
-_TICKS_PER_STEP = 480  # of a quarter note
+_TICKS_PER_STEP = 480  # a step is a quarter note
 _VELOCITY = 80
 
 
 def frequency_baseline(train: Float[np.ndarray, "N T keys"], test: Float[np.ndarray, "M T keys"]) -> float:
-    """-E Σₖ log p(xₖ), in nats per step, each key sounding with the frequency that it has in the training steps.
+    """Returns -E Σₖ log p(xₖ) in nats per step, for independent keys with their frequencies in the training data.
 
-    The frequency is (n + ½) / (N + 1), n being how often a key sounds in N steps, so that none is 0 or 1. A model of
-    sequences has to stay below.
+    The frequency of a key is (n + ½) / (N + 1), where n is the number of the N training steps in which it sounds, so
+    that it is never 0 or 1. A model of sequences should have a lower value.
 
     Args:
-      train: 0 and 1, of any type of number.
-      test: of other pieces; probabilities are allowed.
+      train: training rolls with values 0 and 1, of any numeric type.
+      test: test rolls; probabilities in [0, 1] are allowed.
 
     Raises:
-      ValueError: no step, other keys in test than in train, or values outside [0, 1].
+      TypeError: the rolls are not numbers.
+      ValueError: there are no steps, the numbers of keys differ, or values are outside [0, 1].
 
     >>> always = np.ones((1, 1, 1))
     >>> round(frequency_baseline(always, always), 4)  # -log 0.75
@@ -37,15 +38,16 @@ def frequency_baseline(train: Float[np.ndarray, "N T keys"], test: Float[np.ndar
         raise ValueError(f"train and test must have the same keys, got {train.shape[-1]} and {test.shape[-1]}")
     steps = train.reshape(-1, train.shape[-1])
     frequencies = (steps.sum(axis=0, dtype=np.float64) + 0.5) / (len(steps) + 1)
-    seen = test.reshape(-1, test.shape[-1])
-    return float(-np.mean(np.sum(seen * np.log(frequencies) + (1 - seen) * np.log1p(-frequencies), axis=1)))
+    test = test.reshape(-1, test.shape[-1])
+    return float(-np.mean(np.sum(test * np.log(frequencies) + (1 - test) * np.log1p(-frequencies), axis=1)))
 
 
 def notes_per_step(rolls: Float[np.ndarray, "N T keys"]) -> float:
-    """How many keys sound in a step, on average over all; a key sounds where this is above ½.
+    """Returns the mean number of keys that sound in a step; a key sounds if its value is above ½.
 
     Raises:
-      ValueError: no step, or values outside [0, 1].
+      TypeError: the rolls are not numbers.
+      ValueError: there are no steps, or values are outside [0, 1].
 
     >>> notes_per_step(np.array([[[1, 1, 0], [0, 0.4, 0.6]]]))
     1.5
@@ -56,31 +58,32 @@ def notes_per_step(rolls: Float[np.ndarray, "N T keys"]) -> float:
 def to_midi(
     roll: Float[np.ndarray, "T keys"], *, lowest_note: int = 21, beats_per_minute: float = 80.0
 ) -> "mido.MidiFile":
-    """A MIDI file in which each step lasts a quarter note; a key that sounds in steps on end is held.
+    """Returns a MIDI file of a piano roll: a step is a quarter note, and notes are held over consecutive steps.
 
     Args:
-      roll: a key sounds where this is above ½, as a probability or a sample of it.
+      roll: probabilities or samples in [0, 1]; a key sounds if its value is above ½.
       lowest_note: the MIDI number of the first key.
-      beats_per_minute: quarter notes.
+      beats_per_minute: the tempo, in quarter notes per minute.
 
     Returns:
-      A `mido.MidiFile`; its method `save` writes it.
+      A `mido.MidiFile`; its method `save` writes it to a file.
 
     Raises:
-      ValueError: a roll of another rank, without a step or with values outside [0, 1], keys beyond MIDI's notes 0 to
-        127, or a tempo outside 4 to 60,000,000 quarter notes per minute, which a MIDI file cannot hold.
+      TypeError: the roll is not numeric, or `lowest_note` is not an integer.
+      ValueError: the shape is not (T, keys), there are no steps, values are outside [0, 1], a key is outside MIDI's
+        notes 0 to 127, or the tempo is outside 4 to 60,000,000, the range of MIDI files.
     """
     import mido
 
     sounds = _rolls("roll", roll) > 0.5
     if sounds.ndim != 2:
-        raise ValueError(f"a roll has shape (T, keys), got {sounds.shape}")
+        raise ValueError(f"roll must have shape (T, keys), got {sounds.shape}")
     check_count("lowest_note", lowest_note, 0)
-    lowest_note = int(lowest_note)  # of NumPy's narrow integers a sum may overflow
+    lowest_note = int(lowest_note)  # sums of NumPy's narrow integers may overflow
     check_in_range("beats_per_minute", beats_per_minute, 4, 60_000_000)
     if lowest_note + sounds.shape[1] > 128:
         raise ValueError(
-            f"MIDI's notes end at 127, and {sounds.shape[1]} keys from note {lowest_note} end at "
+            f"lowest_note: MIDI notes range from 0 to 127, but {sounds.shape[1]} keys from note {lowest_note} end at "
             f"{lowest_note + sounds.shape[1] - 1}"
         )
     silence = np.zeros((1, sounds.shape[1]), bool)
@@ -100,7 +103,7 @@ def to_midi(
 
 
 def _rolls(name: str, rolls: ArrayLike) -> np.ndarray:
-    """Piano rolls of any type of number as float64; ValueError where there is no step, or no probability."""
+    """Returns piano rolls as float64; ValueError if they are empty or hold values outside [0, 1]."""
     values = as_float64(name, rolls)
     if values.ndim == 0 or values.size == 0:
         raise ValueError(f"{name} must hold at least one step and one key, got shape {values.shape}")

@@ -1,4 +1,4 @@
-"""Principal components, which codes are compared with."""
+"""Principal component analysis, the baseline that codes are compared with."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from jaxtyping import Float
 
 
 def fit_pca(examples: Float[np.ndarray, "N D"], components: int, **options: Any) -> Any:
-    """scikit-learn's PCA of that many components, fitted to examples; equal examples have components too.
+    """Returns scikit-learn's `PCA` fitted to examples, without a warning if all examples are equal.
 
     Args:
-      examples: rows of float32 or float64.
-      components: K, at most N and D.
-      **options: of `sklearn.decomposition.PCA`.
+      examples: one example per row, float32 or float64.
+      components: K, the number of components, at most N and D.
+      **options: further arguments of `sklearn.decomposition.PCA`.
 
     Source: I. T. Jolliffe (2002), Principal Component Analysis.
 
@@ -21,5 +21,5 @@ def fit_pca(examples: Float[np.ndarray, "N D"], components: int, **options: Any)
     """
     from sklearn.decomposition import PCA
 
-    with np.errstate(divide="ignore", invalid="ignore"):  # shares of a variance of 0, which nothing here reads
+    with np.errstate(divide="ignore", invalid="ignore"):  # explained_variance_ratio_ of zero variance
         return PCA(components, **options).fit(examples)

@@ -10,7 +10,7 @@ from sklearn.metrics import average_precision_score
 from aejax.autoencoders import undercomplete, variational
 from aejax.errors import UserError
 from aejax.evaluation.anomaly import (
-    MOST,
+    MAX_SCORE,
     anomaly_score,
     anomaly_scores,
     is_finer_than,
@@ -83,15 +83,15 @@ def test_of_a_pair_the_clean_example_is_scored_and_the_noisy_one_seen():
     projection = undercomplete(fixed(lambda x: x[:2]), fixed(lambda h: jnp.concatenate([h, jnp.zeros(2)])))
     x, noise = RNG.normal(size=(2, 6, 4)).astype(np.float32)
     expected = np.sum(x[:, 2:] ** 2, axis=1) + np.sum(noise[:, :2] ** 2, axis=1)
-    np.testing.assert_allclose(anomaly_scores(projection, EMPTY, KEY, x, seen=x + noise), expected, rtol=1e-5)
+    np.testing.assert_allclose(anomaly_scores(projection, EMPTY, KEY, x, inputs=x + noise), expected, rtol=1e-5)
 
 
-def test_nothing_is_stranger_than_what_single_precision_cannot_hold():
+def test_a_score_beyond_single_precision_is_the_largest_number():
     projection = undercomplete(fixed(lambda x: x[:2]), fixed(lambda h: jnp.concatenate([h - h, jnp.zeros(2)])))
     x = np.array([[1.0, 0, 0, 0], [1e37, 0, 0, 0], [0, 0, 0, 9.97e36]], np.float32)
-    assert anomaly_scores(projection, EMPTY, KEY, x).tolist() == [1.0, MOST, MOST]
+    assert anomaly_scores(projection, EMPTY, KEY, x).tolist() == [1.0, MAX_SCORE, MAX_SCORE]
     unbounded = undercomplete(fixed(lambda x: jnp.exp(x)), fixed(lambda h: h - 2 * h))  # inf - inf, which is no number
-    assert anomaly_scores(unbounded, EMPTY, KEY, np.full((1, 4), 1e4, np.float32)).tolist() == [MOST]
+    assert anomaly_scores(unbounded, EMPTY, KEY, np.full((1, 4), 1e4, np.float32)).tolist() == [MAX_SCORE]
 
 
 @pytest.mark.parametrize("quantile", [0.05, 0.5, 0.9, 1.0])

@@ -163,7 +163,7 @@ def test_codes_of_bytes_have_the_rate_of_their_numbers():
     [
         (lambda: quantize(np.zeros((2, 3)), LOW, HIGH, bits=2), ValueError, r"\(examples, 2\), .* got \(2, 3\)"),
         (lambda: quantize(np.zeros((2, 2)), LOW[:1], HIGH, bits=2), ValueError, "shapes must be equal"),
-        (lambda: quantize(np.zeros((2, 2)), HIGH, LOW, bits=2), ValueError, "high at least low"),
+        (lambda: quantize(np.zeros((2, 2)), HIGH, LOW, bits=2), ValueError, "with low <= high"),
         (lambda: quantize(np.full((2, 2), np.nan), LOW, HIGH, bits=2), ValueError, "codes must be finite"),
         (lambda: quantize(np.zeros((2, 2)), LOW, HIGH, bits=2.0), TypeError, "bits must be an integer"),
         (lambda: dequantize(np.zeros((2, 3)), LOW, HIGH, bits=2), ValueError, "2 units"),
@@ -173,7 +173,7 @@ def test_codes_of_bytes_have_the_rate_of_their_numbers():
         (lambda: symbol_probabilities(np.array([[0.5]]), count=2), ValueError, "got 0.5"),
         (lambda: symbol_probabilities(np.array([["a"]]), count=2), TypeError, "symbols must hold real numbers"),
         (lambda: code_length(np.array([[-1]]), np.full((1, 2), 0.5)), ValueError, "from 0 to 1, got -1"),
-        (lambda: code_length(np.array([[0]]), np.full((2, 2), 0.5)), ValueError, "1 units have probabilities for 2"),
+        (lambda: code_length(np.array([[0]]), np.full((2, 2), 0.5)), ValueError, "equally many units, got 1 and 2"),
         (lambda: error_at([], 1.0), ValueError, "no settings"),
         (lambda: rates_where_better([], []), ValueError, "no settings"),
     ],
@@ -194,14 +194,14 @@ def test_what_is_decoded_has_the_shape_of_the_examples():
 @pytest.mark.parametrize(
     ("images", "arguments", "complaint"),
     [
-        (np.full((2, 8, 8), 255, np.uint8), {}, r"in \[0, 1\], got numbers from 255 to 255"),
+        (np.full((2, 8, 8), 255, np.uint8), {}, r"in \[0, 1\], got values from 255 to 255"),
         (np.full((2, 8, 8), -0.1), {}, r"in \[0, 1\]"),
         (np.zeros((2, 8, 8, 2)), {}, "images must have shape"),
         (np.zeros((0, 8, 8)), {}, "images must have shape"),
         (np.zeros((2, 8, 8)), {"file_format": "GIF"}, "one of JPEG, WebP, got 'GIF'"),
         (np.zeros((2, 8, 8)), {"qualities": [0]}, "between 1 and 100, got 0"),
-        (np.zeros((1, 1, 70_000)), {}, "JPEG has at most 65,500 pixels a side, not 70000x1"),
-        (np.zeros((32, 1, 600)), {"file_format": "WebP", "as_sheet": True}, "16,383 pixels a side, not 19200x1"),
+        (np.zeros((1, 1, 70_000)), {}, "JPEG files have at most 65,500 pixels a side, got 70000x1"),
+        (np.zeros((32, 1, 600)), {"file_format": "WebP", "as_sheet": True}, "16,383 pixels a side, got 19200x1"),
     ],
 )
 def test_images_that_no_file_can_hold_are_refused(images, arguments, complaint):

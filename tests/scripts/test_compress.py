@@ -58,4 +58,4 @@ def test_files_that_cannot_hold_the_images_are_named_and_the_others_measured(loa
     notes = []
     ways = load_script("compress")._image_files(np.zeros((32, 1, 600)), notes)
     assert [*ways] == ["JPEG, a file each", "JPEG, one sheet", "WebP, a file each"]
-    assert notes == ["WebP, one sheet: left out, WebP has at most 16,383 pixels a side, not 19200x1"]
+    assert notes == ["WebP, one sheet: left out, WebP files have at most 16,383 pixels a side, got 19200x1"]

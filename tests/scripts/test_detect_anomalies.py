@@ -90,7 +90,7 @@ def test_a_value_beyond_single_precision_is_the_strangest_of_all(make_run, run_s
     arguments = (run.path, tmp_path / "x.npy", tmp_path / "found", "--anomalies", tmp_path / "truth.npy")
     result = run_script("detect_anomalies", *arguments)
     assert (result.code, result.errors) == (0, "")
-    assert "1 of them are too far off for single precision" in result.output
+    assert "1 scores exceed single precision" in result.output
     rows, _ = read(tmp_path / "found")
     assert max(rows, key=lambda row: float(row["score"]))["index"] == "3"
 
