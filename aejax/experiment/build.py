@@ -1,6 +1,5 @@
 """From an experiment's configuration and the facts of its data to an autoencoder."""
 
-import math
 from functools import partial
 
 import jax
@@ -11,6 +10,7 @@ from aejax import augmentation, autoencoders, corruption, likelihoods, priors, s
 from aejax.autoencoders import Autoencoder
 from aejax.datasets.dataset import Dataset
 from aejax.errors import IncompatibleError, UserError
+from aejax.experiment.architectures import architecture_of
 from aejax.experiment.configuration import (
     Data,
     Experiment,
@@ -26,13 +26,6 @@ from aejax.experiment.objective import LOSSES, build_likelihood, starting_at_rat
 from aejax.experiment.scaling import make_facts
 from aejax.likelihoods import Likelihood
 from aejax.networks import (
-    MLP,
-    ConvDecoder,
-    ConvEncoder,
-    SequenceDecoder,
-    SequenceEncoder,
-    UNetDecoder,
-    UNetEncoder,
     computing_in,
     followed_by,
     preceded_by,
@@ -40,7 +33,6 @@ from aejax.networks import (
     with_global_log_variance,
 )
 from aejax.networks.network import SupportsInitApply
-from aejax.networks.reach import conv_reach, unet_reach
 from aejax.training.devices import AXIS
 
 _CHANNELS = (1, 3, 4)  # of images
@@ -104,7 +96,7 @@ def build_autoencoder(experiment: Experiment, train: Dataset, facts: Facts | Non
 def _check_channels_last(experiment: Experiment, shape: tuple[int, ...]) -> None:
     """Raise UserError for images (C, H, W) where something would take them for images (H, W, C)."""
     takes_images = {
-        f"network: {experiment.model.network}": experiment.model.network in ("conv", "unet"),
+        f"network: {experiment.model.network}": architecture_of(experiment.model.network).layout == "image",
         "loss: structural_dissimilarity": experiment.model.loss == "structural_dissimilarity",
         "corruption: gaussian_blur": experiment.regularization.corruption == "gaussian_blur",
         "shift": experiment.data.shift > 0,
@@ -216,10 +208,8 @@ def build_corruption(
 
 def extent_of(model: Model) -> tuple[int, int] | None:
     """How far a pixel sees, and in blocks of how many pixels, of a network that takes images of any size; else None."""
-    if model.network == "mlp" or model.code_size is not None:
-        return None
-    levels = len(model.hidden)
-    return (conv_reach if model.network == "conv" else unet_reach)(levels), 2**levels
+    reach, levels = architecture_of(model.network).reach, len(model.hidden)
+    return None if reach is None or model.code_size is not None else (reach(levels), 2**levels)
 
 
 def bounds_of_code(model: Model) -> tuple[float, float] | None:
@@ -258,32 +248,14 @@ def _networks(
     output_shape = shape
     if likelihood is not None and not has_global_variance:
         output_shape = likelihoods.parameter_shape(likelihood, shape)
-    encoder: SupportsInitApply
-    decoder: SupportsInitApply
-    if model.network == "mlp":
-        assert code_size is not None  # configuration.check has seen to it
-        encoder = MLP((code_size,), model.hidden, activation)
-        decoder = MLP(output_shape, model.hidden[::-1], activation)
-    elif model.network == "sequence":
-        if len(shape) not in (1, 2):
-            raise UserError(f"network: sequence takes sequences (T,) or (T, C), an example has shape {shape}; use mlp")
-        assert code_size is not None  # configuration.check has seen to it
-        encoder = SequenceEncoder(model.hidden, code_size, activation)
-        decoder = SequenceDecoder((shape[0], math.prod(output_shape[1:])), model.hidden[::-1], activation)
-        decoder = followed_by(decoder, lambda output: output.reshape(output_shape))
-    elif len(shape) not in (2, 3):
+    architecture = architecture_of(model.network)
+    if architecture.ranks is not None and len(shape) not in architecture.ranks:
         raise UserError(
-            f"network: {model.network} takes images (H, W) or (H, W, C), an example has shape {shape}; use mlp"
+            f"network: {model.network} expects {architecture.expects}, an example has shape {shape}; use mlp"
         )
-    elif model.network == "unet":
-        encoder, decoder = UNetEncoder(model.hidden, activation), UNetDecoder(shape, model.hidden, activation)
-    else:
-        if code_size is None and model.hidden[-1] % moments:
-            raise UserError(f"hidden: the last block of a variational encoder needs even channels, {model.hidden[-1]}")
-        channels = math.prod(output_shape[2:])
-        encoder = ConvEncoder(model.hidden, code_size, activation)
-        decoder = ConvDecoder((*shape[:2], channels), model.hidden[::-1], activation)
-        decoder = followed_by(decoder, lambda output: output.reshape(output_shape))
+    if code_size is None and model.hidden[-1] % moments:
+        raise UserError(f"hidden: the last block of a variational encoder needs even channels, {model.hidden[-1]}")
+    encoder, decoder = architecture.build(shape, output_shape, model.hidden, code_size, activation)
     if model.compute_dtype != "float32":
         encoder, decoder = (computing_in(network, model.compute_dtype) for network in (encoder, decoder))
     if experiment.training.rematerialize:

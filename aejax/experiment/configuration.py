@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import json
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     ConfigDict,
@@ -14,14 +14,21 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from typing_extensions import Doc
 
 from aejax.errors import UserError
+from aejax.experiment.architectures import NETWORKS, architecture_of
 from aejax.host.schema import NonNegative, Positive, check_keys, first_error
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Steps = Annotated[int, Field(gt=0, lt=2**31)]  # as many as an int32 counts on the devices
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # beyond them JAX's keys repeat
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+if TYPE_CHECKING:
+    Network = str  # whose choices are rows, not types
+else:
+    _SUMMARIES = "; ".join(f"{name}: {summary}" for name, (summary, _) in NETWORKS.items())
+    Network = Annotated[Literal[tuple(NETWORKS)], Doc(f"{_SUMMARIES}.")]
 
 
 @dataclass(frozen=True)
@@ -70,9 +77,7 @@ class Model:
     family: Literal["undercomplete", "tied", "k_sparse", "variational"] = "variational"
     """undercomplete: a plain autoencoder; tied: one whose decoder uses the encoder's weights; k_sparse: one that keeps
     the largest entries of its code; variational: a VAE. What else the code is to be stands further below."""
-    network: Literal["mlp", "conv", "unet", "sequence"] = "mlp"
-    """mlp: dense layers on examples of any shape; conv: convolutions with pooling on images; unet: the same with maps
-    that skip from every level to the decoder, to denoise; sequence: convolutions over time on sequences."""
+    network: Network = "mlp"
     hidden: tuple[PositiveInt, ...] = (200,)
     """mlp: widths of the encoder's hidden layers; conv, unet and sequence: channels of its blocks. The
     decoder mirrors them."""
@@ -343,14 +348,14 @@ def _check_combination(model: Model, regularization: Regularization) -> None:
     for knob, weight in _WEIGHED.items():
         if knob in changed and not values[weight]:
             raise UserError(f"{knob}: goes with a {weight} above 0")
-    if model.code_size is None and model.network not in ("conv", "unet"):
+    network = architecture_of(model.network)
+    if model.code_size is None and not network.has_map_code:
+        others = " and ".join(name for name in NETWORKS if architecture_of(name).has_map_code)
+        raise UserError(f"code_size: network {model.network} needs one; None is for {others}")
+    if not network.has_vector_code and (model.code_size is not None or model.family != "undercomplete"):
         raise UserError(
-            f"code_size: {'an mlp' if model.network == 'mlp' else 'a sequence'} needs one; None is for conv and unet"
-        )
-    if model.network == "unet" and (model.code_size is not None or model.family != "undercomplete"):
-        raise UserError(
-            "network: unet goes with family undercomplete and code_size None: its code is larger than the image, and "
-            "corruption, or pairs of noisy and clean, make it learn"
+            f"network: {model.network} goes with family undercomplete and code_size None: its code is larger than the "
+            "image, and corruption, or pairs of noisy and clean, make it learn"
         )
     if model.standardize in ("feature", "global") and not can_standardize(model):
         if model.output_activation != "none":
@@ -364,9 +369,9 @@ def _check_combination(model: Model, regularization: Regularization) -> None:
         )
     if not model.hidden and model.family != "tied" and "activation" in changed:
         raise UserError("activation: is that of hidden layers, and there are none")
-    if not model.hidden and model.network != "mlp":
+    if not model.hidden and not network.is_dense:
         raise UserError(f"hidden: a {model.network} network needs at least one block")
-    if model.family == "tied" and model.network != "mlp":
+    if model.family == "tied" and not network.is_dense:
         raise UserError(f"network: tied weights are those of dense layers, mlp, not {model.network}")
     if regularization.corruption in ("salt_and_pepper", "masking") and regularization.corruption_level > 1:
         raise UserError(f"corruption_level: a fraction is between 0 and 1, got {regularization.corruption_level}")
@@ -383,8 +388,8 @@ def _check_combination(model: Model, regularization: Regularization) -> None:
             "higher_order_weight: wants a smooth activation, such as tanh or softplus: the gradient does not see how "
             "the kinks of relu move"
         )
-    if regularization.higher_order_weight and (model.network in ("conv", "unet") or model.family == "k_sparse"):
-        choice = model.network if model.network in ("conv", "unet") else "k_sparse"
+    if regularization.higher_order_weight and (network.has_maxima or model.family == "k_sparse"):
+        choice = model.network if network.has_maxima else "k_sparse"
         raise UserError(
             f"higher_order_weight: wants a smooth encoder, and {choice} takes maxima: the gradient does not "
             "see how they change places"

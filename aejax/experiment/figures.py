@@ -14,6 +14,7 @@ from aejax import plots
 from aejax.autoencoders import Autoencoder
 from aejax.datasets.dataset import Splits
 from aejax.evaluation import CodeStatistics, encode_all, reconstruct_all
+from aejax.experiment.architectures import architecture_of
 from aejax.experiment.build import build_corruption
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.facts import Facts
@@ -91,5 +92,7 @@ def as_drawn(experiment: Experiment, examples: np.ndarray) -> np.ndarray:
     An example of two axes is a series (steps, channels) where it is a chorale or where the network is one of
     sequences; elsewhere it is an image (H, W).
     """
-    holds_series = experiment.data.dataset == "jsb_chorales" or experiment.model.network == "sequence"
+    holds_series = (
+        experiment.data.dataset == "jsb_chorales" or architecture_of(experiment.model.network).layout == "series"
+    )
     return plots.series_as_images(examples) if holds_series and examples.ndim == 3 else examples

@@ -21,6 +21,7 @@ from aejax.datasets.stored import StoredArray
 from aejax.errors import UserError
 from aejax.evaluation import decode_all, encode_all
 from aejax.evaluation.denoising import denoise_tiled
+from aejax.experiment.architectures import architecture_of
 from aejax.experiment.build import build_augmentation, build_autoencoder, extent_of
 from aejax.experiment.configuration import Data, Experiment
 from aejax.experiment.facts import (
@@ -267,7 +268,7 @@ def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], 
         or with other colors than the network takes.
     """
     wanted, extent = run.example_shape, extent_of(run.experiment.model)
-    if len(wanted) not in (2, 3) or run.experiment.model.network == "sequence":
+    if len(wanted) not in (2, 3) or architecture_of(run.experiment.model.network).layout == "series":
         raise UserError(f"{run.path} was trained on examples of shape {wanted}, which are no images")
     channels = wanted[2] if len(wanted) == 3 else 1
     low, high = run.facts.targets.low, run.facts.targets.high

@@ -10,7 +10,9 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from aejax.checks import check_count, check_function, check_sizes
+from aejax.networks.architecture import Architecture
 from aejax.networks.convolution import convolve, upsampled_convolution
+from aejax.networks.network import Network, followed_by
 
 # they never fall, and so may come after the maximum of a window instead of before
 _MONOTONE = (nn.relu, nn.leaky_relu, nn.elu, nn.selu, nn.softplus, nn.sigmoid, nn.tanh)
@@ -199,3 +201,37 @@ def _has_channels_first(shape: tuple[int, ...]) -> bool:
     if len(shape) != 3 or min(shape[1:]) < 8:
         return False
     return shape[0] in (3, 4) or (shape[0] == 1 and shape[1] == shape[2])
+
+
+def conv_reach(levels: int) -> int:
+    """How many pixels away, at most, lies what a pixel of `ConvDecoder`'s output depends on in `ConvEncoder`'s input.
+
+    With L levels: 2^l for the encoder's convolution at level l = 0...L - 1 and the decoder's at l = L...1, 1 for the
+    last, and 2^L - 1 because pixels are pooled in blocks of 2^L.
+
+    >>> conv_reach(1), conv_reach(3)
+    (5, 29)
+    """
+    return 4 * 2**levels - 3
+
+
+def _build(
+    shape: tuple[int, ...],
+    output_shape: tuple[int, ...],
+    hidden: tuple[int, ...],
+    code_size: int | None,
+    activation: Callable[[Array], Array],
+) -> tuple[ConvEncoder, Network]:
+    decoder = ConvDecoder((*shape[:2], math.prod(output_shape[2:])), hidden[::-1], activation)
+    return ConvEncoder(hidden, code_size, activation), followed_by(decoder, lambda output: output.reshape(output_shape))
+
+
+ARCHITECTURE = Architecture(
+    _build,
+    expects="images (H, W) or (H, W, C)",
+    ranks=(2, 3),
+    layout="image",
+    has_map_code=True,
+    has_maxima=True,
+    reach=conv_reach,
+)

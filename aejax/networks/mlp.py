@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aejax.checks import check_function, check_sizes
+from aejax.networks.architecture import Architecture
 
 
 class MLP(nn.Module):
@@ -52,3 +53,17 @@ class MLP(nn.Module):
             x = self.activation(nn.Dense(width)(x))
         x = nn.Dense(math.prod(self.output_shape))(x).reshape(tuple(self.output_shape))
         return x if self.output_activation is None else self.output_activation(x)
+
+
+def _build(
+    shape: tuple[int, ...],
+    output_shape: tuple[int, ...],
+    hidden: tuple[int, ...],
+    code_size: int,
+    activation: Callable[[Array], Array],
+) -> tuple[MLP, MLP]:
+    del shape  # it is flattened
+    return MLP((code_size,), hidden, activation), MLP(output_shape, hidden[::-1], activation)
+
+
+ARCHITECTURE = Architecture(_build, is_dense=True)

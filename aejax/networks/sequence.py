@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aejax.checks import check_count, check_function, check_sizes
+from aejax.networks.architecture import Architecture
+from aejax.networks.network import Network, followed_by
 
 _KERNEL = (5,)
 
@@ -106,3 +108,18 @@ def repeat(x: Float[Array, "t C"]) -> Float[Array, "T C"]:
 def _check_sequence_shape(shape: tuple[int, ...]) -> None:
     if len(shape) not in (1, 2):
         raise ValueError(f"a sequence has shape (T,) or (T, C), got {shape}")
+
+
+def _build(
+    shape: tuple[int, ...],
+    output_shape: tuple[int, ...],
+    hidden: tuple[int, ...],
+    code_size: int,
+    activation: Callable[[Array], Array],
+) -> tuple[SequenceEncoder, Network]:
+    decoder = SequenceDecoder((shape[0], math.prod(output_shape[1:])), hidden[::-1], activation)
+    encoder = SequenceEncoder(hidden, code_size, activation)
+    return encoder, followed_by(decoder, lambda output: output.reshape(output_shape))
+
+
+ARCHITECTURE = Architecture(_build, expects="sequences (T,) or (T, C)", ranks=(1, 2), layout="series")

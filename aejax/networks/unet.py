@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aejax.checks import check_function, check_sizes
+from aejax.networks.architecture import Architecture
 from aejax.networks.conv import check_image_shape, max_pool, upsample, with_channels
 
 _KERNEL = (3, 3)
@@ -132,3 +133,38 @@ def _two_convolutions(x: Array, channels: int, activation: Callable[[Array], Arr
     for _ in range(2):
         x = activation(nn.Conv(channels, _KERNEL)(x))
     return x
+
+
+def unet_reach(levels: int) -> int:
+    """How many pixels away, at most, lies what a pixel of `UNetDecoder`'s output depends on in `UNetEncoder`'s input.
+
+    With L levels: twice 2^l for the encoder's two convolutions at level l = 1...L and the decoder's at l = L - 1...1, 2
+    for the last, and 2^L - 1 for the blocks.
+
+    >>> unet_reach(1), unet_reach(4)
+    (7, 105)
+    """
+    return 7 * 2**levels - 7
+
+
+def _build(
+    shape: tuple[int, ...],
+    output_shape: tuple[int, ...],
+    hidden: tuple[int, ...],
+    code_size: None,
+    activation: Callable[[Array], Array],
+) -> tuple[UNetEncoder, UNetDecoder]:
+    del output_shape, code_size  # it returns one number for each of the example's, and its code is all maps
+    return UNetEncoder(hidden, activation), UNetDecoder(shape, hidden, activation)
+
+
+ARCHITECTURE = Architecture(
+    _build,
+    expects="images (H, W) or (H, W, C)",
+    ranks=(2, 3),
+    layout="image",
+    has_vector_code=False,
+    has_map_code=True,
+    has_maxima=True,
+    reach=unet_reach,
+)

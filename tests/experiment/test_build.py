@@ -224,8 +224,12 @@ SPARSE = Regularization(sparse_weight=0.1)
 @pytest.mark.parametrize(
     ("experiment", "shape", "message"),
     [
-        (Experiment(model=Model(network="conv")), (140,), r"takes images .* shape \(140,\)"),
-        (Experiment(model=Model(network="sequence")), (8, 8, 1), r"takes sequences .* shape \(8, 8, 1\)"),
+        (Experiment(model=Model(network="conv")), (140,), r"network: conv expects images .* shape \(140,\)"),
+        (
+            Experiment(model=Model(network="sequence")),
+            (8, 8, 1),
+            r"network: sequence expects .* shape \(8, 8, 1\)",
+        ),
         (Experiment(model=Model(network="conv", hidden=(3,), code_size=None)), (8, 8), "even channels, 3"),
         (
             Experiment(model=Model(family="k_sparse"), regularization=SPARSE),

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from aejax.networks import ConvDecoder, ConvEncoder, UNetDecoder, UNetEncoder
-from aejax.networks.reach import conv_reach, unet_reach
+from aejax.networks.conv import conv_reach
+from aejax.networks.unet import unet_reach
 
 
 def pair(name, shape, levels):

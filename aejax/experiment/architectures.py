@@ -1,0 +1,26 @@
+"""The networks that a configuration can name, a row each. A network is imported when it is asked for."""
+
+import functools
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # takes seconds to import, and help needs the names alone
+    from aejax.networks.architecture import Architecture
+
+# name -> what help says of it, and the module that holds its ARCHITECTURE
+NETWORKS = {
+    "mlp": ("dense layers on examples of any shape", "aejax.networks.mlp"),
+    "conv": ("convolutions with pooling on images", "aejax.networks.conv"),
+    "unet": ("the same with maps that skip from every level to the decoder, to denoise", "aejax.networks.unet"),
+    "sequence": ("convolutions over time on sequences", "aejax.networks.sequence"),
+}
+
+
+@functools.cache
+def architecture_of(network: str) -> "Architecture":
+    """Returns the architecture of this name.
+
+    >>> architecture_of("conv").expects
+    'images (H, W) or (H, W, C)'
+    """
+    return importlib.import_module(NETWORKS[network][1]).ARCHITECTURE
