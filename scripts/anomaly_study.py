@@ -110,7 +110,7 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
         Options,
         arguments,
         default=Options(ONE_CLASS[name][1]),
-        program=f"anomaly_study.py [{name}]",
+        names=f"[{name}]",
         description=DESCRIPTION,
     )
     check(options.experiment)

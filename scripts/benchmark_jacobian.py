@@ -92,7 +92,7 @@ class Candidate(NamedTuple):
 
 def main() -> None:
     """Parse, measure, print and save."""
-    options = command_line.parse(Options, sys.argv[1:], program="benchmark_jacobian.py", description=DESCRIPTION)
+    options = command_line.parse(Options, sys.argv[1:], description=DESCRIPTION)
     check(options)
     rows: list[Row] = []
     for encoder in options.encoders:

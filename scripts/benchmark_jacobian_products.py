@@ -51,8 +51,7 @@ class Product(NamedTuple):
 
 def main() -> None:
     """Parse, measure and print."""
-    program = "benchmark_jacobian_products.py"
-    options = command_line.parse(Options, sys.argv[1:], program=program, description=DESCRIPTION)
+    options = command_line.parse(Options, sys.argv[1:], description=DESCRIPTION)
     check(options)
     products = structured_products(options.widths, options.batch_size)
     *milliseconds, whole = measure(products, options)

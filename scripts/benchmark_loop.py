@@ -47,7 +47,7 @@ class Options:
 
 def main() -> None:
     """Parse, measure, print and save."""
-    options = command_line.parse(Options, sys.argv[1:], program="benchmark_loop.py", description=DESCRIPTION)
+    options = command_line.parse(Options, sys.argv[1:], description=DESCRIPTION)
     for name in ("batch_size", "steps", "epochs"):
         if (number := getattr(options, name)) < 1:
             raise UserError(f"--{name.replace('_', '-')} must be at least 1, got {number}")

@@ -88,7 +88,7 @@ def main() -> None:
     if sys.argv[1:2] == ["--worker"]:
         print(json.dumps(asdict(work(*sys.argv[2:4]))))
         return
-    options = command_line.parse(Options, sys.argv[1:], program="benchmark_training.py", description=DESCRIPTION)
+    options = command_line.parse(Options, sys.argv[1:], description=DESCRIPTION)
     check(options)
     frameworks = [name for name in options.frameworks if name == "aejax" or importlib.util.find_spec("torch")]
     pairs = [(w, f) for w in options.workloads for f in frameworks if applies(w, f)]

@@ -59,7 +59,7 @@ class Options:
 
 def main() -> None:
     """Parse, measure, print and write."""
-    options = command_line.parse(Options, sys.argv[1:], program="compress.py", description=DESCRIPTION)
+    options = command_line.parse(Options, sys.argv[1:], description=DESCRIPTION)
     _check(options)
     import numpy as np
 
@@ -72,7 +72,7 @@ def main() -> None:
 
     console = PlainConsole()
     run = open_run(options.run)
-    check_no_pairs(run, script="compress.py")
+    check_no_pairs(run, what="compress")
     some = take(run.splits.test, np.arange(min(options.examples, len(run.splits.test.x))))
     splits = Splits(*map(in_memory, run.splits._replace(test=some)))
     low, high = float(splits.train.x.min()), float(splits.train.x.max())

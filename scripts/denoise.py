@@ -74,7 +74,7 @@ class Options:
 
 def main() -> None:
     """Parse, and do one of the three."""
-    options = command_line.parse(Options, sys.argv[1:], program="denoise.py", description=DESCRIPTION)
+    options = command_line.parse(Options, sys.argv[1:], description=DESCRIPTION)
     _check(options)
     from aejax.datasets.paths import is_array_file
     from aejax.experiment.trained import check_kind, open_run
@@ -84,8 +84,8 @@ def main() -> None:
     run = open_run(options.run)
     trained = run.experiment.regularization.corruption != "none" or run.splits.train.input is not None
     wanted = "a run that was trained to denoise, by --corruption or on pairs of noisy and clean"
-    check_kind(run, trained, wanted, script="denoise.py")
-    check_kind(run, not run.experiment.model.conditional, "a run without conditions", script="denoise.py")
+    check_kind(run, trained, wanted, what="denoise")
+    check_kind(run, not run.experiment.model.conditional, "a run without conditions", what="denoise")
     if options.test is not None:
         _test(run, options, options.test, console)
     elif options.input is not None and is_array_file(options.input):

@@ -64,7 +64,7 @@ class Options:
 
 def main() -> None:
     """Parse, score, write, and tell."""
-    options = command_line.parse(Options, sys.argv[1:], program="detect_anomalies.py", description=DESCRIPTION)
+    options = command_line.parse(Options, sys.argv[1:], description=DESCRIPTION)
     folder = _check(options)
 
     from aejax import plots

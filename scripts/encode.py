@@ -56,7 +56,7 @@ class Options:
 
 def main() -> None:
     """Parse, and do one of the three."""
-    options = command_line.parse(Options, sys.argv[1:], program="encode.py", description=DESCRIPTION)
+    options = command_line.parse(Options, sys.argv[1:], description=DESCRIPTION)
     _check(options)
     from aejax.experiment.trained import open_run
     from aejax.host.terminal import PlainConsole
@@ -114,7 +114,7 @@ def _compare(run: "TrainedRun", folder: Path, console: "PlainConsole") -> None:
     from aejax.experiment.figures import as_drawn
     from aejax.experiment.trained import check_no_pairs
 
-    check_no_pairs(run, script="encode.py --compare")
+    check_no_pairs(run, what="a comparison with PCA")
     splits, components = Splits(*map(in_memory, run.splits)), math.prod(run.code_shape)
     console.print(f"encoding {sum(len(part.x) for part in splits):,} examples")
     codes = Splits(*(part._replace(x=run.encode(part)) for part in splits))

@@ -44,7 +44,7 @@ class Options:
 
 def main() -> None:
     """Parse, evaluate, write."""
-    options = command_line.parse(Options, sys.argv[1:], program="evaluate.py", description=DESCRIPTION)
+    options = command_line.parse(Options, sys.argv[1:], description=DESCRIPTION)
     target = options.output or options.run / "report.html"
     if options.output is not None:
         command_line.check_can_be_made(target)

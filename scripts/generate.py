@@ -94,7 +94,7 @@ class Generated(NamedTuple):
 
 def main() -> None:
     """Parse, generate, draw and write."""
-    options = command_line.parse(Options, sys.argv[1:], program="generate.py", description=DESCRIPTION)
+    options = command_line.parse(Options, sys.argv[1:], description=DESCRIPTION)
     _check(options)
     import numpy as np
 
@@ -162,24 +162,24 @@ def _check_run(run: "TrainedRun", options: Options) -> None:
     from aejax.experiment.trained import check_kind
     from aejax.host.memory import check_fits
 
-    script = f"generate.py --what {options.what}"
+    what = f"generate --what {options.what}"
     count = options.side**2 if options.what == "manifold" else options.rows * options.columns
     numbers = count * max(math.prod(run.code_shape), math.prod(run.example_shape))
     check_fits(12 * numbers, f"{count:,} examples and their picture", advice="take fewer of them", host=True)
     conditional = run.experiment.model.conditional
     if options.what in ("samples", "classes"):
-        check_kind(run, run.prior is not None, "a variational run, or one trained with --mmd-weight", script=script)
+        check_kind(run, run.prior is not None, "a variational run, or one trained with --mmd-weight", what=what)
     if options.what == "classes":
-        check_kind(run, conditional, "a conditional run", script=script)
+        check_kind(run, conditional, "a conditional run", what=what)
     if options.what == "near-class" and run.splits.train.labels is None:
-        raise UserError(f"{run.path}: {script} takes a run whose data have labels, and these have none")
+        raise UserError(f"{run.path}: {what} expects a run whose data have labels, and these have none")
     if options.what == "manifold":
         wanted = f"a run with a code of 2 numbers, not of {math.prod(run.code_shape):,}"
-        check_kind(run, run.code_shape == (2,), wanted, script=script)
+        check_kind(run, run.code_shape == (2,), wanted, what=what)
     if options.what == "traversals":
         _check_units(run, options)
     if options.what == "interpolation" and len(run.splits.test.x) < 2:
-        raise UserError(f"{run.path}: {script} takes a run with two test examples at least")
+        raise UserError(f"{run.path}: {what} expects a run with two test examples at least")
     if beyond := [place for place in options.examples if not 0 <= place < len(run.splits.test.x)]:
         raise UserError(f"--examples: the run has test examples 0 to {len(run.splits.test.x) - 1}, got {beyond[0]}")
 

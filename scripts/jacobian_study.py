@@ -114,7 +114,7 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
         Options,
         arguments,
         default=Options(PRESETS[preset][1]),
-        program=f"jacobian_study.py [{preset}]",
+        names=f"[{preset}]",
         description=DESCRIPTION,
     )
     check(options.study)

@@ -226,7 +226,7 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
             Options,
             arguments,
             default=Options(experiment),
-            program=f"train.py [{preset or 'PRESET'}]",
+            names=f"[{preset or 'PRESET'}]",
             description=DESCRIPTION,
         )
 

@@ -21,9 +21,11 @@ ROOMS = (  # from the ground up; those of one line do not import each other
     ("autoencoders",),
     ("datasets",),
     ("training", "evaluation", "plots"),
-    ("experiment", "export"),
+    ("export",),
+    ("experiment",),
     ("studies", "sklearn"),
     ("cli",),
+    ("__main__",),
 )
 
 
@@ -62,7 +64,9 @@ def test_a_module_imports_from_rooms_above_its_own_only(name):
     room = name.split(".")[1]
     for imported in IMPORTS[name]:
         if imported.split(".")[0] == "aejax":
-            assert imported != "aejax"
+            if imported == "aejax":
+                assert room == "cli"  # whose program prints the version
+                continue
             other = imported.split(".")[1]
             assert other == room or level_of[other] < level_of[room], f"{name} imports {imported}"
 

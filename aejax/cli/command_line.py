@@ -16,7 +16,7 @@ import tyro
 
 from aejax.errors import ArgumentError, UserError
 from aejax.host.environment import avoid_slow_fusions
-from aejax.host.exits import INTERRUPTED, print_error
+from aejax.host.exits import INTERRUPTED, print_error, program
 from aejax.host.suggestions import did_you_mean, unknown
 
 Options = TypeVar("Options")
@@ -39,10 +39,18 @@ def parse(
     arguments: Sequence[str],
     *,
     default: Options | None = None,
-    program: str,
+    names: str = "",
     description: str,
 ) -> Options:
-    """Options from the command line; UserError in one line where they cannot be understood."""
+    """Returns the options that the arguments of a command give; UserError in one line where they are none.
+
+    Args:
+      options: a dataclass; its fields are the options.
+      arguments: the words after the command's name.
+      default: values of options that are not given; None for those of the dataclass.
+      names: what stands before the options, for the first line of the help, such as `[PRESET]`.
+      description: text that the help begins with.
+    """
     message = io.StringIO()
     try:
         with contextlib.redirect_stderr(message):
@@ -50,7 +58,7 @@ def parse(
                 tyro.conf.OmitArgPrefixes[options],  # type: ignore
                 args=list(arguments),
                 default=default,
-                prog=program,
+                prog=f"{program()} {names}".strip(),
                 description=description,
             )
     except SystemExit as stop:

@@ -221,24 +221,24 @@ def fit(
     return autoencoder, snapshot
 
 
-def check_kind(run: TrainedRun, fits: bool, wanted: str, *, script: str) -> None:
-    """Raise UserError where a run is not of the kind that a script is for.
+def check_kind(run: TrainedRun, fits: bool, expected: str, *, what: str) -> None:
+    """Raise UserError where a run is not of the kind that a function expects.
 
     Args:
       run: which was named by the user.
-      fits: whether the script can use it.
-      wanted: what it can use, in words, such as `a variational run`.
-      script: its file name.
+      fits: whether the function can use it.
+      expected: what it can use, in words, such as `a variational run`.
+      what: the function, in words.
     """
     if not fits:
         kind = f"{' and '.join(run.autoencoder.parts)} on {run.experiment.data.dataset}"
-        raise UserError(f"{run.path}: {script} takes {wanted}, and this run is {kind}")
+        raise UserError(f"{run.path}: {what} expects {expected}, and this run is {kind}")
 
 
-def check_no_pairs(run: TrainedRun, *, script: str) -> None:
-    """Raise UserError where the encoder is given other examples than it is to reconstruct, beside which PCA is none."""
-    wanted = "a run whose encoder is given what it is to reconstruct, not pairs"
-    check_kind(run, run.splits.train.input is None, wanted, script=script)
+def check_no_pairs(run: TrainedRun, *, what: str) -> None:
+    """Raise UserError where the encoder is given other examples than it reconstructs: PCA cannot be compared then."""
+    expected = "a run whose encoder is given what it is to reconstruct, not pairs"
+    check_kind(run, run.splits.train.input is None, expected, what=what)
 
 
 def check_takes_gray_values(run: TrainedRun) -> None:

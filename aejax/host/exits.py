@@ -8,7 +8,11 @@ INTERRUPTED = 130  # exit code after Ctrl-C
 PREEMPTED = 75  # exit code after SIGTERM, when the work can be resumed: EX_TEMPFAIL of sysexits.h
 
 
+def program() -> str:
+    """The name of the running program as errors begin with it: `train.py`, or `aejax train`."""
+    return sys.argv[0].rsplit("/", 1)[-1]
+
+
 def print_error(message: object) -> None:
     """Prints "PROGRAM: error: MESSAGE" to stderr, as one line."""
-    program = sys.argv[0].rsplit("/", 1)[-1]
-    print(printable(f"{program}: error: {message}"), file=sys.stderr, flush=True)
+    print(printable(f"{program()}: error: {message}"), file=sys.stderr, flush=True)

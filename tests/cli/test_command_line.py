@@ -21,7 +21,7 @@ class Options:
 
 
 def parse(*arguments: str) -> Options:
-    return command_line.parse(Options, arguments, program="test.py", description="A test.")
+    return command_line.parse(Options, arguments, description="A test.")
 
 
 def test_options_are_parsed() -> None:

@@ -346,5 +346,5 @@ except SystemExit as stop:
 print({{"tensorflow", "tensorflow_datasets", "jax", "numpy"}} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "prepare_data.py fashion_mnist" in done.stdout
+    assert "aejax prepare fashion_mnist" in done.stdout
     assert done.stdout.splitlines()[-1] == "set()"

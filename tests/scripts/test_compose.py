@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import re
-from dataclasses import replace
 
 import mido
 import numpy as np
@@ -11,7 +10,9 @@ import pytest
 from PIL import Image
 
 from aejax.datasets.jsb_chorales import FILE, load_jsb_chorales
+from aejax.errors import ArgumentError
 from aejax.evaluation.music import frequency_baseline
+from aejax.experiment.compose import compose
 from aejax.experiment.configuration import Data, Experiment, Model, Training
 from aejax.experiment.trained import open_run
 
@@ -61,21 +62,22 @@ def test_windows_are_written_and_told(run, run_script, pieces, tmp_path):
     assert 0 < ours < 88 * np.log(2) + 1  # of a coin for each key
 
 
-def test_notes_are_drawn_from_the_likelihood_unless_the_most_probable_are_wanted(run, load_script):
-    compose, trained = load_script("compose"), open_run(run)
-    options = compose.Options(run, run, count=400)
-    drawn, means = compose._compose(trained, options), compose._compose(trained, replace(options, most_probable=True))
+def test_notes_are_drawn_from_the_likelihood_unless_the_most_probable_are_wanted(run):
+    run = open_run(run)
+    drawn, means = compose(run, count=400), compose(run, count=400, most_probable=True)
     assert set(np.unique(drawn)) == {0, 1}
     deviation = np.sqrt(np.mean(means * (1 - means)) / means.size)
     assert abs(drawn.mean() - means.mean()) < 4 * deviation  # four standard errors
-    assert np.array_equal(drawn, compose._compose(trained, options))
-    assert not np.array_equal(drawn[:9], compose._compose(trained, replace(options, count=9, seed=1)))
+    assert np.array_equal(drawn, compose(run, count=400))
+    assert not np.array_equal(drawn[:9], compose(run, count=9, seed=1))
+    with pytest.raises(ArgumentError, match="count: must be at least 1, got 0"):
+        compose(run, count=0)
 
 
 def test_mistakes(run, make_run, complaint_of, monkeypatch):
     digits = make_run(DIGITS)
-    assert "takes a variational run on jsb_chorales, and this run is" in complaint_of("compose", digits, "music")
+    assert "expects a variational run on jsb_chorales, and this run is" in complaint_of("compose", digits, "music")
     assert "--count: must be between 1 and 300, got 0" in complaint_of("compose", run, "music", "--count", "0")
     assert "--beats-per-minute: must be between 1" in complaint_of("compose", run, "music", "--beats-per-minute", "0")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert "MIDI files want mido" in complaint_of("compose", run, "music")
+    assert "MIDI files require mido" in complaint_of("compose", run, "music")

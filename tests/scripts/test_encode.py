@@ -98,7 +98,7 @@ def test_pairs_are_not_compared(make_run, complaint_of, tmp_path):
     training = Training(epochs=1, batch_size=8)
     folder = make_run(Experiment(data=Data(dataset=str(tmp_path / "pairs.npz")), model=model, training=training))
     for script, arguments in (("encode", ["--compare", "out"]), ("compress", ["out"])):
-        assert "takes a run whose encoder is given what it is to" in complaint_of(script, folder, *arguments)
+        assert "expects a run whose encoder is given what it is to" in complaint_of(script, folder, *arguments)
 
 
 def test_vectors_without_labels_are_compared_too(make_run, run_script, tmp_path, monkeypatch):

@@ -1,0 +1,84 @@
+"""Compose with a variational autoencoder of chorales: MIDI files, piano rolls, and how well it knows held-out ones."""
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from aejax.cli import command_line
+from aejax.errors import UserError
+from aejax.host.optional import optional
+
+DESCRIPTION = """Compose with a variational autoencoder of chorales, and measure how well it predicts held-out ones.
+
+  aejax train chorales-vae --data-dir FOLDER --run-dir runs/chorales
+  aejax compose runs/chorales music               8 windows drawn from the prior, as .mid files and piano rolls
+
+Which keys sound is drawn from the likelihood, each with the probability that the decoder gives it. The bound on the
+held-out chorales' negative log-likelihood is compared with the likelihood of a model that knows how often each key
+sounds, and nothing of time. MIDI files require the extra music: pip install 'aejax[music]'."""
+
+
+MAX_COUNT = 300  # windows, side by side in one figure
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to compose with which run."""
+
+    run: tyro.conf.Positional[Path]
+    """The run folder."""
+    folder: tyro.conf.Positional[Path]
+    """The folder to write, which must not exist yet."""
+    count: int = 8
+    """Number of windows."""
+    beats_per_minute: float = 80.0
+    """Quarter notes."""
+    most_probable: bool = False
+    """Only keys of a probability above one half sound. These are fewer than in chorales: where the decoder is in doubt
+    between keys, none of them is that probable."""
+    seed: int = 0
+    """Of the codes and the notes."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse, compose, write, and print how well the run knows held-out chorales."""
+    options = command_line.parse(Options, arguments, description=DESCRIPTION)
+    _check(options)
+    from aejax.evaluation.music import notes_per_step, to_midi
+    from aejax.experiment.compose import check_composes, compose, draw_piano_rolls, nats_per_step
+    from aejax.experiment.trained import open_run
+    from aejax.host.terminal import PlainConsole
+
+    console = PlainConsole()
+    run = open_run(options.run)
+    check_composes(run)
+    rolls = compose(run, count=options.count, most_probable=options.most_probable, seed=options.seed)
+    with command_line.new_folder(options.folder) as folder:
+        for number, roll in enumerate(rolls, 1):
+            to_midi(roll, beats_per_minute=options.beats_per_minute).save(folder / f"{number:02}.mid")
+        with optional("figure", console.print):
+            draw_piano_rolls(run, rolls).savefig(folder / "piano_rolls.png", dpi=150)
+    with optional("nats per quarter note", console.print):
+        nats = nats_per_step(run)
+        console.print(
+            f"{nats.bound:.3f} nats per quarter note of held-out chorales, an upper bound; {nats.baseline:.3f} by each "
+            "key's frequency"
+        )
+    notes, of_chorales = notes_per_step(rolls), notes_per_step(run.splits.test.x)
+    console.print(f"{notes:.2f} notes sound per quarter note of these windows; {of_chorales:.2f} of held-out chorales")
+    console.print(f"{len(rolls)} windows of {rolls.shape[1]} quarter notes are in {options.folder}")
+
+
+def _check(options: Options) -> None:
+    """Raise UserError where an option cannot be, before anything is loaded."""
+    if importlib.util.find_spec("mido") is None:
+        raise UserError("MIDI files require mido, which is not installed: pip install 'aejax[music]'")
+    if not 1 <= options.count <= MAX_COUNT:
+        raise UserError(f"--count: must be between 1 and {MAX_COUNT}, got {options.count:,}")
+    command_line.check_seed(options.seed)
+    if not 1 <= options.beats_per_minute <= 1000:
+        raise UserError(f"--beats-per-minute: must be between 1 and 1000, got {options.beats_per_minute:g}")
+    command_line.check_free(options.folder)

@@ -1,0 +1,55 @@
+"""Export a trained autoencoder for programs without aejax: StableHLO functions and safetensors parameters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from aejax.cli import command_line
+
+DESCRIPTION = """Export a trained autoencoder for programs without aejax.
+
+  aejax export runs/NAME exported                        for the CPU
+  aejax export runs/NAME exported --platforms cpu cuda   for the CPU and NVIDIA GPUs
+
+The folder written holds encode, decode and jacobian (the encoder's, exact) as StableHLO with the parameters within, for
+batches of any size; the parameters as params.safetensors; and export.json, which describes shapes. A program that has
+JAX and flatbuffers, and nothing else, calls them:
+
+  jax.export.deserialize(open("exported/encode.jax_export", "rb").read()).call(x)"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to export, and where to."""
+
+    run: tyro.conf.Positional[Path]
+    """The run folder."""
+    folder: tyro.conf.Positional[Path]
+    """The folder to write, which must not exist yet."""
+    platforms: tuple[str, ...] = ("cpu",)
+    """Where the functions are to run: cpu, cuda, rocm, tpu."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse, export, write, and print what was written."""
+    options = command_line.parse(Options, arguments, description=DESCRIPTION)
+    command_line.check_free(options.folder)
+
+    from aejax.experiment.export import export_run, write_run
+    from aejax.experiment.trained import open_run
+    from aejax.export import check_packages
+    from aejax.host.terminal import PlainConsole
+
+    check_packages()
+    console = PlainConsole()
+    run = open_run(options.run)
+    functions = export_run(run, platforms=options.platforms)
+    with command_line.new_folder(options.folder) as folder:
+        write_run(folder, run, functions)
+    for name, function in functions.items():
+        inputs = ", ".join(map(str, function.in_avals))
+        console.print(f"{name}: {inputs} -> {function.out_avals[0]}")
+    size = sum(file.stat().st_size for file in options.folder.iterdir())
+    console.print(f"{size / 1e6:.1f} MB in {options.folder}")
