@@ -85,9 +85,10 @@ def main() -> None:
             str(options.input),
         )
     truth = _truth(run, options, len(examples.x))
-    if run.autoencoder.likelihood is not None:
+    distributions = run.autoencoder.variational
+    if distributions is not None:
         for block in blocks_of(examples.x):
-            check_support(run.autoencoder.likelihood, block, name, advice="scale them as those of the run")
+            check_support(distributions.likelihood, block, name, advice="scale them as those of the run")
 
     # a score takes the samples of up to 500 examples at once
     size = 4 * options.samples * min(500, len(examples.x)) * math.prod(run.example_shape)
@@ -101,7 +102,7 @@ def main() -> None:
     validation_scores = scores_of(run.splits.validation)
     threshold = threshold_of(validation_scores, quantile=options.quantile)
     scores = scores_of(examples)
-    unit = "squared error per example" if run.autoencoder.likelihood is None else "negative bound, nats per example"
+    unit = "squared error per example" if distributions is None else "negative bound, nats per example"
     summary = {"run": str(run.path), "examples": name, "score": unit, "quantile": options.quantile}
     summary |= {"threshold": threshold, "above": int((scores > threshold).sum()), "scored": len(scores)}
     summary |= {"validation_examples": len(validation_scores)}

@@ -10,6 +10,7 @@ from aejax.autoencoders.information import total_correlation_penalized as total_
 from aejax.autoencoders.record import Autoencoder as Autoencoder
 from aejax.autoencoders.record import Batch as Batch
 from aejax.autoencoders.record import Examples as Examples
+from aejax.autoencoders.record import Variational as Variational
 from aejax.autoencoders.record import as_batch as as_batch
 from aejax.autoencoders.sparse import k_sparse as k_sparse
 from aejax.autoencoders.sparse import sparse as sparse
@@ -23,6 +24,7 @@ __all__ = [
     "Autoencoder",
     "Batch",
     "Examples",
+    "Variational",
     "as_batch",
     "conditional",
     "contractive",

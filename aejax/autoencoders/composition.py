@@ -50,7 +50,7 @@ def check_composition(autoencoder: object, constructor: str) -> None:
         raise TypeError(
             f"{constructor} wraps an autoencoder, such as undercomplete(encoder, decoder), got {autoencoder!r}"
         )
-    if constructor in _NEED_A_POSTERIOR and autoencoder.posterior is None:
+    if constructor in _NEED_A_POSTERIOR and autoencoder.variational is None:
         raise TypeError(f"{constructor} wraps a variational autoencoder: the one given has no posterior")
     if constructor in _ONCE and constructor in autoencoder.parts:
         raise ValueError(f"{constructor} is part of this autoencoder already")

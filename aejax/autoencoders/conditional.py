@@ -19,8 +19,8 @@ def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Auto
     """Encodes and decodes given a condition c: h = f(x, c), x̂ = g(h, c); of a variational one log p(x | c) is bounded.
 
     The condition of every example is part of the data, `Examples(x, condition=...)`, and the last argument of `encode`,
-    `decode`, `posterior` and `decode_parameters`. The code need not hold what the condition tells; decoding one code
-    under several conditions changes that alone.
+    `decode`, `variational.posterior` and `variational.decode_parameters`. The code need not hold what the condition
+    says; decoding one code under several conditions changes that alone.
 
     Args:
       autoencoder: any whose networks take a condition as their last argument, as those of `aejax.networks` do.
@@ -83,13 +83,17 @@ def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Auto
         batch = as_batch(batch)
         return autoencoder.loss(params, key, batch._replace(condition=describe(batch.x, batch.condition, rank=1)))
 
+    distributions = autoencoder.variational
+    if distributions is not None:
+        distributions = distributions._replace(
+            posterior=given(distributions.posterior), decode_parameters=given(distributions.decode_parameters)
+        )
     return autoencoder._replace(
         init=given(autoencoder.init),
         encode=given(autoencoder.encode),
         decode=given(autoencoder.decode),
         loss=loss,
-        posterior=None if autoencoder.posterior is None else given(autoencoder.posterior),
-        decode_parameters=None if autoencoder.decode_parameters is None else given(autoencoder.decode_parameters),
+        variational=distributions,
         parts=(*autoencoder.parts, "conditional"),
     )
 

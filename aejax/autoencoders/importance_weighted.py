@@ -77,18 +77,15 @@ def log_importance_weights(
       *observed: what is encoded, x itself or a corrupted x, and its condition where there is one.
       samples: how many.
     """
-    posterior, likelihood = autoencoder.posterior, autoencoder.likelihood
-    decode_parameters, prior_of = autoencoder.decode_parameters, autoencoder.prior
-    assert posterior is not None
-    assert likelihood is not None
-    assert decode_parameters is not None
-    assert prior_of is not None
-    mean, log_variance = posterior(params, *observed)
-    prior = prior_of(params)
+    distributions = autoencoder.variational
+    assert distributions is not None
+    mean, log_variance = distributions.posterior(params, *observed)
+    prior = distributions.prior(params)
 
     def log_weight(key: Array) -> Array:
         code = reparameterize(key, mean, log_variance)
-        log_joint = likelihood.log_prob(x, decode_parameters(params, code, *observed[1:])) + prior.log_prob(code)
+        parameters = distributions.decode_parameters(params, code, *observed[1:])
+        log_joint = distributions.likelihood.log_prob(x, parameters) + prior.log_prob(code)
         return log_joint - gaussian_log_prob(code, mean, log_variance)
 
     return jax.vmap(log_weight)(jax.random.split(key, samples))

@@ -66,13 +66,14 @@ def mmd_regularized(
         batch = masked_batch(batch)
         code_key, prior_key, base_key = jax.random.split(key, 3)
 
-        prior = standard_normal() if autoencoder.prior is None else autoencoder.prior(params)
+        distributions = autoencoder.variational
+        prior = standard_normal() if distributions is None else distributions.prior(params)
 
         def draw(code_key: Array, prior_key: Array, *observed: Array) -> tuple[Array, Array, Array]:
-            if autoencoder.posterior is None:
+            if distributions is None:
                 code = autoencoder.encode(params, *observed)
             else:
-                code = reparameterize(code_key, *autoencoder.posterior(params, *observed))
+                code = reparameterize(code_key, *distributions.posterior(params, *observed))
             check_vector(code)
             if prior.weighted_sample is None:
                 sample, sample_weight = prior.sample(prior_key, code.shape), jnp.ones(())
@@ -188,8 +189,8 @@ def total_correlation_penalized(
     check_composition(autoencoder, "total_correlation_penalized")
     check_in_range("weight", weight, 0.0)
     check_count("examples", examples)
-    posterior = autoencoder.posterior
-    assert posterior is not None  # check_composition has seen to it
+    assert autoencoder.variational is not None  # check_composition has seen to it
+    posterior = autoencoder.variational.posterior
 
     def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
         batch = masked_batch(batch)

@@ -21,22 +21,30 @@ BatchLike = Any  # a `Batch`, `Examples`, or (B, ...) as an array or what NumPy 
 Metrics = dict[str, Array]  # every term of a loss by name, `loss` itself among them: means over the batch
 
 
-class Autoencoder(NamedTuple):
-    """Pure functions of explicit parameters; `encode` and `decode` take ONE example, `loss` a batch.
+class Variational(NamedTuple):
+    """The distributions of a variational autoencoder, as pure functions of explicit parameters, of ONE example or code.
 
-    The distributions are those of a variational autoencoder, whose `encode` is its posterior's mean and whose `decode`
-    is its likelihood's mean; the others have none. Where an example has a condition, it is the last argument of all
-    that takes an example or a code: (params, x, condition).
+    Where an example has a condition, it is the last argument: (params, x, condition).
+    """
+
+    posterior: Callable[..., tuple[Array, Array]]  # (params, x) -> (mean, log_variance)
+    prior: Callable[[PyTree], Prior]  # params -> the prior that they define
+    likelihood: Likelihood
+    decode_parameters: Callable[..., Array]  # (params, code) -> the likelihood's parameters
+
+
+class Autoencoder(NamedTuple):
+    """Pure functions of explicit parameters; `encode` and `decode` expect ONE example, `loss` a batch.
+
+    A variational autoencoder's `encode` is its posterior's mean, its `decode` its likelihood's mean. Where an example
+    has a condition, it is the last argument of every function of an example or a code: (params, x, condition).
     """
 
     init: Callable[..., PyTree]  # (key, example) -> params
     encode: Callable[..., Array]  # (params, x) -> code
     decode: Callable[..., Array]  # (params, code) -> reconstruction, in data space
     loss: Callable[[PyTree, Array, BatchLike], tuple[Array, Metrics]]  # (params, key, batch)
-    posterior: Callable[..., tuple[Array, Array]] | None = None  # (params, x) -> (mean, log_variance)
-    prior: Callable[[PyTree], Prior] | None = None  # params -> the prior that they define
-    likelihood: Likelihood | None = None
-    decode_parameters: Callable[..., Array] | None = None  # (params, code) -> what the likelihood takes
+    variational: Variational | None = None  # the distributions; None where there are none
     parts: tuple[str, ...] = ()  # the constructors that made it, from the inside out
 
 

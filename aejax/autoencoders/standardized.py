@@ -46,10 +46,7 @@ def standardized(autoencoder: Autoencoder, *, mean: ArrayLike, standard_deviatio
     """
     check_composition(autoencoder, "standardized")
     scaling = standardization(mean=mean, standard_deviation=standard_deviation)
-    likelihood = autoencoder.likelihood
-    if likelihood is not None:
-        likelihood = likelihoods.standardized(likelihood, mean=mean, standard_deviation=standard_deviation)
-    inner_posterior = autoencoder.posterior
+    distributions = autoencoder.variational
 
     def init(key: Array, example: Array, *condition: Array) -> PyTree:
         example, condition = as_inputs("example", example, *condition)
@@ -67,27 +64,32 @@ def standardized(autoencoder: Autoencoder, *, mean: ArrayLike, standard_deviatio
         return scaling.backward(autoencoder.decode(params, code, *condition))
 
     def posterior(params: PyTree, x: Array, *condition: Array) -> tuple[Array, Array]:
-        assert inner_posterior is not None
+        assert distributions is not None
         x, condition = as_inputs("x", x, *condition)
-        return inner_posterior(params, scaling.forward(x), *condition)
+        return distributions.posterior(params, scaling.forward(x), *condition)
 
     def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
         batch = masked_batch(batch)
         x, observed = (jax.vmap(scaling.forward)(part) for part in (batch.x, batch.input))
         total, metrics = autoencoder.loss(params, key, batch._replace(x=x, input=observed))
-        if likelihood is None:
+        if distributions is None:
             return total, metrics
         of_units = scaling.log_determinant(batch.x.shape[1:])
         signs = {"loss": 1, "reconstruction": 1, "elbo": -1}  # of the terms that hold a density of x
         metrics = {name: value + signs[name] * of_units if name in signs else value for name, value in metrics.items()}
         return metrics["loss"], metrics
 
+    outer = None
+    if distributions is not None:
+        likelihood = likelihoods.standardized(
+            distributions.likelihood, mean=mean, standard_deviation=standard_deviation
+        )
+        outer = distributions._replace(posterior=posterior, likelihood=likelihood)
     return autoencoder._replace(
         init=init,
         encode=encode,
         decode=decode,
         loss=loss,
-        posterior=None if inner_posterior is None else posterior,
-        likelihood=likelihood,
+        variational=outer,
         parts=(*autoencoder.parts, "standardized"),
     )

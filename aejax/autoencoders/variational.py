@@ -9,6 +9,7 @@ from aejax.autoencoders.record import (
     Autoencoder,
     BatchLike,
     Metrics,
+    Variational,
     example_keys,
     global_mean_over_batch,
     masked_batch,
@@ -67,7 +68,7 @@ def variational(
     >>> from aejax.networks import MLP
     >>> autoencoder = variational(MLP(output_shape=(2 * 3,)), MLP(output_shape=(5,)))
     >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
-    >>> mean, log_variance = autoencoder.posterior(params, jnp.ones(5))
+    >>> mean, log_variance = autoencoder.variational.posterior(params, jnp.ones(5))
     >>> mean.shape
     (3,)
     >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
@@ -174,4 +175,5 @@ def variational(
     parts += (prior.name,) if isinstance(prior, LearnedPrior) else ()
     parts += ("beta",) if callable(beta) or isinstance(beta, jax.core.Tracer) or beta != 1 else ()
     parts += ("free_bits",) if free_bits else ()
-    return Autoencoder(init, encode, decode, loss, posterior_of_one, prior_of, likelihood, parameters_of_one, parts)
+    distributions = Variational(posterior_of_one, prior_of, likelihood, parameters_of_one)
+    return Autoencoder(init, encode, decode, loss, distributions, parts)

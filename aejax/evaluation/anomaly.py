@@ -89,14 +89,12 @@ def anomaly_score(
     """
     check_count("samples", samples)
     inputs = x if inputs is None else inputs
-    if autoencoder.posterior is None or autoencoder.prior is None:
+    if autoencoder.variational is None:
         code = autoencoder.encode(params, inputs, *condition)
         return squared_error(x, autoencoder.decode(params, code, *condition))
-    likelihood, decode = autoencoder.likelihood, autoencoder.decode_parameters
-    assert likelihood is not None
-    assert decode is not None
-    mean, log_variance = autoencoder.posterior(params, inputs, *condition)
-    prior = autoencoder.prior(params)
+    posterior, prior_of, likelihood, decode = autoencoder.variational
+    mean, log_variance = posterior(params, inputs, *condition)
+    prior = prior_of(params)
 
     def terms(key: Array) -> tuple[Array, Array]:
         code = reparameterize(key, mean, log_variance)

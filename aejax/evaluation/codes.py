@@ -106,12 +106,12 @@ def code_statistics(
         partial(norm_of, autoencoder), directions, *(array[:few] for array in given), at_a_time=at_a_time
     )
     frobenius_norm = float(np.mean(norms, dtype=np.float64))
-    if autoencoder.posterior is None or autoencoder.prior is None:
+    if autoencoder.variational is None:
         codes = over_examples(lambda params, *one: widened(autoencoder.encode(params, *one)).reshape(-1), *given)
         active = is_active(codes, threshold=1e-12 * float(np.max(np.abs(codes), initial=0)) ** 2)
         saturated = None if bounds is None else saturation(jnp.asarray(codes), low=bounds[0], high=bounds[1]).item()
         return _statistics(codes, active, frobenius_norm, saturation=saturated)
-    posterior, prior = autoencoder.posterior, autoencoder.prior
+    posterior, prior = autoencoder.variational.posterior, autoencoder.variational.prior
 
     def flat(params: PyTree, *one: Array) -> list[Array]:
         mean, log_variance = posterior(params, *one)

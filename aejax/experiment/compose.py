@@ -28,7 +28,7 @@ class NatsPerStep(NamedTuple):
 
 def check_composes(run: TrainedRun) -> None:
     """Raise UserError where a run is not a variational one on chorales."""
-    is_music = run.autoencoder.prior is not None and run.experiment.data.dataset == "jsb_chorales"
+    is_music = run.autoencoder.variational is not None and run.experiment.data.dataset == "jsb_chorales"
     check_kind(run, is_music, "a variational run on jsb_chorales", what="compose")
 
 
@@ -55,9 +55,9 @@ def compose(
     codes = run.sample_codes(count, seed=seed)
     if most_probable:
         return run.decode(Dataset(codes))
-    likelihood, decode = run.autoencoder.likelihood, run.autoencoder.decode_parameters
-    assert likelihood is not None  # of a variational run, which it is
-    assert decode is not None
+    distributions = run.autoencoder.variational
+    assert distributions is not None  # of a variational run, which it is
+    likelihood, decode = distributions.likelihood, distributions.decode_parameters
     keys = jax.random.split(named_key(jax.random.key(seed), "notes"), count)
     draw = jax.jit(jax.vmap(lambda params, key, code: likelihood.sample(key, decode(params, code)), (None, 0, 0)))
     return np.asarray(draw(run.params, keys, codes))

@@ -69,8 +69,8 @@ def draw_figures(
     }
     if code is not None and code.kl_per_unit is not None:
         figures["code_units"] = plots.kl_per_unit(code.kl_per_unit)
-    if autoencoder.prior is not None:
-        prior = autoencoder.prior(params)
+    if autoencoder.variational is not None:
+        prior = autoencoder.variational.prior(params)
         columns, title = 8, "decoded samples from the prior"
         labels = {k: str(label) for k, label in enumerate(facts.classes or ()) if label is not None}
         classes = list(labels)[:_SHOWN] if conditions else []

@@ -93,8 +93,8 @@ class TrainedRun(NamedTuple):
     @property
     def prior(self) -> Prior | None:
         """That of a variational run; N(0, I) of another whose codes were drawn towards it by `mmd_regularized`."""
-        if self.autoencoder.prior is not None:
-            return self.autoencoder.prior(self.params)
+        if self.autoencoder.variational is not None:
+            return self.autoencoder.variational.prior(self.params)
         return standard_normal() if "mmd_regularized" in self.autoencoder.parts else None
 
     def sample_codes(self, count: int, *, seed: int = 0) -> np.ndarray:
@@ -344,9 +344,10 @@ def load_examples(
             f"{path}: examples have shape {shape}, and {run.path} was trained on examples of {wanted}{advice}"
         )
     _check_classes(run, dataset, path)
-    if (likelihood := run.autoencoder.likelihood) is not None and likelihood.support.integers:
+    distributions = run.autoencoder.variational
+    if distributions is not None and distributions.likelihood.support.integers:
         for block in sampled_blocks(dataset.x):
-            check_support(likelihood, block, str(path), advice="give counts, as the run was trained on")
+            check_support(distributions.likelihood, block, str(path), advice="give counts, as the run was trained on")
     if not any_scale:
         corruption = run.experiment.regularization
         unit = 1.0 if facts.scaling is None else max(facts.scaling.scale)

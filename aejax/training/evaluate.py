@@ -73,7 +73,8 @@ class Evaluate:
         calls = self._calls(number, weight_dtype)
         arguments: Generator[tuple[Examples, np.ndarray, np.ndarray], None, None]
         if self._streamed:
-            likelihood = self._autoencoder.likelihood
+            distributions = self._autoencoder.variational
+            likelihood = None if distributions is None else distributions.likelihood
 
             def load(call: tuple[np.ndarray, np.ndarray]) -> tuple[Examples, np.ndarray, np.ndarray]:
                 return divide(gather(examples, call[0], likelihood, "the examples"), self._devices), *call

@@ -190,20 +190,21 @@ def train(
     step, steps_per_epoch = int(snapshot.state.step), examples // batch_size
     calls = _calls(keys.order, step, epochs, examples, batch_size, plan.steps_per_call, devices)
     arguments: Generator[tuple[Any, ...], None, None]  # of every call to come, besides the state
+    likelihood = None if autoencoder.variational is None else autoencoder.variational.likelihood
     if plan.streamed:
         training, validation = on_host((training, validation))
         train_steps: Any = make_train_on(one_step, devices)
 
         def load(positions: np.ndarray) -> tuple[Examples]:
-            batches = gather(training, positions, autoencoder.likelihood, "the training examples")
+            batches = gather(training, positions, likelihood, "the training examples")
             return (divide(batches, devices),)
 
         arguments = prefetch(load, calls)
     else:
         for part, name in ((training, "the training examples"), (validation, "the validation examples")):
             check_finite(part, name)
-            if autoencoder.likelihood is not None:
-                check_support(autoencoder.likelihood, np.asarray(part.x), name, advice=ADVICE)
+            if likelihood is not None:
+                check_support(likelihood, np.asarray(part.x), name, advice=ADVICE)
         training, validation = replicate(in_memory((training, validation)), devices)
         train_steps = make_train_steps(one_step, devices)
         arguments = ((training, positions) for positions in calls)
@@ -278,7 +279,7 @@ def _advice(autoencoder: Autoencoder | None, train_x: Array | np.ndarray | None)
     if max(-low, high) <= _UNIT_SCALE or "standardized" in autoencoder.parts:
         return usual
     found = f"the training examples range from {low:g} to {high:g}, far from unit scale: "
-    if autoencoder.likelihood is not None and autoencoder.likelihood.support.integers:
+    if autoencoder.variational is not None and autoencoder.variational.likelihood.support.integers:
         return f"{found}let the encoder read log(1 + count), as --standardize auto does; a lower learning rate may help"
     return f"{found}scale them, or standardize them in the model (--standardize auto, autoencoders.standardized)"
 

@@ -141,7 +141,7 @@ def test_generates_the_digit_that_is_asked_for():
     labels = np.arange(1000) % 10
 
     def draw(key, label):
-        return vae.decode(params, vae.prior(params).sample(key, (8,)), label)
+        return vae.decode(params, vae.variational.prior(params).sample(key, (8,)), label)
 
     x = np.asarray(jax.jit(jax.vmap(draw))(jax.random.split(KEY, 1000), labels))
     right = judge.predict(x.reshape(1000, -1)) == labels

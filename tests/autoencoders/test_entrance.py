@@ -113,8 +113,8 @@ def test_what_is_not_one_example_or_code_is_refused_with_both_shapes(name):
     for wrong in (X[:, :10], X[0]):
         with pytest.raises((ValueError, TypeError)):
             autoencoder.loss(params, KEY, wrong)
-    if autoencoder.posterior is not None:
-        for function, wrong in ((autoencoder.posterior, X), (autoencoder.decode_parameters, jnp.ones((7, size)))):
+    if (distributions := autoencoder.variational) is not None:
+        for function, wrong in ((distributions.posterior, X), (distributions.decode_parameters, jnp.ones((7, size)))):
             with pytest.raises(ValueError, match="ONE"):
                 function(params, wrong)
 

@@ -82,13 +82,13 @@ def test_composition_keeps_type_terms_and_distributions(name):
     assert set(metrics) == terms
     assert all((term.shape, term.dtype) == ((), jnp.float32) for term in (total, *metrics.values()))
     base = VAE if "variational" in name else PLAIN
-    for field in ("init", "encode", "decode", "posterior", "prior", "likelihood"):
+    for field in ("init", "encode", "decode", "variational"):
         assert getattr(autoencoder, field) is getattr(base, field)
 
 
 def test_only_a_variational_autoencoder_has_distributions():
-    assert (PLAIN.posterior, PLAIN.prior, PLAIN.likelihood) == (None, None, None)
-    assert None not in (VAE.posterior, VAE.prior, VAE.likelihood)
+    assert PLAIN.variational is None
+    assert None not in VAE.variational
 
 
 def test_loss_is_the_same_with_and_without_jit_and_is_among_the_terms():

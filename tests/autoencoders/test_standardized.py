@@ -84,7 +84,7 @@ def test_training_is_that_on_data_standardized_beforehand(name):
     for leaf, other in zip(jax.tree.leaves(params), jax.tree.leaves(wanted), strict=True):
         np.testing.assert_allclose(leaf, other, rtol=1e-5, atol=1e-6)
     for term, value in metrics.items():
-        is_density = inner.likelihood is not None and term in ("loss", "reconstruction", "elbo")
+        is_density = inner.variational is not None and term in ("loss", "reconstruction", "elbo")
         shift = (-LOG_SCALE if term == "elbo" else LOG_SCALE) if is_density else 0.0
         np.testing.assert_allclose(value, wanted_metrics[term] + shift, rtol=1e-5, atol=1e-5)
 
@@ -93,20 +93,22 @@ def test_densities_means_samples_and_codes_are_in_the_units_of_the_data():
     inner, outer = vae(), in_units(vae())
     params = outer.init(jax.random.key(0), X[0])
     code = outer.encode(params, X[0])
-    parameters = outer.decode_parameters(params, code)
+    parameters = outer.variational.decode_parameters(params, code)
 
     np.testing.assert_allclose(code, inner.encode(params, STANDARDIZED[0]), rtol=1e-6)
-    np.testing.assert_allclose(outer.posterior(params, X[0])[1], inner.posterior(params, STANDARDIZED[0])[1], rtol=1e-6)
+    np.testing.assert_allclose(
+        outer.variational.posterior(params, X[0])[1], inner.variational.posterior(params, STANDARDIZED[0])[1], rtol=1e-6
+    )
     np.testing.assert_allclose(
         outer.decode(params, code), MEAN + SCALE * np.asarray(inner.decode(params, code), np.float64), rtol=1e-6
     )
-    np.testing.assert_array_equal(outer.likelihood.mean(parameters), outer.decode(params, code))
+    np.testing.assert_array_equal(outer.variational.likelihood.mean(parameters), outer.decode(params, code))
     # each feature is N(m + s μ, s² σ²) of its own
     mean, deviation = MEAN + SCALE * np.asarray(parameters, np.float64), SCALE * np.sqrt(0.5)
     residual = (np.asarray(X[0], np.float64) - mean) / deviation
     density = np.sum(-0.5 * residual**2 - np.log(deviation) - 0.5 * np.log(2 * np.pi))
-    np.testing.assert_allclose(outer.likelihood.log_prob(X[0], parameters), density, rtol=1e-5)
-    samples = jax.vmap(outer.likelihood.sample, in_axes=(0, None))(
+    np.testing.assert_allclose(outer.variational.likelihood.log_prob(X[0], parameters), density, rtol=1e-5)
+    samples = jax.vmap(outer.variational.likelihood.sample, in_axes=(0, None))(
         jax.random.split(jax.random.key(1), 4000), parameters
     )
     standard = (np.asarray(samples, np.float64) - mean) / deviation
@@ -183,8 +185,8 @@ def test_one_number_serves_all_features_and_images():
     x = np.asarray(images[0], np.float64)
     residual = (x - np.asarray(autoencoder.decode(params, code), np.float64)) / 70
     density = np.sum(-0.5 * residual**2 - np.log(70) - 0.5 * np.log(2 * np.pi))
-    parameters = autoencoder.decode_parameters(params, code)
-    np.testing.assert_allclose(autoencoder.likelihood.log_prob(images[0], parameters), density, rtol=1e-5)
+    parameters = autoencoder.variational.decode_parameters(params, code)
+    np.testing.assert_allclose(autoencoder.variational.likelihood.log_prob(images[0], parameters), density, rtol=1e-5)
 
 
 def test_half_precision_is_standardized_in_single():

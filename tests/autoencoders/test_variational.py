@@ -27,7 +27,7 @@ POINTS = Network(  # mean from the first rows of W, log-variance so low that the
 
 def test_encode_is_the_posterior_mean_and_decode_the_likelihood_mean(linear):
     autoencoder = variational(linear(5, 4), linear(2, 5))
-    mean, log_variance = autoencoder.posterior(PARAMS, jnp.array(X[0]))
+    mean, log_variance = autoencoder.variational.posterior(PARAMS, jnp.array(X[0]))
     np.testing.assert_allclose(mean, W[:2] @ X[0], rtol=1e-5)
     np.testing.assert_allclose(log_variance, W[2:] @ X[0], rtol=1e-5)
     np.testing.assert_array_equal(autoencoder.encode(PARAMS, jnp.array(X[0])), mean)
@@ -107,7 +107,7 @@ def test_images_keep_their_shape_and_halves_lie_on_the_last_axis():
     decoder = Network(lambda key, code: {}, lambda params, code: code)
     autoencoder = variational(encoder, decoder)
     image = jnp.ones((3, 2, 1))
-    mean, log_variance = autoencoder.posterior(autoencoder.init(KEY, image), image)
+    mean, log_variance = autoencoder.variational.posterior(autoencoder.init(KEY, image), image)
     np.testing.assert_array_equal(mean, image)
     np.testing.assert_array_equal(log_variance, image - 1)
 
@@ -115,8 +115,8 @@ def test_images_keep_their_shape_and_halves_lie_on_the_last_axis():
 def test_default_prior_is_standard_normal(linear):
     autoencoder = variational(linear(5, 4), linear(2, 5))
     moments = jnp.array([0.3, -1.0]), jnp.array([0.5, 0.0])
-    assert autoencoder.prior({}).kl(*moments) == gaussian_kl(*moments)
-    assert autoencoder.prior({}).sample(KEY, (2,)).shape == (2,)
+    assert autoencoder.variational.prior({}).kl(*moments) == gaussian_kl(*moments)
+    assert autoencoder.variational.prior({}).sample(KEY, (2,)).shape == (2,)
 
 
 def test_refuses_an_encoder_without_two_halves(linear):
@@ -193,7 +193,7 @@ def test_learned_priors_are_parameters_and_learn(prior, linear):
     gradient, metrics = jax.jit(jax.grad(autoencoder.loss, has_aux=True))(params, KEY, jnp.array(X))
     assert set(metrics) == {"loss", "reconstruction", "kl", "elbo"}
     assert all(np.all(np.isfinite(leaf)) and np.any(leaf != 0) for leaf in jax.tree.leaves(gradient))
-    assert np.isfinite(autoencoder.prior(params).log_prob(jnp.zeros(2)))
+    assert np.isfinite(autoencoder.variational.prior(params).log_prob(jnp.zeros(2)))
 
 
 def test_estimated_divergence_agrees_with_the_analytic_one(linear):

@@ -139,7 +139,7 @@ def test_every_likelihood_builds_with_every_network(likelihood: str, network: st
     train = examples((6, 5) if network == "sequence" else (6, 5, 1))
     slope_and_terms(Experiment(model=model), train, trace)
     name = likelihood.replace("global", "predicted")  # the decoder learns the one and predicts the other
-    assert build_autoencoder(Experiment(model=model), train).likelihood.name == name
+    assert build_autoencoder(Experiment(model=model), train).variational.likelihood.name == name
 
 
 @pytest.mark.parametrize(

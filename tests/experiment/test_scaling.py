@@ -240,7 +240,7 @@ def test_a_learned_global_variance_starts_at_that_of_the_data_and_colours_are_le
     assert facts.log_variance == pytest.approx(np.log(np.var(train.x.astype(np.float64), axis=0).mean()), rel=1e-9)
     autoencoder = build_autoencoder(configured(**model), train, facts)
     params = autoencoder.init(jax.random.key(0), jnp.asarray(train.x[0]))
-    start = autoencoder.decode_parameters(params, jnp.zeros(3))[..., 1]
+    start = autoencoder.variational.decode_parameters(params, jnp.zeros(3))[..., 1]
     np.testing.assert_allclose(start, facts.log_variance, rtol=1e-6)
 
     experiment = configured(**model)

@@ -345,7 +345,7 @@ def test_channels_first_are_named(make_run, tmp_path):
 def test_a_run_of_another_kind(run):
     check_kind(run, True, "any run", what="generate")
     with pytest.raises(UserError, match=r"generate expects a variational run, .* is undercomplete on digits"):
-        check_kind(run, run.autoencoder.prior is not None, "a variational run", what="generate")
+        check_kind(run, run.autoencoder.variational is not None, "a variational run", what="generate")
 
 
 def test_no_run(tmp_path):

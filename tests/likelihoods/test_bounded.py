@@ -91,7 +91,7 @@ def test_value_kl_samples_and_bounds_of_a_variational_autoencoder_are_finite_far
         assert jnp.isfinite(loss)
         assert all(jnp.isfinite(value) for value in metrics.values())
         assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
-    assert jnp.isfinite(autoencoder.prior(params).sample(jax.random.key(2), (2,))).all()
+    assert jnp.isfinite(autoencoder.variational.prior(params).sample(jax.random.key(2), (2,))).all()
 
 
 def test_posterior_and_divergence_use_one_bounded_log_variance():
@@ -99,7 +99,7 @@ def test_posterior_and_divergence_use_one_bounded_log_variance():
     params = autoencoder.init(jax.random.key(0), jnp.ones(3))
     x = jnp.full((1, 3), 40.0)
 
-    _, log_variance = autoencoder.posterior(params, x[0])
+    _, log_variance = autoencoder.variational.posterior(params, x[0])
     _, metrics = autoencoder.loss(params, jax.random.key(1), x)
 
     wanted = 10 + np.log(1 + 120.0 - 10)
