@@ -110,7 +110,7 @@ def _compare(run: "TrainedRun", folder: Path, console: "PlainConsole") -> None:
 
     from aejax import plots
     from aejax.datasets.dataset import Splits, in_memory
-    from aejax.evaluation.reduction import measure_reduction, picture, principal_components
+    from aejax.evaluation.reduction import embed_2d, measure_reduction, principal_components
     from aejax.experiment.figures import as_drawn
     from aejax.experiment.trained import check_no_pairs
 
@@ -137,7 +137,7 @@ def _compare(run: "TrainedRun", folder: Path, console: "PlainConsole") -> None:
             drawn.savefig(written / "reconstructions.png", dpi=150)
         with optional("figure of codes", console.print):
             console.print("laying the codes out in the plane")
-            layouts = {name: picture(of_splits.test) for name, (of_splits, _) in ways.items()}
+            layouts = {name: embed_2d(of_splits.test) for name, (of_splits, _) in ways.items()}
             title = f"{components} numbers for each of {len(layouts['PCA'].x):,} test examples, in the plane by t-SNE"
             places = {name: layout.x for name, layout in layouts.items()}
             drawn = plots.embeddings(places, layouts["PCA"].labels, title=title)

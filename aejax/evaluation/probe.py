@@ -1,4 +1,4 @@
-"""The linear probe: how well a linear classifier tells the classes of examples from their codes."""
+"""Linear probe: the error of a linear classifier of classes from codes."""
 
 import warnings
 from typing import Any
@@ -12,14 +12,22 @@ PROBE_INVERSE_WEIGHTS = (0.01, 0.1, 1.0)
 
 
 def fit_probe(train: Dataset, validation: Dataset) -> Any:
-    """A linear classifier of codes (N, units): logistic regression on standardized units.
+    """Returns a linear classifier of codes: logistic regression on standardized units.
 
-    The weight 1 / C of its L2 penalty is the one, of three, that gives the classes of the validation examples the
-    highest probability; their error rate has too few steps to tell the three apart.
+    The inverse weight C of its L2 penalty is the one of `PROBE_INVERSE_WEIGHTS` with the highest mean log probability
+    of the validation examples' classes; their error rate is too coarse to choose by.
+
+    Args:
+      train: codes (N, K) as `x`, and their classes as `labels`.
+      validation: codes (M, K) and classes, to choose C on.
+
+    Returns:
+      A fitted scikit-learn pipeline.
 
     Raises:
-      TypeError: codes that are no numbers, or labels that are no classes.
-      ValueError: codes that are no matrix of equally many units, labels of another length, or one class alone.
+      TypeError: codes are not numbers, or labels are missing or not classes.
+      ValueError: codes are not matrices with equally many units, the numbers of labels and codes differ, or the
+        training codes have fewer than two classes.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -29,36 +37,51 @@ def fit_probe(train: Dataset, validation: Dataset) -> Any:
     codes, labels = as_codes("train", train), classes_of("train", train)
     held_out, held_out_labels = as_codes("validation", validation), classes_of("validation", validation)
     if codes.shape[1] != held_out.shape[1]:
-        raise ValueError(f"train has {codes.shape[1]} units, validation {held_out.shape[1]}")
+        raise ValueError(
+            f"train and validation must have equally many units, got {codes.shape[1]} and {held_out.shape[1]}"
+        )
     if len(np.unique(labels)) < 2:
-        raise ValueError(f"a classifier needs two classes at least, train has {np.unique(labels).tolist()}")
+        raise ValueError(f"train must have at least two classes, got {np.unique(labels).tolist()}")
     probes = []
     for inverse_weight in PROBE_INVERSE_WEIGHTS:
         probe = make_pipeline(StandardScaler(), LogisticRegression(C=inverse_weight, tol=1e-3))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits of its weights do not matter
+            warnings.simplefilter("ignore", ConvergenceWarning)  # weights are not needed to full precision
             probes.append(probe.fit(codes, labels))
     return max(probes, key=lambda probe: _mean_log_probability(probe, held_out, held_out_labels))
 
 
 def _mean_log_probability(probe: Any, codes: np.ndarray, labels: np.ndarray) -> float:
-    of_their_class = labels[:, None] == probe.classes_
-    probabilities = np.where(of_their_class, probe.predict_proba(codes), 0).sum(axis=1)
+    is_class = labels[:, None] == probe.classes_
+    probabilities = np.where(is_class, probe.predict_proba(codes), 0).sum(axis=1)
     return float(np.mean(np.log(np.maximum(probabilities, 1e-12))))  # the softmax of float32 logits may be 0
 
 
 def error_percent(probe: Any, codes: Dataset) -> float:
-    """The part of the codes whose class a classifier misses.
+    """Returns the error rate of a classifier in percent.
+
+    Args:
+      probe: a fitted classifier with a method `predict`.
+      codes: codes (N, K) as `x`, and their classes as `labels`.
 
     Raises:
-      TypeError: codes that are no numbers, or labels that are no classes.
-      ValueError: codes that are no matrix, or labels of another length.
+      TypeError: codes are not numbers, or labels are missing or not classes.
+      ValueError: codes are not a matrix, or the numbers of labels and codes differ.
     """
     return 100.0 * float(np.mean(probe.predict(as_codes("codes", codes)) != classes_of("codes", codes)))
 
 
 def as_codes(name: str, codes: Dataset) -> np.ndarray:
-    """The codes (N, units) of at least one example, of single or double precision."""
+    """Returns the codes of a split as a floating-point matrix (N, K).
+
+    Args:
+      name: of the split, for error messages.
+      codes: codes as `x`.
+
+    Raises:
+      TypeError: the codes are not numbers.
+      ValueError: they are not a matrix with at least one row, or hold NaN or infinity.
+    """
     x = as_floats(name, codes.x)
     if x.ndim != 2 or len(x) == 0:
         raise ValueError(f"{name} must hold codes (examples, units), at least one example, got {x.shape}")
@@ -66,11 +89,18 @@ def as_codes(name: str, codes: Dataset) -> np.ndarray:
 
 
 def classes_of(name: str, codes: Dataset) -> np.ndarray:
-    """The class of each code: integers of any type, whole numbers of a floating type, booleans or text.
+    """Returns the class of each code; floating-point labels are converted to integers.
+
+    Args:
+      name: of the split, for error messages.
+      codes: classes as `labels`: integers, whole numbers of a floating type, booleans or text.
+
+    Returns:
+      (N,) classes.
 
     Raises:
-      TypeError: no labels, or labels of another kind.
-      ValueError: labels that are not one for each code, or numbers that are not whole.
+      TypeError: there are no labels, or they are of another type.
+      ValueError: the numbers of labels and codes differ, or a label is not a whole number.
     """
     if codes.labels is None:
         raise TypeError(f"{name} has no labels")

@@ -1,7 +1,8 @@
-"""Codes quantized where it is seen least: along the axes, and in the units, of what the decoder makes of them.
+"""Transform coding of codes: quantization that minimizes the error of decoded examples, to first order.
 
-A change δ of a code moves the decoded example by δᵀ M δ in squared error, M = E JᵀJ being the decoder's mean pullback
-metric. In coordinates where M is the identity, and the codes uncorrelated, every coordinate gets the same step.
+A change δ of a code changes the decoded example by δᵀ M δ in squared error, where M = E JᵀJ is the mean pullback metric
+of the decoder. In coordinates in which M is the identity and the codes are uncorrelated, all coordinates are quantized
+with the same step.
 
 Source: V. K. Goyal (2001), Theoretical foundations of transform coding; here, to first order, of nonlinear decoders.
 """
@@ -21,32 +22,32 @@ from aejax.evaluation.reduction import flatten, mean_squared_error
 from aejax.evaluation.representation import as_examples, map_over_examples
 from aejax.jacobian import pullback_metric
 
-_MOST_NUMBERS = 2**24  # of the Jacobians that are held at a time
-_LEAST_SEEN = 1e-10  # of the largest eigenvalue of M: below, a direction is not seen at all
+_MAX_ENTRIES = 2**24  # of the Jacobians that are in memory at a time
+_MIN_EIGENVALUE = 1e-10  # relative to the largest of M: directions below it do not affect the decoded example
 
 
 class CodeTransform(NamedTuple):
-    """Codes h of K units to y = (h - mean) @ analysis and back, h = mean + y @ synthesis."""
+    """A linear transform of codes h of K units, y = (h - mean) @ analysis, with inverse h = mean + y @ synthesis."""
 
     mean: np.ndarray  # (K,)
-    analysis: np.ndarray  # (K, R), R <= K: without the directions that the decoder does not see
+    analysis: np.ndarray  # (K, R), R <= K: without directions that do not affect the decoded example
     synthesis: np.ndarray  # (R, K)
 
 
 def mean_pullback_metric(
     autoencoder: Autoencoder, params: PyTree, codes: Float[np.ndarray, "N ..."], *condition: np.ndarray
 ) -> Float[np.ndarray, "K K"]:
-    """M = E J(h)ᵀ J(h) of the decoder, over N codes of K numbers each.
+    """Returns the mean pullback metric of the decoder, M = E J(h)ᵀ J(h), over N codes of K units.
 
     Args:
-      autoencoder: any.
+      autoencoder: any autoencoder.
       params: its parameters.
-      codes: some hundreds.
-      *condition: (N, ...), where there is one.
+      codes: some hundreds of codes.
+      *condition: (N, ...) their conditions, if the autoencoder is conditional.
 
     Raises:
-      TypeError: codes that are not of a floating type.
-      ValueError: no codes, or conditions of another number.
+      TypeError: the codes are not of a floating type.
+      ValueError: there are no codes, or the numbers of codes and conditions differ.
 
     >>> from aejax.autoencoders import undercomplete
     >>> from aejax.networks import MLP
@@ -66,23 +67,23 @@ def mean_pullback_metric(
 
     given = [as_examples(array) for array in (codes, *condition)]
     if any(len(array) == 0 for array in given):
-        raise ValueError("there are no codes to take the mean over")
+        raise ValueError("there are no codes to average the metric over, expected at least one")
     decoded = jax.eval_shape(autoencoder.decode, params, *(array[0] for array in given))
-    at_a_time = max(1, min(len(given[0]), _MOST_NUMBERS // (given[0][0].size * decoded.size)))
+    at_a_time = max(1, min(len(given[0]), _MAX_ENTRIES // (given[0][0].size * decoded.size)))
     metrics = map_over_examples(metric, params, *given, batch_size=at_a_time)
     return np.asarray(metrics, np.float64).mean(axis=0)
 
 
 def fit_transform(codes: Float[np.ndarray, "N K"], metric: Float[np.ndarray, "K K"]) -> CodeTransform:
-    """The transform after which squared errors are those of decoded examples, and entries are uncorrelated.
+    """Returns the transform to uncorrelated coordinates whose squared error equals that of decoded examples.
 
     Args:
-      codes: those to fit to.
-      metric: M, symmetric and positive semidefinite; the identity for components that are orthonormal already.
+      codes: codes to fit the transform to.
+      metric: M, symmetric and positive semidefinite; the identity for orthonormal components such as PCA's.
 
     Raises:
-      TypeError: codes or a metric that hold no numbers.
-      ValueError: codes that are no matrix, or a metric of another size.
+      TypeError: the codes or the metric are not numbers.
+      ValueError: the codes are not a matrix or are empty, the metric is not (K, K), or values are NaN or infinite.
 
     >>> transform = fit_transform(np.array([[0.0, 1.0], [2.0, 3.0], [1.0, 5.0]]), np.diag([4.0, 0.0]))
     >>> transform.analysis.shape, np.abs(transform.analysis @ transform.synthesis).round(9).tolist()
@@ -90,10 +91,10 @@ def fit_transform(codes: Float[np.ndarray, "N K"], metric: Float[np.ndarray, "K 
     """
     codes, metric = as_floats("codes", codes).astype(np.float64), as_floats("metric", metric).astype(np.float64)
     if codes.ndim != 2 or codes.size == 0 or metric.shape != (codes.shape[1],) * 2:
-        raise ValueError(f"codes must be (N, K) and the metric (K, K), got {codes.shape} and {metric.shape}")
+        raise ValueError(f"codes must have shape (N, K) and metric (K, K), got {codes.shape} and {metric.shape}")
     eigenvalues, axes = np.linalg.eigh(metric)
-    seen = eigenvalues > _LEAST_SEEN * eigenvalues[-1]
-    scales, axes = np.sqrt(eigenvalues[seen]), axes[:, seen]
+    kept = eigenvalues > _MIN_EIGENVALUE * eigenvalues[-1]
+    scales, axes = np.sqrt(eigenvalues[kept]), axes[:, kept]
     mean = codes.mean(axis=0)
     scaled = (codes - mean) @ axes * scales
     rotation = np.linalg.eigh(scaled.T @ scaled)[1]
@@ -108,29 +109,32 @@ def rate_of_transformed_codes(
     *,
     steps: Sequence[float],
 ) -> list[RatePoint]:
-    """Rate and distortion of codes that are transformed and rounded to multiples of one step.
+    """Returns rate and distortion of test codes that are transformed and rounded to multiples of a step.
 
-    Each symbol is decoded as the mean of the training codes that have it; ranges, means and probabilities are those of
-    the training codes, and what it costs to send these, once, is not counted.
+    Each symbol is decoded as the mean of the training codes that are rounded to it. Ranges, means and symbol
+    probabilities are computed from the training codes; the cost of transmitting these once is not included.
 
     Args:
-      codes: (N, ...) of the examples of each split.
-      transform: fitted to training codes.
-      decode: codes (N, ...) -> examples, in data space.
-      test_x: what the test codes stand for.
-      steps: above 0, in units of the largest standard deviation of an entry of the transformed training codes.
+      codes: (N, ...) codes of the examples of each split.
+      transform: a transform that is fitted to training codes.
+      decode: maps codes (N, ...) to examples in data space.
+      test_x: (N, ...) the examples that the test codes represent.
+      steps: step sizes above 0, in units of the largest standard deviation of a transformed training coordinate.
+
+    Returns:
+      One point per step size.
 
     Raises:
-      TypeError: codes or examples that hold no numbers.
-      ValueError: no codes, codes of another number of units than the transform, a step that is not positive,
-        or what is decoded has another shape than test_x.
+      TypeError: codes or examples are not numbers.
+      ValueError: there are no codes, they do not have the transform's number of units, a step is not positive, or the
+        decoded examples do not have the shape of `test_x`.
     """
-    flat = [flatten("codes", part.x).astype(np.float64) for part in (codes.train, codes.test)]
-    if wrong := [part.shape for part in flat if part.shape[1:] != transform.mean.shape]:
+    flat = [flatten("codes", split.x).astype(np.float64) for split in (codes.train, codes.test)]
+    if wrong := [array.shape for array in flat if array.shape[1:] != transform.mean.shape]:
         raise ValueError(f"codes must have the {len(transform.mean)} units of the transform, got {wrong[0]}")
     for step in steps:
         check_positive("step", step)
-    train, test = ((part - transform.mean) @ transform.analysis for part in flat)
+    train, test = ((array - transform.mean) @ transform.analysis for array in flat)
     scale = train.std(axis=0).max(initial=0) or 1.0
     points = []
     for step in steps:
@@ -145,7 +149,7 @@ def rate_of_transformed_codes(
 
 
 def _round(train: np.ndarray, test: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
-    """What each number of one unit is decoded as, and its bits, by what the training codes tell."""
+    """Returns the decoded values (N,) of one coordinate of the test codes, and their code lengths in bits."""
     symbols = np.round(train / step).astype(np.int64)
     low, count = symbols.min(), int(np.ptp(symbols)) + 1
     symbols -= low

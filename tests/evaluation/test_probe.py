@@ -1,4 +1,4 @@
-"""The linear probe takes codes and classes of any type, and refuses what are none."""
+"""The linear probe accepts codes and classes of any type, and refuses everything else."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_what_are_no_codes_and_classes_is_refused(codes, labels, error, complain
 
 
 def test_one_class_alone_and_other_units_are_refused():
-    with pytest.raises(ValueError, match=r"two classes at least, train has \[1\]"):
+    with pytest.raises(ValueError, match=r"at least two classes, got \[1\]"):
         fit_probe(Dataset(X, np.ones(200, int)), Dataset(X, LABELS))
-    with pytest.raises(ValueError, match="train has 3 units, validation 2"):
+    with pytest.raises(ValueError, match="equally many units, got 3 and 2"):
         fit_probe(Dataset(X, LABELS), Dataset(X[:, :2], LABELS))

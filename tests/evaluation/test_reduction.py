@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aejax.datasets.dataset import Dataset, Splits
-from aejax.evaluation.reduction import mean_squared_error, measure_reduction, picture, principal_components
+from aejax.evaluation.reduction import embed_2d, mean_squared_error, measure_reduction, principal_components
 
 RNG = np.random.default_rng(0)
 DEVIATIONS = np.array([5.0, 4.0, 1.0, 0.5, 0.25], np.float32)
@@ -84,9 +84,9 @@ def test_two_examples_have_no_neighborhoods():
 
 
 @pytest.mark.parametrize("size", [1, 2, pytest.param(5, marks=pytest.mark.slow)])
-def test_a_picture_is_in_the_plane(size):
+def test_embeddings_are_2_dimensional(size):
     codes = Dataset(SPLITS.test.x[:40, :size], SPLITS.test.labels[:40])
-    layout = picture(codes)
+    layout = embed_2d(codes)
     assert layout.x.shape == (40, 2)
     np.testing.assert_array_equal(layout.labels, codes.labels)
     if size <= 2:
@@ -111,7 +111,7 @@ def test_an_error_of_values_far_from_zero_keeps_its_digits():
     [
         (np.arange(3.0), np.arange(3.0)[:, None], r"x has \(3,\), reconstruction has \(3, 1\)"),
         (np.zeros((2, 3)), 0.0, "shapes must be equal"),
-        (np.zeros((0, 3)), np.zeros((0, 3)), "there are no numbers"),
+        (np.zeros((0, 3)), np.zeros((0, 3)), "at least one example"),
         (np.full(3, "a"), np.zeros(3), "x must hold real numbers"),
     ],
 )
@@ -147,12 +147,12 @@ def test_constant_data_is_measured_without_a_warning():
     assert found.squared_error == pytest.approx(0, abs=1e-12)
     assert (found.neighbors_accuracy_percent, found.probe_accuracy_percent) == (100.0, None)
     for size in (1, 2, 3, 12):
-        assert np.isfinite(picture(Dataset(np.ones((size, 5), np.float32))).x).all()
+        assert np.isfinite(embed_2d(Dataset(np.ones((size, 5), np.float32))).x).all()
 
 
-def test_one_to_three_codes_have_a_picture():
+def test_one_to_three_codes_are_embedded():
     for size in (1, 2, 3):
-        assert picture(Dataset(RNG.normal(size=(size, 5)))).x.shape == (size, 2)
+        assert embed_2d(Dataset(RNG.normal(size=(size, 5)))).x.shape == (size, 2)
 
 
 @pytest.mark.parametrize(
