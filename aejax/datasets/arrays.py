@@ -2,27 +2,18 @@
 
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from aejax.datasets.byte_values import ByteValues, divisor_of
-from aejax.datasets.dataset import Dataset, as_dataset, as_labels, with_input
+from aejax.datasets.byte_values import BY_VALUES, BytesAs, ByteValues, divisor_of
+from aejax.datasets.dataset import Dataset, Splits, as_dataset, as_labels, split, with_input
 from aejax.datasets.paths import is_array_file, refuse_path
+from aejax.datasets.source import Request, Source
 from aejax.datasets.stored import LARGE, StoredArray, blocks_of
 from aejax.errors import UserError
 from aejax.host.files import check_regular, open_regular
 from aejax.host.memory import check_fits
-
-
-class BytesAs(NamedTuple):
-    """What bytes (uint8) in a file stand for, of those in `x` and of those in `input`."""
-
-    x: ByteValues = "auto"
-    input: ByteValues = "auto"
-
-
-BY_VALUES = BytesAs()
 
 
 def load_arrays(
@@ -102,3 +93,13 @@ def _load(path: Path, *, stored: bool | None) -> dict[str, Any]:
         is_pickled = "Object arrays" in str(error) or "Python objects" in str(error)
         reason = "it holds pickled objects" if is_pickled else "it is damaged or no array file"
         raise UserError(f"{path}: cannot be read as an array: {reason}") from error
+
+
+def _load_splits(request: Request, *, labels: str | None, byte_values: ByteValues) -> Splits:
+    bytes_as = BytesAs(byte_values, byte_values) if request.bytes_as is None else request.bytes_as
+    labels_path = None if labels is None else Path(labels)
+    dataset = load_arrays(Path(request.dataset), labels_path, stored=request.stored, bytes_as=bytes_as)
+    return Splits(*split(dataset, fractions=request.fractions, seed=request.seed))
+
+
+SOURCE = Source(_load_splits, layout=None, matches=is_array_file, reads_paths=True, knobs=("labels", "byte_values"))

@@ -1,7 +1,7 @@
 """What bytes (uint8) stand for: gray values, which are divided by 255, or masks, classes and counts, as they are."""
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -9,6 +9,16 @@ ByteValues = Literal["auto", "scaled", "as_is"]
 Divisor = Literal[1, 255]
 _BRIGHT, _GRAY = 128, 64  # gray values reach the one, and some of them the other
 _SOME = 0.01  # of those that are not 0
+
+
+class BytesAs(NamedTuple):
+    """What bytes (uint8) in a file stand for, of those in `x` and of those in `input`."""
+
+    x: ByteValues = "auto"
+    input: ByteValues = "auto"
+
+
+BY_VALUES = BytesAs()
 
 
 def divisor_of(dtype: np.dtype, byte_values: ByteValues, blocks: Iterable[np.ndarray]) -> Divisor:

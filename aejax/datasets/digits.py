@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aejax.datasets.dataset import Dataset, as_dataset
+from aejax.datasets.dataset import Dataset, Splits, as_dataset, split
+from aejax.datasets.source import Request, Source
 
 _TABLE = "datasets/data/digits.csv.gz"  # of scikit-learn: 64 pixels from 0 to 16 and the digit in each line
 
@@ -25,3 +26,10 @@ def load_digits() -> Dataset:
     # as sklearn.datasets.load_digits reads it, whose import takes a second
     table = np.loadtxt(Path(package.origin).parent / _TABLE, delimiter=",")
     return as_dataset(table[:, :-1].reshape(-1, 8, 8, 1) / 16.0, table[:, -1].astype(np.int32), name="digits")
+
+
+def _load_splits(request: Request) -> Splits:
+    return Splits(*split(load_digits(), fractions=request.fractions, seed=request.seed))
+
+
+SOURCE = Source(_load_splits, layout="image", name="digits")

@@ -9,6 +9,7 @@ import numpy as np
 
 from aejax.datasets.dataset import Dataset, Splits, split
 from aejax.datasets.images import list_images, read_gray
+from aejax.datasets.source import Request, Source
 from aejax.errors import UserError
 from aejax.host.memory import check_fits
 
@@ -180,3 +181,35 @@ def _cut(places: list[tuple[Page, int, int]], crop: int) -> Dataset:
         for side in (NOISY, CLEAN)
     )
     return Dataset(clean, input=noisy)
+
+
+def load_page_splits(request: Request) -> PageSplits:
+    """The whole pages that examples are cut from, divided as the examples are.
+
+    Raises:
+      UserError: no such folder; and all that `load_pages` and `split_pages` refuse.
+    """
+    folder = folder_of_pages(request.dataset, request.data_dir)
+    assert folder is not None  # the source reads no other
+    if request.dataset == PAGES and not folder.is_dir():
+        raise UserError(
+            f"{folder}: there is no such folder; name the one above {PAGES} by --data-dir or AEJAX_DATA_DIR"
+        )
+    validation_fraction, test_fraction = request.fractions
+    return split_pages(
+        load_pages(folder), validation_fraction=validation_fraction, test_fraction=test_fraction, seed=request.seed
+    )
+
+
+def _load_splits(request: Request, *, crop: int, crops_per_page: int) -> Splits:
+    return crop_pages(load_page_splits(request), crop=crop, crops_per_page=crops_per_page, seed=request.seed)
+
+
+SOURCE = Source(
+    _load_splits,
+    layout="image",
+    name=PAGES,
+    matches=lambda dataset: folder_of_pages(dataset) is not None,
+    reads_paths=True,
+    knobs=("crop", "crops_per_page"),
+)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from aejax.datasets.dataset import Dataset, Splits, as_dataset, split, take
+from aejax.datasets.source import Request, Source
 from aejax.errors import UserError
 from aejax.host.files import read_text
 
@@ -68,3 +69,11 @@ def normal_beats(beats: Dataset, *, validation_fraction: float, seed: int) -> Sp
     rest = np.setdiff1d(np.arange(len(beats.x)), chosen)
     train, validation = split(take(beats, np.sort(chosen)), fractions=(validation_fraction,), seed=seed)
     return Splits(train, validation, take(beats, rest))
+
+
+def _load_splits(request: Request) -> Splits:
+    beats = load_ecg5000(request.data_dir)
+    return normal_beats(beats, validation_fraction=request.validation_fraction, seed=request.seed)
+
+
+SOURCE = Source(_load_splits, layout="series", name="ecg5000", fixed=("test_fraction",))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from aejax.datasets.dataset import Dataset, Splits
+from aejax.datasets.source import Request, Source
 from aejax.errors import UserError
 from aejax.host.files import read_text
 
@@ -75,3 +76,16 @@ def windows_of(roll: np.ndarray, steps: int) -> np.ndarray:
     """
     count = len(roll) // steps
     return roll[: count * steps].reshape(count, steps, *roll.shape[1:])
+
+
+def _load_splits(request: Request, *, window: int) -> Splits:
+    return load_jsb_chorales(request.data_dir, steps=window)
+
+
+SOURCE = Source(
+    _load_splits,
+    layout="roll",
+    name="jsb_chorales",
+    knobs=("window",),
+    fixed=("validation_fraction", "test_fraction", "split_seed"),
+)

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from aejax.datasets.images import FORMATS
+from aejax.datasets.sources import names
 from aejax.errors import UserError
 from aejax.host.suggestions import did_you_mean, no_such_file
 
 SUFFIXES = (".npy", ".npz")
-NAMED = ("digits", "ecg5000", "jsb_chorales", "documents")  # which are no sets of TFDS
 _SAVE = "save its numbers as a .npy file, by numpy.save"
 _IMAGES = (
     "save images of one size as one array (examples, height, width) or (examples, height, width, 3) in a .npy file"
@@ -34,10 +34,6 @@ _KINDS = {  # by the end of its name: what a file is, and how arrays are made of
     (*FORMATS, ".bmp", ".gif", ".webp", ".heic", ".pgm", ".ppm"): ("an image", _IMAGES),
 }
 _ARRAYS = f"arrays are read from {' and '.join(SUFFIXES)} files"
-_DATA = (
-    f"data are {' and '.join(SUFFIXES)} files, a folder with the images noisy/NAME and clean/NAME, "
-    f"{', '.join(NAMED)}, or a TFDS image set by its name"
-)
 
 
 def is_array_file(path: str | Path) -> bool:
@@ -73,11 +69,20 @@ def refuse_dataset(name: str, known: Iterable[str]) -> UserError:
     path = Path(name).expanduser()
     if name and os.path.lexists(path):
         what, advice = _describe(path)
-        return UserError(f"{path}: is {what}; {_DATA}" + (f": {advice}" if advice else ""))
+        return UserError(f"{path}: is {what}; {_describe_data()}" + (f": {advice}" if advice else ""))
     if _looks_like_path(name):
-        return UserError(_joined(no_such_file(path, "there is no such file or folder"), _DATA))
-    near = did_you_mean(name, NAMED) or did_you_mean(name.partition("/")[0], known)
-    return UserError(f"there is no data set {name!r}" + (near or f", and no file or folder of that name; {_DATA}"))
+        return UserError(_joined(no_such_file(path, "there is no such file or folder"), _describe_data()))
+    near = did_you_mean(name, names()) or did_you_mean(name.partition("/")[0], known)
+    return UserError(
+        f"there is no data set {name!r}" + (near or f", and no file or folder of that name; {_describe_data()}")
+    )
+
+
+def _describe_data() -> str:
+    return (
+        f"data are {' and '.join(SUFFIXES)} files, a folder with the images noisy/NAME and clean/NAME, "
+        f"{', '.join(names())}, or a TFDS image set by its name"
+    )
 
 
 def _looks_like_path(name: str) -> bool:

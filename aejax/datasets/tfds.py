@@ -13,7 +13,9 @@ from PIL import Image
 
 from aejax.datasets.byte_values import ByteValues
 from aejax.datasets.dataset import Splits, as_dataset, split
-from aejax.datasets.paths import NAMED, refuse_dataset
+from aejax.datasets.paths import refuse_dataset
+from aejax.datasets.source import Request, Source
+from aejax.datasets.sources import names
 from aejax.errors import UserError
 from aejax.host.commands import script_command
 from aejax.host.files import check_tree
@@ -67,7 +69,7 @@ def find_builder(name: str, data_dir: Path | None) -> Any:
     import tensorflow_datasets as tfds  # takes a third of a second to import
     from google.protobuf.json_format import ParseError
 
-    if name in NAMED:
+    if name in names():
         raise UserError(f"{name} is no set of TensorFlow Datasets, and needs no preparation")
     base, _, config = name.partition("/")
     if not re.fullmatch(_NAME, name):
@@ -209,3 +211,16 @@ def _remedy(name: str, data_dir: Path) -> str:
 
 def _full_name(builder: Any) -> str:
     return "/".join(filter(None, (builder.name, builder.builder_config_name)))
+
+
+def _load_splits(request: Request) -> Splits:
+    return load_tfds(
+        request.dataset,
+        data_dir=request.data_dir,
+        validation_fraction=request.validation_fraction,
+        test_fraction=request.test_fraction,
+        seed=request.seed,
+    )
+
+
+SOURCE = Source(_load_splits, layout="image", matches=lambda dataset: True)

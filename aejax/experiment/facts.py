@@ -11,8 +11,7 @@ from typing import Literal
 import numpy as np
 from pydantic import ConfigDict, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
 
-from aejax.datasets.arrays import BytesAs
-from aejax.datasets.byte_values import ByteValues, Divisor
+from aejax.datasets.byte_values import BytesAs, ByteValues, Divisor
 from aejax.datasets.dataset import AsStored, Dataset
 from aejax.datasets.stored import blocks_of
 from aejax.errors import UserError

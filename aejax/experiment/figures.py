@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from aejax import plots
 from aejax.autoencoders import Autoencoder
 from aejax.datasets.dataset import Splits
+from aejax.datasets.sources import source_of
 from aejax.evaluation import CodeStatistics, encode_all, reconstruct_all
 from aejax.experiment.architectures import architecture_of
 from aejax.experiment.build import build_corruption
@@ -89,10 +90,9 @@ def draw_figures(
 def as_drawn(experiment: Experiment, examples: np.ndarray) -> np.ndarray:
     """Examples (N, ...) as `plots` is to draw them: series of several channels as images with time to the right.
 
-    An example of two axes is a series (steps, channels) where it is a chorale or where the network is one of
+    An example of two axes is a series (steps, channels) where the data set has them or where the network is one of
     sequences; elsewhere it is an image (H, W).
     """
-    holds_series = (
-        experiment.data.dataset == "jsb_chorales" or architecture_of(experiment.model.network).layout == "series"
-    )
+    layouts = source_of(experiment.data.dataset).layout, architecture_of(experiment.model.network).layout
+    holds_series = "roll" in layouts or "series" in layouts
     return plots.series_as_images(examples) if holds_series and examples.ndim == 3 else examples

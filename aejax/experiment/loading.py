@@ -1,6 +1,6 @@
 """From an experiment's configuration to its examples: loaded, divided, checked against the model."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,14 +9,11 @@ from jaxtyping import Array
 
 from aejax import likelihoods
 from aejax.autoencoders import Examples
-from aejax.datasets.arrays import BytesAs, load_arrays
-from aejax.datasets.dataset import AsStored, Dataset, Splits, sampled_blocks, split
-from aejax.datasets.digits import load_digits
-from aejax.datasets.documents import PAGES, PageSplits, crop_pages, folder_of_pages, load_pages, split_pages
-from aejax.datasets.ecg5000 import load_ecg5000, normal_beats
-from aejax.datasets.jsb_chorales import load_jsb_chorales
-from aejax.datasets.paths import is_array_file
-from aejax.datasets.tfds import load_tfds
+from aejax.datasets import documents
+from aejax.datasets.byte_values import BytesAs
+from aejax.datasets.dataset import AsStored, Dataset, Splits, sampled_blocks
+from aejax.datasets.source import Request, Source
+from aejax.datasets.sources import source_of, sources
 from aejax.errors import UserError
 from aejax.experiment.configuration import Data, Experiment, Model, has_counts
 from aejax.experiment.facts import (
@@ -31,11 +28,6 @@ from aejax.experiment.facts import (
 from aejax.experiment.objective import build_likelihood
 from aejax.likelihoods import check_support
 
-_FIXED = {  # knobs of the division that a data set leaves nothing to
-    "ecg5000": ("test_fraction",),
-    "jsb_chorales": ("validation_fraction", "test_fraction", "split_seed"),
-}
-
 
 def load_splits(data: Data, *, stored: bool | None = None, bytes_as: BytesAs | None = None) -> Splits:
     """Train, validation and test examples, disjoint and fixed by the split seed.
@@ -45,41 +37,32 @@ def load_splits(data: Data, *, stored: bool | None = None, bytes_as: BytesAs | N
       stored: whether the examples of a .npy file stay in it; None leaves it to their size, as `load_arrays` does.
       bytes_as: what bytes in a file of the user's stand for; None leaves it to `data.byte_values`.
     """
-    path = Path(data.dataset)
-    is_file = is_array_file(path)
-    for knob in () if is_file else ("labels", "byte_values"):
-        if getattr(data, knob) != getattr(Data, knob):
-            raise UserError(f"{knob}: goes with a file of your own, and the dataset is {data.dataset}")
-    for knob in _FIXED.get(data.dataset, ()):
-        if getattr(data, knob) != getattr(Data, knob):
+    source = source_of(data.dataset)
+    _check_knobs(data, source)
+    request = request_of(data)._replace(stored=stored, bytes_as=bytes_as)
+    return source.load(request, **{knob: getattr(data, knob) for knob in source.knobs})
+
+
+def request_of(data: Data) -> Request:
+    """What a configuration asks of the source of its data."""
+    return Request(
+        data.dataset,
+        data_dir=None if data.data_dir is None else Path(data.data_dir),
+        validation_fraction=data.validation_fraction,
+        test_fraction=data.test_fraction,
+        seed=data.split_seed,
+    )
+
+
+def _check_knobs(data: Data, source: Source) -> None:
+    """Raise UserError where a knob was given that the source of the data does not use."""
+    changed = [knob.name for knob in fields(Data) if getattr(data, knob.name) != knob.default]
+    for knob in changed:
+        users = [other.title for other in sources() if knob in other.knobs]
+        if users and knob not in source.knobs:
+            raise UserError(f"{knob}: goes with {' or '.join(users)}, and the dataset is {data.dataset}")
+        if knob in source.fixed:
             raise UserError(f"{knob}: has no effect on {data.dataset}, which comes divided")
-    if data.dataset == "ecg5000":
-        beats = load_ecg5000(None if data.data_dir is None else Path(data.data_dir))
-        return normal_beats(beats, validation_fraction=data.validation_fraction, seed=data.split_seed)
-    if data.dataset == "jsb_chorales":
-        return load_jsb_chorales(None if data.data_dir is None else Path(data.data_dir), steps=data.window)
-    if data.window != Data.window:
-        raise UserError(f"window: goes with the dataset jsb_chorales, and the dataset is {data.dataset}")
-    if (pages := load_page_splits(data)) is not None:
-        return crop_pages(pages, crop=data.crop, crops_per_page=data.crops_per_page, seed=data.split_seed)
-    for knob in ("crop", "crops_per_page"):
-        if getattr(data, knob) != getattr(Data, knob):
-            raise UserError(f"{knob}: goes with the dataset documents, and the dataset is {data.dataset}")
-    if data.dataset != "digits" and not is_file:
-        return load_tfds(
-            data.dataset,
-            data_dir=None if data.data_dir is None else Path(data.data_dir),
-            validation_fraction=data.validation_fraction,
-            test_fraction=data.test_fraction,
-            seed=data.split_seed,
-        )
-    labels = None if data.labels is None else Path(data.labels)
-    if bytes_as is None:
-        bytes_as = BytesAs(data.byte_values, data.byte_values)
-    dataset = load_arrays(path, labels, stored=stored, bytes_as=bytes_as) if is_file else load_digits()
-    _check_fractions(data)
-    fractions = (data.validation_fraction, data.test_fraction)
-    return Splits(*split(dataset, fractions=fractions, seed=data.split_seed))
 
 
 def bytes_of(experiment: Experiment) -> BytesAs:
@@ -88,37 +71,17 @@ def bytes_of(experiment: Experiment) -> BytesAs:
     return BytesAs(byte_values, byte_values)
 
 
-def load_page_splits(data: Data) -> PageSplits | None:
+def load_page_splits(data: Data) -> documents.PageSplits | None:
     """The whole pages that the examples are cut from, if they are, divided as the examples are."""
-    folder = folder_of_pages(data.dataset, None if data.data_dir is None else Path(data.data_dir))
-    if folder is None:
-        return None
-    if data.dataset == PAGES and not folder.is_dir():
-        raise UserError(
-            f"{folder}: there is no such folder; name the one above {PAGES} by --data-dir or AEJAX_DATA_DIR"
-        )
-    _check_fractions(data)
-    return split_pages(
-        load_pages(folder),
-        validation_fraction=data.validation_fraction,
-        test_fraction=data.test_fraction,
-        seed=data.split_seed,
-    )
-
-
-def _check_fractions(data: Data) -> None:
-    if data.validation_fraction + data.test_fraction >= 1:
-        raise UserError(
-            "validation_fraction and test_fraction leave nothing to train on: "
-            f"{data.validation_fraction} + {data.test_fraction}"
-        )
+    is_of_pages = source_of(data.dataset) is documents.SOURCE
+    return documents.load_page_splits(request_of(data)) if is_of_pages else None
 
 
 def locate(data: Data) -> Data:
     """The same data with files and folders of the user by their whole paths: a run can be continued from anywhere."""
-    is_folder = data.dataset != PAGES and folder_of_pages(data.dataset) is not None
-    is_own = is_array_file(data.dataset) or is_folder
-    dataset = str(Path(data.dataset).absolute()) if is_own else data.dataset
+    source = source_of(data.dataset)
+    is_path = source.reads_paths and data.dataset != source.name
+    dataset = str(Path(data.dataset).absolute()) if is_path else data.dataset
     labels, data_dir = (None if path is None else str(Path(path).absolute()) for path in (data.labels, data.data_dir))
     return replace(data, dataset=dataset, labels=labels, data_dir=data_dir)
 

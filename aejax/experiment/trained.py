@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders import Autoencoder
-from aejax.datasets.arrays import BytesAs, load_arrays
-from aejax.datasets.byte_values import ByteValues
+from aejax.datasets.arrays import load_arrays
+from aejax.datasets.byte_values import BytesAs, ByteValues
 from aejax.datasets.dataset import Dataset, Splits, fingerprint, sampled_blocks
 from aejax.datasets.images import with_channels
 from aejax.datasets.stored import StoredArray

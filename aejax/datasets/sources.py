@@ -1,0 +1,39 @@
+"""The sources of data, a row each. A source is imported when it is asked for."""
+
+import functools
+import importlib
+
+from aejax.datasets.source import Source
+
+# modules of this package that hold a SOURCE; the first that matches a name reads it
+_MODULES = ("digits", "ecg5000", "jsb_chorales", "documents", "arrays", "tfds")
+
+
+@functools.cache
+def sources() -> tuple[Source, ...]:
+    """Returns all sources, in the order in which they are asked whether they read a data set."""
+    return tuple(importlib.import_module(f"aejax.datasets.{module}").SOURCE for module in _MODULES)
+
+
+def source_of(dataset: str) -> Source:
+    """Returns the source that reads a data set.
+
+    Args:
+      dataset: its name, or a path.
+
+    >>> source_of("digits").layout, source_of("mine.npy").knobs, source_of("mnist") is sources()[-1]
+    ('image', ('labels', 'byte_values'), True)
+    """
+    for source in sources():
+        if source.name == dataset:
+            return source
+    return next(source for source in sources() if source.matches is not None and source.matches(dataset))
+
+
+def names() -> tuple[str, ...]:
+    """Returns the names of data sets that are read without TensorFlow Datasets.
+
+    >>> names()
+    ('digits', 'ecg5000', 'jsb_chorales', 'documents')
+    """
+    return tuple(source.name for source in sources() if source.name is not None)
