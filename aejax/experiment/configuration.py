@@ -18,11 +18,14 @@ from typing_extensions import Doc
 
 from aejax.errors import UserError
 from aejax.experiment.architectures import NETWORKS, architecture_of
+from aejax.experiment.conditions import GoesWith, check_conditions
 from aejax.host.schema import NonNegative, Positive, check_keys, first_error
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Steps = Annotated[int, Field(gt=0, lt=2**31)]  # as many as an int32 counts on the devices
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # beyond them JAX's keys repeat
+_VARIATIONAL = GoesWith("family", ("variational",))
+_WITH_OWN_LAYERS = GoesWith("family", ("undercomplete", "k_sparse"))
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 if TYPE_CHECKING:
     Network = str  # whose choices are rows, not types
@@ -85,37 +88,47 @@ class Model:
     """Length of the code. None, for conv: the code is the last block's feature map; for unet: all maps."""
     activation: Literal["relu", "tanh", "sigmoid", "elu", "gelu", "silu", "softplus"] = "relu"
     """After every hidden layer; tied: after the code too."""
-    code_activation: Literal["none", "relu", "sigmoid", "tanh"] = "none"
+    code_activation: Annotated[Literal["none", "relu", "sigmoid", "tanh"], _WITH_OWN_LAYERS] = "none"
     """undercomplete and k_sparse: after the code."""
-    active_entries: PositiveInt = 10
+    active_entries: Annotated[PositiveInt, GoesWith("family", ("k_sparse",))] = 10
     """k_sparse: how many entries of a code are kept."""
     conditional: bool = False
     """Tell encoder and decoder the class of every example, from the data's labels."""
-    loss: Literal["squared_error", "absolute_error", "huber", "binary_cross_entropy", "structural_dissimilarity"] = (
-        "squared_error"
-    )
+    loss: Annotated[
+        Literal["squared_error", "absolute_error", "huber", "binary_cross_entropy", "structural_dissimilarity"],
+        GoesWith("family", ("undercomplete", "tied", "k_sparse")),
+    ] = "squared_error"
     """All but variational: the reconstruction loss, summed over features."""
-    output_activation: Literal["none", "sigmoid"] = "none"
+    output_activation: Annotated[
+        Literal["none", "sigmoid"],
+        _WITH_OWN_LAYERS,
+        GoesWith("loss", ("squared_error", "absolute_error", "huber", "structural_dissimilarity")),
+    ] = "none"
     """undercomplete and k_sparse: after the decoder; sigmoid suits data in [0, 1]. binary_cross_entropy has its own."""
-    likelihood: Literal[
-        "bernoulli",
-        "continuous_bernoulli",
-        "gaussian",
-        "gaussian_with_global_variance",
-        "gaussian_with_predicted_variance",
-        "laplace",
-        "poisson",
-        "beta",
+    likelihood: Annotated[
+        Literal[
+            "bernoulli",
+            "continuous_bernoulli",
+            "gaussian",
+            "gaussian_with_global_variance",
+            "gaussian_with_predicted_variance",
+            "laplace",
+            "poisson",
+            "beta",
+        ],
+        _VARIATIONAL,
     ] = "bernoulli"
     """variational: what the decoder's output means; bernoulli wants data in [0, 1], poisson counts."""
-    likelihood_variance: Positive = 1.0
+    likelihood_variance: Annotated[Positive, _VARIATIONAL, GoesWith("likelihood", ("gaussian", "laplace"))] = 1.0
     """variational: the fixed variance of a gaussian or laplace likelihood."""
     standardize: Literal["auto", "none", "feature", "global"] = "auto"
     """Whether data are standardized inside the model, which encodes and decodes in their own units: auto does so where
     they are far from unit scale and the loss takes any number; feature by the mean and standard deviation of each
     feature, global by those of all numbers. The loss, a likelihood_variance and weights are then those of standardized
     data, log-densities those of the data. Of poisson the encoder reads log(1 + count), and rates start at the mean."""
-    compute_dtype: Literal["float32", "bfloat16"] = "float32"
+    compute_dtype: Annotated[
+        Literal["float32", "bfloat16"], GoesWith("family", ("undercomplete", "k_sparse", "variational"))
+    ] = "float32"
     """What the networks compute in; bfloat16 halves their memory and is faster on GPUs and TPUs. Parameters, codes and
     losses are float32 in any case."""
 
@@ -128,42 +141,44 @@ class Regularization:
 
     corruption: Literal["none", "salt_and_pepper", "gaussian_noise", "masking", "gaussian_blur"] = "none"
     """denoising: how the input is corrupted; the loss is taken against the clean example."""
-    corruption_level: NonNegative = 0.1
+    corruption_level: Annotated[
+        NonNegative, GoesWith("corruption", ("salt_and_pepper", "gaussian_noise", "masking", "gaussian_blur"))
+    ] = 0.1
     """denoising: the fraction of entries replaced, or the standard deviation of gaussian_noise (in the data's unit; in
     standard deviations where data are standardized) or of gaussian_blur (in pixels)."""
     contractive_weight: NonNegative = 0.0
     """contractive: weight of the squared Frobenius norm of the encoder's exact Jacobian; 0 leaves it out."""
-    contractive_projections: PositiveInt | None = None
+    contractive_projections: Annotated[PositiveInt | None, GoesWith("contractive_weight")] = None
     """contractive: estimate that norm from so many random projections; None computes it exactly."""
     higher_order_weight: NonNegative = 0.0
     """contractive: weight of how much the Jacobian changes under Gaussian noise (CAE+H); 0 leaves it out."""
-    higher_order_noise: Positive = 0.1
+    higher_order_noise: Annotated[Positive, GoesWith("higher_order_weight")] = 0.1
     """contractive: standard deviation of that noise."""
     sparse_weight: NonNegative = 0.0
     """sparse: weight of the absolute values of the code; 0 leaves it out."""
     sparse_kl_weight: NonNegative = 0.0
     """sparse: weight of the divergence of each unit's mean activation from the target; wants a sigmoid code."""
-    target_activation: Fraction = 0.05
+    target_activation: Annotated[Fraction, GoesWith("sparse_kl_weight")] = 0.05
     """sparse: the target, rho, of sparse_kl_weight."""
-    beta: NonNegative = 1.0
+    beta: Annotated[NonNegative, _VARIATIONAL] = 1.0
     """variational: weight of the KL divergence; 1 is the evidence lower bound."""
-    beta_schedule: Literal["constant", "linear", "cyclical"] = "constant"
+    beta_schedule: Annotated[Literal["constant", "linear", "cyclical"], _VARIATIONAL] = "constant"
     """variational: linear warms beta up from 0, cyclical does so several times."""
-    beta_steps: Steps = 1000
+    beta_steps: Annotated[Steps, _VARIATIONAL, GoesWith("beta_schedule", ("linear", "cyclical"))] = 1000
     """variational: steps of the warm-up, or of each cycle."""
-    beta_cycles: Steps = 4
+    beta_cycles: Annotated[Steps, _VARIATIONAL, GoesWith("beta_schedule", ("cyclical",))] = 4
     """variational: cycles of the cyclical schedule."""
-    free_bits: NonNegative = 0.0
+    free_bits: Annotated[NonNegative, _VARIATIONAL] = 0.0
     """variational: nats per unit of the code below which its divergence is not pressed."""
-    prior: Literal["normal", "mixture", "vamp"] = "normal"
+    prior: Annotated[Literal["normal", "mixture", "vamp"], _VARIATIONAL] = "normal"
     """variational: mixture and vamp (VampPrior) learn a prior of several components."""
-    prior_components: PositiveInt = 10
+    prior_components: Annotated[PositiveInt, _VARIATIONAL, GoesWith("prior", ("mixture", "vamp"))] = 10
     """variational: the components of such a prior."""
-    importance_samples: PositiveInt | None = None
+    importance_samples: Annotated[PositiveInt | None, _VARIATIONAL] = None
     """variational: codes per example of the importance weighted bound (IWAE), which takes the place of the loss."""
     mmd_weight: NonNegative = 0.0
     """Weight of the maximum mean discrepancy of codes and prior (InfoVAE, WAE); 0 leaves it out."""
-    total_correlation_weight: NonNegative = 0.0
+    total_correlation_weight: Annotated[NonNegative, _VARIATIONAL] = 0.0
     """variational: weight of the total correlation of the code, on top of its part in beta; 0 leaves it out."""
 
 
@@ -293,33 +308,7 @@ def differences(one: Experiment, other: Experiment) -> dict[str, tuple[Any, Any]
     }
 
 
-_VARIATIONAL_KNOBS = (
-    *("likelihood", "likelihood_variance", "beta", "beta_schedule", "beta_steps", "beta_cycles"),
-    *("free_bits", "prior", "prior_components", "importance_samples", "total_correlation_weight"),
-)
-# a knob, the one that makes use of it, and the values of that one with which it does
-_USES = [
-    *((knob, "family", ("variational",)) for knob in _VARIATIONAL_KNOBS),
-    ("loss", "family", ("undercomplete", "tied", "k_sparse")),
-    ("code_activation", "family", ("undercomplete", "k_sparse")),
-    ("output_activation", "family", ("undercomplete", "k_sparse")),
-    ("output_activation", "loss", ("squared_error", "absolute_error", "huber", "structural_dissimilarity")),
-    ("active_entries", "family", ("k_sparse",)),
-    ("compute_dtype", "family", ("undercomplete", "k_sparse", "variational")),
-    ("likelihood_variance", "likelihood", ("gaussian", "laplace")),
-    ("corruption_level", "corruption", ("salt_and_pepper", "gaussian_noise", "masking", "gaussian_blur")),
-    ("beta_steps", "beta_schedule", ("linear", "cyclical")),
-    ("beta_cycles", "beta_schedule", ("cyclical",)),
-    ("prior_components", "prior", ("mixture", "vamp")),
-]
 _COUPLED = ("sparse_kl_weight", "free_bits", "mmd_weight", "total_correlation_weight")  # through the batch
-_WEIGHED = {
-    "contractive_projections": "contractive_weight",
-    "higher_order_noise": "higher_order_weight",
-    "target_activation": "sparse_kl_weight",
-}
-
-
 _UNBOUNDED = (
     *("squared_error", "absolute_error", "huber"),
     *("gaussian", "gaussian_with_global_variance", "gaussian_with_predicted_variance", "laplace"),
@@ -339,15 +328,7 @@ def can_standardize(model: Model) -> bool:
 
 def _check_combination(model: Model, regularization: Regularization) -> None:
     """Refuse a value that would have no effect, and what no network can do."""
-    values = dataclasses.asdict(model) | dataclasses.asdict(regularization)
-    defaults = dataclasses.asdict(Model()) | dataclasses.asdict(Regularization())
-    changed = {knob for knob, value in values.items() if value != defaults[knob]}
-    for knob, user, wanted in _USES:
-        if knob in changed and values[user] not in wanted:
-            raise UserError(f"{knob}: goes with {user} {' or '.join(wanted)}, and the {user} is {values[user]}")
-    for knob, weight in _WEIGHED.items():
-        if knob in changed and not values[weight]:
-            raise UserError(f"{knob}: goes with a {weight} above 0")
+    check_conditions(model, regularization)
     network = architecture_of(model.network)
     if model.code_size is None and not network.has_map_code:
         others = " and ".join(name for name in NETWORKS if architecture_of(name).has_map_code)
@@ -367,7 +348,7 @@ def _check_combination(model: Model, regularization: Regularization) -> None:
         raise UserError(
             "standardize: feature goes with a code_size: without one the network takes images of any size; use global"
         )
-    if not model.hidden and model.family != "tied" and "activation" in changed:
+    if not model.hidden and model.family != "tied" and model.activation != Model.activation:
         raise UserError("activation: is that of hidden layers, and there are none")
     if not model.hidden and not network.is_dense:
         raise UserError(f"hidden: a {model.network} network needs at least one block")

@@ -3,12 +3,17 @@
 import dataclasses
 import json
 import math
+import re
+import typing
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aejax.errors import UserError
+from aejax.experiment import configuration
+from aejax.experiment.conditions import GoesWith, conditions_of
 from aejax.experiment.configuration import (
     Data,
     Experiment,
@@ -337,3 +342,23 @@ def test_any_value_of_any_knob_is_read_or_refused(group, knob, value):
 @given(document=st.text() | st.binary() | values.map(json.dumps) | st.dictionaries(groups, values).map(json.dumps))
 def test_any_document_is_read_or_refused(document):
     assert_read_or_refused(document)
+
+
+def test_conditions_name_knobs_and_values_that_there_are():
+    groups = {
+        knob.name: group.type for group in dataclasses.fields(Experiment) for knob in dataclasses.fields(group.type)
+    }
+    for group in (Model, Regularization):
+        for knob, conditions in conditions_of(group).items():
+            for condition in conditions:
+                choices = typing.get_args(typing.get_type_hints(groups[condition.knob])[condition.knob])
+                assert condition.knob != knob
+                assert set(condition.values) <= set(choices)
+
+
+def test_help_says_of_every_knob_of_variational_runs_that_it_is_one():
+    text = Path(configuration.__file__).read_text()
+    for group in (Model, Regularization):
+        for knob, conditions in conditions_of(group).items():
+            if GoesWith("family", ("variational",)) in conditions:
+                assert re.search(rf'\n    {knob}: (?:[^"]|"(?!""))*"""variational: ', text), knob
