@@ -235,7 +235,7 @@ def _to_single(x: np.ndarray, *, name: str) -> np.ndarray:
 @lru_cache(maxsize=8)
 def _functions(model: Model, facts: Facts) -> dict[str, Callable[..., jax.Array]]:
     """Compiled functions of parameters and a batch; not kept by the estimator, which is to be pickled."""
-    autoencoder = build_autoencoder(Experiment(model=model), Dataset(np.zeros((1, *facts.shape), np.float32)), facts)
+    autoencoder = build_autoencoder(Experiment(model=model), facts)
     key = named_key(jax.random.key(0), "scores")
 
     def score(params: Any, x: jax.Array) -> jax.Array:

@@ -140,6 +140,7 @@ def _tasks(options: Options) -> "list[tuple[str, Experiment, Splits]]":
 
     from aejax.experiment.build import build_autoencoder
     from aejax.experiment.loading import bytes_of, check_data, load_splits
+    from aejax.experiment.scaling import make_facts
     from aejax.studies.one_class import check_kinds, one_class
     from aejax.training.devices import check_batch_size
 
@@ -166,7 +167,7 @@ def _tasks(options: Options) -> "list[tuple[str, Experiment, Splits]]":
         check_kinds(parts, normal)
         check_data(changed.model, parts, data.dataset)
         check_batch_size(changed.training.batch_size, len(parts.train.x), 1, changed.training.accumulation_steps)
-        build_autoencoder(changed, parts.train)
+        build_autoencoder(changed, make_facts(changed, parts.train))
     return tasks
 
 

@@ -286,7 +286,7 @@ def _corrupted(run: "TrainedRun", x: "np.ndarray", number: int) -> "np.ndarray":
 
     from aejax.experiment.build import build_corruption
 
-    corrupt = build_corruption(run.experiment.regularization, run.splits.train, run.facts)
+    corrupt = build_corruption(run.experiment.regularization, run.facts)
     if corrupt is None:
         return np.asarray(x)
     keys = jax.random.split(jax.random.fold_in(run.keys.corruption, number), len(x))

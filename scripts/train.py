@@ -112,12 +112,12 @@ def _run(options: Options, name: str, started: float) -> None:
 
     from aejax.datasets.dataset import fingerprint
     from aejax.experiment.build import build_autoencoder
-    from aejax.experiment.loading import as_examples, bytes_of, check_data, first_example, load_splits, locate, notes_on
+    from aejax.experiment.data_of_run import load_data_of_run
+    from aejax.experiment.loading import as_examples, bytes_of, check_data, example_of, load_splits, locate, notes_on
     from aejax.experiment.optimizers import build_optimizer
     from aejax.experiment.plausibility import check_memory
     from aejax.experiment.run_folder import RunFolder, check_absent
     from aejax.experiment.scaling import describe, make_facts
-    from aejax.experiment.trained import load_data_of_run
     from aejax.host.terminal import PlainConsole
     from aejax.training import start
     from aejax.training.checkpoints import Checkpoints
@@ -143,9 +143,9 @@ def _run(options: Options, name: str, started: float) -> None:
     check_data(experiment.model, splits, experiment.data.dataset, facts)
     training = experiment.training
     check_batch_size(training.batch_size, len(splits.train.x), len(devices), training.accumulation_steps)
-    autoencoder = build_autoencoder(experiment, splits.train, facts)
+    autoencoder = build_autoencoder(experiment, facts)
     optimizer = build_optimizer(experiment, len(splits.train.x))
-    example = first_example(experiment.model, splits.train, facts)
+    example = example_of(experiment.model, facts)
     snapshot = start(autoencoder, optimizer, jax.random.key(training.seed), *example)
     examples = as_examples(experiment.model, splits.train, facts)
     check_memory(autoencoder, snapshot.state.params, examples, training, len(devices))

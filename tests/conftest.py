@@ -72,6 +72,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     from aejax.experiment.facts import facts_of
     from aejax.experiment.loading import bytes_of, load_splits
     from aejax.experiment.run_folder import RunFolder
+    from aejax.experiment.scaling import completed
     from aejax.experiment.trained import fit
 
     folders: dict[object, Path] = {}
@@ -80,7 +81,7 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         if experiment in folders:
             return folders[experiment]
         splits = load_splits(experiment.data, bytes_as=bytes_of(experiment))
-        facts = facts_of(splits.train)
+        facts = completed(facts_of(splits.train), experiment, splits.train)
         run = RunFolder.create(tmp_path_factory.mktemp("runs") / "run", experiment, fingerprint(splits), facts)
 
         def write(report) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 
 from aejax import augmentation, autoencoders, corruption, likelihoods, priors, schedules
 from aejax.autoencoders import Autoencoder
-from aejax.datasets.dataset import Dataset
 from aejax.errors import IncompatibleError, UserError
 from aejax.experiment.architectures import architecture_of
 from aejax.experiment.configuration import (
@@ -17,13 +16,9 @@ from aejax.experiment.configuration import (
     Model,
     Regularization,
 )
-from aejax.experiment.facts import (
-    Facts,
-    some_of,
-)
+from aejax.experiment.facts import Facts
 from aejax.experiment.loading import known_classes
 from aejax.experiment.objective import LOSSES, build_likelihood, starting_at_rate, statistics_of
-from aejax.experiment.scaling import make_facts
 from aejax.likelihoods import Likelihood
 from aejax.networks import (
     computing_in,
@@ -64,31 +59,37 @@ _KNOB_OF_PART = {
 }
 
 
-def build_autoencoder(experiment: Experiment, train: Dataset, facts: Facts | None = None) -> Autoencoder:
-    """The autoencoder that a configuration names, for examples like these.
+def build_autoencoder(experiment: Experiment, facts: Facts) -> Autoencoder:
+    """Returns the autoencoder that a configuration names, for examples with these facts.
 
     Args:
       experiment: which autoencoder.
-      train: the training examples.
-      facts: of the run; None for those of `train`.
+      facts: of the training examples, from `make_facts` or from the run's folder.
 
     Raises:
       UserError: constructors that do not go together, or that do not take such examples.
+
+    >>> from aejax.datasets.dataset import Dataset
+    >>> from aejax.experiment.scaling import make_facts
+    >>> facts = make_facts(Experiment(), Dataset(np.zeros((3, 8, 8), np.float32)))
+    >>> autoencoder = build_autoencoder(Experiment(model=Model(code_size=4)), facts)
+    >>> params = jax.eval_shape(autoencoder.init, jax.random.key(0), np.zeros((8, 8), np.float32))
+    >>> jax.eval_shape(autoencoder.encode, params, np.zeros((8, 8), np.float32)).shape
+    (4,)
     """
-    model = experiment.model
-    facts = make_facts(experiment, train) if facts is None else facts
-    _check_channels_last(experiment, train.x.shape[1:])
-    if model.loss == "structural_dissimilarity" and (train.x.ndim not in (3, 4) or min(train.x.shape[1:3]) < 7):
-        raise UserError(f"loss: structural_dissimilarity takes images from 7x7 on, an example has {train.x.shape[1:]}")
-    if experiment.data.shift and (train.x.ndim not in (3, 4) or min(train.x.shape[1:3]) <= experiment.data.shift):
+    model, shape = experiment.model, facts.shape
+    _check_channels_last(experiment, shape)
+    is_image = len(shape) in (2, 3)
+    if model.loss == "structural_dissimilarity" and (not is_image or min(shape[:2]) < 7):
+        raise UserError(f"loss: structural_dissimilarity takes images from 7x7 on, an example has {shape}")
+    if experiment.data.shift and (not is_image or min(shape[:2]) <= experiment.data.shift):
         raise UserError(
-            f"shift: takes images of more than {experiment.data.shift} pixels a side, an example has shape "
-            f"{train.x.shape[1:]}"
+            f"shift: takes images of more than {experiment.data.shift} pixels a side, an example has shape {shape}"
         )
-    if experiment.regularization.corruption == "gaussian_blur" and train.x.ndim not in (3, 4):
-        raise UserError(f"corruption: gaussian_blur takes images, an example has shape {train.x.shape[1:]}")
+    if experiment.regularization.corruption == "gaussian_blur" and not is_image:
+        raise UserError(f"corruption: gaussian_blur takes images, an example has shape {shape}")
     try:
-        return _regularized(_base(experiment, train, facts), experiment, train, facts)
+        return _regularized(_base(experiment, facts), experiment, facts)
     except IncompatibleError as error:
         raise UserError(error.describe(*(_KNOB_OF_PART.get(name, name) for name in error.names))) from error
 
@@ -110,9 +111,8 @@ def _check_channels_last(experiment: Experiment, shape: tuple[int, ...]) -> None
             )
 
 
-def _base(experiment: Experiment, train: Dataset, facts: Facts) -> Autoencoder:
-    model, regularization = experiment.model, experiment.regularization
-    shape = train.x.shape[1:]
+def _base(experiment: Experiment, facts: Facts) -> Autoencoder:
+    model, regularization, shape = experiment.model, experiment.regularization, facts.shape
     if model.family == "tied":
         assert model.code_size is not None  # configuration.check has seen to it
         widths, activation = (*model.hidden, model.code_size), ACTIVATIONS[model.activation]
@@ -123,7 +123,7 @@ def _base(experiment: Experiment, train: Dataset, facts: Facts) -> Autoencoder:
             *_networks(experiment, facts, likelihood),
             beta=_beta(regularization),
             likelihood=likelihood,
-            prior=_prior(regularization, train.x),  # in the units of the data, as `standardized` takes it
+            prior=_prior(regularization, facts),  # in the units of the data, as `standardized` takes it
             free_bits=regularization.free_bits,
             axis_name=AXIS,
         )
@@ -133,10 +133,10 @@ def _base(experiment: Experiment, train: Dataset, facts: Facts) -> Autoencoder:
     return autoencoders.undercomplete(encoder, decoder, loss=LOSSES[model.loss])
 
 
-def _regularized(autoencoder: Autoencoder, experiment: Experiment, train: Dataset, facts: Facts) -> Autoencoder:
+def _regularized(autoencoder: Autoencoder, experiment: Experiment, facts: Facts) -> Autoencoder:
     terms = experiment.regularization
     if experiment.model.conditional:
-        classes = known_classes(train, facts)
+        classes = known_classes(facts)
         if len(classes) < 2:
             raise UserError(f"conditional: labels must be of two classes at least, got class {classes[0]} alone")
         autoencoder = autoencoders.conditional(autoencoder, classes=len(classes))
@@ -163,40 +163,40 @@ def _regularized(autoencoder: Autoencoder, experiment: Experiment, train: Datase
     if terms.mmd_weight:
         autoencoder = autoencoders.mmd_regularized(autoencoder, weight=terms.mmd_weight, axis_name=AXIS)
     if terms.total_correlation_weight:
+        assert facts.examples is not None  # `completed` has seen to it
         autoencoder = autoencoders.total_correlation_penalized(
-            autoencoder, weight=terms.total_correlation_weight, examples=len(train.x), axis_name=AXIS
+            autoencoder, weight=terms.total_correlation_weight, examples=facts.examples, axis_name=AXIS
         )
     if (statistics := statistics_of(facts, "identity")) is not None:
         autoencoder = autoencoders.standardized(
             autoencoder, mean=statistics.mean, standard_deviation=statistics.standard_deviation
         )
-    if (corrupt := build_corruption(terms, train, facts)) is not None:
+    if (corrupt := build_corruption(terms, facts)) is not None:
         autoencoder = autoencoders.denoising(autoencoder, corrupt=corrupt)
     return autoencoder
 
 
-def build_corruption(
-    regularization: Regularization, train: Dataset, facts: Facts | None = None
-) -> corruption.Corruption | None:
+def build_corruption(regularization: Regularization, facts: Facts) -> corruption.Corruption | None:
     """The corruption `(key, x) -> corrupted` that a configuration names, if any; pepper and salt are the extremes.
+
+    Where data are standardized, so is what is corrupted: noise is in standard deviations, masked entries are at the
+    mean, and pepper and salt are the extremes of standardized data.
 
     Args:
       regularization: which corruption, and its level.
-      train: the training examples, whose extremes are meant.
-      facts: of the run. Where data are standardized, so is what is corrupted: noise is in standard deviations, masked
-        entries are at the mean, and pepper and salt are the extremes of standardized data.
+      facts: of the training examples, whose extremes are meant.
     """
     name, level = regularization.corruption, regularization.corruption_level
     if name == "none":
         return None
-    statistics = None if facts is None else statistics_of(facts, "identity")
+    statistics = statistics_of(facts, "identity")
     if name == "salt_and_pepper":
-        if statistics is None:
-            low, high = float(train.x.min()), float(train.x.max())
-        else:
-            some = some_of(train.x)
-            low = float(np.min((some.min(axis=0) - statistics.mean) / statistics.standard_deviation))
-            high = float(np.max((some.max(axis=0) - statistics.mean) / statistics.standard_deviation))
+        low, high = facts.targets.low, facts.targets.high
+        if statistics is not None:
+            assert facts.scaling is not None
+            assert facts.scaling.low is not None  # `completed` has seen to both
+            assert facts.scaling.high is not None
+            low, high = facts.scaling.low, facts.scaling.high
         corrupt = partial(corruption.salt_and_pepper, amount=level, low=low, high=high)
     else:
         knob = "standard_deviation" if name.startswith("gaussian") else "amount"
@@ -227,13 +227,13 @@ def _beta(regularization: Regularization) -> float | schedules.Schedule:
     return beta
 
 
-def _prior(regularization: Regularization, train_x: np.ndarray) -> priors.Prior | priors.LearnedPrior:
-    components = regularization.prior_components
+def _prior(regularization: Regularization, facts: Facts) -> priors.Prior | priors.LearnedPrior:
     if regularization.prior == "vamp":
-        if components > len(train_x):
-            raise UserError(f"prior_components: at most the {len(train_x)} training examples, got {components}")
-        return priors.vamp_prior(jnp.asarray(train_x[:components]))  # their order is one of files, their values change
-    return priors.mixture_prior(components) if regularization.prior == "mixture" else priors.standard_normal()
+        assert facts.pseudo_inputs is not None  # `completed` has seen to it
+        return priors.vamp_prior(jnp.asarray(np.reshape(np.array(facts.pseudo_inputs, np.float32), (-1, *facts.shape))))
+    if regularization.prior == "mixture":
+        return priors.mixture_prior(regularization.prior_components)
+    return priors.standard_normal()
 
 
 def _networks(

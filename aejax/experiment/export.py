@@ -5,7 +5,7 @@ from pathlib import Path
 
 from jax.export import Exported
 
-from aejax.experiment.loading import first_example
+from aejax.experiment.loading import example_of
 from aejax.experiment.trained import TrainedRun
 from aejax.export import check_packages, export_functions, write_export
 
@@ -21,7 +21,7 @@ def export_run(run: TrainedRun, *, platforms: Sequence[str] = ("cpu",)) -> dict[
       UserError: another platform, or the package flatbuffers is missing.
     """
     check_packages()
-    example = first_example(run.experiment.model, run.splits.train, run.facts)
+    example = example_of(run.experiment.model, run.facts)
     return export_functions(run.autoencoder, run.params, *example, platforms=tuple(platforms))
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import ConfigDict, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
@@ -15,6 +15,7 @@ from aejax.datasets.byte_values import BytesAs, ByteValues, Divisor
 from aejax.datasets.dataset import AsStored, Dataset
 from aejax.datasets.stored import blocks_of
 from aejax.errors import UserError
+from aejax.experiment.upgrades import Upgrade, unchanged, upgraded
 from aejax.host.files import read_bytes, write_text
 from aejax.host.schema import first_error, parse_json
 
@@ -65,6 +66,10 @@ class Scaling:
     """As for shift; positive."""
     log_rate: tuple[float, ...] | None = None
     """log1p: what the logarithm of each rate starts from, as for shift; None starts it at 0."""
+    low: float | None = None
+    """identity: the smallest number of the transformed training examples."""
+    high: float | None = None
+    """identity: the largest number of them."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,13 @@ class Facts:
     """None where examples are taken as they are."""
     log_variance: float | None = None
     """Where a learned global variance starts, its logarithm; None for a run of an older version, where that is 0."""
+    examples: PositiveInt | None = None
+    """The number of training examples; None for a run of an older version."""
+    distinct_labels: PositiveInt | None = None
+    """The number of distinct labels of the training examples, however many; None without labels."""
+    pseudo_inputs: tuple[float, ...] | None = None
+    """The first training examples, one after the other in C order, from which a VampPrior learns its pseudo-inputs;
+    None without one."""
 
     @property
     def seen(self) -> Values:
@@ -109,13 +121,17 @@ def facts_of(train: Dataset) -> Facts:
         shape=tuple(train.x.shape[1:]),
         targets=values_of(train.x, train.stored),
         inputs=None if train.input is None else values_of(train.input, train.stored_input),
-        classes=None if train.labels is None else _classes(train.labels),
+        **facts_of_labels(train.labels),
+        examples=len(train.x),
     )
 
 
-def _classes(labels: np.ndarray) -> tuple[int | str, ...] | None:
+def facts_of_labels(labels: np.ndarray | None) -> dict[str, Any]:
+    if labels is None or not len(labels):
+        return {}
     distinct = np.unique(labels)
-    return tuple(distinct.tolist()) if 0 < len(distinct) <= MAX_CLASSES else None
+    classes = tuple(distinct.tolist()) if len(distinct) <= MAX_CLASSES else None
+    return {"classes": classes, "distinct_labels": len(distinct)}
 
 
 def unseen_labels(labels: np.ndarray, classes: Sequence[int | str | None]) -> list[int | str]:
@@ -227,7 +243,8 @@ def describe_bytes(facts: Facts, dataset: str) -> str | None:
     return "; ".join(said) or None
 
 
-_VERSION = 1
+_OLDEST = 1
+_UPGRADES: tuple[Upgrade, ...] = (unchanged,)  # of version 1: what it does not hold is None
 
 
 def to_json(facts: Facts) -> str:
@@ -237,19 +254,17 @@ def to_json(facts: Facts) -> str:
     >>> from_json(to_json(facts), name="facts.json") == facts
     True
     """
-    return json.dumps({"version": _VERSION, **dataclasses.asdict(facts)}, indent=2, ensure_ascii=False) + "\n"
+    version = _OLDEST + len(_UPGRADES)
+    return json.dumps({"version": version, **dataclasses.asdict(facts)}, indent=2, ensure_ascii=False) + "\n"
 
 
 def from_json(text: str | bytes, *, name: str) -> Facts:
     """The facts in a JSON document, checked field by field.
 
     Raises:
-      UserError: no such document, or one of another version; the message begins with `name`.
+      UserError: no such document, or one of a newer version; the message begins with `name`.
     """
-    content = parse_json(text, name=name)
-    version = content.pop("version", None) if isinstance(content, dict) else None
-    if type(version) is not int or version != _VERSION:
-        raise UserError(f"{name}: must be facts of a run with version {_VERSION}, got version {version!r}")
+    content = upgraded(parse_json(text, name=name), "version", _UPGRADES, oldest=_OLDEST, name=name)
     try:
         facts = TypeAdapter(Facts).validate_json(json.dumps(content))
     except ValidationError as error:
@@ -277,6 +292,10 @@ def _check(facts: Facts, name: str) -> None:
         lengths = {len(numbers) for numbers in (scaling.shift, scaling.scale, scaling.log_rate) if numbers is not None}
         if not lengths <= sizes or not all(scale > 0 for scale in scaling.scale):
             raise UserError(f"{name}: scaling: must be positive scales, one number for all features or one for each")
+    if facts.pseudo_inputs is not None and (
+        not facts.pseudo_inputs or len(facts.pseudo_inputs) % int(np.prod(facts.shape))
+    ):
+        raise UserError(f"{name}: pseudo_inputs: must be whole examples of shape {facts.shape}")
 
 
 def write_facts(folder: Path, facts: Facts) -> None:

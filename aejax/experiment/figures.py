@@ -56,7 +56,7 @@ def draw_figures(
     rows = {"original": shown}
     if test.input is not None:
         rows["noisy"] = test.input[:_SHOWN]
-    if (corrupt := build_corruption(experiment.regularization, splits.train, facts)) is not None:
+    if (corrupt := build_corruption(experiment.regularization, facts)) is not None:
         keys = jax.random.split(corruption_key, len(shown))
         rows["corrupted"] = jax.device_get(jax.vmap(corrupt)(keys, jnp.asarray(test.seen[:_SHOWN])))
     conditions_shown = [condition[:_SHOWN] for condition in conditions]

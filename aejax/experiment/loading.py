@@ -28,6 +28,8 @@ from aejax.experiment.facts import (
 from aejax.experiment.objective import build_likelihood
 from aejax.likelihoods import check_support
 
+_NO_LABELS = "conditional: the data have no labels; give them by --labels, or as labels in a .npz file"
+
 
 def load_splits(data: Data, *, stored: bool | None = None, bytes_as: BytesAs | None = None) -> Splits:
     """Train, validation and test examples, disjoint and fixed by the split seed.
@@ -107,21 +109,21 @@ def conditions_of(model: Model, dataset: Dataset, facts: Facts) -> tuple[np.ndar
     """
     if not model.conditional:
         return ()
-    classes = known_classes(dataset, facts)
-    assert dataset.labels is not None  # known_classes has seen to it
-    return (positions_of(dataset.labels, classes, name="conditional"),)
-
-
-def known_classes(dataset: Dataset, facts: Facts) -> tuple[int | str | None, ...]:
-    """The classes of a conditional model; UserError where examples have no labels, or too many distinct ones."""
     if dataset.labels is None:
-        raise UserError("conditional: the data have no labels; give them by --labels, or as labels in a .npz file")
-    if facts.classes is None:
-        raise UserError(
-            f"conditional: expected at most {MAX_CLASSES:,} classes, got {len(np.unique(dataset.labels)):,} distinct "
-            f"labels of {len(dataset.labels):,} examples, as identifiers have; give classes by --labels"
-        )
-    return facts.classes
+        raise UserError(_NO_LABELS)
+    return (positions_of(dataset.labels, known_classes(facts), name="conditional"),)
+
+
+def known_classes(facts: Facts) -> tuple[int | str | None, ...]:
+    """The classes of a conditional model; UserError where examples have no labels, or too many distinct ones."""
+    if facts.classes is not None:
+        return facts.classes
+    if facts.distinct_labels is None:
+        raise UserError(_NO_LABELS)
+    raise UserError(
+        f"conditional: expected at most {MAX_CLASSES:,} classes, got {facts.distinct_labels:,} distinct labels of "
+        f"{facts.examples:,} examples, as identifiers have; give classes by --labels"
+    )
 
 
 def as_examples(model: Model, dataset: Dataset, facts: Facts) -> Examples:
@@ -131,10 +133,15 @@ def as_examples(model: Model, dataset: Dataset, facts: Facts) -> Examples:
     return Examples(x, observed, *conditions)
 
 
-def first_example(model: Model, dataset: Dataset, facts: Facts) -> tuple[Any, ...]:
-    """One example and, if the model has conditions, its condition: what an autoencoder is initialized with."""
-    one = dataset._replace(x=dataset.x[:1], labels=None if dataset.labels is None else dataset.labels[:1])
-    return (one.x[0], *(condition[0] for condition in conditions_of(model, one, facts)))
+def example_of(model: Model, facts: Facts) -> tuple[Any, ...]:
+    """An example of zeros and, if the model has conditions, a class: the shapes that an autoencoder is initialized for.
+
+    >>> from aejax.experiment.facts import facts_of
+    >>> facts = facts_of(Dataset(np.ones((3, 2), np.float32), np.array(["cat", "dog", "cat"])))
+    >>> example_of(Model(conditional=True), facts)
+    (array([0., 0.], dtype=float32), np.int32(0))
+    """
+    return (np.zeros(facts.shape, np.float32), *((np.int32(0),) if model.conditional else ()))
 
 
 def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None = None) -> None:
@@ -151,7 +158,7 @@ def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None =
     """
     if model.conditional:
         facts = facts_of(splits.train) if facts is None else facts
-        classes = known_classes(splits.train, facts)
+        classes = known_classes(facts)
         for part in splits[1:]:
             if part.labels is None:
                 raise UserError("conditional: held-out examples have no labels")

@@ -8,8 +8,10 @@ import numpy as np
 
 from aejax.datasets.dataset import Dataset
 from aejax.datasets.stored import blocks_of
+from aejax.errors import UserError
 from aejax.experiment.configuration import Experiment, Model, can_standardize, has_counts
-from aejax.experiment.facts import Facts, Scaling, facts_of
+from aejax.experiment.facts import Facts, Scaling, facts_of, facts_of_labels, some_of
+from aejax.experiment.objective import statistics_of
 
 FAR, NEAR = 10.0, 0.01  # networks are initialized for inputs of about 1
 MAX_COUNT = 100.0  # counts beyond are read by their logarithm, however rare they are
@@ -37,9 +39,37 @@ def make_facts(experiment: Experiment, train: Dataset) -> Facts:
     """
     facts = facts_of(train)
     facts = replace(facts, scaling=_scaling(experiment.model, train, facts))
-    if experiment.model.family != "variational" or experiment.model.likelihood != "gaussian_with_global_variance":
-        return facts
-    return replace(facts, log_variance=_log_variance(train.x, facts.scaling))
+    if experiment.model.family == "variational" and experiment.model.likelihood == "gaussian_with_global_variance":
+        facts = replace(facts, log_variance=_log_variance(train.x, facts.scaling))
+    return completed(facts, experiment, train)
+
+
+def completed(facts: Facts, experiment: Experiment, train: Dataset) -> Facts:
+    """The facts of training examples with all that an autoencoder is built from; those of an older version lack some.
+
+    Args:
+      facts: of the training examples, whose scaling stays as it is.
+      experiment: for its prior.
+      train: the training examples.
+
+    Raises:
+      UserError: a VampPrior of more components than there are training examples.
+    """
+    of_labels = facts_of_labels(train.labels)
+    facts = replace(facts, examples=len(train.x), distinct_labels=of_labels.get("distinct_labels"))
+    if (statistics := statistics_of(facts, "identity")) is not None:
+        assert facts.scaling is not None
+        some = some_of(train.x)
+        low = float(np.min((some.min(axis=0) - statistics.mean) / statistics.standard_deviation))
+        high = float(np.max((some.max(axis=0) - statistics.mean) / statistics.standard_deviation))
+        facts = replace(facts, scaling=replace(facts.scaling, low=low, high=high))
+    if experiment.model.family == "variational" and experiment.regularization.prior == "vamp":
+        components = experiment.regularization.prior_components
+        if components > len(train.x):
+            raise UserError(f"prior_components: at most the {len(train.x)} training examples, got {components}")
+        # their order is that of the files, and their values change in training
+        facts = replace(facts, pseudo_inputs=tuple(np.asarray(train.x[:components]).ravel().tolist()))
+    return facts
 
 
 def describe(facts: Facts, model: Model) -> str | None:

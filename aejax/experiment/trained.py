@@ -1,7 +1,6 @@
 """A trained autoencoder: trained here to its end, or opened from its run folder, and files checked against it."""
 
 import functools
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,7 +14,7 @@ from jaxtyping import Array, PyTree
 from aejax.autoencoders import Autoencoder
 from aejax.datasets.arrays import load_arrays
 from aejax.datasets.byte_values import BytesAs, ByteValues
-from aejax.datasets.dataset import Dataset, Splits, fingerprint, sampled_blocks
+from aejax.datasets.dataset import Dataset, Splits, sampled_blocks
 from aejax.datasets.images import with_channels
 from aejax.datasets.stored import StoredArray
 from aejax.errors import UserError
@@ -23,23 +22,14 @@ from aejax.evaluation import decode_all, encode_all
 from aejax.evaluation.denoising import denoise_tiled
 from aejax.experiment.architectures import architecture_of
 from aejax.experiment.build import build_augmentation, build_autoencoder, extent_of
-from aejax.experiment.configuration import Data, Experiment
-from aejax.experiment.facts import (
-    Facts,
-    Values,
-    as_older,
-    bytes_as,
-    check_shape,
-    facts_of,
-    list_labels,
-    read_facts,
-    unseen_labels,
-)
+from aejax.experiment.configuration import Experiment
+from aejax.experiment.data_of_run import at_place, load_data_of_run
+from aejax.experiment.facts import Facts, Values, list_labels, read_facts, unseen_labels
 from aejax.experiment.familiarity import check_scale
-from aejax.experiment.loading import as_examples, conditions_of, first_example, load_splits
+from aejax.experiment.loading import as_examples, conditions_of, example_of
 from aejax.experiment.optimizers import build_optimizer
 from aejax.experiment.plausibility import check_result
-from aejax.experiment.run_folder import check_data_of_run, read_experiment
+from aejax.experiment.run_folder import read_experiment
 from aejax.experiment.scaling import make_facts
 from aejax.host.commands import script_command
 from aejax.keys import named_key
@@ -50,28 +40,43 @@ from aejax.training.checkpoints import Checkpoints
 
 
 class TrainedRun(NamedTuple):
-    """A run whose best parameters are at hand; its folder is only read."""
+    """A run whose best parameters are at hand; its folder is only read, and its examples only where they are needed."""
 
     path: Path
     experiment: Experiment
     autoencoder: Autoencoder
     params: PyTree  # of the evaluation with the best validation loss
     best_epoch: int  # of that evaluation
-    splits: Splits  # as they were in training; no test example has been seen by the parameters
     facts: Facts  # of the training examples
     keys: RunKeys  # of what is drawn in evaluation: the same every time the run is opened
+    load_splits: Callable[[], Splits]  # reads the examples when it is called first
+
+    @property
+    def splits(self) -> Splits:
+        """The examples as they were in training; no test example has been seen by the parameters.
+
+        They are read at the first use.
+
+        Raises:
+          UserError: the examples are not there any more, or have changed.
+        """
+        return self.load_splits()
 
     @property
     def example_shape(self) -> tuple[int, ...]:
         """Of one example."""
-        return self.splits.train.x.shape[1:]
+        return self.facts.shape
 
     @property
     def code_shape(self) -> tuple[int, ...]:
         """Of the code of one example."""
-        train = self.splits.train
-        example = first_example(self.experiment.model, train, self.facts)
+        example = example_of(self.experiment.model, self.facts)
         return jax.eval_shape(partial(self.autoencoder.encode, self.params), *example).shape
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The smallest and the largest number of the training examples that are reconstructed."""
+        return self.facts.targets.low, self.facts.targets.high
 
     def conditions_of(self, dataset: Dataset) -> tuple[np.ndarray, ...]:
         """What a conditional autoencoder is told of every example, as one array; UserError where labels are missing."""
@@ -109,24 +114,32 @@ class TrainedRun(NamedTuple):
         return self.decode(dataset._replace(x=self.encode(dataset)))
 
 
-def open_run(path: str | Path) -> TrainedRun:
-    """The best parameters of the run in a folder, finished or stopped after an evaluation at least, and its data.
+def open_run(path: str | Path, *, data: str | Path | None = None) -> TrainedRun:
+    """Returns the run in a folder, finished or stopped after an evaluation at least, with its best parameters.
 
-    The data are read from where the run had them: what an autoencoder is depends on them (their shape, their classes,
-    the pseudo-inputs of a prior), and what is held out has to stay what it was.
+    The folder is all that it needs: the examples are read when `splits` is first asked for. A run of an older version,
+    whose folder lacks facts, needs them at once.
+
+    Args:
+      path: the run folder.
+      data: the new place of the examples, where they have moved, as for `at_place`; None for where they were.
 
     Raises:
-      UserError: no run folder, no whole checkpoint in it, none after an evaluation, or data that have changed since.
+      UserError: no run folder, no whole checkpoint in it, none after an evaluation, or nothing at the new place.
     """
     path = Path(path)
     experiment = read_experiment(path)
     if not (path / "checkpoints").is_dir():
         raise UserError(f"{path}: holds no parameters, it has no checkpoints")
-    splits, facts = load_data_of_run(path, experiment)
-    check_data_of_run(path, fingerprint(splits), experiment.data.dataset)
-    autoencoder = build_autoencoder(experiment, splits.train, facts)
-    optimizer = build_optimizer(experiment, len(splits.train.x))
-    example = first_example(experiment.model, splits.train, facts)
+    experiment = replace(experiment, data=at_place(experiment.data, data))
+    load = functools.cache(partial(load_data_of_run, path, experiment))
+    facts = read_facts(path)
+    if facts is None or facts.examples is None:
+        facts = load()[1]
+    assert facts.examples is not None  # `completed` has seen to it
+    autoencoder = build_autoencoder(experiment, facts)
+    optimizer = build_optimizer(experiment, facts.examples)
+    example = example_of(experiment.model, facts)
     checkpoints = Checkpoints(path / "checkpoints", read_only=True)
     try:
         template = start(autoencoder, optimizer, jax.random.key(experiment.training.seed), *example)
@@ -138,35 +151,7 @@ def open_run(path: str | Path) -> TrainedRun:
         raise UserError(f"{path}: was stopped before its first evaluation; continue it with {command}")
     keys = run_keys(snapshot.state)
     params, epoch = snapshot.best_params, snapshot.stopping.best_epoch
-    return TrainedRun(path, experiment, autoencoder, params, epoch, splits, facts, keys)
-
-
-def check_data_are_there(path: Path, data: Data) -> None:
-    """Raise UserError where files of the user that a run was trained on are not where they were."""
-    for file in (data.dataset, data.labels):
-        if file is not None and Path(file).is_absolute() and not Path(file).exists():
-            raise UserError(
-                f"{file}: is not there any more, and {path} was trained on it; put it back, or a link to where it is "
-                f"now: ln -s NEW {shlex.quote(file)}"
-            )
-
-
-def load_data_of_run(path: Path, experiment: Experiment, *, stored: bool | None = None) -> tuple[Splits, Facts]:
-    """The data of the run in a folder, read as they were in training, and the facts of its training examples.
-
-    A run of a version that wrote no facts divided all bytes by 255; its facts are made from its data.
-
-    Raises:
-      UserError: facts that cannot be read, or that are of other examples; and all that `load_splits` refuses.
-    """
-    check_data_are_there(path, experiment.data)
-    facts = read_facts(path)
-    splits = load_splits(experiment.data, stored=stored, bytes_as=bytes_as(facts))
-    if facts is None:
-        facts = facts_of(splits.train)
-        return splits, as_older(facts) if experiment.model.conditional else facts
-    check_shape(facts, splits.train, path)
-    return splits, facts
+    return TrainedRun(path, experiment, autoencoder, params, epoch, facts, keys, lambda: load()[0])
 
 
 def fit(
@@ -190,8 +175,8 @@ def fit(
       The autoencoder, and the last snapshot with the best parameters.
     """
     facts = make_facts(experiment, splits.train) if facts is None else facts
-    example = first_example(experiment.model, splits.train, facts)
-    autoencoder = build_autoencoder(experiment, splits.train, facts)
+    example = example_of(experiment.model, facts)
+    autoencoder = build_autoencoder(experiment, facts)
     optimizer = build_optimizer(experiment, len(splits.train.x))
     snapshot = start(autoencoder, optimizer, jax.random.key(experiment.training.seed), *example)
     training = experiment.training
@@ -238,7 +223,7 @@ def check_kind(run: TrainedRun, fits: bool, expected: str, *, what: str) -> None
 def check_no_pairs(run: TrainedRun, *, what: str) -> None:
     """Raise UserError where the encoder is given other examples than it reconstructs: PCA cannot be compared then."""
     expected = "a run whose encoder is given what it is to reconstruct, not pairs"
-    check_kind(run, run.splits.train.input is None, expected, what=what)
+    check_kind(run, run.facts.inputs is None, expected, what=what)
 
 
 def check_takes_gray_values(run: TrainedRun) -> None:
@@ -277,10 +262,10 @@ def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], 
     def compiled(shape: tuple[int, ...]) -> Callable[[PyTree, np.ndarray], Array]:
         autoencoder = run.autoencoder
         if shape != wanted:
-            # as many as a learned prior may ask for
-            stand_in = np.zeros((run.experiment.regularization.prior_components, *shape), np.float32)
-            facts = replace(run.facts, shape=shape)
-            autoencoder = build_autoencoder(run.experiment, Dataset(stand_in), facts)
+            # of the same parameters; a prior, whose pseudo-inputs have the size of examples, has no part in this
+            regularization = replace(run.experiment.regularization, prior="normal", prior_components=10)
+            experiment = replace(run.experiment, regularization=regularization)
+            autoencoder = build_autoencoder(experiment, replace(run.facts, shape=shape))
         return jax.jit(lambda params, x: autoencoder.decode(params, autoencoder.encode(params, x)))
 
     def whole(x: np.ndarray) -> np.ndarray:

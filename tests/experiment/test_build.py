@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.autoencoders import as_batch, composition
+from aejax.autoencoders import Autoencoder, as_batch, composition
 from aejax.datasets.dataset import Dataset, Splits, fingerprint
 from aejax.datasets.stored import StoredArray
 from aejax.errors import UserError
@@ -24,12 +24,13 @@ from aejax.experiment.loading import (
     bytes_of,
     check_data,
     conditions_of,
-    first_example,
+    example_of,
     load_splits,
     locate,
 )
 from aejax.experiment.optimizers import build_optimizer
 from aejax.experiment.presets import DEFAULT, PRESETS
+from aejax.experiment.scaling import make_facts
 from aejax.training import AXIS
 
 
@@ -66,9 +67,14 @@ def examples(shape: tuple[int, ...], number: int = 4) -> Dataset:
     return Dataset(x, np.arange(number, dtype=np.int32))
 
 
+def built(experiment: Experiment, train: Dataset) -> Autoencoder:
+    """The autoencoder of an experiment on these examples."""
+    return build_autoencoder(experiment, make_facts(experiment, train))
+
+
 def slope_and_terms(experiment: Experiment, train: Dataset, transform=jax.jit):
     """The gradient of the loss with respect to drawn parameters, and its terms, on two devices of half the examples."""
-    autoencoder = build_autoencoder(experiment, train)
+    autoencoder = built(experiment, train)
     batch = as_batch(jax.tree.map(jnp.asarray, as_examples(experiment.model, train, facts_of(train))))
     conditions = [condition[0] for condition in conditions_of(experiment.model, train, facts_of(train))]
 
@@ -139,7 +145,7 @@ def test_every_likelihood_builds_with_every_network(likelihood: str, network: st
     train = examples((6, 5) if network == "sequence" else (6, 5, 1))
     slope_and_terms(Experiment(model=model), train, trace)
     name = likelihood.replace("global", "predicted")  # the decoder learns the one and predicts the other
-    assert build_autoencoder(Experiment(model=model), train).variational.likelihood.name == name
+    assert built(Experiment(model=model), train).variational.likelihood.name == name
 
 
 @pytest.mark.parametrize(
@@ -156,7 +162,7 @@ def test_a_sigmoid_output_is_one_of_the_same_network(family: str) -> None:
     models = [
         Model(family=family, hidden=(4,), code_size=12, output_activation=output) for output in ("none", "sigmoid")
     ]
-    plain, bounded = (build_autoencoder(Experiment(model=model), examples((8, 7))) for model in models)
+    plain, bounded = (built(Experiment(model=model), examples((8, 7))) for model in models)
     x = jnp.asarray(examples((8, 7)).x)
     params = plain.init(jax.random.key(0), x[0])
     code = plain.encode(params, x[0])
@@ -211,7 +217,7 @@ def test_memory_may_be_saved_and_products_taken_in_bfloat16(network: str) -> Non
 @pytest.mark.slow
 def test_feature_maps_may_be_codes() -> None:
     model = Model(family="undercomplete", network="conv", hidden=(4, 2), code_size=None, code_activation="sigmoid")
-    autoencoder = build_autoencoder(Experiment(model=model), examples((9, 9, 1)))
+    autoencoder = built(Experiment(model=model), examples((9, 9, 1)))
     params = autoencoder.init(jax.random.key(0), jnp.zeros((9, 9, 1)))
     code = autoencoder.encode(params, jnp.zeros((9, 9, 1)))
     assert code.shape == (3, 3, 2)
@@ -286,7 +292,7 @@ SPARSE = Regularization(sparse_weight=0.1)
 )
 def test_what_cannot_be_built_says_why(experiment: Experiment, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        build_autoencoder(experiment, examples(shape))
+        built(experiment, examples(shape))
 
 
 def test_every_part_that_is_refused_has_a_knob() -> None:
@@ -299,7 +305,7 @@ def test_a_bug_of_a_constructor_stays_one(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(setup.autoencoders, "variational", broken)
     with pytest.raises(ValueError, match=r"^sparse arrays of tied tensors$") as error:
-        build_autoencoder(Experiment(), examples((5,)))
+        built(Experiment(), examples((5,)))
     assert not isinstance(error.value, UserError)
 
 
@@ -317,7 +323,7 @@ def test_conditions_want_classes(labels: np.ndarray | None, message: str, monkey
     dataset = examples((5,))._replace(labels=labels)
     facts = facts_of(dataset)
     for function in (
-        lambda: build_autoencoder(Experiment(model=model), dataset),
+        lambda: built(Experiment(model=model), dataset),
         lambda: as_examples(model, dataset, facts),
         lambda: check_data(model, Splits(dataset, dataset, dataset), "mine.npy"),
     ):
@@ -342,8 +348,8 @@ def test_classes_are_those_that_are_trained_on_whatever_they_are_called(labels: 
     (positions,) = conditions_of(model, dataset, facts)
     assert positions.dtype == np.int32
     assert positions.tolist() == expected
-    autoencoder = build_autoencoder(Experiment(model=model), dataset, facts)
-    params = autoencoder.init(jax.random.key(0), *first_example(model, dataset, facts))
+    autoencoder = build_autoencoder(Experiment(model=model), facts)
+    params = autoencoder.init(jax.random.key(0), *example_of(model, facts))
     kernels = [leaf.shape for leaf in jax.tree.leaves(params) if leaf.ndim == 2]
     assert sorted(kernels) == sorted([(5 + 3, 4), (2 + 3, 5)])
 
@@ -496,7 +502,7 @@ def test_one_class_alone_is_no_condition_to_train_on_but_one_to_ask_for() -> Non
     model = Model(conditional=True)
     dataset = examples((5,))._replace(labels=np.zeros(4, np.int32))
     with pytest.raises(UserError, match="conditional: labels must be of two classes at least, got class 0 alone"):
-        build_autoencoder(Experiment(model=model), dataset)
+        built(Experiment(model=model), dataset)
     (asked,) = conditions_of(model, dataset, facts_of(dataset))
     assert asked.tolist() == [0, 0, 0, 0]
 

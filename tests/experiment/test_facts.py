@@ -61,6 +61,7 @@ def test_pairs_have_facts_of_both() -> None:
     [
         Facts((3,), VALUES),
         Facts((8, 8, 1), VALUES, VALUES, (-3, 7, 1000), ("a", "b", "ä"), Scaling("log1p", (0.5,), (2.0,))),
+        Facts((3,), VALUES, examples=7, distinct_labels=20_000, pseudo_inputs=(0.1, 0.2, -1e-7)),
         Facts((2, 2), VALUES, classes=("Käse", "[/b]"[::-1]), scaling=Scaling("identity", (0.0,) * 4, (1.0,) * 4)),
     ],
 )
@@ -68,14 +69,15 @@ def test_facts_are_read_as_they_were_written(facts: Facts, tmp_path: Path) -> No
     assert read_facts(tmp_path) is None
     write_facts(tmp_path, facts)
     assert read_facts(tmp_path) == facts
-    assert json.loads((tmp_path / FILE).read_bytes().decode("utf-8"))["version"] == 1
+    assert json.loads((tmp_path / FILE).read_bytes().decode("utf-8"))["version"] == 2
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "version 1, got version 2"),
-        ({"version": "1"}, "version 1, got version '1'"),
+        ({"version": 3}, "version: is 3, and this version of aejax reads up to 2; use a newer aejax"),
+        ({"version": 0}, "version: must be a whole number from 1 to 2, got 0"),
+        ({"version": "1"}, "version: must be a whole number from 1 to 2, got '1'"),
         ({"shape": [0]}, "shape.0: input should be greater than 0"),
         ({"shape": [True]}, "shape.0: input should be a valid integer"),
         ({"shape": "ab"}, "shape: input should be a valid"),
@@ -92,6 +94,9 @@ def test_facts_are_read_as_they_were_written(facts: Facts, tmp_path: Path) -> No
         ({"classes": [3, 1]}, "classes: must be integers or texts in order"),
         ({"classes": [3, "a"]}, "classes: must be integers or texts in order"),
         ({"classes": [1.5]}, "classes.0"),
+        ({"examples": 0}, "examples: input should be greater than 0"),
+        ({"pseudo_inputs": [0.0, 1.0]}, r"pseudo_inputs: must be whole examples of shape \(3,\)"),
+        ({"pseudo_inputs": []}, "pseudo_inputs: must be whole examples"),
         ({"class_names": ["a"]}, "class_names: must be one for each class"),
         ({"scaling": {"transform": "identity", "shift": [0.0, 1.0], "scale": [1.0]}}, "scaling: must be positive"),
         ({"scaling": {"transform": "identity", "shift": [0.0], "scale": [0.0]}}, "scaling: must be positive scales"),
@@ -135,3 +140,12 @@ def test_values_far_from_0_keep_their_deviation(x: np.ndarray) -> None:
     """A mean rounded to the type of the numbers would be off by as much as they scatter."""
     expected = np.std(x.astype(np.float64))
     np.testing.assert_allclose(values_of(x[:, None]).standard_deviation, expected, rtol=1e-12)
+
+
+def test_facts_of_the_first_version_lack_what_was_read_from_data() -> None:
+    content = json.loads(to_json(Facts((3,), VALUES, classes=(1, 2), examples=7)))
+    older = {name: content[name] for name in ("shape", "targets", "inputs", "classes", "class_names", "log_variance")}
+    older["scaling"] = {"transform": "identity", "shift": [0.0], "scale": [1.0]}
+    facts = from_json(json.dumps({"version": 1, **older}), name="facts.json")
+    assert facts == Facts((3,), VALUES, classes=(1, 2), scaling=Scaling("identity", (0.0,), (1.0,)))
+    assert (facts.examples, facts.pseudo_inputs) == (None, None)

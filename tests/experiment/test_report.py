@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from aejax.datasets.dataset import Dataset
 from aejax.experiment.build import build_autoencoder
 from aejax.experiment.configuration import Experiment, Model, Regularization
+from aejax.experiment.facts import facts_of
 from aejax.experiment.presets import PRESETS, training_command
 from aejax.experiment.report import (
     Card,
@@ -109,7 +110,7 @@ def test_the_loss_is_the_sum_that_is_said(experiment):
     """Every term that the sum names, times its weight, in the metrics of a batch."""
     x = np.random.default_rng(0).uniform(size=(6, 5)).astype(np.float32)
     model = dataclasses.replace(experiment.model, hidden=(4,), code_size=2)
-    autoencoder = build_autoencoder(dataclasses.replace(experiment, model=model), Dataset(x))
+    autoencoder = build_autoencoder(dataclasses.replace(experiment, model=model), facts_of(Dataset(x)))
     params = autoencoder.init(jax.random.key(0), x[0])
     metrics = jax.vmap(
         lambda batch: autoencoder.loss(params, jax.random.key(1), batch)[1], axis_name=AXIS, axis_size=1

@@ -208,7 +208,7 @@ def test_pseudo_inputs_and_noise_may_fall_below_zero_counts():
     )
     experiment = replace(configured(likelihood="poisson"), regularization=regularization)
     train = divided(COUNTS).train
-    autoencoder = build_autoencoder(experiment, train)
+    autoencoder = build_autoencoder(experiment, make_facts(experiment, train))
     params = autoencoder.init(jax.random.key(0), jnp.asarray(train.x[0]))
     params["prior"]["pseudo_inputs"] = params["prior"]["pseudo_inputs"] - 1000.0
 
@@ -218,8 +218,8 @@ def test_pseudo_inputs_and_noise_may_fall_below_zero_counts():
 
 
 def test_a_decoder_of_counts_that_returns_zero_predicts_their_mean():
-    train = divided(COUNTS).train
-    autoencoder = build_autoencoder(configured(likelihood="poisson", hidden=()), train)
+    train, poisson = divided(COUNTS).train, configured(likelihood="poisson", hidden=())
+    autoencoder = build_autoencoder(poisson, make_facts(poisson, train))
     params = jax.tree.map(jnp.zeros_like, autoencoder.init(jax.random.key(0), jnp.asarray(train.x[0])))
 
     np.testing.assert_allclose(autoencoder.decode(params, jnp.zeros(2)), train.x.mean(axis=0), rtol=1e-5)
@@ -238,7 +238,7 @@ def test_a_learned_global_variance_starts_at_that_of_the_data_and_colours_are_le
     facts = make_facts(configured(**model), train)
     assert facts.scaling is None
     assert facts.log_variance == pytest.approx(np.log(np.var(train.x.astype(np.float64), axis=0).mean()), rel=1e-9)
-    autoencoder = build_autoencoder(configured(**model), train, facts)
+    autoencoder = build_autoencoder(configured(**model), facts)
     params = autoencoder.init(jax.random.key(0), jnp.asarray(train.x[0]))
     start = autoencoder.variational.decode_parameters(params, jnp.zeros(3))[..., 1]
     np.testing.assert_allclose(start, facts.log_variance, rtol=1e-6)
@@ -312,7 +312,7 @@ def test_corruption_of_standardized_data_is_that_of_the_standardized(name):
     train = Dataset(np.asarray(centers + scales * LATENT, np.float32))
     regularization = Regularization(corruption=name, corruption_level=0.5)
     facts = make_facts(configured(), train)
-    corrupt = build_corruption(regularization, train, facts)
+    corrupt = build_corruption(regularization, facts)
 
     keys = jax.random.split(jax.random.key(0), len(train.x))
     corrupted = np.asarray(jax.vmap(corrupt)(keys, jnp.asarray(train.x)), np.float64)

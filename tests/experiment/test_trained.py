@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shlex
 import shutil
 import subprocess
 import sys
@@ -17,10 +16,12 @@ from aejax.datasets.dataset import fingerprint
 from aejax.errors import UserError
 from aejax.experiment.build import build_autoencoder
 from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training
+from aejax.experiment.data_of_run import at_place
 from aejax.experiment.facts import as_older, facts_of
 from aejax.experiment.loading import load_splits
 from aejax.experiment.optimizers import build_optimizer
 from aejax.experiment.run_folder import RunFolder
+from aejax.experiment.scaling import completed
 from aejax.experiment.trained import check_kind, fit, load_codes, load_examples, open_run
 from aejax.training import start
 
@@ -92,19 +93,42 @@ def test_opening_a_run_prints_nothing(make_run):
 
 
 def test_a_run_whose_data_are_not_there_any_more(make_run, tmp_path):
+    """Its folder is enough to encode; its examples are read from another place, where they are the same."""
     x = np.random.default_rng(0).uniform(size=(80, 5)).astype(np.float32)
     np.save(tmp_path / "my data.npy", x)
     data = Data(dataset=str(tmp_path / "my data.npy"))
     path = make_run(Experiment(data=data, model=MODEL, training=Training(epochs=1, batch_size=8)))
-    (tmp_path / "my data.npy").rename(tmp_path / "other.npy")
-    with pytest.raises(
-        UserError, match=r"my data\.npy: is not there any more, and .* was trained on it; put it back"
-    ) as error:
-        open_run(path)
-    *_, link, option, _new, place = shlex.split(str(error.value))
-    assert (link, option, place) == ("ln", "-s", str(tmp_path / "my data.npy"))
-    (tmp_path / "my data.npy").symlink_to(tmp_path / "other.npy")
-    assert open_run(path).example_shape == (5,)
+    expected = open_run(path).encode(open_run(path).splits.test)
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    (tmp_path / "my data.npy").rename(moved / "my data.npy")
+    run = open_run(path)
+    assert run.example_shape == (5,)
+    missing = rf"{path}: needs the examples .*my data\.npy, which is not there any more; give their new place by --data"
+    with pytest.raises(UserError, match=missing):
+        run.load_splits()
+    for place in (moved, moved / "my data.npy"):
+        again = open_run(path, data=place)
+        np.testing.assert_array_equal(run.encode(again.splits.test), expected)
+    np.save(tmp_path / "others.npy", 1 - x)
+    with pytest.raises(UserError, match=r"others\.npy: is not what .* was begun with"):
+        open_run(path, data=tmp_path / "others.npy").load_splits()
+    with pytest.raises(UserError, match=r"nowhere: no such file or folder"):
+        open_run(path, data=tmp_path / "nowhere")
+
+
+def test_a_place_of_data_of_each_kind(tmp_path):
+    (tmp_path / "x.npy").touch()
+    (tmp_path / "labels.npy").touch()
+    own = Data(dataset="/gone/x.npy", labels="/gone/labels.npy")
+    placed = replace(own, dataset=str(tmp_path / "x.npy"), labels=str(tmp_path / "labels.npy"))
+    assert at_place(own, tmp_path) == at_place(own, tmp_path / "x.npy") == placed
+    assert at_place(replace(own, labels="/gone/y.npy"), tmp_path).labels == "/gone/y.npy"
+    assert at_place(Data(dataset="/gone/pages"), tmp_path).dataset == str(tmp_path)
+    assert at_place(Data(dataset="documents"), tmp_path).data_dir == str(tmp_path)
+    assert at_place(own, None) is own
+    with pytest.raises(UserError, match="is no place for digits"):
+        at_place(Data(), tmp_path)
 
 
 def test_a_conditional_run_takes_labels(make_run, tmp_path):
@@ -260,7 +284,7 @@ def test_anomalies_and_outliers_pass(run_on, tmp_path, trained_on, given):
 def test_a_run_on_counts_takes_no_fractions_and_its_bytes_stay_counts(run_on, tmp_path):
     run = run_on(COUNTS)
     poisson = Experiment(model=Model(likelihood="poisson", hidden=(), code_size=3))
-    run = run._replace(autoencoder=build_autoencoder(poisson, run.splits.train))
+    run = run._replace(autoencoder=build_autoencoder(poisson, run.facts))
     np.save(tmp_path / "mine.npy", COUNTS)
     np.testing.assert_array_equal(load_examples(run, tmp_path / "mine.npy").x, COUNTS)
     np.save(tmp_path / "mine.npy", COUNTS[:4] + 0.5)
@@ -323,7 +347,7 @@ def test_an_older_run_on_bytes_divides_them_all_and_one_on_classes_counts_from_0
     run.save(snapshot)
     run.close()
     opened = open_run(run.path)
-    assert opened.facts == facts
+    assert opened.facts == completed(facts, experiment, splits.train)
     assert opened.splits.train.x.max() == np.float32(1 / 255)
     assert opened.classes.tolist() == [1, 3]
     (conditions,) = opened.conditions_of(opened.splits.train)
@@ -366,9 +390,9 @@ def test_a_run_without_checkpoints(make_run, tmp_path):
 
 def test_a_run_that_was_stopped_before_its_first_evaluation(tmp_path):
     splits = load_splits(EXPERIMENT.data)
-    optimizer = build_optimizer(EXPERIMENT, len(splits.train.x))
-    snapshot = start(build_autoencoder(EXPERIMENT, splits.train), optimizer, jax.random.key(0), splits.train.x[0])
-    run = RunFolder.create(tmp_path / "run", EXPERIMENT, fingerprint(splits))
+    facts, optimizer = facts_of(splits.train), build_optimizer(EXPERIMENT, len(splits.train.x))
+    snapshot = start(build_autoencoder(EXPERIMENT, facts), optimizer, jax.random.key(0), splits.train.x[0])
+    run = RunFolder.create(tmp_path / "run", EXPERIMENT, fingerprint(splits), facts)
     run.save(snapshot)
     run.close()
     with pytest.raises(
@@ -385,7 +409,7 @@ def test_data_that_have_changed(make_run, tmp_path):
     assert open_run(path).example_shape == (5,)
     np.save(file, 1 - x)
     with pytest.raises(UserError, match=r"mine\.npy: is not what .* was begun with"):
-        open_run(path)
+        open_run(path).load_splits()
 
 
 def test_facts_of_a_run_and_of_an_older_one_without_their_file(run, tmp_path):
@@ -407,6 +431,6 @@ def test_facts_of_other_data(run, tmp_path):
     with pytest.raises(UserError, match=r"facts\.json: targets\.divided_by: input should be 1 or 255, got 2"):
         open_run(changed)
     content = json.loads(text)
-    facts.write_text(json.dumps(content | {"shape": [64]}))
+    facts.write_text(json.dumps(content | {"examples": None, "shape": [64]}))
     with pytest.raises(UserError, match=r"facts\.json: examples have shape \(64,\) there, and \(8, 8, 1\) in"):
         open_run(changed)

@@ -33,7 +33,7 @@ REFUSED = r"need at least [\d,.]+ GB, but only [\d,.]+ GB of memory are availabl
 
 def build(experiment: Experiment):
     facts = facts_of(TRAIN)
-    autoencoder = build_autoencoder(experiment, TRAIN, facts)
+    autoencoder = build_autoencoder(experiment, facts)
     optimizer = build_optimizer(experiment, len(X))
     snapshot = start(autoencoder, optimizer, jax.random.key(0), X[0])
     examples = as_examples(experiment.model, TRAIN, facts)

@@ -50,7 +50,7 @@ def page_run(make_run, pages):
 def reconstructed(run, image):
     """By the network built for exactly this image, without tiles."""
     shape = (*image.shape, 1)
-    autoencoder = build_autoencoder(run.experiment, run.splits.train._replace(x=np.zeros((1, *shape), np.float32)))
+    autoencoder = build_autoencoder(run.experiment, replace(run.facts, shape=shape))
     x = image.astype(np.float32).reshape(shape)
     return np.asarray(jax.jit(autoencoder.decode)(run.params, jax.jit(autoencoder.encode)(run.params, x)))[..., 0]
 
@@ -169,8 +169,7 @@ def gray_run(make_run, color_data):
 
 def by_hand(run, x):
     """The reconstruction of an image (H, W, C) or (H, W), in bytes, by the network built for its shape."""
-    train = run.splits.train._replace(x=np.zeros((1, *x.shape), np.float32))
-    autoencoder = build_autoencoder(run.experiment, train, replace(run.facts, shape=x.shape))
+    autoencoder = build_autoencoder(run.experiment, replace(run.facts, shape=x.shape))
     result = autoencoder.decode(run.params, autoencoder.encode(run.params, jnp.asarray(x, jnp.float32) / 255))
     return 255 * np.clip(np.asarray(result), float(run.splits.train.x.min()), float(run.splits.train.x.max()))
 
