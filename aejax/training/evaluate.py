@@ -1,7 +1,7 @@
 """The mean of every loss term over a whole split, the last partial batch exact."""
 
 import contextlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 
 import jax
@@ -15,6 +15,7 @@ from aejax.autoencoders.record import Metrics
 from aejax.precision import at_least_single
 from aejax.training.devices import AXIS, divide, places_here
 from aejax.training.entrance import as_examples, check_autoencoder, check_counts, check_devices
+from aejax.training.kept import kept
 from aejax.training.streaming import gather, in_memory, on_host, prefetch
 
 
@@ -33,25 +34,7 @@ class Evaluate:
         """As `make_evaluate`."""
         self._autoencoder, self._batch_size, self._devices = autoencoder, batch_size, devices
         self._streamed, self._batches_per_call = streamed, batches_per_call
-
-        def sums(
-            params: PyTree,
-            key: Array,
-            data: Examples,
-            positions: Int[Array, "S share"],
-            weights: Float[Array, "S share"],
-        ) -> Metrics:
-            def step(carry: None, inputs: tuple[Array, Array, Examples | None]) -> tuple[None, Metrics]:
-                position, weight, given = inputs
-                examples = jax.tree.map(lambda part: part[position], data) if given is None else given
-                batch = as_batch(examples)._replace(indices=position, weight=weight)
-                metrics = autoencoder.loss(params, key, batch)[1]
-                return carry, lax.psum(jax.tree.map(partial(_sum, weight), metrics), AXIS)
-
-            return lax.scan(step, None, (positions, weights, data if streamed else None))[1]
-
-        axes = (None, None, 0 if streamed else None, 0, 0)
-        self._sums = jax.pmap(sums, AXIS, in_axes=axes, out_axes=None, devices=devices)
+        self._sums = _compiled_sums(autoencoder, tuple(devices), streamed)
 
     def __call__(self, params: PyTree, key: Array, data: Examples | Array | np.ndarray) -> dict[str, float]:
         """The mean of every term, by name."""
@@ -104,6 +87,30 @@ class Evaluate:
             order = np.arange(call * size * devices * share, (call + 1) * size * devices * share)
             order = order.reshape(size, devices, share).swapaxes(0, 1)[here]
             yield np.where(order < examples, order, 0).astype(np.int32), (order < examples).astype(dtype)
+
+
+@kept
+def _compiled_sums(autoencoder: Autoencoder, devices: tuple[jax.Device, ...], streamed: bool) -> Callable[..., Metrics]:
+    """Returns `(params, key, data, positions, weights) -> sums`, (S,) for each term: one sum for each batch."""
+
+    def sums(
+        params: PyTree,
+        key: Array,
+        data: Examples,
+        positions: Int[Array, "S share"],
+        weights: Float[Array, "S share"],
+    ) -> Metrics:
+        def step(carry: None, inputs: tuple[Array, Array, Examples | None]) -> tuple[None, Metrics]:
+            position, weight, given = inputs
+            examples = jax.tree.map(lambda part: part[position], data) if given is None else given
+            batch = as_batch(examples)._replace(indices=position, weight=weight)
+            metrics = autoencoder.loss(params, key, batch)[1]
+            return carry, lax.psum(jax.tree.map(partial(_sum, weight), metrics), AXIS)
+
+        return lax.scan(step, None, (positions, weights, data if streamed else None))[1]
+
+    axes = (None, None, 0 if streamed else None, 0, 0)
+    return jax.pmap(sums, AXIS, in_axes=axes, out_axes=None, devices=devices)
 
 
 def _sum(weight: Float[Array, "share"], mean: Array) -> Array:

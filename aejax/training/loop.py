@@ -32,7 +32,7 @@ from aejax.training.entrance import (
 from aejax.training.evaluate import make_evaluate
 from aejax.training.plan import choose_plan
 from aejax.training.state import TrainState, create_state, epoch_order, run_keys
-from aejax.training.step import make_train_on, make_train_steps, train_step
+from aejax.training.step import compiled_steps
 from aejax.training.streaming import ADVICE, gather, in_memory, on_host, prefetch
 
 _UNIT_SCALE = 10.0  # networks are initialized for inputs of about 1
@@ -177,10 +177,11 @@ def train(
         streamed=streamed,
         steps_per_call=steps_per_call,
     )
-    one_step = partial(
-        train_step,
+    train_steps: Any = compiled_steps(
         autoencoder,
         optimizer,
+        tuple(devices),
+        streamed=plan.streamed,
         augment=augment,
         accumulation_steps=accumulation_steps,
         unrolled=plan.unrolled,
@@ -193,7 +194,6 @@ def train(
     likelihood = None if autoencoder.variational is None else autoencoder.variational.likelihood
     if plan.streamed:
         training, validation = on_host((training, validation))
-        train_steps: Any = make_train_on(one_step, devices)
 
         def load(positions: np.ndarray) -> tuple[Examples]:
             batches = gather(training, positions, likelihood, "the training examples")
@@ -206,7 +206,6 @@ def train(
             if likelihood is not None:
                 check_support(likelihood, np.asarray(part.x), name, advice=ADVICE)
         training, validation = replicate(in_memory((training, validation)), devices)
-        train_steps = make_train_steps(one_step, devices)
         arguments = ((training, positions) for positions in calls)
     evaluate = make_evaluate(
         autoencoder,

@@ -15,6 +15,7 @@ from jaxtyping import Array, PyTree
 from aejax.autoencoders import Autoencoder, Examples, as_batch
 from aejax.datasets.stored import StoredArray
 from aejax.training.devices import AXIS, places_here
+from aejax.training.kept import kept
 
 MOST_STEPS_PER_CALL = 500  # beyond which nothing is gained
 _WORK_PER_CALL = {"cpu": 3e10}  # operations, or bytes moved: well below a second of it on two cores
@@ -73,21 +74,18 @@ def choose_plan(
     share = batch_size // len(devices)
     platform = devices[0].platform
 
-    def loss(params: PyTree, key: Array, examples: Examples) -> PyTree:
-        return autoencoder.loss(params, key, as_batch(examples)._replace(step=jnp.zeros((), jnp.int32)))
-
     batch = jax.tree.map(lambda part: jax.ShapeDtypeStruct((share, *part.shape[1:]), part.dtype), train_x)
-    mapped = jax.vmap(loss, in_axes=(None, None, 0), axis_name=AXIS)
     one_device = jax.tree.map(lambda part: jax.ShapeDtypeStruct((1, *part.shape), part.dtype), batch)
-    trace = jax.jit(mapped).trace(params, jax.random.key(0), one_device)
-    unrolled = platform == "cpu" and "conv_general_dilated" in str(trace.jaxpr)
+    shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), (params, one_device))
+    leaves, structure = jax.tree.flatten(shapes)
+    work_of_loss, has_convolutions = _count(autoencoder, structure, tuple(leaves))
+    unrolled = platform == "cpu" and has_convolutions
     copies = here if platform == "cpu" else 1  # in the same memory, and on the same cores
     if streamed is None:
         everything = (train_x, validation_x)
         lies_in_a_file = any(isinstance(leaf, StoredArray) for leaf in jax.tree.leaves(everything))
         streamed = lies_in_a_file or copies * _bytes_of(everything) > _resident_bytes(devices[0])
-    cost = trace.lower().cost_analysis() or {}
-    work = max(cost.get("flops", 0.0), cost.get("bytes accessed", 0.0)) * copies
+    work = work_of_loss * copies
     most = _WORK_PER_CALL.get(platform, _WORK_PER_CALL_OF_ACCELERATORS) / max(work, 1.0)
     if streamed:
         most = min(most, _BYTES_PER_CALL / max(_bytes_of(batch) * here, 1))
@@ -96,6 +94,29 @@ def choose_plan(
         steps_per_epoch = len(jax.tree.leaves(train_x)[0]) // batch_size
         steps_per_call = 1 if unrolled else _even(steps_per_epoch, max(1, min(MOST_STEPS_PER_CALL, int(most / 3))))
     return Plan(streamed, steps_per_call, most_batches, unrolled)
+
+
+@kept
+def _count(
+    autoencoder: Autoencoder, structure: jax.tree_util.PyTreeDef, shapes: tuple[jax.ShapeDtypeStruct, ...]
+) -> tuple[float, bool]:
+    """Returns the operations of a device's loss, or the bytes it moves if they are more, and if it has convolutions.
+
+    Args:
+      autoencoder: whose loss is counted, by XLA.
+      structure: of parameters and examples (1, share, ...).
+      shapes: of their leaves.
+    """
+
+    def loss(params: PyTree, key: Array, examples: Examples) -> PyTree:
+        return autoencoder.loss(params, key, as_batch(examples)._replace(step=jnp.zeros((), jnp.int32)))
+
+    params, examples = jax.tree.unflatten(structure, shapes)
+    mapped = jax.vmap(loss, in_axes=(None, None, 0), axis_name=AXIS)
+    trace = jax.jit(mapped).trace(params, jax.random.key(0), examples)
+    cost = trace.lower().cost_analysis() or {}
+    work = max(cost.get("flops", 0.0), cost.get("bytes accessed", 0.0))
+    return work, "conv_general_dilated" in str(trace.jaxpr)
 
 
 def _even(steps: int, most: int) -> int:

@@ -14,6 +14,7 @@ from aejax.autoencoders import Autoencoder, Examples, as_batch
 from aejax.autoencoders.record import Batch, Metrics, example_keys
 from aejax.training.accumulation import gradient_and_metrics
 from aejax.training.devices import AXIS
+from aejax.training.kept import kept
 from aejax.training.state import TrainState, run_keys
 
 TrainStep = Callable[[TrainState, PyTree], tuple[TrainState, Metrics]]
@@ -97,6 +98,32 @@ def make_train_on(step: TrainStep, devices: Sequence[jax.Device]) -> TrainOn:
     """
     steps = partial(_one_after_the_other, step)
     return jax.pmap(steps, AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices, donate_argnums=0)
+
+
+@kept
+def compiled_steps(
+    autoencoder: Autoencoder,
+    optimizer: optax.GradientTransformation,
+    devices: tuple[jax.Device, ...],
+    *,
+    streamed: bool,
+    augment: Augmentation | None,
+    accumulation_steps: int,
+    unrolled: bool,
+) -> TrainSteps | TrainOn:
+    """Returns the function of `make_train_on` where examples are streamed, else of `make_train_steps`.
+
+    The same one for the same arguments, so that training again compiles nothing. Arguments as for `train_step`.
+    """
+    step = partial(
+        train_step,
+        autoencoder,
+        optimizer,
+        augment=augment,
+        accumulation_steps=accumulation_steps,
+        unrolled=unrolled,
+    )
+    return make_train_on(step, devices) if streamed else make_train_steps(step, devices)
 
 
 def _augmented(augment: Augmentation, key: Array, batch: Batch) -> Batch:
