@@ -1,6 +1,6 @@
-"""Augmentations of one example, keyed: `augment(key, x, *, knob)`, the shape and dtype of x kept.
+"""Random augmentations of one example, `augment(key, x, *, knob)`: the result has the shape and dtype of x.
 
-Unlike a corruption, an augmentation makes another example: the loss is taken against what it returns.
+Unlike a corruption, an augmentation makes a new example, which is also the target of the reconstruction.
 """
 
 from collections.abc import Callable
@@ -11,25 +11,25 @@ from jaxtyping import Array, Key, Num
 
 from aejax.checks import check_array, check_count, check_image
 
-Augmentation = Callable[[Array, Array], Array]  # (key, x) -> another x, of one example
+Augmentation = Callable[[Array, Array], Array]  # (key, x) -> augmented x, of one example
 
 
 def shift(key: Key[Array, ""], x: Num[Array, "H W *C"], *, pixels: int) -> Num[Array, "H W *C"]:
-    """Move ONE image by whole pixels, at random: yᵢⱼ = x₍ᵢ₋ₐ₎₍ⱼ₋ᵦ₎, a and b uniform in {-pixels, ..., pixels}.
+    """Shifts ONE image by a random number of pixels: yᵢⱼ = x₍ᵢ₋ₐ₎₍ⱼ₋ᵦ₎, a and b uniform in {-pixels, ..., pixels}.
 
-    Beyond its edges the image goes on as its outermost pixels (a a a | a b c d | d d d).
+    Beyond its edges the image is continued by its outermost pixels (a a a | a b c d | d d d).
 
     Args:
-      key: a key, not used elsewhere.
-      x: one image (H, W) or (H, W, C); all channels move alike.
-      pixels: the largest distance along each axis, at least 1 and less than H and W.
+      key: a PRNG key, not used elsewhere.
+      x: one image (H, W) or (H, W, C); all channels are shifted alike.
+      pixels: the largest shift along each axis, at least 1 and less than H and W.
 
     Returns:
-      The image moved.
+      The shifted image.
 
     Raises:
-      ValueError: x is no image, or a distance out of that range.
-      TypeError: a distance that is no integer, or x is no array.
+      ValueError: x is not an image, or pixels is out of range.
+      TypeError: pixels is not an integer, or x is not an array.
 
     Source: P. Y. Simard, D. Steinkraus, J. C. Platt (2003), Best Practices for Convolutional Neural Networks Applied to
     Visual Document Analysis, section 2.
@@ -44,7 +44,7 @@ def shift(key: Key[Array, ""], x: Num[Array, "H W *C"], *, pixels: int) -> Num[A
     check_image(x)
     if pixels >= min(x.shape[:2]):
         raise ValueError(f"pixels must be less than the sides of the image, {x.shape[:2]}, got {pixels}")
-    pixels = int(pixels)  # of NumPy's narrow integers twice as many may overflow
-    framed = jnp.pad(x, [(pixels, pixels)] * 2 + [(0, 0)] * (x.ndim - 2), mode="edge")
+    pixels = int(pixels)  # twice a narrow NumPy integer may overflow
+    padded = jnp.pad(x, [(pixels, pixels)] * 2 + [(0, 0)] * (x.ndim - 2), mode="edge")
     row, column = jax.random.randint(key, (2,), 0, 2 * pixels + 1)
-    return jax.lax.dynamic_slice(framed, (row, column, *(0,) * (x.ndim - 2)), x.shape)
+    return jax.lax.dynamic_slice(padded, (row, column, *(0,) * (x.ndim - 2)), x.shape)

@@ -1,4 +1,4 @@
-"""Checks at the entrance of public functions: what was got, and what was wanted."""
+"""Checks of the arguments of public functions: each error says what was passed and what is expected."""
 
 import math
 import numbers
@@ -13,7 +13,7 @@ from jax.typing import ArrayLike
 
 
 def check_floating(**arrays: ArrayLike) -> None:
-    """Raise TypeError unless every array, given by its name, is an array of JAX or NumPy and of a floating type."""
+    """Raise TypeError unless every argument, passed by its name, is a JAX or NumPy array of a floating type."""
     for name, array in arrays.items():
         check_array(**{name: array})
         dtype = jnp.result_type(array)
@@ -22,7 +22,7 @@ def check_floating(**arrays: ArrayLike) -> None:
 
 
 def check_array(**arrays: ArrayLike) -> None:
-    """Raise TypeError where an array, given by its name, is a list, a DataFrame or a tensor of another library."""
+    """Raise TypeError if an argument, passed by its name, is a list, a DataFrame or a tensor of another library."""
     for name, array in arrays.items():
         if not (
             isinstance(array, jax.Array | np.ndarray | np.generic | numbers.Number) or hasattr(array, "__jax_array__")
@@ -34,7 +34,7 @@ def check_array(**arrays: ArrayLike) -> None:
 
 
 def check_same_shape(**arrays: ArrayLike) -> None:
-    """Raise ValueError unless all arrays, given by their names, have one shape: nothing broadcasts in silence."""
+    """Raise ValueError unless all arrays, passed by their names, have the same shape: nothing broadcasts silently."""
     shapes = {name: jnp.shape(array) for name, array in arrays.items()}
     if len(set(shapes.values())) > 1:
         got = ", ".join(f"{name} has {shape}" for name, shape in shapes.items())
@@ -42,34 +42,34 @@ def check_same_shape(**arrays: ArrayLike) -> None:
 
 
 def check_number_or_shape(x: ArrayLike, **knobs: ArrayLike) -> None:
-    """Raise ValueError unless every knob, given by its name, is one number or an array of the shape of x."""
+    """Raise ValueError unless every knob, passed by its name, is one number or an array of the shape of x."""
     for name, value in knobs.items():
         if np.ndim(value):
             check_same_shape(x=x, **{name: value})
 
 
 def check_vector(**arrays: ArrayLike) -> None:
-    """Raise ValueError unless every array, given by its name, has one axis."""
+    """Raise ValueError unless every array, passed by its name, has exactly one axis."""
     for name, array in arrays.items():
         if jnp.ndim(array) != 1:
             raise ValueError(f"{name} must be one vector, got shape {jnp.shape(array)}")
 
 
 def check_image(x: ArrayLike) -> None:
-    """Raise ValueError unless x has the shape of one image, of at least one pixel and one channel."""
+    """Raise ValueError unless x has the shape of one image, with at least one pixel and one channel."""
     shape = jnp.shape(x)
     if len(shape) not in (2, 3):
-        raise ValueError(f"an image has shape (H, W) or (H, W, C), got {shape}")
+        raise ValueError(f"an image must have shape (H, W) or (H, W, C), got {shape}")
     if 0 in shape:
         raise ValueError(f"an image must have at least one pixel and one channel, got shape {shape}")
 
 
 def check_in_range(name: str, value: ArrayLike, low: float, high: float = math.inf) -> None:
-    """Raise ValueError unless a number is finite and low <= value <= high; a traced one passes, having no value yet."""
+    """Raise ValueError unless value is finite and low <= value <= high; a traced number passes, having no value yet."""
     number = _number(name, value)
     if number is not None and not (low <= number <= high and math.isfinite(number)):
-        wanted = f"at least {low:g} and finite" if high == math.inf else f"between {low:g} and {high:g}"
-        raise ValueError(f"{name} must be {wanted}, got {value}")
+        expected = f"at least {low:g} and finite" if high == math.inf else f"between {low:g} and {high:g}"
+        raise ValueError(f"{name} must be {expected}, got {value}")
 
 
 def check_positive(name: str, value: ArrayLike) -> None:
@@ -80,7 +80,7 @@ def check_positive(name: str, value: ArrayLike) -> None:
 
 
 def check_count(name: str, count: int, least: int = 1) -> None:
-    """Raise TypeError unless a number of something is an integer, NumPy's too, ValueError unless it is large enough."""
+    """Raise TypeError unless a count is an integer (of Python or NumPy), ValueError unless it is at least `least`."""
     if not isinstance(count, numbers.Integral) or isinstance(count, bool):
         raise TypeError(f"{name} must be an integer, got {count!r}")
     if count < least:
@@ -88,11 +88,16 @@ def check_count(name: str, count: int, least: int = 1) -> None:
 
 
 def check_sizes(name: str, sizes: Any, *, at_least: int = 0) -> tuple[int, ...]:
-    """The sizes, widths of layers or the axes of a shape, as a tuple.
+    """Returns sizes, such as the widths of layers or a shape, as a tuple of Python integers.
+
+    Args:
+      name: the name of the argument, for error messages.
+      sizes: a sequence of integers.
+      at_least: the smallest number of sizes allowed.
 
     Raises:
-      TypeError: no sequence, or one of what is no integer.
-      ValueError: a size below 1, or fewer than `at_least` sizes.
+      TypeError: sizes is not a sequence of integers.
+      ValueError: a size is below 1, or there are fewer than `at_least` sizes.
 
     >>> check_sizes("hidden", [64, 32])
     (64, 32)
@@ -105,23 +110,27 @@ def check_sizes(name: str, sizes: Any, *, at_least: int = 0) -> tuple[int, ...]:
         raise TypeError(f"{name} must be a sequence of integers, such as (64,), got {sizes!r}")
     sizes = tuple(sizes)
     for size in sizes:
-        check_count(f"every number of {name}", size)
+        check_count(f"every number in {name}", size)
     if len(sizes) < at_least:
         raise ValueError(f"{name} must hold at least {at_least} number{'s' * (at_least > 1)}, got {sizes}")
     return tuple(map(int, sizes))
 
 
 def check_function(name: str, function: Any) -> None:
-    """Raise TypeError unless it can be called."""
+    """Raise TypeError unless the argument called `name` is callable."""
     if not callable(function):
         raise TypeError(f"{name} must be a function, such as jax.nn.relu, got {function!r}")
 
 
 def as_float64(name: str, values: ArrayLike) -> np.ndarray:
-    """Numbers of any real type as float64 on the host, where neither bytes wrap nor large offsets cancel.
+    """Returns real numbers of any type as float64 on the host: bytes do not wrap, and large offsets do not cancel.
+
+    Args:
+      name: the name of the argument, for error messages.
+      values: booleans, integers or floating-point numbers, of any shape.
 
     Raises:
-      TypeError: `values`, called `name`, are not real numbers.
+      TypeError: values are not real numbers.
 
     >>> as_float64("x", np.array([3], np.uint8)) - 4
     array([-1.])
@@ -133,11 +142,15 @@ def as_float64(name: str, values: ArrayLike) -> np.ndarray:
 
 
 def as_floats(name: str, values: ArrayLike) -> np.ndarray:
-    """Numbers of single or double precision as they are, those of any other real type as float64, on the host.
+    """Returns numbers of single or double precision unchanged, and real numbers of other types as float64, on the host.
+
+    Args:
+      name: the name of the argument, for error messages.
+      values: booleans, integers or floating-point numbers, of any shape.
 
     Raises:
-      TypeError: `values`, called `name`, are not real numbers.
-      ValueError: NaN or infinity.
+      TypeError: values are not real numbers.
+      ValueError: a value is NaN or infinite.
 
     >>> as_floats("x", np.array([[3]], np.uint8)) - 4
     array([[-1.]])
@@ -150,23 +163,27 @@ def as_floats(name: str, values: ArrayLike) -> np.ndarray:
 
 
 def as_booleans(name: str, values: ArrayLike) -> np.ndarray:
-    """Booleans, or numbers of any type that are 0 or 1, as booleans on the host.
+    """Returns booleans, or numbers that are 0 or 1, as booleans on the host.
+
+    Args:
+      name: the name of the argument, for error messages.
+      values: booleans, or numbers of any real type, of any shape.
 
     Raises:
-      TypeError: `values`, called `name`, are not real numbers.
-      ValueError: a number that is neither 0 nor 1.
+      TypeError: values are not real numbers.
+      ValueError: a number is neither 0 nor 1.
 
     >>> as_booleans("is_anomaly", [0, 1, 1])
     array([False,  True,  True])
     """
-    numbers_given = as_float64(name, values)
-    if others := np.setdiff1d(numbers_given, [0, 1])[:1].tolist():
+    array = as_float64(name, values)
+    if others := np.setdiff1d(array, [0, 1])[:1].tolist():
         raise ValueError(f"{name} must hold booleans, or 0 and 1, got {others[0]:g}")
-    return numbers_given == 1
+    return array == 1
 
 
 def _number(name: str, value: ArrayLike) -> float | None:
-    """One real number as a Python one, None if it is traced; TypeError or ValueError where it is no such number."""
+    """Returns one real number as a float, None if it is traced; raises TypeError or ValueError for anything else."""
     if isinstance(value, str) or not isinstance(value, jax.Array | np.ndarray | np.generic | numbers.Real):
         raise TypeError(f"{name} must be a number, got {value!r}")
     if np.ndim(value) != 0:
@@ -175,9 +192,16 @@ def _number(name: str, value: ArrayLike) -> float | None:
 
 
 def as_array(name: str, value: Any) -> np.ndarray | jax.Array:
-    """The value as an array: one of NumPy's or JAX's as it is, and whatever NumPy can read as numbers.
+    """Returns the value as an array: a NumPy or JAX array unchanged, and anything else as NumPy reads it.
 
-    Lists, data frames and tensors (anything with `__array__`) are read; TypeError, by name, for what holds no numbers.
+    NumPy reads lists, data frames and tensors (anything with `__array__`).
+
+    Args:
+      name: the name of the argument, for error messages.
+      value: an array, or a value that NumPy can read as numbers.
+
+    Raises:
+      TypeError: the value does not hold numbers, or is a masked array.
 
     >>> as_array("x", [[1.0, 2.0], [3.0, 4.0]]).shape
     (2, 2)
@@ -204,11 +228,11 @@ def as_array(name: str, value: Any) -> np.ndarray | jax.Array:
 
 
 def as_jax_array(name: str, value: Any) -> jax.Array:
-    """`as_array` as an array of JAX.
+    """Returns the value as a JAX array, read as by `as_array`.
 
     Raises:
-      TypeError: what holds no numbers.
-      ValueError: integers that JAX would wrap (`check_integers_fit`).
+      TypeError: the value does not hold numbers, or is a masked array.
+      ValueError: it holds integers that JAX would wrap (see `check_integers_fit`).
     """
     array = as_array(name, value)
     check_integers_fit(**{name: array})
@@ -216,14 +240,14 @@ def as_jax_array(name: str, value: Any) -> jax.Array:
 
 
 def check_integers_fit(**arrays: Any) -> None:
-    """Raise ValueError where an array of NumPy holds integers beyond those of JAX, which would wrap them in silence.
+    """Raise ValueError if a NumPy array holds integers that are too large for JAX, which would silently wrap them.
 
     JAX's integers have 32 bits unless `jax_enable_x64` is set.
 
     >>> check_integers_fit(x=np.array([2**32 + 2]))
     Traceback (most recent call last):
     ...
-    ValueError: x must hold integers that int32 holds, got 4294967298; give larger ones as floats
+    ValueError: x must hold integers that fit into int32, got 4294967298; pass larger ones as floats
     """
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray | np.generic) or array.dtype.kind not in "iu" or not array.size:
@@ -234,5 +258,5 @@ def check_integers_fit(**arrays: Any) -> None:
             for extreme in (array.min(), array.max()):
                 if not limits.min <= extreme <= limits.max:
                     raise ValueError(
-                        f"{name} must hold integers that {narrow} holds, got {extreme}; give larger ones as floats"
+                        f"{name} must hold integers that fit into {narrow}, got {extreme}; pass larger ones as floats"
                     )

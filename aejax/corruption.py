@@ -1,6 +1,6 @@
-"""Corruptions of one example, keyed: `corrupt(key, x, *, knob)`, the shape and dtype of x kept.
+"""Random corruptions of one example, `corrupt(key, x, *, knob)`: the result has the shape and dtype of x.
 
-Half precision is drawn and computed in float32, and the result is rounded.
+Inputs of half precision are drawn and computed in float32, and the result is rounded.
 """
 
 import math
@@ -27,20 +27,20 @@ def salt_and_pepper(
     low: ArrayLike = 0.0,
     high: ArrayLike = 1.0,
 ) -> Float[Array, "..."]:
-    """Replace each entry with probability `amount`: half of the replaced by `low`, half by `high`.
+    """Replaces each entry independently by `low` or by `high`, each with probability `amount` / 2.
 
     Args:
-      key: a key, not used elsewhere.
+      key: a PRNG key, not used elsewhere.
       x: one example, any shape.
-      amount: expected fraction of the entries that is replaced, in [0, 1]; each is drawn independently.
+      amount: the expected fraction of entries that are replaced, in [0, 1].
       low: the value of pepper, one number or an array of the shape of x.
-      high: the value of salt, as `low`.
+      high: the value of salt, one number or an array of the shape of x.
 
     Returns:
       The corrupted example.
 
     Raises:
-      ValueError: amount outside [0, 1], or low or high of another shape.
+      ValueError: amount is outside [0, 1], or low or high has another shape than x.
       TypeError: x is not of a floating type.
 
     Source: P. Vincent et al. (2010), Stacked Denoising Autoencoders, section 3.3.
@@ -60,10 +60,10 @@ def salt_and_pepper(
 def gaussian_noise(
     key: Key[Array, ""], x: Float[Array, "..."], *, standard_deviation: ArrayLike
 ) -> Float[Array, "..."]:
-    """Add independent noise: x + σ ε, ε ~ N(0, I). Nothing is clipped.
+    """Adds independent Gaussian noise: x + σ ε, ε ~ N(0, I). The result is not clipped.
 
     Args:
-      key: a key, not used elsewhere.
+      key: a PRNG key, not used elsewhere.
       x: one example, any shape.
       standard_deviation: σ ≥ 0, one number, in x's unit.
 
@@ -71,7 +71,7 @@ def gaussian_noise(
       The corrupted example.
 
     Raises:
-      ValueError: a standard deviation that is negative, infinite or not one number.
+      ValueError: standard_deviation is negative, not finite or not one number.
       TypeError: x is not of a floating type.
 
     Source: P. Vincent et al. (2010), Stacked Denoising Autoencoders, section 3.3.
@@ -87,18 +87,18 @@ def gaussian_noise(
 
 
 def masking(key: Key[Array, ""], x: Float[Array, "..."], *, amount: ArrayLike) -> Float[Array, "..."]:
-    """Set each entry to 0 with probability `amount`, independently.
+    """Sets each entry to 0 with probability `amount`, independently.
 
     Args:
-      key: a key, not used elsewhere.
+      key: a PRNG key, not used elsewhere.
       x: one example, any shape.
-      amount: expected fraction of the entries that is set to 0, in [0, 1].
+      amount: the expected fraction of entries that are set to 0, in [0, 1].
 
     Returns:
       The corrupted example.
 
     Raises:
-      ValueError: amount outside [0, 1].
+      ValueError: amount is outside [0, 1].
       TypeError: x is not of a floating type.
 
     Source: P. Vincent et al. (2008), Extracting and Composing Robust Features with Denoising Autoencoders, section 2.3.
@@ -115,25 +115,25 @@ def masking(key: Key[Array, ""], x: Float[Array, "..."], *, amount: ArrayLike) -
 def gaussian_blur(
     key: Key[Array, ""], x: Float[Array, "H W *C"], *, standard_deviation: float | int
 ) -> Float[Array, "H W *C"]:
-    """Blur ONE image by a Gaussian filter along its rows and its columns; nothing is drawn.
+    """Blurs ONE image with a Gaussian filter along its rows and its columns; nothing is random.
 
     y = Σⱼ wⱼ x₍ᵢ₊ⱼ₎ along each of the two axes, wⱼ ∝ exp(-j² / (2 σ²)) for |j| ≤ int(4 σ + ½), Σⱼ wⱼ = 1. Beyond its
-    edges the image goes on as its mirror image, the outermost pixel included (d c b a | a b c d | d c b a), as often
-    as the filter reaches.
+    edges the image is continued by reflection, the outermost pixel included (d c b a | a b c d | d c b a), repeatedly
+    where the filter is longer than the image.
 
     Args:
-      key: taken for the signature that corruptions have in common, and not used.
-      x: one image (H, W) or (H, W, C); each channel is blurred by itself.
-      standard_deviation: σ ≥ 0 in pixels, a Python number, since the filter's length follows from it; 0 blurs nothing.
+      key: unused; all corruptions have the same signature.
+      x: one image (H, W) or (H, W, C); the channels are blurred separately.
+      standard_deviation: σ ≥ 0 in pixels; a Python number, as it determines the filter's length; 0 leaves x as it is.
 
     Returns:
       The blurred image.
 
     Raises:
-      ValueError: x is no image, or a standard deviation that is negative or not finite.
-      TypeError: x is not of a floating type, or a standard deviation that is no Python number.
+      ValueError: x is not an image, or standard_deviation is negative or not finite.
+      TypeError: x is not of a floating type, or standard_deviation is not a Python number.
 
-    Source: L. G. Shapiro, G. C. Stockman (2001), Computer Vision, section 5.7; the same numbers as
+    Source: L. G. Shapiro, G. C. Stockman (2001), Computer Vision, section 5.7; the result equals
     `scipy.ndimage.gaussian_filter` with mode "reflect" and truncate 4.
 
     >>> gaussian_blur(jax.random.key(0), jnp.eye(2), standard_deviation=0.5).round(2)
@@ -142,7 +142,7 @@ def gaussian_blur(
     """
     del key
     check_floating(x=x)
-    if not isinstance(standard_deviation, Real):  # an array of JAX may be traced
+    if not isinstance(standard_deviation, Real):  # a JAX array may be traced
         raise TypeError(f"standard_deviation must be a Python number, got {standard_deviation!r}")
     if not 0 <= standard_deviation < math.inf:
         raise ValueError(f"standard_deviation must be at least 0 and finite, got {standard_deviation}")
@@ -153,20 +153,20 @@ def gaussian_blur(
 
 
 def _blur_matrix(size: int, standard_deviation: float) -> np.ndarray:
-    """The filter along one axis of that size, its mirrored edges included, as a matrix (size, size)."""
-    standard_deviation = min(standard_deviation, 1000.0 * size)  # a wider filter takes the same mean of all pixels
+    """Returns the filter along an axis of `size` pixels, with reflection at the edges, as a matrix (size, size)."""
+    standard_deviation = min(standard_deviation, 1000.0 * size)  # any wider filter averages all pixels alike
     radius = int(4 * standard_deviation + 0.5)
     if radius == 0:
         return np.eye(size)
-    offsets, period = np.arange(-radius, radius + 1), 2 * size  # of the image and its mirror image
+    offsets, period = np.arange(-radius, radius + 1), 2 * size  # one image and its reflection
     weights = np.bincount(offsets % period, np.exp(-0.5 * np.square(offsets / standard_deviation)), period)
-    places = np.add.outer(np.arange(size), np.arange(period)) % period
-    sources = np.minimum(places, period - 1 - places)
+    positions = np.add.outer(np.arange(size), np.arange(period)) % period
+    sources = np.minimum(positions, period - 1 - positions)
     matrix = np.zeros((size, size))
     np.add.at(matrix, (np.arange(size)[:, None], sources), weights / weights.sum())
     return matrix
 
 
 def _uniform(key: Array, x: Array) -> Array:
-    """Uniform numbers of at least single precision: half precision has too few to hit a small fraction."""
+    """Returns uniform numbers in at least single precision: half precision is too coarse for small fractions."""
     return jax.random.uniform(key, x.shape, at_least_single(x.dtype))

@@ -1,7 +1,8 @@
 """Divergences between distributions in closed form, in nats, of one example.
 
-Each is a sum of terms that are at least 0 in rounded arithmetic too, and keeps its digits near equality. Half precision
-is computed in float32, and the result is rounded to the dtype of the inputs.
+Each divergence is a sum of terms that are at least 0 in floating-point arithmetic too, and stays accurate where the two
+distributions are nearly equal. Inputs of half precision are computed in float32, and the result is rounded to the dtype
+of the inputs.
 """
 
 import jax
@@ -16,7 +17,7 @@ from jaxtyping import Array, Float
 from aejax.checks import check_floating, check_in_range, check_number_or_shape, check_same_shape, check_vector
 from aejax.precision import common_dtype, knob, over_deviation, widened
 
-# 2 (eʳ - 1 - r) / r² = 1 + r/3 (1 + r/4 (1 + ...)): below |r| = 1/2, what follows is beyond double precision
+# 2 (eʳ - 1 - r) / r² = 1 + r/3 (1 + r/4 (1 + ...)): for |r| < 1/2 the remainder is below double precision
 _EXCESS_DIVISORS = tuple(range(15, 2, -1))
 
 
@@ -63,7 +64,7 @@ def full_gaussian_kl(
     prior_mean: Float[Array, "K"] | None = None,
     prior_covariance: Float[Array, "K K"] | None = None,
 ) -> Float[Array, ""]:
-    """KL(N(μ, Σ) ‖ N(μ₀, Σ₀)) = ½ [tr(Σ₀⁻¹Σ) - K + log(|Σ₀|/|Σ|) + (μ - μ₀)ᵀ Σ₀⁻¹ (μ - μ₀)] of any Gaussians.
+    """KL(N(μ, Σ) ‖ N(μ₀, Σ₀)) = ½ [tr(Σ₀⁻¹Σ) - K + log(|Σ₀|/|Σ|) + (μ - μ₀)ᵀ Σ₀⁻¹ (μ - μ₀)] of two Gaussians.
 
     Args:
       mean: μ, one vector.
@@ -72,10 +73,10 @@ def full_gaussian_kl(
       prior_covariance: Σ₀, symmetric and positive definite; the identity by default.
 
     Returns:
-      A number in nats; NaN where a covariance is not positive definite.
+      The divergence, in nats; NaN where a covariance is not positive definite.
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: the shapes do not match.
       TypeError: an input is not of a floating type.
 
     Source: T. M. Cover, J. A. Thomas (2006), Elements of Information Theory, chapter 8.
@@ -92,10 +93,10 @@ def full_gaussian_kl(
     size = len(mean)
     for name, matrix in (("covariance", covariance), ("prior_covariance", prior_covariance)):
         if matrix.shape != (size, size):
-            raise ValueError(f"{name} has {matrix.shape}, and must have shape {(size, size)} for a mean of {size}")
+            raise ValueError(f"{name} must have shape {(size, size)} for a mean of size {size}, got {matrix.shape}")
     dtype = common_dtype(mean, covariance, prior_mean, prior_covariance)
     root, prior_root = jnp.linalg.cholesky(widened(covariance)), jnp.linalg.cholesky(widened(prior_covariance))
-    # of M = L₀⁻¹L, ‖M‖_F² = tr(Σ₀⁻¹Σ), and twice the logarithms of its diagonal sum to its log-determinant
+    # M = L₀⁻¹L has ‖M‖_F² = tr(Σ₀⁻¹Σ), and twice the sum of the logarithms of its diagonal is log(|Σ|/|Σ₀|)
     ratio = solve_triangular(prior_root, root, lower=True)
     distance = solve_triangular(prior_root, widened(mean) - widened(prior_mean), lower=True)
     by_scale = jnp.sum(_exponential_excess(2 * jnp.log(jnp.diagonal(ratio))))
@@ -106,7 +107,7 @@ def full_gaussian_kl(
 def categorical_kl(logits: Float[Array, "... classes"], prior_logits: Float[Array, "... classes"]) -> Float[Array, ""]:
     """KL(p ‖ q) = Σ꜀ p꜀ log(p꜀ / q꜀) of categorical distributions, from their logits.
 
-    Some introductions print Σ p log(q / p): that is the negative of the divergence, and never positive.
+    Some introductions print Σ p log(q / p), which is the negative of the divergence.
 
     Args:
       logits: of p, unnormalized log-probabilities along the last axis.
@@ -135,9 +136,9 @@ def bernoulli_kl(rho: ArrayLike, rho_hat: Float[Array, "..."]) -> Float[Array, "
 
     Args:
       rho: ρ in [0, 1], one number or of the shape of rho_hat.
-      rho_hat: ρ̂ in [0, 1], such as the mean activations of the units of a code. Where the divergence would be
-        infinite, at 0 and 1, it is that of the nearest number whose logarithm the dtype resolves (of float32 1.2e-38
-        and 1 - 6e-8), and its slope 0.
+      rho_hat: ρ̂ in [0, 1], such as the mean activation of each unit of a code. It is clipped to the numbers whose
+        logarithms the dtype resolves (1.2e-38 and 1 - 6e-8 in float32), so that the divergence is finite at 0 and 1;
+        the derivative is 0 where it is clipped.
 
     Returns:
       The sum over all entries, in nats; finite, at least 0, and 0 where ρ̂ = ρ.
@@ -167,7 +168,7 @@ def bernoulli_kl(rho: ArrayLike, rho_hat: Float[Array, "..."]) -> Float[Array, "
 
 @jax.custom_jvp
 def _exponential_excess(r: Array) -> Array:
-    """Returns eʳ - 1 - r, which is at least 0, to all digits near 0 too."""
+    """Returns eʳ - 1 - r, which is at least 0, accurate near r = 0 too."""
     near_zero = jnp.where(jnp.abs(r) < 0.5, r, 0)
     series = jnp.ones_like(r)
     for divisor in _EXCESS_DIVISORS:
@@ -181,11 +182,12 @@ def _exponential_excess_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tu
 
 
 def _relative_entropy(log_p: Array, log_q: Array) -> Array:
-    """Returns p log(p/q) - p + q = p (eʳ - 1 - r), r = log(q/p), of each entry: p log(p/q) where all p and q sum to 1.
+    """Returns p log(p/q) - p + q = p (eʳ - 1 - r) with r = log(q/p) for every entry.
 
-    Unlike p log(p/q) alone each of these terms is at least 0, and their sum keeps its digits where p is next to q.
+    Where p and q sum to 1, the sum over entries is Σ p log(p/q). Unlike p log(p/q), each of these terms is at least 0,
+    and their sum stays accurate where p is close to q.
     """
     p, q = jnp.exp(log_p), jnp.exp(log_q)
-    r = jnp.where(p == 0, 0, log_q - log_p)  # 0 log 0 is 0; its derivative would else be 0 times infinity
+    r = jnp.where(p == 0, 0, log_q - log_p)  # 0 log 0 is 0; without this its derivative would be 0 times infinity
     is_near = jnp.abs(r) < 0.5
     return jnp.where(is_near & (p > 0), p * _exponential_excess(jnp.where(is_near, r, 0)), q - p - p * r)

@@ -1,10 +1,10 @@
-"""Errors about what was given to us: what is wrong with it, and what would be right."""
+"""Exceptions for mistakes of the user: each message says what was wrong and what is expected."""
 
 
 class UserError(ValueError):
-    """A mistake in data, configuration or a path, in one line that names the culprit.
+    """A mistake in data, configuration or a path; the message is one line that names the file, column or option.
 
-    Scripts print its message and exit with code 2; every other exception is a defect of ours and keeps its traceback.
+    Scripts print the message and exit with code 2. Any other exception is a bug and keeps its traceback.
     """
 
 
@@ -33,16 +33,16 @@ class ArgumentError(UserError):
 
 
 class IncompatibleError(ValueError):
-    """Two parts of an autoencoder that contradict each other: their names, and the reason.
+    """Two constructors or arguments of an autoencoder that cannot be combined: their names, and the reason.
 
     >>> error = IncompatibleError("sparse", "k_sparse", "k_sparse fixes how many entries of a code are active")
     >>> print(error)
-    sparse and k_sparse do not go together: k_sparse fixes how many entries of a code are active
+    sparse and k_sparse cannot be combined: k_sparse fixes how many entries of a code are active
     """
 
     def __init__(self, name: str, other: str, reason: str) -> None:
-        """The constructors or arguments by their names, and a sentence that does not depend on them."""
-        super().__init__(name, other, reason)  # its arguments, so that it can be pickled
+        """Stores the names of the two constructors or arguments, and a reason that does not contain the names."""
+        super().__init__(name, other, reason)  # all arguments, so that the exception can be pickled
         self.names = (name, other)
         self.reason = reason
 
@@ -50,5 +50,5 @@ class IncompatibleError(ValueError):
         return self.describe(*self.names)
 
     def describe(self, name: str, other: str) -> str:
-        """The message with other names for the two, such as the options of a script."""
-        return f"{name} and {other} do not go together: {self.reason}"
+        """Returns the message with other names for the two, such as the options of a script."""
+        return f"{name} and {other} cannot be combined: {self.reason}"

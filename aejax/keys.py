@@ -1,4 +1,4 @@
-"""Random keys by name: one stream for each use of a key, none equal to another or to a key that `split` returns."""
+"""Random keys by name: one stream for each use of a key, distinct from all others and from the keys of `split`."""
 
 import zlib
 
@@ -8,15 +8,18 @@ from jaxtyping import Array, Key
 
 
 def named_key(key: Key[Array, ""], name: str) -> Key[Array, ""]:
-    """Returns the key of the stream called `name`; the same key and name give the same stream.
+    """Returns the key of the stream called `name`; the same key and name always give the same stream.
 
     In JAX `split(key, n)[i]` equals `fold_in(key, i)`, so a key that is both split and folded with a counter gives two
-    streams the same noise. What is folded in here is a checksum of the name of at least 2³¹, which no counter reaches.
-    A stream does not depend on which others there are.
+    streams the same noise. This function folds in a checksum of the name that is at least 2³¹, which no counter
+    reaches. A stream does not depend on which other streams exist.
 
     Args:
-      key: a key that is used for named streams only.
-      name: of the stream, such as `order` or `noise`.
+      key: a PRNG key that is used for named streams only.
+      name: the name of the stream, such as `order` or `noise`.
+
+    Returns:
+      A PRNG key, to be split or folded freely.
 
     >>> key = jax.random.key(0)
     >>> bool(named_key(key, "order") == named_key(key, "noise"))

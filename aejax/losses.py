@@ -1,8 +1,8 @@
 """Reconstruction losses of one example: `loss(x, reconstruction)`, summed over its features.
 
-Each takes ONE example of any shape; batch it with `jax.vmap` and take the mean over the batch. Half precision is
-computed and summed in float32, and the result is rounded to the dtype of the inputs: in float16 it is infinite above
-65,504, while its gradient stays right.
+Each function expects ONE example of any shape; map it over a batch with `jax.vmap` and average the results. Inputs of
+half precision are computed and summed in float32, and the result is rounded to the dtype of the inputs: in float16 it
+is infinite above 65,504, while its gradient stays correct.
 """
 
 import functools
@@ -58,7 +58,8 @@ def absolute_error(x: Float[Array, "..."], reconstruction: Float[Array, "..."]) 
       ValueError: the shapes differ.
       TypeError: an input is not of a floating type.
 
-    Source: as `squared_error`; the negative log-density of a Laplace distribution of scale 1, less log 2 per feature.
+    Source: I. Goodfellow, Y. Bengio, A. Courville (2016), Deep Learning, chapter 14; the negative log-density of a
+    Laplace distribution of scale 1, minus log 2 per feature.
 
     >>> absolute_error(jnp.array([0.0, 1.0]), jnp.array([2.0, 1.5])).item()
     2.5
@@ -70,10 +71,10 @@ def absolute_error(x: Float[Array, "..."], reconstruction: Float[Array, "..."]) 
 def binary_cross_entropy(x: Float[Array, "..."], logits: Float[Array, "..."]) -> Float[Array, ""]:
     """Cross-entropy -Σᵢ [xᵢ log pᵢ + (1 - xᵢ) log(1 - pᵢ)] with p = σ(logits), in nats.
 
-    Computed from the logits: value and gradient keep their digits at any logit, where p is next to 0 or 1 too.
+    Computed from the logits: value and gradient are accurate at any logit, also where p is close to 0 or 1.
 
     Args:
-      x: one example in [0, 1], any shape; gray values are taken as probabilities.
+      x: one example in [0, 1], any shape; gray values count as probabilities.
       logits: l with p = 1 / (1 + e⁻ˡ), of the same shape.
 
     Returns:
@@ -93,7 +94,7 @@ def binary_cross_entropy(x: Float[Array, "..."], logits: Float[Array, "..."]) ->
 
 
 def huber(x: Float[Array, "..."], reconstruction: Float[Array, "..."], *, delta: ArrayLike = 1.0) -> Float[Array, ""]:
-    """Huber's loss Σᵢ h(xᵢ - x̂ᵢ) with h(e) = ½ e² for |e| ≤ δ, and δ (|e| - ½ δ) beyond: errors far off weigh less.
+    """Huber's loss Σᵢ h(xᵢ - x̂ᵢ) with h(e) = ½ e² for |e| ≤ δ, and δ (|e| - ½ δ) beyond: large errors weigh less.
 
     Args:
       x: one example, any shape.
@@ -128,10 +129,10 @@ def categorical_cross_entropy(x: Array, logits: Float[Array, "... classes"]) -> 
       logits: unnormalized log-probabilities along the last axis.
 
     Returns:
-      The sum over all features, in nats; NaN where an integer is no class.
+      The sum over all features, in nats; NaN if an integer is not in [0, classes).
 
     Raises:
-      ValueError: the shapes do not fit.
+      ValueError: the shapes do not match.
       TypeError: the logits are not of a floating type.
 
     Source: C. M. Bishop (2006), Pattern Recognition and Machine Learning, eq. 4.108.
@@ -146,15 +147,17 @@ def categorical_cross_entropy(x: Array, logits: Float[Array, "... classes"]) -> 
     log_probabilities, dtype = jax.nn.log_softmax(widened(logits)), jnp.result_type(logits)
     if jnp.issubdtype(jnp.result_type(x), jnp.integer):
         if x.shape != logits.shape[:-1]:
-            raise ValueError(f"integer classes must have shape {logits.shape[:-1]}, as the logits, got {x.shape}")
-        places = _places(x, logits.shape[-1])
-        log_p = jnp.take_along_axis(log_probabilities, places[..., None], axis=-1, mode="fill")
+            raise ValueError(
+                f"integer classes must have the logits' shape without its last axis, {logits.shape[:-1]}, got {x.shape}"
+            )
+        indices = _class_indices(x, logits.shape[-1])
+        log_p = jnp.take_along_axis(log_probabilities, indices[..., None], axis=-1, mode="fill")
         return -jnp.sum(log_p).astype(dtype)
     _check(x, logits=logits)
     x = widened(x)
-    # 0 log 0 is 0, where a logit is so low that its log-probability is infinite
-    never = (x == 0) & jnp.isneginf(log_probabilities)
-    return -jnp.sum(x * jnp.where(never, 0, log_probabilities)).astype(dtype)
+    # 0 log 0 counts as 0 where a logit is so low that its log-probability is -infinity
+    is_impossible = (x == 0) & jnp.isneginf(log_probabilities)
+    return -jnp.sum(x * jnp.where(is_impossible, 0, log_probabilities)).astype(dtype)
 
 
 def structural_dissimilarity(
@@ -163,19 +166,20 @@ def structural_dissimilarity(
     """1 - SSIM: one minus the mean structural similarity of two images, over all windows inside them and all channels.
 
     In each window, SSIM = (2 μₓμᵧ + c₁)(2 σₓᵧ + c₂) / ((μₓ² + μᵧ² + c₁)(σₓ² + σᵧ² + c₂)) with uniform weights and
-    unbiased variances, c₁ = (0.01 R)², c₂ = (0.03 R)². It is accurate however large an offset the values have.
+    unbiased variances, c₁ = (0.01 R)², c₂ = (0.03 R)². The result is accurate for values with any offset.
 
     Args:
       x: one image (H, W) or (H, W, C).
       reconstruction: of the same shape.
-      data_range: R > 0, the distance between the least and the greatest value that a pixel may take.
-      window: side of the square windows; odd, at least 3, at most H and W.
+      data_range: R > 0, the largest possible pixel value minus the smallest.
+      window: side of the square windows in pixels; odd, at least 3, at most H and W.
 
     Returns:
       A number in [0, 2]; 0 for equal images. Unlike the other losses it is a mean, not a sum over features.
 
     Raises:
-      ValueError: the shapes differ or are no images, or a window that is even, too small or too large.
+      ValueError: the shapes differ or are not those of images, data_range is not positive, or window is even, too small
+        or too large.
       TypeError: an input is not of a floating type.
 
     Source: Z. Wang et al. (2004), Image Quality Assessment: From Error Visibility to Structural Similarity, eq. 13.
@@ -193,11 +197,11 @@ def structural_dissimilarity(
     size = (window, window, *(1,) * (x.ndim - 2))
 
     def window_means(image: Array) -> Array:
-        # a NumPy zero: one that is traced makes the sum a general reduction, which has no gradient
+        # a NumPy zero: with a traced zero the sum would become a general reduction, which has no gradient
         return lax.reduce_window(image, np.zeros((), image.dtype), lax.add, size, (1,) * x.ndim, "VALID") / window**2
 
     def centered(image: Array) -> tuple[Array, Array]:
-        # variances do not depend on an offset, and E[x²] - E[x]² loses its digits to one that is large
+        # variances do not depend on the offset, and E[x²] - E[x]² loses precision where it is large
         offset = lax.stop_gradient(jnp.mean(image, axis=(0, 1), keepdims=True))
         return image - offset, offset
 
@@ -216,9 +220,10 @@ def structural_dissimilarity(
 
 
 def output_link(loss: ReconstructionLoss) -> Callable[[Array], Array]:
-    """The map from what a loss, or a `functools.partial` of it, compares with x to data space.
+    """Returns the function that maps the second argument of a loss to data space.
 
-    Logistic for `binary_cross_entropy`, softmax over the last axis for `categorical_cross_entropy`, else identity.
+    It is the logistic function for `binary_cross_entropy`, softmax over the last axis for `categorical_cross_entropy`,
+    and the identity for every other loss. A `functools.partial` counts as the loss that it wraps.
     """
     while isinstance(loss, functools.partial):
         loss = loss.func
@@ -231,33 +236,34 @@ def _identity(output: Array) -> Array:
     return output
 
 
-def _places(classes: Array, size: int) -> Array:
-    """Places along an axis of that size for classes of any integer type; what is no class is just beyond its end."""
-    if isinstance(classes, np.ndarray | np.generic):  # JAX's integers, of 32 bits by default, would wrap wider ones
+def _class_indices(classes: Array, size: int) -> Array:
+    """Returns classes of any integer type as int32 indices of an axis of length `size`; `size` for invalid ones."""
+    if isinstance(classes, np.ndarray | np.generic):  # JAX's integers have 32 bits by default and would wrap
         classes = np.where((classes >= 0) & (classes < size), classes, size).astype(np.int32)
     classes = jnp.asarray(classes)
-    if classes.dtype.itemsize < 4:  # so narrow that the axis may be longer than its largest number
+    if classes.dtype.itemsize < 4:  # `size` may exceed the largest number of a narrow type
         classes = classes.astype(jnp.int32)
     return jnp.where((classes >= 0) & (classes < size), classes, size).astype(jnp.int32)
 
 
 @jax.custom_jvp
 def _logistic_cross_entropy(x: Array, logits: Array) -> Array:
-    # the share of x that speaks against the sign of the logit; where it is 0, so is the term, whatever the logit
+    # x's probability of the class that the logit makes less likely; where it is 0, its term is 0 even for an infinite
+    # logit
     against = jnp.where(logits > 0, 1 - x, x)
-    size = jnp.abs(logits)
-    return jnp.where(against == 0, 0, size) * against + jnp.log1p(jnp.exp(-size))
+    magnitude = jnp.abs(logits)
+    return jnp.where(against == 0, 0, magnitude) * against + jnp.log1p(jnp.exp(-magnitude))
 
 
 @_logistic_cross_entropy.defjvp
 def _logistic_cross_entropy_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-    # σ(l) - x is smooth where the terms of the value have kinks, so second derivatives are right at l = 0 too; from
-    # the side of the probability that is next to 0, so that it keeps its digits where x is 1 and the logit is large
+    # σ(l) - x is smooth where the terms of the value have kinks, so second derivatives are correct at l = 0 too. It is
+    # computed from the smaller of the two probabilities, so that it stays accurate where x is 1 and the logit is large
     x, logits = primals
     x_tangent, logits_tangent = tangents
     small = jax.nn.sigmoid(jnp.where(logits > 0, -logits, logits))
-    slope = jnp.where(logits > 0, (1 - x) - small, small - x)
-    return _logistic_cross_entropy(x, logits), slope * logits_tangent - logits * x_tangent
+    derivative = jnp.where(logits > 0, (1 - x) - small, small - x)
+    return _logistic_cross_entropy(x, logits), derivative * logits_tangent - logits * x_tangent
 
 
 def _check(x: Array, **other: Array) -> None:

@@ -1,4 +1,4 @@
-"""Arithmetic that stays in range: sums of half-precision numbers, knobs of any dtype, tiny standard deviations."""
+"""Floating-point arithmetic without overflow: half precision, knobs of any dtype, tiny standard deviations."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 
 def at_least_single(dtype: DTypeLike) -> np.dtype:
-    """The dtype to compute in: float32 for half precision, which overflows and rounds in long sums, else the same.
+    """Returns the dtype to compute in: float32 for half precision, whose sums overflow and lose digits, else `dtype`.
 
     >>> at_least_single(jnp.bfloat16).name, at_least_single(jnp.float32).name
     ('float32', 'float32')
@@ -21,12 +21,12 @@ def at_least_single(dtype: DTypeLike) -> np.dtype:
 
 
 def widened(array: ArrayLike) -> Array:
-    """The array in the dtype to compute in, `at_least_single` of its own."""
+    """Returns the array in the dtype to compute in, `at_least_single` of its own dtype."""
     return jnp.asarray(array, at_least_single(jnp.result_type(array)))
 
 
 def common_dtype(*arrays: ArrayLike) -> np.dtype:
-    """The dtype of a result of these arrays, by the rules of promotion that are set.
+    """Returns the dtype of a result computed from these arrays, by JAX's promotion rules.
 
     >>> common_dtype(jnp.ones(2, jnp.bfloat16), jnp.ones(2, jnp.bfloat16)).name
     'bfloat16'
@@ -35,7 +35,7 @@ def common_dtype(*arrays: ArrayLike) -> np.dtype:
 
 
 def knob(value: ArrayLike, dtype: DTypeLike) -> Array:
-    """A knob in the dtype of the data, so that a NumPy scalar promotes nothing; the nearest finite number there.
+    """Returns a knob in the dtype of the data, clipped to its finite range: it does not promote the data.
 
     >>> knob(np.float64(0.5), jnp.float32).dtype.name, knob(1e300, jnp.float32).item() < float("inf")
     ('float32', True)
@@ -47,19 +47,19 @@ def knob(value: ArrayLike, dtype: DTypeLike) -> Array:
 
 
 def over_deviation(difference: Array, log_variance: Array) -> Array:
-    """Returns d / σ = d e^(-½ log σ²), 0 where d is 0 however small σ is, and its derivatives: never 0 times infinity.
+    """Returns d / σ = d e^(-½ log σ²), exactly 0 where d is 0 for any σ; no derivative is 0 times infinity.
 
     >>> [round(v, 2) for v in over_deviation(jnp.array([0.0, 1e-30]), jnp.array([-1000.0, -138.0])).tolist()]
     [0.0, 0.93]
     """
     limit = 4 * math.log(float(jnp.finfo(log_variance.dtype).max)) - 1
-    # the reciprocal as a product of two finite factors; where the limit is reached, any d other than 0 overflows
+    # 1/σ as a product of two finite factors; at the limit every d other than 0 overflows anyway
     root = jnp.exp(-0.25 * jnp.maximum(log_variance, -limit))
     return difference * root * root
 
 
 def polynomial(coefficients: Sequence[float], x: Array) -> Array:
-    """Σₙ cₙ xⁿ by Horner's rule, the constant first.
+    """Returns Σₙ cₙ xⁿ by Horner's rule; `coefficients` begin with the constant c₀.
 
     >>> polynomial([1.0, 0.0, 2.0], jnp.array(3.0)).item()
     19.0

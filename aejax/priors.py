@@ -1,4 +1,4 @@
-"""What codes are drawn from: a distribution of one code, fixed or learned, as a record of pure functions."""
+"""Priors: the distribution of one code, fixed or learned, as a record of pure functions."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -20,11 +20,14 @@ Posterior = Callable[[Array], tuple[Array, Array]]  # x -> (mean, log_variance) 
 class Prior(NamedTuple):
     """The distribution p(z) of one code."""
 
-    sample: Callable[[Array, tuple[int, ...]], Array]  # (key, shape of a code, after that of a batch) -> codes
+    sample: Callable[[Array, tuple[int, ...]], Array]  # (key, (*batch_shape, *code_shape)) -> codes of that shape
     log_prob: Callable[[Array], Array]  # code -> log p(code), in nats
-    kl: Callable[[Array, Array], Array] | None  # (mean, log_variance) -> KL(N(mean, variance) ‖ p), if in closed form
-    kl_per_dimension: Callable[[Array, Array], Array] | None = None  # its terms, of the code's shape, if it has such
-    # as `sample`, with a weight of each code: 1, whose gradient is that of choices which the code has no gradient of
+    # (mean, log_variance) -> KL(N(mean, variance) ‖ p), in nats; None where there is no closed form
+    kl: Callable[[Array, Array], Array] | None
+    # (mean, log_variance) -> one term of `kl` per dimension, of the code's shape; None where `kl` is no such sum
+    kl_per_dimension: Callable[[Array, Array], Array] | None = None
+    # like `sample`, but returns (codes, weights). Every weight is 1; its gradient is the score-function term of the
+    # discrete choices, such as of a component, that a code cannot be differentiated through
     weighted_sample: Callable[[Array, tuple[int, ...]], tuple[Array, Array]] | None = None
 
 
@@ -37,7 +40,7 @@ class LearnedPrior(NamedTuple):
 
 
 def standard_normal() -> Prior:
-    """N(0, I), with the analytic divergence.
+    """Returns the prior N(0, I), whose divergence has a closed form.
 
     >>> standard_normal().kl(jnp.ones(3), jnp.zeros(3)).item()
     1.5
@@ -58,20 +61,20 @@ def standard_normal() -> Prior:
 def gaussian_mixture(
     logits: Float[Array, "M"], mean: Float[Array, "M ..."], log_variance: Float[Array, "M ..."]
 ) -> Prior:
-    """Σₘ πₘ N(μₘ, diag σₘ²) with π = softmax(logits).
+    """Returns the prior p(z) = Σₘ πₘ N(z; μₘ, diag σₘ²) with π = softmax(logits).
 
     Args:
-      logits: of the M >= 1 components.
-      mean: μ, each of the shape of a code.
-      log_variance: log σ², of the same shape.
+      logits: one for each of the M >= 1 components.
+      mean: μ, one array of the shape of a code for each component.
+      log_variance: log σ², of the same shape as mean.
 
     Returns:
-      A prior; each code of a batch that it samples is of a component of its own. Half precision is drawn and summed
-      in float32.
+      A prior without a closed-form divergence. `sample` draws a component for each code of a batch independently. Half
+      precision is drawn and summed in float32.
 
     Raises:
-      ValueError: no component, other than one logit per component, shapes that differ; in `sample` and `log_prob`, a
-        shape that is not that of a code.
+      ValueError: there is no component, the number of logits is not the number of components, or the shapes differ; in
+        `sample` and `log_prob`, the shape does not end in (or is not) the shape of a code.
       TypeError: an input is not of a floating type.
 
     >>> mixture = gaussian_mixture(jnp.zeros(2), jnp.array([[-3.0], [3.0]]), jnp.zeros((2, 1)))
@@ -82,15 +85,15 @@ def gaussian_mixture(
     check_same_shape(mean=mean, log_variance=log_variance)
     if jnp.ndim(mean) == 0 or not len(mean) or jnp.shape(logits) != (len(mean),):
         raise ValueError(
-            "a mixture has one logit and one mean for each of at least one component, got logits of shape "
-            f"{jnp.shape(logits)} and a mean of shape {jnp.shape(mean)}"
+            "a mixture must have at least one component, with one logit and one mean each, got logits of shape "
+            f"{jnp.shape(logits)} and mean of shape {jnp.shape(mean)}"
         )
     code_shape, dtype = mean.shape[1:], mean.dtype
 
     def weighted_sample(key: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
         batch = tuple(shape)[: len(shape) - len(code_shape)]
         if (*batch, *code_shape) != tuple(shape):
-            raise ValueError(f"codes of this mixture have shape {('...', *code_shape)}, got {tuple(shape)}")
+            raise ValueError(f"codes of this mixture must have shape {('...', *code_shape)}, got {tuple(shape)}")
         component_key, noise_key = jax.random.split(key)
         log_weights = jax.nn.log_softmax(widened(logits))
         component = jax.random.categorical(component_key, widened(logits), shape=batch)
@@ -103,7 +106,7 @@ def gaussian_mixture(
     def log_prob(code: Array) -> Array:
         check_floating(code=code)
         if code.shape != code_shape:
-            raise ValueError(f"a code of this mixture has shape {code_shape}, got {code.shape}")
+            raise ValueError(f"a code of this mixture must have shape {code_shape}, got {code.shape}")
         of_components = jax.vmap(gaussian_log_prob, in_axes=(None, 0, 0))(
             widened(code), widened(mean), widened(log_variance)
         )
@@ -113,15 +116,16 @@ def gaussian_mixture(
 
 
 def mixture_prior(components: int) -> LearnedPrior:
-    """A mixture of diagonal Gaussians whose weights, means and variances are learned.
+    """Returns a mixture of diagonal Gaussians whose weights, means and variances are learned.
 
-    Log-variances beyond [-30, 10] are bounded by `aejax.likelihoods.bounded.bounded_log`.
+    Log-variances outside [-30, 10] are bounded by `aejax.likelihoods.bounded.bounded_log`.
 
     Args:
-      components: M >= 1, ten for instance.
+      components: M, the number of components, at least 1.
 
     Raises:
-      ValueError: no component.
+      ValueError: components is below 1.
+      TypeError: components is not an integer.
 
     Source: N. Dilokthanakul et al. (2016), Deep Unsupervised Clustering with Gaussian Mixture VAEs, section 3.1;
     J. M. Tomczak, M. Welling (2018), VAE with a VampPrior, section 4.
@@ -144,20 +148,20 @@ def mixture_prior(components: int) -> LearnedPrior:
 
 
 def vamp_prior(pseudo_inputs: Float[Array, "M ..."]) -> LearnedPrior:
-    """The mixture (1/M) Σₘ q(z | uₘ) of the posteriors of M learned pseudo-inputs.
+    """Returns the mixture (1/M) Σₘ q(z | uₘ) of the posteriors of M learned pseudo-inputs.
 
     Args:
-      pseudo_inputs: u before training, such as M training examples; they are parameters from then on.
+      pseudo_inputs: initial values of u, such as M training examples; training changes them.
 
     Raises:
-      ValueError: no pseudo-input; in `init`, pseudo-inputs of another shape than an example.
-      TypeError: pseudo-inputs that are not of a floating type.
+      ValueError: there is no pseudo-input; in `init`, a pseudo-input has another shape than an example.
+      TypeError: pseudo_inputs is not of a floating type.
 
     Source: J. M. Tomczak, M. Welling (2018), VAE with a VampPrior, eq. 9.
     """
     check_floating(pseudo_inputs=pseudo_inputs)
     if jnp.ndim(pseudo_inputs) == 0 or not len(pseudo_inputs):
-        raise ValueError(f"pseudo_inputs must be at least one example, got shape {jnp.shape(pseudo_inputs)}")
+        raise ValueError(f"pseudo_inputs must hold at least one example, got shape {jnp.shape(pseudo_inputs)}")
 
     def distribution(params: PyTree, posterior: Posterior) -> Prior:
         mean, log_variance = jax.vmap(posterior)(params["pseudo_inputs"])
@@ -166,7 +170,7 @@ def vamp_prior(pseudo_inputs: Float[Array, "M ..."]) -> LearnedPrior:
     def init(key: Array, example: Array, code: Array) -> PyTree:
         del key, code  # nothing is drawn
         if pseudo_inputs.shape[1:] != example.shape:
-            raise ValueError(f"pseudo_inputs must be examples {example.shape}, got shape {pseudo_inputs.shape}")
+            raise ValueError(f"pseudo_inputs must have shape {('M', *example.shape)}, got {pseudo_inputs.shape}")
         floating = jnp.issubdtype(example.dtype, jnp.floating)
         return {"pseudo_inputs": jnp.asarray(pseudo_inputs, example.dtype if floating else None)}
 

@@ -1,6 +1,6 @@
-"""Sampling a diagonal Gaussian with explicit keys, and the density of its samples.
+"""Samples of a diagonal Gaussian, with explicit keys, and its log-density.
 
-Half precision is drawn, computed and summed in float32, and the result is rounded to the dtype of the inputs.
+Inputs of half precision are drawn, computed and summed in float32; the result is rounded to the dtype of the inputs.
 """
 
 import math
@@ -16,15 +16,15 @@ from aejax.precision import common_dtype, over_deviation, widened
 def reparameterize(
     key: Key[Array, ""], mean: Float[Array, "..."], log_variance: Float[Array, "..."]
 ) -> Float[Array, "..."]:
-    """A sample z = μ + σ ε, ε ~ N(0, I), through which gradients reach μ and σ.
+    """Returns a sample z = μ + σ ε, ε ~ N(0, I), differentiable in μ and σ.
 
     Args:
-      key: a key, not used elsewhere.
+      key: a PRNG key, not used elsewhere.
       mean: μ, any shape.
       log_variance: log σ², of the same shape.
 
     Returns:
-      One sample, of that shape.
+      One sample, of the shape of mean.
 
     Raises:
       ValueError: the shapes differ.
@@ -45,7 +45,7 @@ def reparameterize(
 def gaussian_log_prob(
     code: Float[Array, "..."], mean: Float[Array, "..."], log_variance: Float[Array, "..."]
 ) -> Float[Array, ""]:
-    """Log N(z; μ, diag σ²) = -½ Σₖ [(zₖ - μₖ)²/σₖ² + log σₖ² + log 2π].
+    """Log-density log N(z; μ, diag σ²) = -½ Σₖ [(zₖ - μₖ)²/σₖ² + log σₖ² + log 2π].
 
     Args:
       code: z, any shape.
@@ -53,7 +53,7 @@ def gaussian_log_prob(
       log_variance: log σ², of the same shape.
 
     Returns:
-      The sum over all dimensions of the code, in nats; where it is beyond the dtype's range -∞, with a gradient of 0.
+      The sum over all dimensions of the code, in nats; -∞, with a gradient of 0, where it is beyond the dtype's range.
 
     Raises:
       ValueError: the shapes differ.
@@ -69,9 +69,17 @@ def gaussian_log_prob(
 
 
 def gaussian_log_densities(difference: Float[Array, "..."], log_variance: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Log N(d; 0, σ²) of each number, with derivatives of 0 where it is -∞: where d²/σ² is beyond the dtype's range.
+    """Log-density log N(dᵢ; 0, σᵢ²) = -½ [dᵢ²/σᵢ² + log σᵢ² + log 2π] of every entry.
 
-    Among others such a density counts nothing, and its own derivatives would be 0 times infinity.
+    It is -∞ where d²/σ² is beyond the dtype's range. Its derivatives are 0 there, as they would be 0 times infinity
+    otherwise, and a density of 0 adds nothing to a mixture.
+
+    Args:
+      difference: d, any shape.
+      log_variance: log σ², of the same shape.
+
+    Returns:
+      The log-densities, in nats, of that shape.
 
     >>> gaussian_log_densities(jnp.array([0.0, 1.0]), jnp.array([0.0, -200.0])).round(4).tolist()
     [-0.9..., -inf]

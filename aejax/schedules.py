@@ -1,4 +1,4 @@
-"""Weights that follow the steps of a run: `schedule(step) -> weight`."""
+"""Schedules of weights over the steps of training: `schedule(step) -> weight`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,12 +15,17 @@ Schedule = Callable[[ArrayLike], Array]
 
 
 def linear_warm_up(steps: float, *, end: ArrayLike = 1.0) -> Schedule:
-    """Rises from 0 to `end` over `steps` steps, and stays there.
+    """Returns a schedule that rises linearly from 0 to `end` and stays there: end · min(step / steps, 1).
 
-    The weight is of float32, whatever the types of the arguments.
+    Args:
+      steps: the length of the rise, in steps.
+      end: the final weight.
+
+    Returns:
+      A schedule whose weight is a float32 scalar, whatever the types of the arguments.
 
     Raises:
-      ValueError: steps that are not positive and finite, or an end that is negative or not finite.
+      ValueError: steps is not positive and finite, or end is negative or not finite.
 
     Source: S. R. Bowman et al. (2016), Generating Sentences from a Continuous Space, section 3.1.
 
@@ -33,20 +38,22 @@ def linear_warm_up(steps: float, *, end: ArrayLike = 1.0) -> Schedule:
     return lambda step: end * jnp.clip(jnp.asarray(step, jnp.float32) / length, 0, 1)
 
 
-def cyclical_warm_up(steps_per_cycle: float, *, cycles: int, rising: float = 0.5, end: ArrayLike = 1.0) -> Schedule:
-    """Rises from 0 to `end` over the first part of each cycle, stays for the rest, and begins anew; at last it stays.
+def cyclical_warm_up(
+    steps_per_cycle: float, *, cycles: int, rising_fraction: float = 0.5, end: ArrayLike = 1.0
+) -> Schedule:
+    """Returns a schedule of `cycles` cycles, each a linear rise from 0 to `end` followed by a constant phase at `end`.
 
     Args:
-      steps_per_cycle: of each cycle.
-      cycles: how many; after them the weight is `end`.
-      rising: the part of a cycle over which the weight rises, in (0, 1].
+      steps_per_cycle: the length of a cycle, in steps.
+      cycles: the number of cycles; after them the weight stays at `end`.
+      rising_fraction: the fraction of a cycle over which the weight rises, in (0, 1].
       end: the highest weight.
 
     Returns:
-      A schedule of float32, whatever the types of the arguments.
+      A schedule whose weight is a float32 scalar, whatever the types of the arguments.
 
     Raises:
-      ValueError: a length or number of cycles that is not positive and finite, rising outside (0, 1], or an end that is
+      ValueError: steps_per_cycle or cycles is not positive and finite, rising_fraction is outside (0, 1], or end is
         negative or not finite.
 
     Source: H. Fu et al. (2019), Cyclical Annealing Schedule, eq. 6.
@@ -56,14 +63,14 @@ def cyclical_warm_up(steps_per_cycle: float, *, cycles: int, rising: float = 0.5
     """
     check_positive("steps_per_cycle", steps_per_cycle)
     check_positive("cycles", cycles)
-    check_positive("rising", rising)
-    check_in_range("rising", rising, 0.0, 1.0)
+    check_positive("rising_fraction", rising_fraction)
+    check_in_range("rising_fraction", rising_fraction, 0.0, 1.0)
     check_in_range("end", end, 0.0)
-    # Python numbers: of NumPy's, a product of narrow integers overflows, and a float64 promotes the weight
-    period, rise = _python_number(steps_per_cycle), _python_number(rising) * _python_number(steps_per_cycle)
+    # Python numbers: a product of narrow NumPy integers overflows, and a NumPy float64 promotes the weight
+    period, rise = _python_number(steps_per_cycle), _python_number(rising_fraction) * _python_number(steps_per_cycle)
     last = _python_number(cycles) * period
     if not isinstance(last, Tracer):
-        last = min(last, 2**31 - 1)  # no step is later
+        last = min(last, 2**31 - 1)  # the largest step
     rise, end = knob(rise, jnp.float32), knob(end, jnp.float32)
 
     def schedule(step: ArrayLike) -> Array:
@@ -77,7 +84,7 @@ def cyclical_warm_up(steps_per_cycle: float, *, cycles: int, rising: float = 0.5
 
 
 def _python_number(value: ArrayLike) -> Any:
-    """A number as Python's int where it is whole, else as its float; a traced one as it is."""
+    """Returns a whole number as an int, another one as a float, and a traced one unchanged."""
     if isinstance(value, Tracer):
         return value
     return int(value) if float(value).is_integer() else float(value)  # type: ignore[arg-type]

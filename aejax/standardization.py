@@ -1,4 +1,4 @@
-"""Data moved and scaled to mean 0 and standard deviation 1, and back: z = (x - m)/s, x = m + s z."""
+"""Standardization of data to mean 0 and standard deviation 1, and its inverse: z = (x - m)/s, x = m + s z."""
 
 import math
 from typing import NamedTuple
@@ -13,23 +13,23 @@ from aejax.precision import at_least_single
 
 
 class Standardization(NamedTuple):
-    """m and s, numbers or arrays of the shape of ONE example; s is positive."""
+    """The statistics m and s > 0, each one number or an array of the shape of ONE example."""
 
     mean: np.ndarray
     standard_deviation: np.ndarray
 
     def forward(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
-        """(x - m)/s, of x's shape and dtype, computed in single precision at least."""
+        """Returns z = (x - m)/s, of x's shape and dtype, computed in at least single precision."""
         mean, deviation = self._for("x", x)
         return ((x.astype(mean.dtype) - mean) / deviation).astype(x.dtype)
 
     def backward(self, z: Float[Array, "..."]) -> Float[Array, "..."]:
-        """The x of which `forward` makes z."""
+        """Returns x = m + s z, the inverse of `forward`, of z's shape and dtype."""
         mean, deviation = self._for("z", z)
         return (mean + deviation * z.astype(mean.dtype)).astype(z.dtype)
 
     def log_determinant(self, shape: tuple[int, ...]) -> float:
-        """Σᵢ log sᵢ over the features of an example of `shape`: a density of x is that of z times its exponential."""
+        """Returns Σᵢ log sᵢ over the features of an example of shape `shape`: log p(x) = log p(z) - Σᵢ log sᵢ."""
         logarithms = np.log(self.standard_deviation)
         return float(logarithms) * math.prod(shape) if logarithms.ndim == 0 else float(np.sum(logarithms))
 
@@ -46,15 +46,16 @@ class Standardization(NamedTuple):
 
 
 def standardization(*, mean: ArrayLike, standard_deviation: ArrayLike) -> Standardization:
-    """The standardization by these statistics; a feature that is constant, of standard deviation 0, is only moved.
+    """Returns the standardization with the given statistics.
 
     Args:
       mean: m, one number for all features or an array of the shape of one example.
-      standard_deviation: s >= 0, likewise; 0 counts as 1.
+      standard_deviation: s >= 0, one number or an array of the shape of one example; 0, of a constant feature, counts
+        as 1.
 
     Raises:
-      ValueError: statistics that are not finite, or a negative standard deviation.
-      TypeError: statistics that are no real numbers.
+      ValueError: a statistic is not finite, or standard_deviation is negative.
+      TypeError: a statistic is not a real number.
 
     >>> years = standardization(mean=2000.0, standard_deviation=5.0)
     >>> z = years.forward(jnp.array([1990.0, 2005.0]))
@@ -70,7 +71,7 @@ def standardization(*, mean: ArrayLike, standard_deviation: ArrayLike) -> Standa
         if not np.isfinite(array).all():
             raise ValueError(f"{name} must be finite, got {value}")
         statistics.append(array)
-    moved, deviation = statistics
+    offset, deviation = statistics
     if (deviation < 0).any():
         raise ValueError(f"standard_deviation must be at least 0, got {standard_deviation}")
-    return Standardization(moved, np.where(deviation == 0, 1.0, deviation))
+    return Standardization(offset, np.where(deviation == 0, 1.0, deviation))

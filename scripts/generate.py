@@ -374,7 +374,7 @@ def _around(run: "TrainedRun", options: Options, codes: "np.ndarray") -> "np.nda
     import jax.numpy as jnp
     import numpy as np
 
-    from aejax.generation import surroundings
+    from aejax.generation import perturbations
     from aejax.keys import named_key
 
     deviations = jnp.asarray(options.spread * _training_codes(run).std(axis=0))
@@ -382,7 +382,7 @@ def _around(run: "TrainedRun", options: Options, codes: "np.ndarray") -> "np.nda
     keys = jax.random.split(named_key(jax.random.key(options.seed), "perturbations"), len(codes))
     for key, code in zip(keys, codes, strict=True):
         flat = jnp.asarray(code).reshape(-1)
-        others = surroundings(key, flat, deviations, count=options.columns - 1)
+        others = perturbations(key, flat, deviations, count=options.columns - 1)
         rows.append(np.concatenate([flat[None], others]))
     return np.stack(rows).reshape(len(codes), options.columns, *run.code_shape)
 

@@ -244,7 +244,7 @@ def test_the_other_divergences_refuse_shapes_and_integers(without_type_checks):
         categorical_kl(jnp.zeros((2, 3)), jnp.zeros((2, 1)))
     with pytest.raises(ValueError, match="prior_mean has"):
         full_gaussian_kl(jnp.zeros(2), jnp.eye(2), prior_mean=jnp.zeros((2, 1)))
-    with pytest.raises(ValueError, match=r"covariance has \(3, 3\)"):
+    with pytest.raises(ValueError, match=r"covariance must have shape .*, got \(3, 3\)"):
         full_gaussian_kl(jnp.zeros(2), jnp.eye(3))
     with pytest.raises(TypeError, match="covariance must be a floating-point array"):
         full_gaussian_kl(jnp.zeros(2), jnp.eye(2, dtype=int))

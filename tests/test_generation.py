@@ -12,8 +12,8 @@ from aejax.generation import (
     interpolate,
     interpolate_spherically,
     normal_quantiles,
+    perturbations,
     plane,
-    surroundings,
     traversals,
 )
 
@@ -59,9 +59,9 @@ def test_the_arc_has_a_gradient_everywhere():
         assert all(bool(jnp.isfinite(one).all()) for one in gradient), (start, end)
 
 
-def test_surroundings_are_normal_around_the_code():
+def test_perturbations_are_normal_around_the_code():
     code, deviation = jnp.array([1.0, -2.0]), jnp.array([0.5, 2.0])
-    drawn = np.asarray(surroundings(jax.random.key(0), code, deviation, count=4000))
+    drawn = np.asarray(perturbations(jax.random.key(0), code, deviation, count=4000))
     for unit in range(2):  # a fixed seed; a fair one is refused once in 10,000
         assert stats.kstest((drawn[:, unit] - code[unit]) / deviation[unit], stats.norm.cdf).pvalue > 1e-4
     assert abs(np.corrcoef(drawn.T)[0, 1]) < 4 / np.sqrt(4000)
@@ -99,8 +99,8 @@ def test_refusals(without_type_checks):
     with pytest.raises(TypeError, match="start must be a floating-point array"):
         interpolate(jnp.ones(2, int), jnp.ones(2, int), points=2)
     with pytest.raises(ValueError, match="standard_deviation must be at least 0"):
-        surroundings(jax.random.key(0), code, -1.0, count=2)
-    with pytest.raises(ValueError, match="values must be a row for each of the 2 units"):
+        perturbations(jax.random.key(0), code, -1.0, count=2)
+    with pytest.raises(ValueError, match="values must have one row for each of the 2 units"):
         traversals(code, jnp.ones((3, 2)))
 
 
@@ -152,14 +152,14 @@ def test_half_precision_is_that_of_float32_rounded(dtype):
         curve = join(start, end, points=9)
         assert curve.dtype == dtype
         np.testing.assert_array_equal(curve, join(*wide, points=9).astype(dtype))
-    drawn = surroundings(jax.random.key(0), start, np.float64(2), count=3)
-    np.testing.assert_array_equal(drawn, surroundings(jax.random.key(0), wide[0], 2.0, count=3).astype(dtype))
+    drawn = perturbations(jax.random.key(0), start, np.float64(2), count=3)
+    np.testing.assert_array_equal(drawn, perturbations(jax.random.key(0), wide[0], 2.0, count=3).astype(dtype))
 
 
 def test_knobs_of_numpy_promote_nothing(float64):
     code = jnp.ones(2, jnp.float32)
     for deviation in (np.float64(0.5), np.full(2, 0.5), jnp.full(2, 0.5)):
-        assert surroundings(jax.random.key(0), code, deviation, count=2).dtype == jnp.float32
+        assert perturbations(jax.random.key(0), code, deviation, count=2).dtype == jnp.float32
     assert traversals(code, jnp.ones((2, 1))).dtype == jnp.float32
 
 
@@ -168,10 +168,14 @@ def test_refuses_shapes_and_units_that_do_not_fit(without_type_checks):
     cases = (
         (ValueError, r"start must be one vector, got shape \(2, 3\)", lambda: interpolate(batch, batch, points=2)),
         (ValueError, "start must be one vector", lambda: interpolate_spherically(batch, batch, points=2)),
-        (ValueError, "shapes must be equal", lambda: surroundings(key, code, jnp.ones(1), count=2)),
-        (ValueError, "shapes must be equal", lambda: surroundings(key, code, np.ones((2, 2)), count=2)),
-        (ValueError, "standard_deviation must be at least 0 and", lambda: surroundings(key, code, np.inf, count=2)),
-        (ValueError, "standard_deviation must be at least 0", lambda: surroundings(key, code, np.r_[1, -1.0], count=2)),
+        (ValueError, "shapes must be equal", lambda: perturbations(key, code, jnp.ones(1), count=2)),
+        (ValueError, "shapes must be equal", lambda: perturbations(key, code, np.ones((2, 2)), count=2)),
+        (ValueError, "standard_deviation must be at least 0 and", lambda: perturbations(key, code, np.inf, count=2)),
+        (
+            ValueError,
+            "standard_deviation must be at least 0",
+            lambda: perturbations(key, code, np.r_[1, -1.0], count=2),
+        ),
         (ValueError, "units must be from 0 to 1, got 5", lambda: traversals(code, jnp.ones((1, 1)), jnp.array([5]))),
         (ValueError, "units must be from 0 to 1, got -1", lambda: traversals(code, jnp.ones((1, 1)), np.array([-1]))),
         (TypeError, "units must be integers", lambda: traversals(code, jnp.ones((1, 1)), jnp.array([0.0]))),

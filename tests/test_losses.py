@@ -242,7 +242,7 @@ def test_categorical_cross_entropy_of_what_is_no_class_is_nan(label):
 
 def test_categorical_cross_entropy_refuses_shapes_that_do_not_fit(without_type_checks):
     for x in (jnp.zeros((2, 3), int), jnp.zeros(3, int)):
-        with pytest.raises(ValueError, match=r"integer classes must have shape \(2,\)"):
+        with pytest.raises(ValueError, match=r"integer classes must have the logits' shape .*, \(2,\)"):
             categorical_cross_entropy(x, jnp.zeros((2, 3)))
     with pytest.raises(ValueError, match="shapes must be equal"):
         categorical_cross_entropy(jnp.zeros((2, 1)), jnp.zeros((2, 3)))
@@ -315,7 +315,7 @@ def test_structural_dissimilarity_refuses_windows_that_do_not_fit(window):
 
 
 def test_structural_dissimilarity_refuses_what_are_no_two_images(without_type_checks):
-    with pytest.raises(ValueError, match="an image has shape"):
+    with pytest.raises(ValueError, match="an image must have shape"):
         structural_dissimilarity(jnp.zeros(64), jnp.zeros(64))
     with pytest.raises(ValueError, match="shapes must be equal"):
         structural_dissimilarity(jnp.zeros((8, 8)), jnp.zeros((8, 8, 1)))

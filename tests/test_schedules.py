@@ -19,7 +19,7 @@ VALUES = {
         [0, 0.5, 1, 1, 0, 0.5, 1, 1, 1, 1, 1],
     ),
     "cyclical, rising all the time, to 4": (
-        cyclical_warm_up(4, cycles=3, rising=1.0, end=4.0),
+        cyclical_warm_up(4, cycles=3, rising_fraction=1.0, end=4.0),
         [0, 1, 2, 3, 4, 7, 8, 11, 12, 13],
         [0, 1, 2, 3, 0, 3, 0, 3, 4, 4],
     ),
@@ -58,10 +58,10 @@ def test_refuses_no_steps(steps):
         cyclical_warm_up(10, cycles=steps)
 
 
-@pytest.mark.parametrize(("rising", "message"), [(0.0, "positive and finite"), (1.5, "between 0 and 1")])
-def test_refuses_a_rising_part_that_is_no_part(rising, message):
-    with pytest.raises(ValueError, match=f"rising must be {message}"):
-        cyclical_warm_up(10, cycles=2, rising=rising)
+@pytest.mark.parametrize(("fraction", "message"), [(0.0, "positive and finite"), (1.5, "between 0 and 1")])
+def test_refuses_a_rising_fraction_out_of_range(fraction, message):
+    with pytest.raises(ValueError, match=f"rising_fraction must be {message}"):
+        cyclical_warm_up(10, cycles=2, rising_fraction=fraction)
 
 
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.int8, np.int64, int, float])

@@ -145,7 +145,7 @@ def test_what_is_refused_further_in_is_refused_too():
     inner = denoising(
         contractive(k_sparse(MLP((8,)), MLP((6,)), k=2), weight=0.1), corrupt=partial(masking, amount=0.5)
     )
-    with pytest.raises(IncompatibleError, match="sparse and k_sparse do not go together") as caught:
+    with pytest.raises(IncompatibleError, match="sparse and k_sparse cannot be combined") as caught:
         sparse(inner, weight=0.1)
     assert caught.value.names == ("sparse", "k_sparse")
     assert "how many entries" in caught.value.reason

@@ -245,32 +245,32 @@ SPARSE = Regularization(sparse_weight=0.1)
         (
             Experiment(regularization=Regularization(sparse_kl_weight=0.1)),
             (5,),
-            "--sparse-kl-weight and --family variational do not go together: a target activation",
+            "--sparse-kl-weight and --family variational cannot be combined: a target activation",
         ),
         (
             Experiment(regularization=Regularization(importance_samples=5, beta=2.0)),
             (5,),
-            "--importance-samples and --beta do not go together",
+            "--importance-samples and --beta cannot be combined",
         ),
         (
             Experiment(model=Model(family="tied", conditional=True)),
             (5,),
-            "^--conditional and --family tied do not go together: tied weights leave no room for a condition$",
+            "^--conditional and --family tied cannot be combined: tied weights leave no room for a condition$",
         ),
         (
             Experiment(model=Model(conditional=True), regularization=Regularization(prior="vamp", prior_components=2)),
             (5,),
-            "^--conditional and --prior vamp do not go together: pseudo-inputs have no condition$",
+            "^--conditional and --prior vamp cannot be combined: pseudo-inputs have no condition$",
         ),
         (
             Experiment(regularization=Regularization(prior="mixture", free_bits=0.1)),
             (5,),
-            "^--free-bits and --prior mixture do not go together: free bits need a prior whose",
+            "^--free-bits and --prior mixture cannot be combined: free bits need a prior whose",
         ),
         (
             Experiment(model=Model(family="k_sparse"), regularization=Regularization(mmd_weight=1.0)),
             (5,),
-            "^--mmd-weight and --family k_sparse do not go together: codes of which all but k entries are 0 cannot",
+            "^--mmd-weight and --family k_sparse cannot be combined: codes of which all but k entries are 0 cannot",
         ),
         (
             Experiment(regularization=Regularization(prior="vamp", prior_components=5)),

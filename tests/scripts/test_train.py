@@ -319,7 +319,7 @@ def refused(complaint_of: Callable[..., str]) -> Callable[..., str]:
         (["--dataset", "digitz"], "there is no data set 'digitz'; did you mean digits?"),
         (
             ["--family", "tied", "--conditional"],
-            "error: --conditional and --family tied do not go together: tied weights leave no room for a condition\n",
+            "error: --conditional and --family tied cannot be combined: tied weights leave no room for a condition\n",
         ),
         (["--no-such-flag", "1"], "--no-such-flag"),
         (["--epochs", "none"], "--epochs"),
