@@ -1,4 +1,4 @@
-"""A trained autoencoder for programs without aejax: its functions as StableHLO, its parameters as named arrays."""
+"""Exports a trained autoencoder for use without aejax: functions as StableHLO, parameters as named arrays."""
 
 import importlib.util
 import json
@@ -29,23 +29,26 @@ def export_functions(
     *condition: np.ndarray,
     platforms: Sequence[str] = ("cpu",),
 ) -> dict[str, export.Exported]:
-    """`encode`, `decode` and `jacobian`, the encoder's, of a batch of any size, the parameters within.
+    """Returns exported functions of a batch: `encode`, `decode`, and `jacobian`, the Jacobian of the encoder.
 
-    With B the size of the batch, named in no shape, they map examples (B, ...) to codes (B, ...code), codes to examples
-    in data space, and examples to ∂code/∂example (B, ...code, ...). The condition, (B, ...), is the second argument of
-    each where there is one.
+    The functions contain the parameters. The batch size B is symbolic: it may differ at every call.
 
     Args:
-      autoencoder: any.
+      autoencoder: any autoencoder.
       params: its parameters.
-      example: ONE, for its shape and dtype.
-      *condition: what is known of it, where the autoencoder is conditional.
-      platforms: of `PLATFORMS`, those that the functions are to run on.
+      example: ONE example, for its shape and dtype.
+      *condition: its condition, if the autoencoder is conditional.
+      platforms: the platforms to compile for, a subset of `PLATFORMS`.
+
+    Returns:
+      `encode` maps examples (B, ...) to codes (B, ...code), `decode` maps codes to examples in data space, and
+      `jacobian` maps examples to ∂code/∂example (B, ...code, ...). If the autoencoder is conditional, the conditions
+      (B, ...) are the second argument of each.
 
     Raises:
-      UserError: no platform, or an unknown one.
-      ValueError: an example that the autoencoder does not take, such as a batch.
-      TypeError: an argument of another kind.
+      UserError: there is no platform, or an unknown one.
+      ValueError: the autoencoder does not accept the example, for instance because it is a batch.
+      TypeError: an argument has the wrong type.
 
     >>> from aejax.autoencoders import undercomplete
     >>> from aejax.networks import MLP
@@ -62,7 +65,7 @@ def export_functions(
     condition = tuple(np.asarray(as_jax_array("condition", part)) for part in condition)
     if not platforms or (unknown := set(platforms) - set(PLATFORMS)):
         got = ", ".join(sorted(unknown)) if platforms else "none"
-        raise UserError(f"platforms must be of {', '.join(PLATFORMS)}, got {got}")
+        raise UserError(f"platforms must be one or more of {', '.join(PLATFORMS)}, got {got}")
     batch = export.symbolic_shape("b")
     code = jax.eval_shape(partial(autoencoder.encode, params), example, *condition)
 
@@ -81,13 +84,13 @@ def export_functions(
 
 
 def check_packages() -> None:
-    """Raise UserError unless the packages that an export is written with are installed."""
+    """Raises UserError unless the packages that `write_export` requires are installed."""
     if missing := [name for name in ("flatbuffers", "safetensors") if importlib.util.find_spec(name) is None]:
         raise UserError(f"an export needs the package {' and '.join(missing)}: pip install 'aejax[export]'")
 
 
 def named_parameters(params: PyTree) -> dict[str, np.ndarray]:
-    """Every array of the parameters by its path.
+    """Returns the arrays of a parameter tree by their paths, such as "encoder/kernel".
 
     >>> named_parameters({"encoder": {"kernel": np.ones((2, 3))}})["encoder/kernel"].shape
     (2, 3)
@@ -97,14 +100,17 @@ def named_parameters(params: PyTree) -> dict[str, np.ndarray]:
 
 
 def load_parameters(path: str | Path, template: PyTree) -> PyTree:
-    """Parameters from a safetensors file that `write_export` has written.
+    """Returns the parameters in a safetensors file that `write_export` has written.
 
     Args:
-      path: of the file.
-      template: parameters of the same autoencoder, for their structure.
+      path: the file.
+      template: parameters of the same autoencoder, for their structure and shapes.
+
+    Returns:
+      A pytree with the structure of `template`, of NumPy arrays.
 
     Raises:
-      UserError: a file that cannot be read, or arrays of other names or shapes.
+      UserError: the file cannot be read, or its arrays differ from the template's in name or shape.
     """
     from safetensors import SafetensorError
 
@@ -117,10 +123,13 @@ def load_parameters(path: str | Path, template: PyTree) -> PyTree:
     except SafetensorError as error:
         raise UserError(f"{path}: cannot be read as safetensors: {error}") from error
     expected = named_parameters(template)
-    shapes, wanted = ({name: array.shape for name, array in named.items()} for named in (arrays, expected))
-    if shapes != wanted:
-        wrong = sorted(name for name in shapes.keys() | wanted.keys() if shapes.get(name) != wanted.get(name))
-        raise UserError(f"{path}: holds the parameters of another autoencoder: {wrong[0]} is {shapes.get(wrong[0])}")
+    got, needed = ({name: array.shape for name, array in named.items()} for named in (arrays, expected))
+    if got != needed:
+        name = min(name for name in got.keys() | needed.keys() if got.get(name) != needed.get(name))
+        raise UserError(
+            f"{path}: holds the parameters of another autoencoder: {name}: expected {needed.get(name, 'no array')}, "
+            f"got {got.get(name, 'no array')}"
+        )
     return jax.tree.unflatten(jax.tree.structure(template), [arrays[name] for name in expected])
 
 
@@ -132,22 +141,22 @@ def write_export(
     *,
     classes: Sequence[int | str | None] | None = None,
 ) -> None:
-    """Write exported functions, parameters, and export.json, which tells of their shapes and how to call them.
+    """Writes exported functions, their parameters, and export.json, which describes the files and how to call them.
 
     Args:
-      folder: which exists.
-      functions: of `export_functions`.
-      params: the parameters that are in them.
-      description: of what was exported.
-      classes: the label that each condition k stands for, where the functions have conditions.
+      folder: an existing folder.
+      functions: what `export_functions` has returned.
+      params: the parameters of the functions.
+      description: what was exported, as text.
+      classes: the class label of each condition 0, 1, ..., if the functions have conditions.
 
     Raises:
-      UserError: a package that is missing, or no such folder.
+      UserError: a required package is missing, or the folder does not exist.
     """
     check_packages()
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"{folder}: is no folder; make it first")
+        raise UserError(f"{folder}: is not an existing folder; create it first")
     from safetensors.numpy import save_file
 
     for name, function in functions.items():

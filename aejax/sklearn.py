@@ -1,4 +1,4 @@
-"""An autoencoder as a scikit-learn transformer, for pipelines and grid searches."""
+"""A scikit-learn transformer that is an autoencoder, for pipelines and grid searches."""
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -22,7 +22,7 @@ from aejax.experiment.scaling import make_facts
 from aejax.experiment.trained import fit
 from aejax.keys import named_key
 
-_BATCH = 256  # rows at a time: always as many, so that a row's result depends on no other and nothing compiles anew
+_BATCH = 256  # rows at a time; a fixed size, so that results do not depend on other rows and nothing is recompiled
 
 
 _KINDS = (
@@ -31,40 +31,41 @@ _KINDS = (
     ("noise", (int, float), "a number"),
     ("validation_fraction", (int, float), "a number"),
 )
-_ARGUMENTS = {"code_size": "n_components", "corruption_level": "noise"}  # of knobs that are called otherwise
+_ARGUMENTS = {"code_size": "n_components", "corruption_level": "noise"}  # for knobs with other names
 
 
 class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Dimensions reduced by a dense autoencoder, undercomplete or variational, trained by Adam with a cosine schedule.
+    """Dimensionality reduction by a dense autoencoder, undercomplete or variational.
 
-    Examples far from unit scale are standardized as a part of the model; features of scales that differ less are not:
-    put a `StandardScaler` before it. Part of the examples is held out, to keep the
-    parameters of the best epoch. It computes in single precision, on one device.
+    The autoencoder is trained by Adam with a cosine schedule. A fraction of the examples is held out for validation,
+    and the parameters of the epoch with the lowest validation loss are kept. Data far from unit scale are standardized
+    inside the model. Smaller differences between the scales of features are not corrected: use a `StandardScaler`
+    before it. All computations are in single precision, on one device.
 
     Args:
       n_components: length of the code.
-      hidden: widths of the encoder's hidden layers; the decoder mirrors them.
+      hidden: widths of the encoder's hidden layers; the decoder has them in reverse order.
       activation: after every hidden layer: relu, tanh, sigmoid, elu, gelu, silu or softplus.
-      variational: a variational autoencoder with a Gaussian likelihood of one learned variance, whose code is the
-        posterior's mean; otherwise a plain one with squared error.
-      noise: standard deviation of Gaussian noise on the input (denoising), in the unit of the data; in standard
-        deviations where they are standardized.
-      contractive_weight: of the squared Frobenius norm of the encoder's exact Jacobian.
-      learning_rate: the highest of the schedule.
-      weight_decay: decoupled.
-      batch_size: examples a step, all of them if they are fewer.
-      epochs: passes over the training examples, at most.
-      patience: epochs without improvement after which training stops; None never stops early.
-      validation_fraction: part of the examples held out.
-      random_state: an integer for the same result every time, a `numpy.random.RandomState`, or None.
+      variational: whether to use a variational autoencoder, with a Gaussian likelihood with one learned variance and
+        the posterior mean as code; otherwise an undercomplete autoencoder with squared error.
+      noise: standard deviation of Gaussian noise that is added to the inputs during training (denoising), in the unit
+        of the data, or in standard deviations if the data are standardized.
+      contractive_weight: weight of the squared Frobenius norm of the encoder's exact Jacobian.
+      learning_rate: the peak of the schedule.
+      weight_decay: decoupled weight decay.
+      batch_size: examples per step, reduced to the number of training examples if larger.
+      epochs: the largest number of passes over the training examples.
+      patience: number of epochs without improvement after which training stops; None never stops early.
+      validation_fraction: fraction of the examples held out for validation, between 0 and 1.
+      random_state: an integer for reproducible results, a `numpy.random.RandomState`, or None.
 
     Attributes:
-      experiment_: the configuration it was trained with.
-      facts_: of the examples it was trained on, with the scaling that is part of it.
-      params_: the parameters, as NumPy arrays.
-      best_epoch_: whose parameters they are.
-      validation_loss_: there, per example.
-      n_features_in_: of the examples it was fitted to.
+      experiment_: the configuration of the training.
+      facts_: facts of the training examples, including the scaling inside the model.
+      params_: the parameters of the best epoch, as NumPy arrays.
+      best_epoch_: the epoch with the lowest validation loss.
+      validation_loss_: the validation loss of that epoch, mean over examples.
+      n_features_in_: the number of features of the training examples.
 
     >>> from sklearn.datasets import load_iris
     >>> from sklearn.pipeline import make_pipeline
@@ -91,7 +92,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         validation_fraction: float = 0.1,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
-        """Arguments as for the class; they are checked by `fit`."""
+        """Stores the arguments, which `fit` checks."""
         self.n_components = n_components
         self.hidden = hidden
         self.activation = activation
@@ -107,10 +108,18 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: Any = None) -> "AutoencoderTransformer":  # noqa: N803
-        """Train on examples (N, D), N >= 2; `y` is ignored.
+        """Trains the autoencoder.
+
+        Args:
+          X: (N, D) examples, N >= 2.
+          y: ignored.
+
+        Returns:
+          The fitted transformer itself.
 
         Raises:
-          ValueError: an argument out of range, NaN or infinity, or fewer than two examples.
+          TypeError: an argument of the constructor has the wrong type.
+          ValueError: an argument is out of range, values are NaN or infinite, or there are fewer than two examples.
         """
         x = _to_single(validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2), name="X")
         seed = int(check_random_state(self.random_state).randint(2**31))
@@ -129,11 +138,11 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
-        """The codes (N, n_components) of examples (N, D)."""
+        """Returns the codes (N, n_components) of examples (N, D)."""
         return self._apply("encode", self._validated(X))
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
-        """The examples (N, D) that codes (N, n_components) stand for."""
+        """Returns the decoded examples (N, D) of codes (N, n_components)."""
         check_is_fitted(self)
         codes = check_array(X, dtype=[np.float64, np.float32], input_name="X")
         _to_single(codes, name="codes")
@@ -142,19 +151,19 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return self._apply("decode", codes)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:  # noqa: N803
-        """How like the examples fitted to each of (N, D) is, (N,): higher is more like them.
+        """Returns a score of each example (N, D), shape (N,): higher for examples similar to the training examples.
 
-        The negative squared error of reconstruction, summed over features; of a variational one the evidence lower
-        bound in nats, by 16 samples that are the same at every call.
+        The score is the negative squared reconstruction error, summed over features. For a variational autoencoder it
+        is the evidence lower bound in nats, estimated by 16 samples with the same random key at every call.
         """
         return self._apply("score", self._validated(X))
 
     def score(self, X: ArrayLike, y: Any = None) -> float:  # noqa: N803
-        """The mean of `score_samples`, which a grid search maximizes; `y` is ignored."""
+        """Returns the mean of `score_samples`, which a grid search maximizes; `y` is ignored."""
         return float(np.mean(self.score_samples(X), dtype=np.float64))
 
     def __sklearn_tags__(self) -> Any:
-        """What scikit-learn is told of it."""
+        """Returns scikit-learn's tags of this estimator."""
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
@@ -197,7 +206,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         return given
 
     def _apply(self, function: str, x: np.ndarray) -> np.ndarray:
-        """A function of one row, over rows in batches of one size, the last one filled up."""
+        """Returns a function's results for all rows, in batches of a fixed size, the last one padded with zeros."""
         apply = _functions(self.experiment_.model, self.facts_)[function]
         results = []
         for start in range(0, len(x), _BATCH):
@@ -208,7 +217,7 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
 
 
 def _in_terms_of_arguments(message: str) -> str:
-    """A message about a knob of the configuration as one about the argument that it was taken from.
+    """Returns a message about a knob of the configuration with the name of the argument that sets it.
 
     >>> _in_terms_of_arguments("model.code_size: input should be greater than 0, got 0")
     'n_components: input should be greater than 0, got 0'
@@ -219,12 +228,12 @@ def _in_terms_of_arguments(message: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A number of NumPy, as a grid search tries it, as Python has it."""
+    """Returns a NumPy scalar, which a grid search may pass, as a Python number; all else unchanged."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def _to_single(x: np.ndarray, *, name: str) -> np.ndarray:
-    """As float32; ValueError for numbers beyond it."""
+    """Returns x as float32; ValueError if a value exceeds its range."""
     with np.errstate(over="ignore"):
         single = x.astype(np.float32)
     if not np.isfinite(single).all():
@@ -234,7 +243,7 @@ def _to_single(x: np.ndarray, *, name: str) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def _functions(model: Model, facts: Facts) -> dict[str, Callable[..., jax.Array]]:
-    """Compiled functions of parameters and a batch; not kept by the estimator, which is to be pickled."""
+    """Returns compiled functions of parameters and a batch; kept outside the estimator, which must be picklable."""
     autoencoder = build_autoencoder(Experiment(model=model), facts)
     key = named_key(jax.random.key(0), "scores")
 

@@ -99,13 +99,13 @@ def test_refusals(tmp_path):
     autoencoder = MODELS["dense"]
     x = RNG.uniform(size=IMAGE).astype(np.float32)
     params = autoencoder.init(jax.random.key(0), x)
-    with pytest.raises(UserError, match="platforms must be of cpu, cuda, rocm, tpu, got gpu"):
+    with pytest.raises(UserError, match="platforms must be one or more of cpu, cuda, rocm, tpu, got gpu"):
         export_functions(autoencoder, params, x, platforms=("gpu",))
     with pytest.raises(UserError, match="got none"):
         export_functions(autoencoder, params, x, platforms=())
     write_export(tmp_path, {}, {"other": np.zeros(3, np.float32)}, "other")
     with pytest.raises(
-        UserError, match="holds the parameters of another autoencoder: decoder/params/Dense_0/bias is None"
+        UserError, match=r"of another autoencoder: decoder/params/Dense_0/bias: expected \(16,\), got no array"
     ):
         load_parameters(tmp_path / PARAMETERS, params)
     (tmp_path / PARAMETERS).write_bytes(b"no")
@@ -137,7 +137,7 @@ def test_arguments_of_another_kind_or_shape_are_refused(tmp_path):
     for platforms in ("cpu", None, 3):
         with pytest.raises(TypeError, match="platforms must be a sequence of names"):
             export_functions(autoencoder, params, example, platforms=platforms)
-    with pytest.raises(UserError, match="is no folder"):
+    with pytest.raises(UserError, match="is not an existing folder"):
         write_export(str(tmp_path / "none"), {}, params, "nothing")
 
 

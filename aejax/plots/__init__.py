@@ -1,4 +1,4 @@
-"""One function per figure; each returns a Matplotlib figure and touches neither files nor global state."""
+"""Figures: each function returns a Matplotlib figure and changes neither files nor global state."""
 
 from aejax.plots.codes import embeddings, kl_per_unit, latent_space
 from aejax.plots.curves import rate_distortion, training_curves

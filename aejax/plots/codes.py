@@ -1,4 +1,4 @@
-"""Codes: their plane, their embeddings, what each unit carries."""
+"""Figures of codes: the latent space, embeddings, and the divergence of each unit."""
 
 import math
 from typing import Any
@@ -11,26 +11,28 @@ from matplotlib.figure import Figure
 from aejax.host.escaping import as_label, as_name
 from aejax.plots.style import TRAIN, clean_axes
 
-_MAX_BARS = 2000  # each is drawn by itself
+_MAX_BARS = 2000  # beyond it a filled curve replaces the bars, which are slow to draw
 
 
 def latent_space(codes: np.ndarray, labels: np.ndarray | None = None) -> Figure:
-    """Codes in the plane, colored by class: as they are if they have two dimensions, else their principal components.
+    """Returns a scatter plot of codes, colored by class.
+
+    The axes are the units of a 1- or 2-dimensional code, and otherwise the first two principal components.
 
     Args:
-      codes: (N, ...) codes, flattened.
-      labels: (N,) integers or text; up to 20 classes get a color each and a legend, more of them a color scale.
+      codes: (N, ...) codes, which are flattened.
+      labels: (N,) integers or text. Up to 20 classes have one color each and a legend; more have a color bar.
     """
     codes = codes.reshape(len(codes), -1)
     names = [f"code {k + 1}" for k in range(codes.shape[1])]
-    if codes.shape[1] > 2 and np.ptp(codes, axis=0).any():  # equal codes, or a single one, have no components
+    if codes.shape[1] > 2 and np.ptp(codes, axis=0).any():  # equal codes have no principal components
         from sklearn.decomposition import PCA
 
         analysis = PCA(2)
         codes = analysis.fit_transform(codes)
         names = [
-            f"principal component {k + 1} ({part:.0%} of the codes' variance)"
-            for k, part in enumerate(analysis.explained_variance_ratio_)
+            f"principal component {k + 1} ({fraction:.0%} of the codes' variance)"
+            for k, fraction in enumerate(analysis.explained_variance_ratio_)
         ]
     codes, names = codes[:, :2], names[:2]
     if codes.shape[1] == 1:
@@ -45,18 +47,18 @@ def latent_space(codes: np.ndarray, labels: np.ndarray | None = None) -> Figure:
 
 
 def embeddings(panels: dict[str, np.ndarray], labels: np.ndarray | None, *, title: str) -> Figure:
-    """Layouts of the same examples in the plane, side by side, colored by class; their axes have no unit.
+    """Returns scatter plots of several 2-dimensional embeddings of the same examples, colored by class.
 
     Args:
-      panels: title -> (N, 2) places.
+      panels: title -> (N, 2) points; axes have no unit.
       labels: (N,) integers or text, as for `latent_space`.
-      title: above all panels.
+      title: of the figure.
     """
     figure = Figure(figsize=(4.2 * len(panels) + 0.6, 4.6), layout="constrained")
     figure.suptitle(as_label(title), fontsize=11)
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (name, places) in zip(grid, panels.items(), strict=True):
-        _scatter(figure, axes, places, labels, explain=axes is grid[-1])
+    for axes, (name, points) in zip(grid, panels.items(), strict=True):
+        _scatter(figure, axes, points, labels, explain=axes is grid[-1])
         axes.set_title(as_name(name), loc="left", fontsize=11)
         axes.set_xticks([])
         axes.set_yticks([])
@@ -64,8 +66,13 @@ def embeddings(panels: dict[str, np.ndarray], labels: np.ndarray | None, *, titl
     return figure
 
 
-def kl_per_unit(divergences: np.ndarray, *, title: str = "what each unit of the code tells") -> Figure:
-    """The divergence of each unit (K,) from the prior, in nats, in falling order; those near 0 are not used."""
+def kl_per_unit(divergences: np.ndarray, *, title: str = "divergence of each code unit from the prior") -> Figure:
+    """Returns a bar chart of the divergence of each unit from the prior, in decreasing order.
+
+    Args:
+      divergences: (K,) in nats; a unit whose divergence is near 0 is not active.
+      title: of the figure.
+    """
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")
     axes = figure.add_subplot()
     order = np.argsort(-divergences)
@@ -74,10 +81,10 @@ def kl_per_unit(divergences: np.ndarray, *, title: str = "what each unit of the 
         axes.bar(places, divergences[order], color=TRAIN, width=0.8)
     else:
         axes.fill_between(places, divergences[order], color=TRAIN, step="mid")
-    step = math.ceil(len(places) / (40 // len(str(len(places)))))  # no more names than have space side by side
+    step = math.ceil(len(places) / (40 // len(str(len(places)))))  # as many tick labels as fit
     axes.set_xticks(places[::step], [str(unit + 1) for unit in order[::step]])
-    named = "" if step == 1 else f"; one in {step} is named"
-    axes.set_xlabel(f"unit of the code, in falling order{named}")
+    labeled = "" if step == 1 else f"; 1 in {step} labeled"
+    axes.set_xlabel(f"code unit, in decreasing order{labeled}")
     axes.set_ylabel("KL(q(z|x) ‖ p(z)), nats")
     axes.set_title(as_label(title), loc="left", fontsize=11)
     clean_axes(axes)
@@ -86,11 +93,11 @@ def kl_per_unit(divergences: np.ndarray, *, title: str = "what each unit of the 
 
 
 def _scatter(
-    figure: Figure, axes: Axes, places: np.ndarray, labels: np.ndarray | None, *, explain: bool = True
+    figure: Figure, axes: Axes, points: np.ndarray, labels: np.ndarray | None, *, explain: bool = True
 ) -> None:
-    """Places (N, 2), colored by class, with a legend or a color scale where that is to be explained."""
-    x, y = places.T
-    size = 60_000 / (2000 + 2 * len(places))
+    """Draws points (N, 2), colored by class; if `explain`, adds a legend or a color bar."""
+    x, y = points.T
+    size = 60_000 / (2000 + 2 * len(points))
     classes = np.unique(labels) if labels is not None else np.empty(0)
     if 0 < len(classes) <= 20:
         palette = colormaps["tab10" if len(classes) <= 10 else "tab20"].colors  # type: ignore[attr-defined]
@@ -104,6 +111,8 @@ def _scatter(
         values: Any = (
             TRAIN if labels is None else labels if labels.dtype.kind in "bui" else np.searchsorted(classes, labels)
         )
-        points = axes.scatter(x, y, c=values, s=size, linewidths=0, alpha=0.8)
+        drawn = axes.scatter(x, y, c=values, s=size, linewidths=0, alpha=0.8)
         if labels is not None and explain:
-            figure.colorbar(points, label="label" if labels.dtype.kind in "bui" else "label, by its place in order")
+            figure.colorbar(
+                drawn, label="label" if labels.dtype.kind in "bui" else "index of the label, in sorted order"
+            )

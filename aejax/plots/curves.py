@@ -1,4 +1,4 @@
-"""Curves: loss terms over epochs, distortion over rate."""
+"""Figures of curves: loss terms over epochs, and distortion over rate."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -20,24 +20,26 @@ _TITLES = {"code/frobenius_norm": "mean norm of the encoder's Jacobian"}
 def training_curves(
     records: Sequence[dict[str, Any]], *, best_epoch: float, unit_of: Callable[[str], str], columns: int = 3
 ) -> Figure:
-    """Every loss term over the epochs, of training and validation, one panel a term; the best epoch is marked.
+    """Returns one panel per loss term with its training and validation means over epochs; the best epoch is marked.
+
+    Terms that equal the loss or its negative are omitted.
 
     Args:
-      records: each with `epoch` and means named train/TERM and validation/TERM, or validation/TERM alone.
-      best_epoch: that of the record to mark.
-      unit_of: TERM -> its unit, for the axis.
-      columns: of panels, at most.
+      records: each with `epoch` and means named validation/TERM and, optionally, train/TERM.
+      best_epoch: the epoch of the record to mark.
+      unit_of: maps TERM to its unit, the label of the axis.
+      columns: the largest number of panels side by side.
     """
     records = [record for record in records if "validation/loss" in record]
     names = dict.fromkeys(name for record in records for name in record if name.startswith("validation/"))
-    terms = [name.removeprefix("validation/") for name in names] or ["loss"]  # of no evaluation an empty panel
+    terms = [name.removeprefix("validation/") for name in names] or ["loss"]  # without an evaluation, an empty panel
     terms = [term for term in terms if term == "loss" or not _mirrors_the_loss(records, term)]
     terms.sort(key=lambda term: (term != "loss", term))
     columns = min(columns, len(terms))
     lines = math.ceil(len(terms) / columns)
     figure = Figure(figsize=(3.8 * columns, 3.0 * lines), layout=ConstrainedLayoutEngine(hspace=0.08))
     epochs = [record["epoch"] for record in records]
-    best = [record for record in records if record["epoch"] == best_epoch]  # none of a run that diverged at once
+    best = [record for record in records if record["epoch"] == best_epoch]  # empty if the run diverged at once
     for place, term in enumerate(terms):
         axes = figure.add_subplot(lines, columns, place + 1)
         curves = {split: [record.get(f"{split}/{term}", math.nan) for record in records] for split in _COLORS}
@@ -57,12 +59,12 @@ def training_curves(
 
 
 def _mirrors_the_loss(records: Sequence[dict[str, Any]], term: str) -> bool:
-    """Whether a term is the loss itself, or the loss upside down, as the evidence lower bound often is."""
+    """Returns whether a term is the loss or its negative, as the evidence lower bound often is."""
     return all(abs(record.get(f"validation/{term}", math.nan)) == abs(record["validation/loss"]) for record in records)
 
 
 def _limits_without_start(curves: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Limits that hold every value after the first tenth, whose fall would flatten the rest."""
+    """Returns axis limits for all values but the first tenth, whose steep decrease would flatten the rest."""
     values = np.concatenate([np.asarray(curve)[len(curve) // 10 :] for curve in curves])
     values = values[np.isfinite(values)]
     if not values.size:
@@ -72,11 +74,11 @@ def _limits_without_start(curves: Sequence[Sequence[float]]) -> tuple[float, flo
 
 
 def rate_distortion(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str) -> Figure:
-    """Peak signal-to-noise ratio, in dB, against bits per number, a curve for each way to compress.
+    """Returns rate-distortion curves: peak signal-to-noise ratio over bits per feature, one curve per method.
 
     Args:
-      curves: name -> (bits per number, ratio).
-      title: above the curves.
+      curves: method -> (bits per feature, ratios in dB); the first method is drawn with a thicker line.
+      title: of the figure.
     """
     figure = Figure(figsize=(7.2, 4.4), layout="constrained")
     axes = figure.add_subplot()
@@ -86,7 +88,7 @@ def rate_distortion(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]
         line = axes.plot(np.asarray(bits)[order], np.asarray(ratios)[order], linewidth=2.2 if is_ours else 1.3)[0]
         line.set(marker="o", markersize=4 if is_ours else 3, label=as_name(name), zorder=3 if is_ours else 2)
     axes.set_xscale("log")
-    axes.set_xlabel("bits per number of an example")
+    axes.set_xlabel("bits per feature")
     axes.set_ylabel("peak signal-to-noise ratio, dB")
     axes.set_title(as_label(title), loc="left", fontsize=11)
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

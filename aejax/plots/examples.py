@@ -1,4 +1,4 @@
-"""Examples side by side: images, series, piano rolls."""
+"""Figures of examples side by side: images, series, piano rolls."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ from aejax.plots.style import TRAIN, clean_axes, hide_axes, name_width, title_wi
 
 
 def reconstructions(rows: dict[str, np.ndarray]) -> Figure:
-    """Rows of examples above each other, for comparison column by column.
+    """Returns rows of examples to be compared column by column.
 
     Args:
-      rows: title of a row -> (n, ...) examples, such as original, corrupted and reconstruction; images are drawn as
-        images, vectors as curves.
+      rows: title of a row -> (n, ...) examples, such as original, corrupted and reconstruction. Images are drawn as
+        images, all other examples as curves. The limits of gray values and axes are those of the first row.
     """
     first = next(iter(rows.values()))
     height = 1.0 if is_image(first.shape[1:]) else 1.3
@@ -40,15 +40,15 @@ def gallery(
     columns: Sequence[str] = (),
     gap: int | None = None,
 ) -> Figure:
-    """Examples (R, C, ...) in rows and columns, with names for both: images as a `mosaic`, others as curves.
+    """Returns a grid of examples with row and column labels: images as a `mosaic`, all others as curves.
 
     Args:
-      examples: those of a row from left to right, the rows from the top.
-      limits: the least and the greatest value of the data, of gray values and of the curves' axes.
-      title: above all.
-      rows: a name for each row, or none.
-      columns: a name for each column, or none.
-      gap: white pixels between images; a fourteenth of their width if not given.
+      examples: (R, C, ...), rows from the top, columns from the left.
+      limits: the smallest and largest value, for gray values and for the curves' axes.
+      title: of the figure.
+      rows: labels of the rows, or none.
+      columns: labels of the columns, or none.
+      gap: white pixels between images; None uses 1/14 of their width.
     """
     shape = examples.shape[2:]
     if is_image(shape):
@@ -78,14 +78,14 @@ def mosaic(
     columns: Sequence[str] = (),
     gap: int = 1,
 ) -> Figure:
-    """Images (R, C, H, W) or (R, C, H, W, channels) side by side in one picture, with names for rows and columns.
+    """Returns a grid of images with row and column labels, drawn as one large image.
 
     Args:
-      examples: those of a row from left to right, the rows from the top.
-      limits: of the gray values.
-      title: above all.
-      rows: a name for each row, or none.
-      columns: a name for each column, or none.
+      examples: (R, C, H, W) or (R, C, H, W, channels), rows from the top, columns from the left.
+      limits: the smallest and largest value, black and white.
+      title: of the figure.
+      rows: labels of the rows, or none.
+      columns: labels of the columns, or none.
       gap: white pixels between images.
     """
     across = examples.shape[1]
@@ -93,13 +93,13 @@ def mosaic(
     edges = ((0, 0), (0, 0), (gap, gap), (gap, gap), *[(0, 0)] * (examples.ndim - 4))
     examples = np.pad(examples, edges, constant_values=limits[1])
     height, width = examples.shape[2:4]
-    picture = np.concatenate(np.concatenate(examples, axis=1), axis=1)
+    image = np.concatenate(np.concatenate(examples, axis=1), axis=1)
     scale = 1.0 if across <= 12 else 12 / across
     size = (max(scale * across, title_width(title)) + name_width(rows), scale * len(examples) * height / width + 0.7)
-    figure = Figure(figsize=size, layout="compressed")  # a constrained one cuts names off
+    figure = Figure(figsize=size, layout="compressed")  # "constrained" truncates labels
     axes = figure.add_subplot()
     figure.suptitle(title, fontsize=11)
-    _draw(axes, picture, *limits)
+    _draw(axes, image, *limits)
     axes.tick_params(length=0, labelsize=9)
     if rows:
         axes.set_yticks(height * (np.arange(len(rows)) + 0.5) - 0.5, rows)
@@ -109,7 +109,7 @@ def mosaic(
 
 
 def piano_rolls(rows: dict[str, np.ndarray], *, lowest_note: int) -> Figure:
-    """Windows of music side by side, time to the right and pitch upwards, gray by the probability that a key sounds.
+    """Returns piano rolls side by side: time on the x-axis, pitch on the y-axis, probability as gray value.
 
     Args:
       rows: title -> (n, T, keys) in [0, 1].
@@ -134,11 +134,14 @@ def piano_rolls(rows: dict[str, np.ndarray], *, lowest_note: int) -> Figure:
 
 
 def frames_of_curves(curves: np.ndarray, *, limits: tuple[float, float]) -> np.ndarray:
-    """Curves (F, ...) drawn one after another in the same axes: images (F, H, W, 3) of bytes, for a moving picture.
+    """Returns the frames of an animation that draws one curve per frame on the same axes.
 
     Args:
-      curves: each of an example.
-      limits: of the axis.
+      curves: (F, ...) examples to draw.
+      limits: of the y-axis.
+
+    Returns:
+      (F, H, W, 3) images, uint8.
     """
     figure = Figure(figsize=(4.2, 2.4), layout="constrained")
     canvas = FigureCanvasAgg(figure)
@@ -154,10 +157,15 @@ def frames_of_curves(curves: np.ndarray, *, limits: tuple[float, float]) -> np.n
 
 
 def series_as_images(series: np.ndarray) -> np.ndarray:
-    """Series (..., T, channels) as images (..., H, W): time to the right, the first channel at the bottom.
+    """Returns series as images: time from left to right, the first channel at the bottom.
 
-    Steps or channels, whichever are fewer, are repeated until the images are about square. Of one channel they are
-    curves (..., T).
+    Time steps or channels, whichever are fewer, are repeated so that the images are about square.
+
+    Args:
+      series: (..., T, channels).
+
+    Returns:
+      (..., H, W) images; (..., T) curves if there is only one channel.
 
     >>> series_as_images(np.array([[1, 2], [3, 4], [5, 6]])).tolist()
     [[2, 4, 6], [1, 3, 5]]
@@ -172,7 +180,7 @@ def series_as_images(series: np.ndarray) -> np.ndarray:
 
 
 def is_image(shape: tuple[int, ...]) -> bool:
-    """Whether an example of this shape can be drawn as an image: (H, W), or (H, W, C) in gray or color.
+    """Returns whether an example of this shape can be drawn as an image: (H, W), (H, W, 1) or (H, W, 3).
 
     >>> is_image((8, 8, 1)), is_image((28, 28)), is_image((140,)), is_image((8, 8, 5))
     (True, True, False, False)

@@ -1,4 +1,4 @@
-"""Anomaly scores: their distributions and the threshold."""
+"""Figure of anomaly scores: their distributions and the threshold."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,18 +10,18 @@ from aejax.plots.style import QUIET, TRAIN, VALIDATION, clean_axes, with_margin
 def anomaly_scores(
     validation_scores: np.ndarray, scores: np.ndarray, is_anomaly: np.ndarray | None, *, threshold: float, unit: str
 ) -> Figure:
-    """How scores are distributed, with the threshold; and where both kinds are known, the receiver operating curve.
+    """Returns histograms of scores with the threshold and, if both classes occur, the receiver operating curve.
 
     Args:
-      validation_scores: (M,) of normal examples, which the threshold is from.
-      scores: (N,) of the examples in question.
-      is_anomaly: (N,) booleans, or None.
-      threshold: above which an example is taken for an anomaly.
+      validation_scores: (M,) scores of normal examples, from which the threshold was computed.
+      scores: (N,) scores of the examples to classify.
+      is_anomaly: (N,) booleans, or None if they are unknown.
+      threshold: examples with a higher score are classified as anomalies.
       unit: of the scores.
     """
     groups = {"validation, normal": (validation_scores, QUIET)}
     if is_anomaly is None:
-        groups["in question"] = (scores, VALIDATION)
+        groups["examples"] = (scores, VALIDATION)
     else:
         groups |= {"normal": (scores[~is_anomaly], TRAIN), "anomalies": (scores[is_anomaly], VALIDATION)}
     has_both = is_anomaly is not None and 0 < int(is_anomaly.sum()) < len(is_anomaly)
@@ -33,7 +33,7 @@ def anomaly_scores(
         bins = np.geomspace(together.min(), together.max(), 41)
         axes.set_xscale("log")
     else:
-        most = validation_scores.max() + 20 * np.ptp(validation_scores)  # what is beyond is in the last bin
+        most = validation_scores.max() + 20 * np.ptp(validation_scores)  # larger scores are counted in the last bin
         low, high = float(together.min()), float(min(together.max(), most))
         bins = np.linspace(low, high if high > low else with_margin(low, low, 0.1)[1], 41)
     for name, (values, color) in groups.items():
@@ -58,8 +58,8 @@ def anomaly_scores(
         axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=":")
         place = [np.mean(scores[~is_anomaly] > threshold), np.mean(scores[is_anomaly] > threshold)]
         axes.plot(*place, "o", color=VALIDATION, label="at the threshold")
-        axes.set_xlabel("part of normal examples above")
-        axes.set_ylabel("part of anomalies above")
+        axes.set_xlabel("false positive rate")
+        axes.set_ylabel("recall")
         axes.legend(frameon=False, loc="lower right")
         clean_axes(axes)
     return figure

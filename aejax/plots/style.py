@@ -1,4 +1,4 @@
-"""What all figures share: colors, axes, the room that text takes."""
+"""Style that all figures share: colors, axes, and the space that text needs."""
 
 from collections.abc import Sequence
 
@@ -7,24 +7,24 @@ from matplotlib.axes import Axes
 TRAIN, VALIDATION, QUIET = "#4c72b0", "#dd8452", "0.35"
 
 
-def with_margin(low: float, high: float, part: float) -> tuple[float, float]:
-    """Limits that leave that part of the range free at either end, and of equal values something too."""
-    margin = part * (high - low) or 0.05 * abs(high) or 1.0
+def with_margin(low: float, high: float, fraction: float) -> tuple[float, float]:
+    """Returns axis limits with a margin of a fraction of the range at either end, positive also if low = high."""
+    margin = fraction * (high - low) or 0.05 * abs(high) or 1.0
     return low - margin, high + margin
 
 
 def title_width(title: str) -> float:
-    """Inches that the longest line of a title takes, 3 at least."""
+    """Returns the width of a title's longest line in inches, at least 3."""
     return max(3.0, 0.085 * max(map(len, title.split("\n"))))
 
 
 def name_width(names: Sequence[str]) -> float:
-    """Inches that the longest name of a row takes."""
+    """Returns the width of the longest row label in inches."""
     return 0.09 * max(map(len, names), default=0)
 
 
 def hide_axes(axes: Axes) -> None:
-    """Take away ticks and frame, as around an image."""
+    """Removes ticks and frame, for images."""
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
@@ -32,7 +32,7 @@ def hide_axes(axes: Axes) -> None:
 
 
 def clean_axes(axes: Axes) -> None:
-    """Take away what distracts from a curve: half of the frame, strong ticks; a light grid instead."""
+    """Removes the upper and right spine, mutes the others, and adds a light grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(QUIET)
     axes.tick_params(colors=QUIET)

@@ -1,1 +1,1 @@
-"""Studies: many trainings under one question."""
+"""Studies: many trainings that answer one question."""

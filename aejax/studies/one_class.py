@@ -1,4 +1,4 @@
-"""One class against the rest: an autoencoder trained on normal examples alone, beside PCA and an isolation forest."""
+"""One-class anomaly detection: an autoencoder trained on one class, compared with PCA and an isolation forest."""
 
 from typing import NamedTuple
 
@@ -20,23 +20,29 @@ from aejax.experiment.trained import fit
 from aejax.keys import named_key
 
 METHODS = ("autoencoder", "PCA", "isolation forest")
-_QUANTILE = 0.95  # of the validation scores, above which an example is taken for an anomaly
+_QUANTILE = 0.95  # of the validation scores; examples with higher scores are classified as anomalies
 
 
 class Trial(NamedTuple):
-    """What each method has found in one test part."""
+    """The result of one method on one test split."""
 
-    normal: str  # what was trained on, in words
+    normal: str  # the classes that were trained on, as text
     seed: int
     method: str
     detection: Detection
 
 
 def one_class(splits: Splits, label: int | str) -> Splits:
-    """Training and validation examples of one class alone; all test examples, of which the other classes are anomalies.
+    """Returns splits whose training and validation examples are of one class; the test split is unchanged.
+
+    Test examples of all other classes are the anomalies.
+
+    Args:
+      splits: examples with labels.
+      label: the normal class.
 
     Raises:
-      UserError: no labels, or no training or validation example of the class.
+      UserError: there are no labels, or no training or validation examples of the class.
 
     >>> from aejax.datasets.dataset import Dataset
     >>> part = Dataset(np.zeros((3, 2), np.float32), np.array([0, 1, 1]))
@@ -46,7 +52,7 @@ def one_class(splits: Splits, label: int | str) -> Splits:
     parts = []
     for part in splits[:2]:
         if part.labels is None:
-            raise UserError("one class against the rest: the data have no labels")
+            raise UserError("one-class detection requires labels, but the data have no labels")
         chosen = np.flatnonzero(part.labels == label)
         if len(chosen) == 0:
             known = ", ".join(map(str, np.unique(part.labels)))
@@ -57,34 +63,37 @@ def one_class(splits: Splits, label: int | str) -> Splits:
 
 
 def truth_of(splits: Splits) -> np.ndarray:
-    """Whether each test example is an anomaly, being of a class that was not trained on: (N,) booleans."""
+    """Returns whether each test example is an anomaly, because its class is not in the training split: (N,) bool."""
     assert splits.train.labels is not None
     assert splits.test.labels is not None
     return ~np.isin(splits.test.labels, np.unique(splits.train.labels))
 
 
 def check_kinds(splits: Splits, normal: str) -> None:
-    """Raise UserError where the test examples are too few of one kind to be told apart, before anything is trained."""
+    """Raises UserError unless the test split has at least two normal examples and two anomalies."""
     truth = truth_of(splits)
     if min(truth.sum(), (~truth).sum()) < 2:
         raise UserError(
-            f"{normal}: of the test examples {(~truth).sum()} are normal and {truth.sum()} anomalies, and two of each "
-            "kind are needed to measure detection"
+            f"{normal}: the test split has {(~truth).sum()} normal examples and {truth.sum()} anomalies, but two of "
+            "each kind are needed to measure detection"
         )
 
 
 def compare(experiment: Experiment, splits: Splits, *, normal: str, components: int, resamples: int) -> list[Trial]:
-    """Train on normal examples and tell the others among the test examples; a trial for each of `METHODS`.
+    """Fits every method of `METHODS` to normal examples and measures how well it detects anomalies in the test split.
 
-    Normal are the classes of the training part. All methods are fitted to that part alone: the validation part tells
-    the best epoch, and every method's threshold.
+    The classes of the training split are normal. All methods are fitted to the training split; the validation split
+    determines the autoencoder's best epoch and every method's threshold.
 
     Args:
-      experiment: of the autoencoder; its seed is that of the forest too.
-      splits: with labels; training and validation examples are normal.
-      normal: what they are, in words.
-      components: of PCA.
-      resamples: of the bootstrap that the intervals of the average precision are from.
+      experiment: the configuration of the autoencoder; its seed is also used for the isolation forest.
+      splits: examples with labels; training and validation examples are normal.
+      normal: the normal classes, as text.
+      components: the number of components of PCA.
+      resamples: number of bootstrap samples for the intervals of the average precision.
+
+    Returns:
+      One trial per method.
     """
     seed, truth = experiment.training.seed, truth_of(splits)
     autoencoder, snapshot = fit(experiment, splits, devices=jax.devices()[:1])

@@ -29,7 +29,7 @@ def test_training_curves_hold_both_splits_and_the_best_epoch() -> None:
     train, validation, best = loss.lines
     np.testing.assert_array_equal(train.get_ydata(), [10 / e for e in range(1, 31)])
     np.testing.assert_array_equal(validation.get_ydata(), [abs(e - 20.0) for e in range(1, 31)])
-    assert (best.get_xdata()[0], best.get_ydata()[0]) == (10, 10.0)  # the one told, not the least
+    assert (best.get_xdata()[0], best.get_ydata()[0]) == (10, 10.0)  # the given epoch, not the best
     assert loss.get_ylabel() == "loss"
     low, high = kl.get_ylim()
     assert low < 1.0 < 2.0 < high
@@ -199,7 +199,7 @@ def test_units_are_drawn_in_falling_order() -> None:
     (axes,) = plots.kl_per_unit(np.array([0.1, 3.0, 0.0])).axes
     assert [bar.get_height() for bar in axes.patches] == [3.0, 0.1, 0.0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "1", "3"]
-    assert axes.get_xlabel() == "unit of the code, in falling order"
+    assert axes.get_xlabel() == "code unit, in decreasing order"
 
 
 @pytest.mark.parametrize("units", [32, 41, 500, 12000])
@@ -213,7 +213,7 @@ def test_names_of_units_do_not_run_together(units: int) -> None:
     boxes = [label.get_window_extent() for label in labels]
     assert len(boxes) > 5
     assert all(right.x0 - left.x1 > 4 for left, right in pairwise(boxes))
-    assert "in falling order; one in" in axes.get_xlabel()
+    assert "in decreasing order; 1 in" in axes.get_xlabel()
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, -3.0])

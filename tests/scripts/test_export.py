@@ -28,7 +28,7 @@ def test_a_run_is_exported_whole(make_run, run_script, tmp_path):
 def test_mistakes(make_run, complaint_of, tmp_path):
     folder = make_run(SMALL)
     assert "missing: is no run folder" in complaint_of("export", "missing", "out")
-    assert "platforms must be of cpu, cuda, rocm, tpu, got gpu" in complaint_of(
+    assert "platforms must be one or more of cpu, cuda, rocm, tpu, got gpu" in complaint_of(
         "export", folder, "out", "--platforms", "gpu"
     )
     (tmp_path / "out").mkdir()
