@@ -1,4 +1,4 @@
-"""Time, memory, work and error of ‖J‖_F² and of its gradient, by every method, beside PyTorch where it is installed."""
+"""Measures time, memory, operations and error of ‖J‖_F² and its gradient, by every method and by PyTorch."""
 
 import functools
 import importlib.util
@@ -17,20 +17,21 @@ from aejax.cli import command_line
 from aejax.errors import UserError
 from aejax.host.files import write_text
 
-DESCRIPTION = """Time, memory, work and error of ‖J‖_F² and of its gradient, by every method.
+DESCRIPTION = """Measure time, memory, operations and error of ‖J‖_F² and its gradient, by every method.
 
-  benchmark_jacobian.py                                        all encoders, a few minutes; jacfwd takes most of it
+  benchmark_jacobian.py                                        all encoders, a few minutes, most of it for jacfwd
   benchmark_jacobian.py --encoders mlp --methods auto jacrev   one encoder, two methods
-  benchmark_jacobian.py --batch-size 32 --json figures.json    save what is printed
+  benchmark_jacobian.py --batch-size 32 --json figures.json    also save the table
 
-Times are medians of runs taken in turns, so that whatever else the machine does strikes all rows; compare rows of one
-run. With the bench extra (pip install 'aejax[bench]'), torch.func.jacrev, torch.func.jacfwd and a loop of
-torch.autograd run beside it on as many threads.
+Times are medians over interleaved runs, so that other load on the machine affects all rows equally: compare only rows
+of the same run. With the bench extra (pip install 'aejax[bench]'), torch.func.jacrev, torch.func.jacfwd and a loop of
+torch.autograd are measured on the same number of threads.
 
-What bounds the results: on a CPU, matrix products, and beside them memory. Of 784-512-256-32, batch 128, value and
-gradient, they are 13.7 GFLOP with jacrev and 8.9 with structured, of 3072-1024-512-64 184 and 77: where both run at the
-same rate, no less than 0.65 and 0.42 of the time remains. benchmark_jacobian_products.py shows what they take by
-themselves; the rest is XLA's, which writes M, multiplied by the slopes of the activations, before they read it."""
+What limits the results: on a CPU, matrix products and then memory. Value and gradient for 784-512-256-32 and batch 128
+need 13.7 GFLOP of matrix products with jacrev and 8.9 with structured; for 3072-1024-512-64 they need 184 and 77. At
+the same rate of operations, structured takes at least 0.65 and 0.42 of the time of jacrev.
+benchmark_jacobian_products.py times these products alone. XLA spends the rest on writing M, multiplied by the
+derivatives of the activations, which the products then read."""
 
 ENCODERS: dict[str, tuple[tuple[int, ...], str]] = {
     "mlp": ((784, 512, 256, 32), "tanh"),
@@ -46,44 +47,44 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure, and how often."""
+    """What to measure and how often."""
 
     encoders: tuple[str, ...] = tuple(ENCODERS)
-    """Of mlp (784-512-256-32 tanh), sigmoid (784-1000), large (3072-1024-512-64 tanh), conv (28x28 images), wide
+    """Any of mlp (784-512-256-32 tanh), sigmoid (784-1000), large (3072-1024-512-64 tanh), conv (28x28 images), wide
     (100,000-256-16 tanh)."""
     methods: tuple[str, ...] = METHODS + OF_TORCH
-    """Of auto, structured, jacrev, jacfwd, and of PyTorch torch.jacrev, torch.jacfwd, torch.autograd (a loop over the
-    code); those are left out where it is not installed."""
+    """Any of auto, structured, jacrev, jacfwd, and with PyTorch, if it is installed, torch.jacrev, torch.jacfwd,
+    torch.autograd (a loop over the code)."""
     batch_size: int = 128
-    """Examples in a batch."""
+    """Number of examples in a batch."""
     chunk_size: int | None = None
-    """How many tangents or cotangents at a time; all at once if not given."""
+    """Number of tangents or cotangents that are computed at a time; all at once by default."""
     repeats: int = 7
-    """Runs of each row; the median is shown."""
+    """Number of runs per row; the table shows the median."""
     row_seconds: float = 15.0
-    """Seconds after which a row is not run again, whatever --repeats says."""
+    """Seconds after which a row is not repeated, even if fewer than --repeats runs are done."""
     memory_limit: float = 8.0
-    """GiB of temporary arrays above which a row is compiled but not run."""
+    """GiB of temporary arrays above which a row is only compiled, not run."""
     json: Path | None = None
-    """A file to save the rows in."""
+    """File to save the rows in."""
 
 
 @dataclass
 class Row:
-    """One line of the table; times in milliseconds, memory in bytes; None where it was not measured."""
+    """One row of the table: times in milliseconds, memory in bytes, None if not measured."""
 
     encoder: str
     method: str
     value: float | None = None
-    gradient: float | None = None  # value and gradient together
-    peak: int | None = None  # temporary arrays of value and gradient
+    gradient: float | None = None  # time of value and gradient together
+    peak: int | None = None  # bytes of temporary arrays for value and gradient
     flops: float | None = None
-    error: float | None = None  # largest relative one against float64
+    error: float | None = None  # largest relative error compared with float64
     note: str = ""
 
 
 class Candidate(NamedTuple):
-    """A row to be, and what to time for it."""
+    """A row and the functions to time for it."""
 
     row: Row
     value: Callable[[], Any]
@@ -91,7 +92,7 @@ class Candidate(NamedTuple):
 
 
 def main() -> None:
-    """Parse, measure, print and save."""
+    """Parses the options, measures, prints the table and saves it."""
     options = command_line.parse(Options, sys.argv[1:], description=DESCRIPTION)
     check(options)
     rows: list[Row] = []
@@ -103,13 +104,13 @@ def main() -> None:
 
 
 def check(options: Options) -> None:
-    """UserError unless the names are known and the numbers positive."""
+    """Raises UserError unless all names are known and all numbers are positive."""
     for name, values, known in (
         ("encoders", options.encoders, ENCODERS),
         ("methods", options.methods, METHODS + OF_TORCH),
     ):
         if unknown := [value for value in values if value not in known]:
-            raise UserError(f"--{name} must be of {', '.join(known)}, got {', '.join(unknown)}")
+            raise UserError(f"--{name} must be one or more of {', '.join(known)}, got {', '.join(unknown)}")
     if not options.row_seconds > 0:
         raise UserError(f"--row-seconds must be above 0, got {options.row_seconds}")
     for name in ("batch_size", "repeats", "chunk_size"):
@@ -119,20 +120,20 @@ def check(options: Options) -> None:
 
 
 def measure(encoder: str, options: Options) -> list[Row]:
-    """All rows of an encoder, run in turns."""
+    """Returns all rows of an encoder, whose runs are interleaved."""
     rows, candidates = jax_candidates(encoder, options)
     candidates += torch_candidates(encoder, options)
     times: list[tuple[list[float], list[float]]] = [([], []) for _ in candidates]
     print(f"{encoder}: {', '.join(candidate.row.method for candidate in candidates)}", file=sys.stderr)
-    for turn in range(options.repeats + 1):
-        for candidate, of_row in zip(candidates, times, strict=True):
-            if turn > 1 and sum(map(sum, of_row)) > 1e3 * options.row_seconds:
+    for repeat in range(options.repeats + 1):
+        for candidate, row_times in zip(candidates, times, strict=True):
+            if repeat > 1 and sum(map(sum, row_times)) > 1e3 * options.row_seconds:
                 continue
-            for run, list_of_times in zip((candidate.value, candidate.gradient), of_row, strict=True):
+            for run, run_times in zip((candidate.value, candidate.gradient), row_times, strict=True):
                 start = time.perf_counter()
                 run()
-                if turn:  # the first one warms up
-                    list_of_times.append(1e3 * (time.perf_counter() - start))
+                if repeat:  # the first run is a warm-up
+                    run_times.append(1e3 * (time.perf_counter() - start))
     for candidate, (value, gradient) in zip(candidates, times, strict=True):
         candidate.row.value, candidate.row.gradient = statistics.median(value), statistics.median(gradient)
     known = {id(row) for row in rows}
@@ -140,7 +141,7 @@ def measure(encoder: str, options: Options) -> list[Row]:
 
 
 def jax_candidates(encoder: str, options: Options) -> tuple[list[Row], list[Candidate]]:
-    """A row for each method that applies, compiled; those above the memory limit are not run."""
+    """Returns the rows of all methods of JAX, compiled, and candidates for those within the memory limit."""
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -162,7 +163,7 @@ def jax_candidates(encoder: str, options: Options) -> tuple[list[Row], list[Cand
         return lambda params, batch: jnp.mean(jax.vmap(norm, in_axes=(None, 0))(params, batch))
 
     losses = {method: mean_of(norm) for method, norm in norms.items()}
-    if encoder == "sigmoid":  # a training step's loss with tied weights, without the penalty and with it
+    if encoder == "sigmoid":  # also the loss of a training step with tied weights, without and with the penalty
 
         def cross_entropy(params: Any, x: Any) -> Any:
             logits = encode(params, x) @ params[0][0].T
@@ -171,12 +172,12 @@ def jax_candidates(encoder: str, options: Options) -> tuple[list[Row], list[Cand
         def closed_form(params: Any, x: Any) -> Any:
             return contractive_penalty_of_sigmoid_layer(encode(params, x), params[0][0])
 
-        def both(params: Any, x: Any) -> Any:
+        def penalized(params: Any, x: Any) -> Any:
             return cross_entropy(params, x) + 0.1 * closed_form(params, x)
 
         norms["closed form"] = closed_form
         losses |= {"closed form": mean_of(closed_form), "reconstruction": mean_of(cross_entropy)}
-        losses["reconstruction, closed form"] = mean_of(both)
+        losses["reconstruction, closed form"] = mean_of(penalized)
     rows, candidates = [], []
     for name, loss in losses.items():
         value = jax.jit(loss).lower(params, batch).compile()
@@ -197,14 +198,14 @@ def jax_candidates(encoder: str, options: Options) -> tuple[list[Row], list[Cand
 
 
 def wait_for(run: Callable[..., Any], *arguments: Any) -> None:
-    """Run a compiled function to its end."""
+    """Runs a compiled function and waits for its result."""
     import jax
 
     jax.block_until_ready(run(*arguments))
 
 
 def build(encoder: str) -> tuple[Any, Callable[[Any, Any], Any], tuple[int, ...]]:
-    """Parameters, the encoder of one example, and an example's shape."""
+    """Returns parameters, the function that encodes one example, and the shape of an example."""
     import jax
     import jax.numpy as jnp
 
@@ -229,7 +230,7 @@ def build(encoder: str) -> tuple[Any, Callable[[Any, Any], Any], tuple[int, ...]
 
 
 def reference(encoder: str, params: Any, batch: Any) -> Any:
-    """‖J‖_F² in float64 by jacfwd; by jacrev for the widest encoder, whose 100,000 tangents would take hours."""
+    """Returns ‖J‖_F² in float64, by jacfwd, or by jacrev for the wide encoder, whose 100,000 tangents take hours."""
     import jax
     import numpy as np
 
@@ -246,9 +247,9 @@ def reference(encoder: str, params: Any, batch: Any) -> Any:
 
 
 def torch_candidates(encoder: str, options: Options) -> list[Candidate]:
-    """PyTorch's three ways to the same number; none where it is not installed."""
-    wanted = [name for name in OF_TORCH if name in options.methods and encoder != "conv"]
-    if not wanted or not importlib.util.find_spec("torch"):
+    """Returns candidates for PyTorch's three methods; none if PyTorch is not installed."""
+    chosen = [name for name in OF_TORCH if name in options.methods and encoder != "conv"]
+    if not chosen or not importlib.util.find_spec("torch"):
         return []
     import torch
 
@@ -272,31 +273,33 @@ def torch_candidates(encoder: str, options: Options) -> list[Candidate]:
         rows = (torch.autograd.grad(code[:, k].sum(), x, create_graph=True)[0] for k in range(code.shape[1]))
         return sum(row.square().sum() for row in rows) / len(batch)
 
-    ways: dict[str, Callable[[], Any]] = {
+    norms: dict[str, Callable[[], Any]] = {
         "torch.jacrev": lambda: by(torch.func.jacrev),
         "torch.jacfwd": lambda: by(torch.func.jacfwd),
         "torch.autograd": loop,
     }
-    # what jacrev and the loop keep for the gradient is the whole Jacobian twice, jacfwd the tangents of every layer
-    sizes = {name: widths[0] * (sum(widths) if name == "torch.jacfwd" else 4 * widths[-1]) for name in wanted}
-    fitting = [name for name in wanted if 4 * options.batch_size * sizes[name] < options.memory_limit * GIB]
+    # for the gradient, jacrev and the loop store the whole Jacobian twice, jacfwd the tangents of every layer
+    sizes = {name: widths[0] * (sum(widths) if name == "torch.jacfwd" else 4 * widths[-1]) for name in chosen}
+    fitting = [name for name in chosen if 4 * options.batch_size * sizes[name] < options.memory_limit * GIB]
 
-    def differentiate(way: Callable[[], Any]) -> None:
-        torch.autograd.grad(way(), weights)
+    def differentiate(norm: Callable[[], Any]) -> None:
+        torch.autograd.grad(norm(), weights)
 
-    return [Candidate(Row(encoder, name), ways[name], functools.partial(differentiate, ways[name])) for name in fitting]
+    return [
+        Candidate(Row(encoder, name), norms[name], functools.partial(differentiate, norms[name])) for name in fitting
+    ]
 
 
 def show(rows: list[Row], options: Options) -> None:
-    """Print a table of all rows, the time of value and gradient also as a ratio to jacfwd's and to torch.jacrev's."""
+    """Prints a table of all rows, with the ratios of value and gradient to jacfwd and to torch.jacrev."""
     from rich.table import Table
 
     from aejax.host.terminal import PlainConsole
 
-    table = Table(title=f"‖J‖_F², batch {options.batch_size}, median of up to {options.repeats} runs in turns")
+    table = Table(title=f"‖J‖_F², batch {options.batch_size}, median of up to {options.repeats} interleaved runs")
     for name in ("encoder", "method"):
         table.add_column(name)
-    for name in ("value ms", "and gradient", "/ jacfwd", "/ torch jacrev", "peak MiB", "GFLOP", "error"):
+    for name in ("value, ms", "value + gradient, ms", "/ jacfwd", "/ torch jacrev", "peak, MiB", "GFLOP", "error"):
         table.add_column(name, justify="right")
     times = {(row.encoder, row.method): row.gradient for row in rows}
 

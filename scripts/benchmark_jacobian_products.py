@@ -1,4 +1,4 @@
-"""What bounds the exact ‖J‖_F²: every matrix product of its value and gradient, timed alone."""
+"""Times every matrix product of the exact ‖J‖_F² and its gradient alone: a lower bound of their time."""
 
 import functools
 import itertools
@@ -12,30 +12,30 @@ from typing import Any, NamedTuple
 from aejax.cli import command_line
 from aejax.errors import UserError
 
-DESCRIPTION = """What bounds the exact ‖J‖_F²: every matrix product of its value and gradient, timed alone.
+DESCRIPTION = """Time every matrix product of the exact ‖J‖_F² and its gradient alone: a lower bound of their time.
 
   benchmark_jacobian_products.py                              784-512-256-32, batch 128
   benchmark_jacobian_products.py --widths 3072 1024 512 64    another encoder
 
-They are those of the method structured for a dense encoder: with W1 its first layer, G = W1 W1ᵀ, N the rows that a
-cotangent of each code is at the output of a layer, M those of the first. Beside their sum stands the whole value and
-gradient, as benchmark_jacobian.py times it: what is between the two are passes over memory."""
+These are the products of the method structured for a dense encoder, where W1 is its first layer, G = W1 W1ᵀ, N the
+cotangents of all code units at the output of a layer, and M those at the output of the first. Their sum is compared
+with the time of the whole value and gradient, as benchmark_jacobian.py measures it: the difference is memory access."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure, and how often."""
+    """What to measure and how often."""
 
     widths: tuple[int, ...] = (784, 512, 256, 32)
-    """Of an example, of the layers, and of the code."""
+    """Widths of an example, of the hidden layers, and of the code."""
     batch_size: int = 128
-    """Examples in a batch."""
+    """Number of examples in a batch."""
     repeats: int = 11
-    """Runs of each product, in turns; the median is shown."""
+    """Number of runs per product, interleaved; the table shows the median."""
 
 
 class Product(NamedTuple):
-    """One matrix product, as einsum has it."""
+    """A matrix product in the notation of einsum."""
 
     name: str
     subscripts: str
@@ -44,13 +44,13 @@ class Product(NamedTuple):
 
     @property
     def operations(self) -> int:
-        """Twice the product of the lengths of its three axes."""
+        """Number of operations: twice the product of the lengths of the three axes."""
         axes = self.subscripts.split("->")[0].replace(",", "")
         return 2 * math.prod(dict(zip(axes, self.left + self.right, strict=True)).values())
 
 
 def main() -> None:
-    """Parse, measure and print."""
+    """Parses the options, measures and prints the table."""
     options = command_line.parse(Options, sys.argv[1:], description=DESCRIPTION)
     check(options)
     products = structured_products(options.widths, options.batch_size)
@@ -59,9 +59,11 @@ def main() -> None:
 
 
 def check(options: Options) -> None:
-    """UserError unless there are two layers and all numbers are positive."""
+    """Raises UserError unless there are at least two layers and all numbers are positive."""
     if len(options.widths) < 3:
-        raise UserError(f"--widths must name an example's, at least one layer's and a code's, got {options.widths}")
+        raise UserError(
+            f"--widths must be those of an example, of at least one layer and of the code, got {options.widths}"
+        )
     for name, number in (
         ("widths", min(options.widths)),
         ("batch-size", options.batch_size),
@@ -72,7 +74,7 @@ def check(options: Options) -> None:
 
 
 def structured_products(widths: tuple[int, ...], batch_size: int) -> list[Product]:
-    """All products of value and gradient whose cost grows with rows or with the first layer."""
+    """Returns the products of value and gradient whose cost grows with rows (batch size x code) or the first layer."""
     features, units = widths[:2]
     rows = batch_size * widths[-1]
     first, gram, m = (features, units), (units, units), (rows, units)
@@ -93,7 +95,7 @@ def structured_products(widths: tuple[int, ...], batch_size: int) -> list[Produc
 
 
 def measure(products: list[Product], options: Options) -> list[float]:
-    """Milliseconds of each product, and last of the whole."""
+    """Returns the milliseconds of each product and, last, of the whole value and gradient."""
     import jax
     import jax.numpy as jnp
 
@@ -114,17 +116,17 @@ def measure(products: list[Product], options: Options) -> list[float]:
         runs.append(functools.partial(jax.jit(functools.partial(jnp.einsum, product.subscripts)), *operands))
     runs.append(functools.partial(jax.jit(jax.value_and_grad(mean)), params, batch))
     times: list[list[float]] = [[] for _ in runs]
-    for turn in range(options.repeats + 1):
-        for run, of_run in zip(runs, times, strict=True):
+    for repeat in range(options.repeats + 1):
+        for run, run_times in zip(runs, times, strict=True):
             start = time.perf_counter()
             jax.block_until_ready(run())
-            if turn:  # the first one compiles
-                of_run.append(1e3 * (time.perf_counter() - start))
+            if repeat:  # the first run compiles
+                run_times.append(1e3 * (time.perf_counter() - start))
     return list(map(statistics.median, times))
 
 
 def show(products: list[Product], milliseconds: list[float], whole: float) -> None:
-    """Print a table, its sum, and the whole."""
+    """Prints a table of the products, their sum, and the time of the whole value and gradient."""
     from rich.table import Table
 
     from aejax.host.terminal import PlainConsole
@@ -135,12 +137,12 @@ def show(products: list[Product], milliseconds: list[float], whole: float) -> No
     table.add_column("ms", f"{total:.1f}", justify="right")
     table.add_column("GFLOP", f"{1e-9 * operations:.1f}", justify="right")
     table.add_column("GFLOP/s", f"{1e-6 * operations / total:.0f}", justify="right")
-    for product, time_of_one in zip(products, milliseconds, strict=True):
-        rate = 1e-6 * product.operations / time_of_one
-        table.add_row(product.name, f"{time_of_one:.1f}", f"{1e-9 * product.operations:.1f}", f"{rate:.0f}")
+    for product, time_ms in zip(products, milliseconds, strict=True):
+        rate = 1e-6 * product.operations / time_ms
+        table.add_row(product.name, f"{time_ms:.1f}", f"{1e-9 * product.operations:.1f}", f"{rate:.0f}")
     console = PlainConsole(width=None if sys.stdout.isatty() else 120, soft_wrap=False)
     console.print(table)
-    console.print(f"the whole value and gradient: {whole:.1f} ms, {total / whole:.0%} of them these products alone")
+    console.print(f"the whole value and gradient: {whole:.1f} ms; these products alone are {total / whole:.0%} of it")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the training loop adds to bare steps: batches, metrics, progress, and examples that are streamed."""
+"""Measures the overhead of the training loop over bare steps: batches, metrics, progress and streaming."""
 
 import io
 import json
@@ -15,38 +15,38 @@ from aejax.cli import command_line
 from aejax.errors import UserError
 from aejax.host.files import write_text
 
-DESCRIPTION = """What the training loop adds to bare steps of the 784-400-20 variational autoencoder.
+DESCRIPTION = """Measure the overhead of the training loop over bare steps of the 784-400-20 variational autoencoder.
 
-  benchmark_loop.py                      an epoch of 100 steps of each, in turns, a minute or two
+  benchmark_loop.py                      one or two minutes
   benchmark_loop.py --batch-size 1024    larger batches
 
-A bare step is the loss, its gradient and Adam's update, many in one compiled scan, of one batch that lies on the
-device. Its matrix products alone, with a descent along them, bound it from below, whatever the loss, the noise and
-Adam cost. The rows after it add up: the loop of `aejax.training.train`, which draws an order for every epoch, gathers
-its batches from examples on the device, keeps every metric and looks whether all are finite; the progress that train.py
-shows; examples that stay in the host's memory; examples that lie in a .npy file."""
+A bare step is the loss, its gradient and Adam's update, of one batch on the device; all steps of an epoch are one
+compiled scan. Its matrix products alone, with a plain gradient descent step, are a lower bound of its time. Every
+further row adds to the one before: the loop of `aejax.training.train`, which shuffles every epoch, gathers batches from
+examples on the device, averages all metrics and checks that they are finite; the progress display of training; examples
+in the host's memory instead of on the device; examples in a .npy file."""
 
-PRODUCTS, BARE = "the matrix products of a step", "bare steps"
-EXAMPLES_ON_DEVICE, PROGRESS = "the loop, examples on the device", "and progress shown"
-FROM_MEMORY, FROM_FILE = "streamed from memory instead", "streamed from a file instead"
+PRODUCTS, BARE = "matrix products of a step", "bare steps"
+EXAMPLES_ON_DEVICE, PROGRESS = "loop, examples on the device", "loop with progress display"
+FROM_MEMORY, FROM_FILE = "loop, streaming from memory", "loop, streaming from a file"
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure, and how often."""
+    """What to measure and how often."""
 
     batch_size: int = 128
-    """Examples in a batch."""
+    """Number of examples in a batch."""
     steps: int = 100
-    """Of an epoch."""
+    """Number of steps per epoch."""
     epochs: int = 15
-    """Of each, after one that compiles; the median is shown."""
+    """Number of timed epochs of each kind, after one that compiles; the table shows the median."""
     json: Path | None = None
-    """A file to save the figures in."""
+    """File to save the results in."""
 
 
 def main() -> None:
-    """Parse, measure, print and save."""
+    """Parses the options, measures, prints the table and saves it."""
     options = command_line.parse(Options, sys.argv[1:], description=DESCRIPTION)
     for name in ("batch_size", "steps", "epochs"):
         if (number := getattr(options, name)) < 1:
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def measure(options: Options, folder: Path) -> dict[str, float]:
-    """Median seconds of a step of each kind, an epoch of each in turns."""
+    """Returns the median seconds per step of each kind; epochs of all kinds are interleaved."""
     import numpy as np
 
     x = np.random.default_rng(0).uniform(size=(options.steps * options.batch_size, 784)).astype(np.float32)
@@ -76,17 +76,17 @@ def measure(options: Options, folder: Path) -> dict[str, float]:
     }
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for epoch in range(1 + options.epochs):
-        turn = epoch % len(runs)
-        for name in [*runs][turn:] + [*runs][:turn]:  # none always follows the same other
+        shift = epoch % len(runs)
+        for name in [*runs][shift:] + [*runs][:shift]:  # the order rotates
             start = time.perf_counter()
             next(runs[name])
             if epoch:
                 seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(of_run) / options.steps for name, of_run in seconds.items()}
+    return {name: statistics.median(of_kind) / options.steps for name, of_kind in seconds.items()}
 
 
 def build() -> Any:
-    """The autoencoder that all train."""
+    """Returns the autoencoder that is trained in all rows."""
     from aejax.autoencoders import variational
     from aejax.networks import MLP
 
@@ -94,7 +94,7 @@ def build() -> Any:
 
 
 def epochs_of_products(x: Any, options: Options) -> Iterator[None]:
-    """An epoch at a time of the eleven products: four of the dense layers, and two for each but the first one's x."""
+    """Runs epochs of the eleven products: four of the forward and seven of the backward pass; x has no gradient."""
     import jax
     import jax.numpy as jnp
 
@@ -108,9 +108,9 @@ def epochs_of_products(x: Any, options: Options) -> Iterator[None]:
             code = batch @ first @ second
             return code[:, :20] @ third @ fourth + jnp.mean(code[:, 20:])
 
-        # the output is its own cotangent, so that nothing but products is computed
+        # the output is its own cotangent, so that only products are computed
         output, pull_back = jax.vjp(products, weights)
-        return jax.tree.map(lambda weight, slope: weight - 1e-6 * slope, weights, *pull_back(output)), None
+        return jax.tree.map(lambda weight, gradient: weight - 1e-6 * gradient, weights, *pull_back(output)), None
 
     run = jax.jit(lambda weights, batch: jax.lax.scan(lambda w, _: step(w, batch), weights, None, options.steps)[0])
     batch = jax.device_put(x[: options.batch_size])
@@ -120,7 +120,7 @@ def epochs_of_products(x: Any, options: Options) -> Iterator[None]:
 
 
 def bare_epochs(x: Any, options: Options) -> Iterator[None]:
-    """An epoch at a time of losses, gradients and updates alone."""
+    """Runs epochs of losses, gradients and updates only."""
     import jax
     import optax
 
@@ -145,7 +145,7 @@ def bare_epochs(x: Any, options: Options) -> Iterator[None]:
 
 
 def epochs_of_loop(x: Any, options: Options, *, progress: bool = False, streamed: bool = False) -> Iterator[None]:
-    """An epoch at a time of the library's loop; evaluations, which do not belong to it, come only at its end."""
+    """Runs epochs of the library's loop; the only evaluation comes after the last timed epoch."""
     import jax
     import optax
 
@@ -157,27 +157,27 @@ def epochs_of_loop(x: Any, options: Options, *, progress: bool = False, streamed
     snapshot = start(autoencoder, optimizer, jax.random.key(0), x[0])
     knobs: dict[str, Any] = {"batch_size": options.batch_size, "epochs": epochs, "evaluate_every": epochs}
     console = PlainConsole(file=io.StringIO(), force_terminal=True)
-    with TrainingProgress(console, epochs, 0) as shown:
+    with TrainingProgress(console, epochs, 0) as display:
         for report in train(autoencoder, optimizer, snapshot, x, x[:1], streamed=streamed, **knobs):
             if progress:
-                shown.show(report)
+                display.show(report)
             if report.step % options.steps == 0:
                 yield
 
 
 def show(seconds: dict[str, float], options: Options) -> None:
-    """Print a table."""
+    """Prints the table."""
     from rich.table import Table
 
     from aejax.host.terminal import PlainConsole
 
     table = Table(title=f"VAE 784-400-20, batches of {options.batch_size}, epochs of {options.steps} steps")
     table.add_column("")
-    table.add_column("ms a step", justify="right")
-    table.add_column("beyond bare steps", justify="right")
-    for name, of_step in seconds.items():
-        beyond = "" if name == BARE else f"{100 * (of_step / seconds[BARE] - 1):+.1f} %"
-        table.add_row(name, f"{1e3 * of_step:.2f}", beyond)
+    table.add_column("ms per step", justify="right")
+    table.add_column("overhead over bare steps", justify="right")
+    for name, per_step in seconds.items():
+        overhead = "" if name == BARE else f"{100 * (per_step / seconds[BARE] - 1):+.1f} %"
+        table.add_row(name, f"{1e3 * per_step:.2f}", overhead)
     PlainConsole(width=None if sys.stdout.isatty() else 120, soft_wrap=False).print(table)
 
 

@@ -1,4 +1,4 @@
-"""Training speed through the library's own loop, metrics and evaluation included, beside PyTorch's."""
+"""Measures training speed with the library's loop, including metrics and evaluation, compared with PyTorch."""
 
 import importlib.util
 import json
@@ -16,38 +16,39 @@ from aejax.cli import command_line
 from aejax.errors import UserError
 from aejax.host.files import write_text
 
-DESCRIPTION = """Training speed through the library's own loop, beside PyTorch where it is installed.
+DESCRIPTION = """Measure training speed with the library's loop, compared with PyTorch if it is installed.
 
   benchmark_training.py                                    every workload, a few minutes
   benchmark_training.py --workloads vae --rounds 5         one workload, more rounds
-  benchmark_training.py --json figures.json                save what is printed
+  benchmark_training.py --json figures.json                also save the table
 
-Every workload and framework runs in a process of its own, in turns, so that memory is its own and whatever else the
-machine does strikes all; a figure is the median over the rounds. Ours is an epoch of `aejax.training.train`, with every
-metric and an evaluation of a tenth as many examples; PyTorch's is a bare loop over steps without either. "of the
-limit" compares the operations that the step needs, by XLA's count, with what this machine reaches in matrix products.
+Every pair of workload and framework runs in its own process, to measure its memory, and the rounds are interleaved, so
+that other load on the machine affects all pairs equally. Times are medians over the rounds. For aejax, an epoch is one
+of `aejax.training.train`, with all metrics and an evaluation on a tenth as many examples; for PyTorch, a bare loop over
+steps. "of the limit" is the rate of operations of a step, by XLA's count, relative to the rate of matrix products
+on this machine.
 
-What bounds a step on two cores: that of the variational autoencoder, matrix products, 2.45 of 3.1 ms with a plain
-descent step, since at 128 rows they reach 180 of the 200 GFLOP/s of large ones; Adam adds 0.2, and the loss and the
-random numbers run beside them. That of the denoiser, memory: of 89 ms the convolution and
-pooling at full size take some 35, passes over arrays of 25 MB, the convolution of 64 channels to 32 takes 19.
+What limits a step on two cores: for the variational autoencoder, matrix products. They take 2.45 of 3.1 ms with a plain
+gradient descent step, since they reach 180 of the 200 GFLOP/s of large ones at 128 rows. Adam adds 0.2 ms; the loss and
+the random numbers are computed in parallel. For the denoiser, memory: of 89 ms, convolution and pooling at full size
+take about 35 for passes over arrays of 25 MB, and the convolution of 64 channels to 32 takes 19.
 
-What a step costs on n devices: a ring all-reduce moves 8 P (n - 1) / n bytes through every device for P parameters in
-float32, and a dense step takes some 6 P b operations for b examples on each. At F operations a second and W bytes a
-second communication hides behind computation from b = 4/3 (n - 1)/n F/W examples per device on, whatever P: with F =
-200e12, some 520 on 8 GPUs joined at 450e9 bytes a second, and 5,300 on 256 hosts joined at 50e9."""
+The cost of a step on n devices: a ring all-reduce moves 8 P (n - 1) / n bytes through every device for P parameters in
+float32, and a dense step needs about 6 P b operations for b examples per device. At F operations and W bytes per
+second, communication takes less time than computation from b = 4/3 (n - 1)/n F/W examples per device, for any P: with
+F = 200e12, about 520 on 8 GPUs at 450e9 bytes per second, and 5,300 on 256 hosts at 50e9."""
 
 FRAMEWORKS = ("aejax", "torch", "torch.channels_last", "torch.compile")
 
 
 class Workload(NamedTuple):
-    """What is trained; a tenth as many examples are evaluated."""
+    """An autoencoder to train and the size of its data; a tenth as many examples are evaluated."""
 
     title: str
     shape: tuple[int, ...]
     batch_size: int
-    steps: int  # of an epoch
-    epochs: int  # that are timed
+    steps: int  # per epoch
+    epochs: int  # timed
 
 
 WORKLOADS = {
@@ -60,31 +61,31 @@ WORKLOADS = {
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure, and how often."""
+    """What to measure and how often."""
 
     workloads: tuple[str, ...] = tuple(WORKLOADS)
-    """Of vae, denoiser, document, contractive."""
+    """Any of vae, denoiser, document, contractive."""
     frameworks: tuple[str, ...] = FRAMEWORKS
-    """Of aejax, torch (eager), torch.channels_last, torch.compile; those of PyTorch are left out where it is not
+    """Any of aejax, torch (eager), torch.channels_last, torch.compile; those of PyTorch are skipped if it is not
     installed."""
     rounds: int = 3
-    """Turns of every pair."""
+    """Number of runs of every pair."""
     json: Path | None = None
-    """A file to save the figures in."""
+    """File to save the results in."""
 
 
 @dataclass
 class Figures:
-    """Of one workload by one framework."""
+    """The results of one workload and framework."""
 
-    seconds: float  # of a step, in the median epoch
-    compile_seconds: float  # of the first epoch, beyond what a later one takes
-    peak_bytes: int  # resident, of the whole process
-    operations: float | None = None  # of a step
+    seconds: float  # per step, in the median epoch
+    compile_seconds: float  # how much longer the first epoch takes than the median
+    peak_bytes: int  # largest resident memory of the process
+    operations: float | None = None  # per step
 
 
 def main() -> None:
-    """Run every pair in turns, print and save."""
+    """Runs all pairs, interleaved, prints the table and saves it."""
     if sys.argv[1:2] == ["--worker"]:
         print(json.dumps(asdict(work(*sys.argv[2:4]))))
         return
@@ -106,32 +107,32 @@ def main() -> None:
 
 
 def check(options: Options) -> None:
-    """UserError unless the names are known and there is a round."""
+    """Raises UserError unless all names are known and there is at least one round."""
     for name, values, known in (
         ("workloads", options.workloads, tuple(WORKLOADS)),
         ("frameworks", options.frameworks, FRAMEWORKS),
     ):
         if unknown := [value for value in values if value not in known]:
-            raise UserError(f"--{name} must be of {', '.join(known)}, got {', '.join(unknown)}")
+            raise UserError(f"--{name} must be one or more of {', '.join(known)}, got {', '.join(unknown)}")
     if options.rounds < 1:
         raise UserError(f"--rounds must be at least 1, got {options.rounds}")
 
 
 def applies(workload: str, framework: str) -> bool:
-    """Whether a pair makes sense: channels_last is for images, and a compiled function has no Jacobian of its own."""
+    """Returns whether to run a pair: channels_last is for images, and torch.compile not for torch.func.jacrev."""
     excluded = {"torch.channels_last": ("vae", "contractive"), "torch.compile": ("contractive",)}
     return workload not in excluded.get(framework, ())
 
 
 def in_own_process(workload: str, framework: str) -> Figures:
-    """The figures that a worker prints."""
+    """Runs a pair in a new process and returns its results."""
     command = [sys.executable, __file__, "--worker", workload, framework]
     finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return Figures(**json.loads(finished.stdout.splitlines()[-1]))
 
 
 def median_of(rounds: list[Figures]) -> Figures:
-    """Medians of the times, the largest memory."""
+    """Returns the medians of the times and the largest memory over rounds."""
     return Figures(
         statistics.median(one.seconds for one in rounds),
         statistics.median(one.compile_seconds for one in rounds),
@@ -141,7 +142,7 @@ def median_of(rounds: list[Figures]) -> Figures:
 
 
 def matmul_limit() -> float:
-    """Operations a second of the fastest of a few matrix products in float32."""
+    """Returns the operations per second of the fastest of a few matrix products in float32."""
     import jax
     import jax.numpy as jnp
 
@@ -159,8 +160,8 @@ def matmul_limit() -> float:
 
 
 def work(workload: str, framework: str) -> Figures:
-    """Train and time one pair in this process."""
-    run = train_ours if framework == "aejax" else train_torch
+    """Trains and times one pair in this process."""
+    run = train_aejax if framework == "aejax" else train_torch
     epoch_seconds, operations = run(workload, framework)
     first, *others = epoch_seconds
     usual = statistics.median(others)
@@ -170,8 +171,8 @@ def work(workload: str, framework: str) -> Figures:
     return Figures(usual / WORKLOADS[workload].steps, max(0.0, first - usual), peak, operations)
 
 
-def train_ours(name: str, framework: str) -> tuple[list[float], float | None]:
-    """Seconds of each epoch of the loop, and the operations of a step by XLA's count."""
+def train_aejax(name: str, framework: str) -> tuple[list[float], float | None]:
+    """Returns the seconds of each epoch of the library's loop, and the operations per step by XLA's count."""
     del framework
     import jax
     import numpy as np
@@ -187,14 +188,14 @@ def train_ours(name: str, framework: str) -> tuple[list[float], float | None]:
     optimizer = optax.adam(1e-3)
     snapshot = start(autoencoder, optimizer, jax.random.key(0), x[0])
 
-    def slope(params: Any, batch: Any) -> Any:
+    def gradient(params: Any, batch: Any) -> Any:
         one_device = jax.vmap(
             lambda batch: jax.grad(autoencoder.loss, has_aux=True)(params, jax.random.key(0), as_batch(batch))[0],
             axis_name=AXIS,
         )
         return one_device(batch[None])
 
-    lowered = jax.jit(slope).lower(snapshot.state.params, x[: workload.batch_size])
+    lowered = jax.jit(gradient).lower(snapshot.state.params, x[: workload.batch_size])
     operations = (lowered.cost_analysis() or {}).get("flops")
     seconds = []
     clock = time.perf_counter()
@@ -210,7 +211,7 @@ def train_ours(name: str, framework: str) -> tuple[list[float], float | None]:
 
 
 def build(name: str) -> Any:
-    """The autoencoder of a workload."""
+    """Returns the autoencoder of a workload."""
     import functools
 
     import jax.numpy as jnp
@@ -234,7 +235,7 @@ def build(name: str) -> Any:
 
 
 def train_torch(name: str, framework: str) -> tuple[list[float], float | None]:
-    """Seconds of each epoch of a bare loop over steps."""
+    """Returns the seconds of each epoch of a bare loop over PyTorch's steps; operations are not counted."""
     import torch
 
     workload = WORKLOADS[name]
@@ -262,7 +263,7 @@ def train_torch(name: str, framework: str) -> tuple[list[float], float | None]:
 
 
 def torch_loss(name: str) -> tuple[Any, Callable[[Any], Any]]:
-    """The modules of a workload, and its loss of a batch (B, C, H, W), as PyTorch's users write them."""
+    """Returns the modules of a workload and its loss for a batch (B, C, H, W), written as is usual in PyTorch."""
     import torch
     from torch import nn
     from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
@@ -272,27 +273,27 @@ def torch_loss(name: str) -> tuple[Any, Callable[[Any], Any]]:
         encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 400), nn.ReLU(), nn.Linear(400, 40))
         decoder = nn.Sequential(nn.Linear(20, 400), nn.ReLU(), nn.Linear(400, 784))
 
-        def bound(x: Any) -> Any:
+        def negative_elbo(x: Any) -> Any:
             mean, log_variance = encoder(x).chunk(2, dim=1)
             code = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
             reconstruction = cross_entropy(decoder(code), x.flatten(1), reduction="sum")
             kl = 0.5 * torch.sum(mean.square() + log_variance.exp() - 1 - log_variance)
             return (reconstruction + kl) / len(x)
 
-        return nn.ModuleList([encoder, decoder]), bound
+        return nn.ModuleList([encoder, decoder]), negative_elbo
     if name == "contractive":
         layers = [nn.Linear(784, 512), nn.Tanh(), nn.Linear(512, 256), nn.Tanh(), nn.Linear(256, 32)]
         encoder = nn.Sequential(*layers)
         layers = [nn.Linear(32, 256), nn.Tanh(), nn.Linear(256, 512), nn.Tanh(), nn.Linear(512, 784)]
         decoder = nn.Sequential(*layers)
 
-        def contracted(x: Any) -> Any:
+        def contractive_loss(x: Any) -> Any:
             x = x.flatten(1)
             jacobian = torch.func.vmap(torch.func.jacrev(encoder))(x)
             reconstruction = cross_entropy(decoder(encoder(x)), x, reduction="sum")
             return (reconstruction + 0.1 * jacobian.square().sum()) / len(x)
 
-        return nn.ModuleList([encoder, decoder]), contracted
+        return nn.ModuleList([encoder, decoder]), contractive_loss
     features = (64, 32, 16) if name == "denoiser" else (32, 16)
     down: list[Any] = []
     for before, after in zip((1, *features), features, strict=False):
@@ -303,25 +304,25 @@ def torch_loss(name: str) -> tuple[Any, Callable[[Any], Any]]:
     autoencoder = nn.Sequential(*down, *up)
     last = nn.Conv2d(features[0], 1, 3, padding=1)
 
-    def denoised(x: Any) -> Any:
+    def denoising_loss(x: Any) -> Any:
         uniform = torch.rand_like(x)
         noisy = torch.where(uniform < 0.05, 0.0, torch.where(uniform > 0.95, 1.0, x))
         logits = last(autoencoder(noisy)[..., : shape[0], : shape[1]])
         return cross_entropy(logits, x, reduction="sum") / len(x)
 
-    return nn.ModuleList([autoencoder, last]), denoised
+    return nn.ModuleList([autoencoder, last]), denoising_loss
 
 
 def show(figures: dict[tuple[str, str], Figures], limit: float) -> None:
-    """Print a table of all pairs."""
+    """Prints a table of all pairs."""
     from rich.table import Table
 
     from aejax.host.terminal import PlainConsole
 
-    table = Table(title=f"training in float32; matrix products reach {limit / 1e9:,.0f} GFLOP/s here")
+    table = Table(title=f"training in float32; matrix products reach {limit / 1e9:,.0f} GFLOP/s on this machine")
     table.add_column("workload")
     table.add_column("framework")
-    for name in ("images/s", "ms a step", "/ torch", "/ best torch", "of the limit", "compile s", "peak GiB"):
+    for name in ("examples/s", "ms per step", "/ torch", "/ best torch", "of the limit", "compile, s", "peak, GiB"):
         table.add_column(name, justify="right")
     for (workload, framework), row in figures.items():
         others = {f: value.seconds for (w, f), value in figures.items() if w == workload and f != "aejax"}

@@ -38,11 +38,11 @@ def test_rows_of_one_encoder_are_exact_and_saved(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--encoders", "mlpp"), "--encoders must be of mlp, sigmoid, large, conv, wide, got mlpp"),
+        (("--encoders", "mlpp"), "--encoders must be one or more of mlp, sigmoid, large, conv, wide, got mlpp"),
         (
             ("--methods", "jacsym"),
-            "--methods must be of auto, structured, jacrev, jacfwd, torch.jacrev, torch.jacfwd, torch.autograd, got "
-            "jacsym",
+            "--methods must be one or more of auto, structured, jacrev, jacfwd, torch.jacrev, torch.jacfwd, "
+            "torch.autograd, got jacsym",
         ),
         (("--chunk-size", "0"), "--chunk-size must be at least 1, got 0"),
     ],

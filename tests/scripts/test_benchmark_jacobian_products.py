@@ -38,13 +38,16 @@ def test_table_sums_what_it_lists(run_script):
     )
     assert result.code == 0, result.errors
     assert "dW2 = N2ᵀ dN2" in result.output
-    assert "of them these products alone" in result.output
+    assert "these products alone are" in result.output
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--widths", "30", "4"), "--widths must name an example's, at least one layer's and a code's, got (30, 4)"),
+        (
+            ("--widths", "30", "4"),
+            "--widths must be those of an example, of at least one layer and of the code, got (30, 4)",
+        ),
         (("--batch-size", "0"), "--batch-size must be at least 1, got 0"),
     ],
 )

@@ -41,8 +41,8 @@ def test_the_table_relates_time_to_the_other_frameworks_and_to_the_limit(script,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--workloads", "gan"], "--workloads must be of vae, denoiser, document, contractive, got gan"),
-        (["--frameworks", "keras"], "--frameworks must be of aejax"),
+        (["--workloads", "gan"], "--workloads must be one or more of vae, denoiser, document, contractive, got gan"),
+        (["--frameworks", "keras"], "--frameworks must be one or more of aejax"),
         (["--rounds", "0"], "--rounds must be at least 1, got 0"),
     ],
 )
