@@ -291,7 +291,7 @@ def _train(
 
     Of several processes all stop after the same step, whichever was asked to.
     """
-    from aejax.evaluation import make_mean_frobenius_norm
+    from aejax.evaluation import make_watch
     from aejax.experiment.build import build_augmentation
     from aejax.experiment.loading import as_examples, conditions_of
     from aejax.experiment.progress import TrainingProgress
@@ -318,7 +318,7 @@ def _train(
         streamed=_streamed(options),
     )
     watched = (splits.validation.seen, *conditions_of(model, splits.validation, facts))
-    mean_frobenius_norm = make_mean_frobenius_norm(autoencoder, snapshot.state.params, *watched)
+    watch = make_watch(autoencoder, snapshot.state.params, *watched)
     done = int(snapshot.state.step) / steps_per_epoch
     profile = Profile(options.profile if is_writer() else None)
     with asked_to_stop() as stop, TrainingProgress(console, training.epochs, done) as progress, profile:
@@ -327,8 +327,8 @@ def _train(
             progress.show(report)
             profile.note(report)
             if run is not None and report.evaluation is not None:
-                norm = {"validation/code/frobenius_norm": mean_frobenius_norm(snapshot.state.params)}
-                run.write({"step": report.step, "epoch": report.epoch, **report.evaluation, **norm})
+                measured = {f"validation/{term}": value for term, value in watch(snapshot.state.params).items()}
+                run.write({"step": report.step, "epoch": report.epoch, **report.evaluation, **measured})
             due = report.step % (training.checkpoint_every * steps_per_epoch) == 0
             stopped = any_process(bool(stop))
             if (due and not report.evaluating) or report.finished or stopped:
@@ -367,7 +367,7 @@ def _conclude(
     import numpy as np
 
     from aejax.datasets.dataset import take
-    from aejax.evaluation import code_statistics
+    from aejax.evaluation import as_terms, code_statistics
     from aejax.experiment.build import bounds_of_code
     from aejax.experiment.figures import draw_figures
     from aejax.experiment.loading import as_examples, conditions_of
@@ -406,8 +406,7 @@ def _conclude(
         code = code_statistics(autoencoder, params, keys.statistics, splits.test.seen, *conditions, bounds=bounds)
     step, epoch = int(snapshot.state.step), snapshot.stopping.best_epoch
     steps_per_epoch = len(splits.train.x) // experiment.training.batch_size
-    of_code = {} if code is None else {f"code/{name}": value for name, value in code.as_dict().items()}
-    terms = means["test"] | of_code
+    terms = means["test"] | ({} if code is None else as_terms(code))
     run.write({"step": step, "epoch": epoch, **{f"test/{term}": value for term, value in terms.items()}})
     title = f"best epoch {epoch} of {step // steps_per_epoch}; means per example, of the parameters after that epoch"
     console.print(summary_table(title, means))

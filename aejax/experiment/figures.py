@@ -1,6 +1,6 @@
 """The figures that a run ends with: curves, reconstructions, codes, samples."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,13 +14,13 @@ from aejax import plots
 from aejax.autoencoders import Autoencoder
 from aejax.datasets.dataset import Splits
 from aejax.datasets.sources import source_of
-from aejax.evaluation import CodeStatistics, encode_all, reconstruct_all
+from aejax.evaluation import encode_all, reconstruct_all
 from aejax.experiment.architectures import architecture_of
 from aejax.experiment.build import build_corruption
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.facts import Facts
 from aejax.experiment.loading import conditions_of
-from aejax.experiment.report import term_unit
+from aejax.experiment.report import term_title, term_unit
 
 _SHOWN, _ROWS = 10, 8  # examples that are reconstructed; rows of samples
 
@@ -32,7 +32,7 @@ def draw_figures(
     key: Key[Array, ""],
     splits: Splits,
     facts: Facts,
-    code: CodeStatistics | None,
+    code: Mapping[str, Any] | None,
     records: Sequence[dict[str, Any]],
     best_epoch: int,
 ) -> dict[str, Figure]:
@@ -64,12 +64,12 @@ def draw_figures(
     codes = encode_all(autoencoder, params, test.seen, *conditions)
     unit_of = partial(term_unit, model=experiment.model)
     figures = {
-        "training_curves": plots.training_curves(records, best_epoch=best_epoch, unit_of=unit_of),
+        "training_curves": plots.training_curves(records, best_epoch=best_epoch, unit_of=unit_of, title_of=term_title),
         "reconstructions": plots.reconstructions({name: as_drawn(experiment, x) for name, x in rows.items()}),
         "latent_space": plots.latent_space(codes, test.labels),
     }
-    if code is not None and code.kl_per_unit is not None:
-        figures["code_units"] = plots.kl_per_unit(code.kl_per_unit)
+    if code is not None and "kl" in code:
+        figures["code_units"] = plots.kl_per_unit(code["kl"])
     if autoencoder.variational is not None:
         prior = autoencoder.variational.prior(params)
         columns, title = 8, "decoded samples from the prior"

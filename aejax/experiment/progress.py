@@ -1,14 +1,16 @@
 """What a person sees of a run while it trains: a bar on a terminal, plain lines elsewhere; and the table at its end."""
 
 import time
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from aejax.evaluation import CodeStatistics
+from aejax.evaluation import MEASURES, is_collapsed
 from aejax.host.escaping import printable
 from aejax.training import Report
 
@@ -85,29 +87,42 @@ def _epoch_of(epoch: float, epochs: int) -> str:
     return f"epoch {epoch:.1f}/{epochs}"
 
 
-def describe_code(code: CodeStatistics) -> str:
+_DESCRIBED = (  # measures that have their words
+    *("units", "active_units", "nonzero_fraction", "frobenius_norm", "saturation"),
+    *("kl", "mutual_information", "mutual_information_limit"),
+)
+
+
+def describe_code(code: Mapping[str, Any]) -> str:
     """What a code tells, in words, a line each; and whether the decoder makes no use of it.
 
-    >>> print(describe_code(CodeStatistics(10, 9, 0.25, 1.5)))
+    Args:
+      code: statistics of the code, by the name of the measure.
+
+    >>> print(describe_code({"units": 10, "active_units": 9, "nonzero_fraction": 0.25, "frobenius_norm": 1.5}))
     code: 9 of 10 units vary over the test examples, 25 % of all entries are not 0; mean norm of the Jacobian 1.5
     """
     of_posterior = "units are active (the variance of the posterior's mean is above 0.01)"
-    used = of_posterior if code.mutual_information is not None else "units vary over the test examples"
-    line = f"code: {code.active_units} of {code.units} {used}"
-    if code.nonzero_fraction < 1:
-        line += f", {code.nonzero_fraction:.0%} of all entries are not 0".replace("%", " %")
-    if code.saturation is not None:
-        line += f", {code.saturation:.0%} are saturated".replace("%", " %")
-    lines = [f"{line}; mean norm of the Jacobian {code.frobenius_norm:.3g}"]
-    if code.mutual_information is not None:
-        line = f"mutual information of example and code: at least {code.mutual_information:.2f} nats"
-        if code.mutual_information_limit is not None:
-            line += f" (the estimate cannot exceed {code.mutual_information_limit:.2f}, log N)"
-        if code.kl_per_unit is not None:
-            line += f", at most {code.kl_per_unit.sum():.2f} (the KL)"
-            line += f"; KL by unit from {code.kl_per_unit.min():.3f} to {code.kl_per_unit.max():.3f} nats"
+    used = of_posterior if "mutual_information" in code else "units vary over the test examples"
+    line = f"code: {code['active_units']} of {code['units']} {used}"
+    if code["nonzero_fraction"] < 1:
+        line += f", {code['nonzero_fraction']:.0%} of all entries are not 0".replace("%", " %")
+    if "saturation" in code:
+        line += f", {code['saturation']:.0%} are saturated".replace("%", " %")
+    lines = [f"{line}; mean norm of the Jacobian {code['frobenius_norm']:.3g}"]
+    if "mutual_information" in code:
+        line = f"mutual information of example and code: at least {code['mutual_information']:.2f} nats"
+        line += f" (the estimate cannot exceed {code['mutual_information_limit']:.2f}, log N)"
+        if "kl" in code:
+            line += f", at most {code['kl'].sum():.2f} (the KL)"
+            line += f"; KL by unit from {code['kl'].min():.3f} to {code['kl'].max():.3f} nats"
         lines.append(line)
-    if code.is_collapsed:
+    for measure in MEASURES:
+        if measure.name in code and measure.name not in _DESCRIBED:
+            values = code[measure.name]
+            span = f"from {np.min(values):.3g} to {np.max(values):.3g}" if np.ndim(values) else f"{values:.3g}"
+            lines.append(f"{measure.title}: {span} ({measure.unit})")
+    if is_collapsed(code):
         lines.append(
             "the posterior has collapsed: the decoder ignores nearly all of the code; "
             "a smaller --beta, --beta-schedule linear or --free-bits may help"

@@ -8,20 +8,11 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
+from aejax.evaluation import measure_of
 from aejax.experiment.configuration import Experiment, Model
 from aejax.host.escaping import as_html
 
-_TITLES = {
-    "code/frobenius_norm": "mean norm of the encoder's Jacobian",
-    "code/mutual_information": "mutual information with the example, a lower bound",
-    "code/mutual_information_limit": "log N, which that bound cannot exceed",
-}
 _UNITS = {
-    "code/active_units": "a count",
-    "code/frobenius_norm": "1 / (unit of data)",
-    "code/mutual_information": "nats",
-    "code/mutual_information_limit": "nats",
-    "code/units": "a count",
     "contractive_penalty": "1 / (unit of data)²",
     "elbo": "nats per example",
     "higher_order_penalty": "1 / (unit of data)²",
@@ -165,7 +156,8 @@ def term_title(term: str) -> str:
     >>> term_title("l1_penalty"), term_title("code/active_units")
     ('l1 penalty', 'active units')
     """
-    return _TITLES.get(term, term.removeprefix("code/").replace("_", " "))
+    measure = measure_of(term)
+    return term.replace("_", " ") if measure is None else measure.title
 
 
 def term_unit(term: str, model: Model) -> str:
@@ -176,7 +168,8 @@ def term_unit(term: str, model: Model) -> str:
     """
     if term in ("loss", "reconstruction"):
         return "nats per example" if model.family == "variational" else _UNITS_OF_LOSSES[model.loss]
-    return _UNITS.get(term, "no unit")  # codes have none, nor have fractions
+    measure = measure_of(term)
+    return _UNITS.get(term, "no unit") if measure is None else measure.unit
 
 
 def loss_sum(experiment: Experiment) -> str:

@@ -14,11 +14,13 @@ from aejax.plots.style import TRAIN, VALIDATION, clean_axes, with_margin
 _COLORS = {"train": TRAIN, "validation": VALIDATION}
 
 
-_TITLES = {"code/frobenius_norm": "mean norm of the encoder's Jacobian"}
-
-
 def training_curves(
-    records: Sequence[dict[str, Any]], *, best_epoch: float, unit_of: Callable[[str], str], columns: int = 3
+    records: Sequence[dict[str, Any]],
+    *,
+    best_epoch: float,
+    unit_of: Callable[[str], str],
+    title_of: Callable[[str], str] = lambda term: term.replace("_", " "),
+    columns: int = 3,
 ) -> Figure:
     """Returns one panel per loss term with its training and validation means over epochs; the best epoch is marked.
 
@@ -28,6 +30,7 @@ def training_curves(
       records: each with `epoch` and means named validation/TERM and, optionally, train/TERM.
       best_epoch: the epoch of the record to mark.
       unit_of: maps TERM to its unit, the label of the axis.
+      title_of: maps TERM to its title, above the panel.
       columns: the largest number of panels side by side.
     """
     records = [record for record in records if "validation/loss" in record]
@@ -49,7 +52,7 @@ def training_curves(
         for record in best:
             value, label = record.get(f"validation/{term}", math.nan), f"best epoch ({best_epoch:g})"
             axes.plot(best_epoch, value, "o", color=VALIDATION, markeredgecolor="white", label=label)
-        axes.set_title(as_label(_TITLES.get(term, term.replace("_", " "))), loc="left", fontsize=11)
+        axes.set_title(as_label(title_of(term)), loc="left", fontsize=11)
         axes.set_xlabel("epoch")
         axes.set_ylabel(as_label(unit_of(term)))
         axes.set_ylim(_limits_without_start(list(curves.values())))

@@ -6,9 +6,23 @@ import numpy as np
 import pytest
 
 from aejax.autoencoders import undercomplete, variational
-from aejax.evaluation import code_statistics, codes, is_active, make_mean_frobenius_norm, mutual_information
+from aejax.evaluation import (
+    Measure,
+    as_terms,
+    code_statistics,
+    is_active,
+    is_collapsed,
+    make_mean_frobenius_norm,
+    make_watch,
+    measures,
+    mutual_information,
+    sensitivity,
+)
 from aejax.evaluation.representation import map_over_examples
+from aejax.experiment import progress
+from aejax.experiment.configuration import Model
 from aejax.experiment.progress import describe_code
+from aejax.experiment.report import term_title, term_unit
 from aejax.networks import Network
 from aejax.priors import mixture_prior, standard_normal
 
@@ -46,31 +60,31 @@ def test_statistics_of_a_posterior_with_a_unit_that_is_off():
     gains, log_variances = [1.0, 0.05, 0.0], [-1.0, 0.0, 0.0]
     vae = variational(gaussian_encoder(gains, log_variances), DECODER)
     statistics = code_statistics(vae, {"encoder": {}, "decoder": {}}, KEY, X, batch_size=700)
-    assert (statistics.units, statistics.active_units) == (3, 1)  # 0.05² is below 0.01
+    assert (statistics["units"], statistics["active_units"]) == (3, 1)  # 0.05² is below 0.01
     second_moment = np.mean(np.square(X, dtype=np.float64), axis=0)
     expected = 0.5 * (np.exp(log_variances) - 1 - np.array(log_variances) + np.square(gains) * second_moment)
-    np.testing.assert_allclose(statistics.kl_per_unit, expected, rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose(statistics.frobenius_norm, np.sqrt(np.sum(np.square(gains))), rtol=1e-5)
-    assert statistics.mutual_information == pytest.approx(0.5 * np.log1p(np.e), abs=0.1)
-    assert not statistics.is_collapsed
-    assert statistics.saturation is None
+    np.testing.assert_allclose(statistics["kl"], expected, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(statistics["frobenius_norm"], np.sqrt(np.sum(np.square(gains))), rtol=1e-5)
+    assert statistics["mutual_information"] == pytest.approx(0.5 * np.log1p(np.e), abs=0.1)
+    assert not is_collapsed(statistics)
+    assert "saturation" not in statistics
 
 
 def test_collapse_is_fewer_than_a_tenth_of_the_units():
-    def is_collapsed(on):
+    def collapses(on):
         gains = jnp.array([1.0] * on + [0.0] * (20 - on))
         vae = variational(fixed(lambda x: jnp.concatenate([gains * x[0], jnp.zeros(20)])), DECODER)
-        return code_statistics(vae, {"encoder": {}, "decoder": {}}, KEY, X[:100]).is_collapsed
+        return is_collapsed(code_statistics(vae, {"encoder": {}, "decoder": {}}, KEY, X[:100]))
 
-    assert [is_collapsed(on) for on in (0, 1, 2)] == [True, True, False]
+    assert [collapses(on) for on in (0, 1, 2)] == [True, True, False]
 
 
 def test_a_learned_prior_has_no_divergence_by_unit():
     vae = variational(gaussian_encoder([1.0, 1.0, 1.0], [0.0, 0.0, 0.0]), DECODER, prior=mixture_prior(2))
     params = vae.init(KEY, jnp.asarray(X[0]))
     statistics = code_statistics(vae, params, KEY, X[:50])
-    assert statistics.kl_per_unit is None
-    assert statistics.mutual_information > 0
+    assert "kl" not in statistics
+    assert statistics["mutual_information"] > 0
 
 
 def test_divergence_by_unit_is_what_the_prior_says_or_none():
@@ -82,7 +96,7 @@ def test_divergence_by_unit_is_what_the_prior_says_or_none():
     for kl_per_dimension, expected in ((terms, np.mean(X[:7] ** 2, axis=0) + places[:, 0]), (None, None)):
         prior = standard_normal()._replace(kl=whole, kl_per_dimension=kl_per_dimension)
         vae = variational(encoder, fixed(lambda code: code[:, 0]), prior=prior)
-        got = code_statistics(vae, {"encoder": {}, "decoder": {}}, KEY, X[:7]).kl_per_unit
+        got = code_statistics(vae, {"encoder": {}, "decoder": {}}, KEY, X[:7]).get("kl")
         if expected is None:
             assert got is None
         else:
@@ -95,10 +109,11 @@ def test_statistics_of_codes_with_zeros_and_bounds_by_hand():
     autoencoder = undercomplete(encoder, DECODER)
     x = np.array([[0.0], [1.0], [1.0]], np.float32)
     statistics = code_statistics(autoencoder, {"encoder": {}, "decoder": {}}, KEY, x, bounds=(0.0, 1.0))
-    assert (statistics.units, statistics.active_units) == (4, 3)  # the second is 0.5 whatever the example
-    assert statistics.nonzero_fraction == pytest.approx(9 / 12)
-    assert statistics.saturation == pytest.approx(6 / 12)
-    assert (statistics.kl_per_unit, statistics.mutual_information, statistics.is_collapsed) == (None, None, False)
+    assert (statistics["units"], statistics["active_units"]) == (4, 3)  # the second is 0.5 whatever the example
+    assert statistics["nonzero_fraction"] == pytest.approx(9 / 12)
+    assert statistics["saturation"] == pytest.approx(6 / 12)
+    assert not {"kl", "mutual_information"} & set(statistics)
+    assert not is_collapsed(statistics)
 
 
 def test_active_is_a_matter_of_variance_not_of_size():
@@ -127,7 +142,7 @@ def test_the_norm_of_a_large_jacobian_is_estimated_from_projections():
     norms = 2 * np.sqrt(5000) * np.arange(1, 41)
     watched = make_mean_frobenius_norm(squares, params, pixels)(params)
     assert watched == pytest.approx(np.mean(norms[:25]), rel=1e-5)  # 25 x 8 x 5,000 numbers
-    assert code_statistics(squares, params, KEY, pixels).frobenius_norm == pytest.approx(np.mean(norms), rel=1e-5)
+    assert code_statistics(squares, params, KEY, pixels)["frobenius_norm"] == pytest.approx(np.mean(norms), rel=1e-5)
 
 
 def test_fewer_examples_are_watched_where_the_jacobian_is_large():
@@ -149,10 +164,11 @@ def test_few_rows_of_jacobians_are_held_at_a_time(monkeypatch):
         taken.append((len(arrays[0]), batch_size))
         return map_over_examples(function, params, *arrays, batch_size=batch_size)
 
-    monkeypatch.setattr(codes, "map_over_examples", noted)
-    norm = code_statistics(squares, params, KEY, pixels).frobenius_norm
+    for module in (measures, sensitivity):
+        monkeypatch.setattr(module, "map_over_examples", noted)
+    norm = code_statistics(squares, params, KEY, pixels)["frobenius_norm"]
     assert norm == pytest.approx(2 * np.sqrt(2000) * np.mean(np.arange(1, 51)), rel=1e-5)
-    assert taken == [(50, 2), (60, 500)]
+    assert taken == [(60, 500), (50, 2)]
 
 
 def test_an_estimated_norm_takes_other_directions_for_every_example():
@@ -170,7 +186,7 @@ def test_an_estimated_norm_takes_other_directions_for_every_example():
         x = (0.01 * draw.normal(size=(200, size))).astype(np.float32)
         params = {"encoder": {"a": jnp.asarray(a)}, "decoder": {}}
         norms = (1 - np.tanh(x.astype(np.float64) @ a) ** 2) * np.linalg.norm(a) * np.sqrt(size)
-        found = code_statistics(rank_one, params, jax.random.key(1), x).frobenius_norm
+        found = code_statistics(rank_one, params, jax.random.key(1), x)["frobenius_norm"]
         assert found / np.mean(norms) == pytest.approx(0.969, abs=5 * 0.25 / np.sqrt(200))
         watched = make_mean_frobenius_norm(rank_one, params, x)(params)  # 30 x 8 x 4,100 numbers
         assert watched / np.mean(norms[:30]) == pytest.approx(0.969, abs=5 * 0.25 / np.sqrt(30))
@@ -180,12 +196,12 @@ def test_mutual_information_is_a_lower_bound_that_says_what_it_can_show():
     """Of z = x + 1e-3 ε in 3 dimensions it is 3 log 1000 = 20.7 nats; 50 examples show log 50, and say so."""
     vae = variational(gaussian_encoder([1.0] * 3, [2 * np.log(1e-3)] * 3), DECODER)
     found = code_statistics(vae, {"encoder": {}, "decoder": {}}, KEY, X[:50])
-    assert found.mutual_information == pytest.approx(np.log(50), abs=1e-3)
-    assert found.mutual_information_limit == pytest.approx(np.log(50))
-    assert found.kl_per_unit.sum() > 3 * np.log(1000) - 3  # an upper bound
+    assert found["mutual_information"] == pytest.approx(np.log(50), abs=1e-3)
+    assert found["mutual_information_limit"] == pytest.approx(np.log(50))
+    assert found["kl"].sum() > 3 * np.log(1000) - 3  # an upper bound
     text = describe_code(found)
     assert "mutual information of example and code: at least 3.91 nats (the estimate cannot exceed 3.91, log N)" in text
-    assert f"at most {found.kl_per_unit.sum():.2f} (the KL)" in text
+    assert f"at most {found['kl'].sum():.2f} (the KL)" in text
 
 
 def test_statistics_in_half_precision_are_those_of_its_numbers():
@@ -196,7 +212,7 @@ def test_statistics_in_half_precision_are_those_of_its_numbers():
     )
     x = np.arange(3, dtype=np.float32)[:, None]
     found = code_statistics(table, {"encoder": {}, "decoder": {}}, KEY, x)
-    assert (found.active_units, found.nonzero_fraction) == (1, 1.0)
+    assert (found["active_units"], found["nonzero_fraction"]) == (1, 1.0)
     mean, log_variance = (jnp.asarray(array, jnp.bfloat16) for array in (X[:500], np.full((500, 3), -4.0)))
     exact = mutual_information(KEY, mean.astype(jnp.float32), log_variance.astype(jnp.float32))
     assert mutual_information(KEY, mean, log_variance) == exact
@@ -232,4 +248,32 @@ def test_what_has_no_statistics_is_refused(function, error, complaint):
 
 def test_lists_are_taken_as_arrays():
     found = code_statistics(CONDITIONED, PARAMS, KEY, X[:5].tolist())
-    assert found.frobenius_norm == code_statistics(CONDITIONED, PARAMS, KEY, X[:5]).frobenius_norm
+    assert found["frobenius_norm"] == code_statistics(CONDITIONED, PARAMS, KEY, X[:5])["frobenius_norm"]
+
+
+def test_a_measure_is_a_row(monkeypatch):
+    """Statistics, terms of records, what is watched, titles, units and the summary follow the rows."""
+
+    def largest(encoded):
+        return float(np.abs(encoded.codes).max())
+
+    def watch(autoencoder, params, x, *condition):
+        return lambda params: float(np.abs(autoencoder.encode(params, jnp.asarray(x[0]))).max())
+
+    row = Measure("largest", "largest magnitude", "1", largest, watch)
+    of_units = Measure("spread", "spread of a unit", "1", lambda encoded: encoded.codes.std(axis=0))
+    for module in (measures, progress):
+        monkeypatch.setattr(module, "MEASURES", (*measures.MEASURES, row, of_units))
+    found = code_statistics(CONDITIONED, PARAMS, KEY, X[:5])
+    assert found["largest"] == pytest.approx(np.tanh(np.abs(X[:5]).max()))
+    assert {"code/largest", "code/spread/1", "code/spread/3"} <= set(as_terms(found))
+    assert make_watch(CONDITIONED, PARAMS, X[:1])(PARAMS)["code/largest"] == found_in_one(X[0])
+    assert (term_title("code/largest"), term_unit("code/spread/2", Model())) == ("largest magnitude", "1")
+    lines = describe_code(found).splitlines()
+    assert f"largest magnitude: {found['largest']:.3g} (1)" in lines
+    assert lines[-1].startswith("spread of a unit: from ")
+
+
+def found_in_one(x):
+    """The largest magnitude of a code of one example."""
+    return float(np.abs(CONDITIONED.encode(PARAMS, jnp.asarray(x))).max())

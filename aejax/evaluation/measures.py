@@ -1,0 +1,220 @@
+"""Measures of the codes of a split, a row each, which the summary, records, report and figures read."""
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key, PyTree
+
+from aejax.autoencoders import Autoencoder
+from aejax.evaluation.codes import ACTIVE_VARIANCE, is_active, mutual_information
+from aejax.evaluation.representation import map_over_examples
+from aejax.evaluation.sensitivity import MAX_EXAMPLES, checked_inputs, make_mean_frobenius_norm, mean_frobenius_norm
+from aejax.jacobian import saturation
+from aejax.precision import widened
+
+COLLAPSED_FRACTION = 0.1  # of active units, below which a posterior is said to have collapsed
+Value = float | int | Float[np.ndarray, "K"]  # of a measure; an array has a number for each unit of the code
+_PREFIX = "code/"  # of measures among the terms of a record
+
+
+class EncodedExamples(NamedTuple):
+    """N examples and their codes: what a measure is a function of."""
+
+    autoencoder: Autoencoder
+    params: PyTree
+    key: Key[Array, ""]  # of what is drawn; the same for every measure
+    inputs: list[Any]  # (N, ...) examples, and their conditions where there are some
+    codes: Float[np.ndarray, "N K"]  # posterior means of a variational autoencoder
+    log_variances: Float[np.ndarray, "N K"] | None = None  # of a posterior
+    divergences: Float[np.ndarray, "N K"] | None = None  # in nats, of a posterior from a prior that has them by unit
+    bounds: tuple[float, float] | None = None  # of the code's activation; None where it has none
+    batch_size: int = 500  # examples at a time
+
+
+class Measure(NamedTuple):
+    """A number of the codes of a split, or one for each unit; an autoencoder that does not have it has None."""
+
+    name: str  # with code/ before it that of a term in records; of unit 3: name/3
+    title: str
+    unit: str
+    of: Callable[[EncodedExamples], Value | None]
+    watch: Callable[..., Callable[[PyTree], float]] | None = None
+    """(autoencoder, params, x, *condition) -> (params -> value), of what is cheap enough for every evaluation of a run;
+    compiled once."""
+
+
+def _active_units(encoded: EncodedExamples) -> int:
+    threshold = ACTIVE_VARIANCE
+    if encoded.log_variances is None:  # any variance but that of rounding
+        threshold = 1e-12 * float(np.max(np.abs(encoded.codes), initial=0)) ** 2
+    return int(is_active(encoded.codes, threshold=threshold).sum())
+
+
+def _mean_frobenius_norm(encoded: EncodedExamples) -> float:
+    return mean_frobenius_norm(
+        encoded.autoencoder, encoded.params, encoded.key, *encoded.inputs, batch_size=encoded.batch_size
+    )
+
+
+def _saturation(encoded: EncodedExamples) -> float | None:
+    if encoded.bounds is None or encoded.log_variances is not None:
+        return None
+    low, high = encoded.bounds
+    return saturation(jnp.asarray(encoded.codes), low=low, high=high).item()
+
+
+def _divergence_by_unit(encoded: EncodedExamples) -> Float[np.ndarray, "K"] | None:
+    return None if encoded.divergences is None else np.asarray(encoded.divergences.mean(axis=0, dtype=np.float64))
+
+
+def _mutual_information(encoded: EncodedExamples) -> float | None:
+    if encoded.log_variances is None:
+        return None
+    moments = (jnp.asarray(array[:MAX_EXAMPLES]) for array in (encoded.codes, encoded.log_variances))
+    return max(mutual_information(encoded.key, *moments).item(), 0.0)
+
+
+def _mutual_information_limit(encoded: EncodedExamples) -> float | None:
+    return None if encoded.log_variances is None else math.log(min(len(encoded.codes), MAX_EXAMPLES))
+
+
+MEASURES = (
+    Measure("units", "units", "a count", lambda encoded: encoded.codes.shape[1]),
+    Measure("active_units", "active units", "a count", _active_units),
+    Measure("nonzero_fraction", "nonzero fraction", "no unit", lambda encoded: float(np.mean(encoded.codes != 0))),
+    Measure(
+        "frobenius_norm",
+        "mean norm of the encoder's Jacobian",
+        "1 / (unit of data)",
+        _mean_frobenius_norm,
+        watch=make_mean_frobenius_norm,
+    ),
+    Measure("saturation", "saturation", "no unit", _saturation),
+    Measure("kl", "divergence of a unit from the prior", "nats", _divergence_by_unit),
+    Measure("mutual_information", "mutual information with the example, a lower bound", "nats", _mutual_information),
+    Measure("mutual_information_limit", "log N, which that bound cannot exceed", "nats", _mutual_information_limit),
+)
+
+
+def measure_of(term: str) -> Measure | None:
+    """Returns the measure that a term of a record is; None where it is a term of the loss.
+
+    >>> [measure.name for measure in map(measure_of, ("code/units", "code/kl/3")) if measure]
+    ['units', 'kl']
+    >>> measure_of("kl")
+    """
+    name = term.removeprefix(_PREFIX).partition("/")[0] if term.startswith(_PREFIX) else None
+    return next((measure for measure in MEASURES if measure.name == name), None)
+
+
+def code_statistics(
+    autoencoder: Autoencoder,
+    params: PyTree,
+    key: Key[Array, ""],
+    x: np.ndarray,
+    *condition: np.ndarray,
+    bounds: tuple[float, float] | None = None,
+    batch_size: int = 500,
+) -> dict[str, Value]:
+    """Returns every measure of the codes of N examples that this autoencoder has, by its name.
+
+    The mutual information is taken over the first 2,000 examples at most, the mean norm of the Jacobian over as many as
+    `mean_frobenius_norm` takes.
+
+    Args:
+      autoencoder: any.
+      params: its parameters.
+      key: of the samples for the mutual information, and of the projections.
+      x: (N, ...) examples, at least one.
+      *condition: (N, ...), where there is one.
+      bounds: of the code's activation, (0, 1) for a sigmoid; None where it has none.
+      batch_size: examples at a time.
+
+    Raises:
+      ValueError: no examples, or conditions of another number.
+      TypeError: what holds no numbers.
+
+    >>> from aejax.autoencoders import variational
+    >>> from aejax.networks import MLP
+    >>> vae = variational(MLP(output_shape=(2 * 3,)), MLP(output_shape=(5,)))
+    >>> params = vae.init(jax.random.key(0), np.ones(5, np.float32))
+    >>> statistics = code_statistics(vae, params, jax.random.key(1), np.ones((7, 5), np.float32))
+    >>> statistics["active_units"], is_collapsed(statistics)
+    (0, True)
+    """
+    inputs = checked_inputs(x, *condition)
+    encode = _flat_codes if autoencoder.variational is None else _flat_posterior
+    arrays = jax.device_get(map_over_examples(partial(encode, autoencoder), params, *inputs, batch_size=batch_size))
+    encoded = EncodedExamples(autoencoder, params, key, inputs, **arrays, bounds=bounds, batch_size=batch_size)
+    values = {measure.name: measure.of(encoded) for measure in MEASURES}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _flat_codes(autoencoder: Autoencoder, params: PyTree, *one: Array) -> dict[str, Array]:
+    return {"codes": widened(autoencoder.encode(params, *one)).reshape(-1)}
+
+
+def _flat_posterior(autoencoder: Autoencoder, params: PyTree, *one: Array) -> dict[str, Array]:
+    assert autoencoder.variational is not None
+    mean, log_variance = autoencoder.variational.posterior(params, *one)
+    arrays = {"codes": mean, "log_variances": log_variance}
+    if (divergence := autoencoder.variational.prior(params).kl_per_dimension) is not None:
+        arrays["divergences"] = divergence(mean, log_variance)
+    return {name: widened(array).reshape(-1) for name, array in arrays.items()}
+
+
+def is_collapsed(statistics: Mapping[str, Value]) -> bool:
+    """Whether a variational autoencoder makes next to no use of its code.
+
+    >>> is_collapsed({"units": 20, "active_units": 1, "mutual_information": 0.1})
+    True
+    """
+    if "mutual_information" not in statistics:
+        return False
+    return bool(statistics["active_units"] < COLLAPSED_FRACTION * statistics["units"])
+
+
+def as_terms(statistics: Mapping[str, Value]) -> dict[str, float]:
+    """Returns statistics as terms of a record, a number each: those of units as code/NAME/1, code/NAME/2, ...
+
+    >>> as_terms({"units": 2, "kl": np.array([0.5, 1.5])})
+    {'code/units': 2, 'code/kl/1': 0.5, 'code/kl/2': 1.5}
+    """
+    terms: dict[str, float] = {}
+    for name, value in statistics.items():
+        if isinstance(value, np.ndarray):
+            terms |= {f"{_PREFIX}{name}/{unit}": float(number) for unit, number in enumerate(value, 1)}
+        else:
+            terms[f"{_PREFIX}{name}"] = value
+    return terms
+
+
+def make_watch(
+    autoencoder: Autoencoder, params: PyTree, x: np.ndarray, *condition: np.ndarray
+) -> Callable[[PyTree], dict[str, float]]:
+    """Compile `params -> terms` of the measures that are watched while an autoencoder is trained.
+
+    Args:
+      autoencoder: any.
+      params: parameters of it, for their shapes.
+      x: (N, ...) examples, of which a few are looked at, always the same.
+      *condition: (N, ...), where there is one.
+
+    >>> from aejax.autoencoders import undercomplete
+    >>> from aejax.networks import MLP
+    >>> autoencoder, x = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(5,))), np.ones((7, 5), np.float32)
+    >>> params = autoencoder.init(jax.random.key(0), x[0])
+    >>> list(make_watch(autoencoder, params, x)(params))
+    ['code/frobenius_norm']
+    """
+    watched = {
+        measure.name: measure.watch(autoencoder, params, x, *condition)
+        for measure in MEASURES
+        if measure.watch is not None
+    }
+    return lambda params: as_terms({name: value_of(params) for name, value_of in watched.items()})
