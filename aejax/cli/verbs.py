@@ -12,7 +12,10 @@ class Verb(NamedTuple):
 
 VERBS = {
     "compose": Verb("aejax.cli.compose", "compose with a run on chorales: MIDI files and piano rolls"),
+    "detect": Verb("aejax.cli.detect", "score examples, and detect anomalies among them"),
+    "encode": Verb("aejax.cli.encode", "encode examples, decode codes, or compare a run's codes with PCA"),
     "export": Verb("aejax.cli.export", "write a run's functions as StableHLO, for programs without aejax"),
+    "generate": Verb("aejax.cli.generate", "draw samples, neighborhoods, interpolations, traversals, the code plane"),
     "prepare": Verb("aejax.cli.prepare", "download a data set of TensorFlow Datasets, once"),
 }
 STUDIES: dict[str, Verb] = {}

@@ -117,8 +117,8 @@ def test_scores_are_written_however_few_anomalies_are_known(make_run, run_script
     assert [int(row["is_anomaly"]) for row in rows] == [1] * anomalies + [0] * (5 - anomalies)
     assert np.isfinite([float(row["score"]) for row in rows]).all()
     assert (tmp_path / "found" / "scores.png").is_file()
-    note = "measures of detection: left out, to tell them apart, two normal examples and two anomalies are needed at "
-    note += f"least, got {5 - anomalies} and {anomalies}"
+    note = "measures of detection: left out, measures of detection require at least two normal examples and two "
+    note += f"anomalies, got {5 - anomalies} and {anomalies}"
     assert ("auroc" in summary) == (anomalies == 2)
     assert (note in result.output) == (note in summary.get("notes", [])) == (anomalies != 2)
 
@@ -166,7 +166,7 @@ def test_a_quantile_finer_than_the_sample_is_said_to_be(make_run, run_script, tm
         ([], "give a file and a folder to write, or --test FOLDER"),
         (["x.npy"], "name the folder to write after the file"),
         (["x.npy", "found", "--test", "found"], "give a file and a folder to write, or --test"),
-        (["--test", "found", "--anomalies", "truth.npy"], "--test takes the run's own labels"),
+        (["--test", "found", "--anomalies", "truth.npy"], "--test uses the run's own labels"),
         (["x.npy", "x.npy"], "x.npy: exists already"),
         (["x.npy", "found", "--quantile", "1.5"], "--quantile: must be above 0 and at most 1, got 1.5"),
         (["x.npy", "found", "--samples", "0"], "--samples: must be at least 1, got 0"),

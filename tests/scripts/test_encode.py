@@ -112,5 +112,5 @@ def test_vectors_without_labels_are_compared_too(make_run, run_script, tmp_path,
     result = run_script("encode", folder, "--compare", tmp_path / "report")
     assert result.code == 0, result.errors
     assert "no labels" in result.output
-    assert "as a part of PCA's" not in result.output
+    assert "relative to PCA's" not in result.output
     assert run_script("compress", folder, tmp_path / "rates").code == 0

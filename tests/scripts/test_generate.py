@@ -1,8 +1,6 @@
 """Generation as a user runs it: arrays that are what they say, pictures, and clear refusals."""
 
 import errno
-from dataclasses import replace
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -12,6 +10,7 @@ from PIL import Image
 from aejax import plots
 from aejax.datasets.dataset import Dataset
 from aejax.errors import UserError
+from aejax.experiment import generate as generation
 from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training
 from aejax.experiment.trained import open_run
 from aejax.keys import named_key
@@ -152,14 +151,13 @@ def test_units_are_those_named_in_that_order(generate, tmp_path):
     np.testing.assert_allclose(codes[0, :, :3], np.tile(run.encode(run.splits.test)[0, :3], (3, 1)), atol=1e-6)
 
 
-def test_more_units_than_fit_into_memory_are_refused(load_script, make_run, monkeypatch):
-    generate = load_script("generate")
-    monkeypatch.setattr(generate, "MOST_NUMBERS", 4 * 3 * 64)
-    run, options = open_run(make_run(LINEAR)), generate.Options(Path(), Path(), what="traversals", columns=3)
-    generate._check_run(run, options)
-    with pytest.raises(UserError, match="4 units of 4 at 4 quantiles make 1,024 numbers, more than 768"):
-        generate._check_run(run, replace(options, columns=4))
-    generate._check_run(run, replace(options, columns=4, units=(1, 4)))
+def test_more_units_than_fit_into_memory_are_refused(make_run, monkeypatch):
+    monkeypatch.setattr(generation, "MAX_NUMBERS", 4 * 3 * 64)
+    run = open_run(make_run(LINEAR))
+    assert generation.traverse(run, columns=3).codes.shape == (4, 3, 4)
+    with pytest.raises(UserError, match=r"^units: 4 units of 4 at 4 quantiles make 1,024 numbers, more than 768"):
+        generation.traverse(run, columns=4)
+    assert generation.traverse(run, columns=4, units=(1, 4)).codes.shape == (2, 4, 4)
 
 
 def test_series_go_from_one_to_another_as_moving_curves(generate, tmp_path):
@@ -187,15 +185,15 @@ def test_the_plane_of_two_numbers(generate, tmp_path):
         (
             LINEAR,
             ["--what", "samples"],
-            "takes a variational run, or one trained with --mmd-weight, and this run is undercomplete on digits",
+            "expects a variational run, or one trained with --mmd-weight, and this run is undercomplete on digits",
         ),
-        (VARIATIONAL, ["--what", "classes"], "takes a conditional run"),
-        (VARIATIONAL, ["--what", "manifold"], "takes a run with a code of 2 numbers, not of 3"),
+        (VARIATIONAL, ["--what", "classes"], "expects a conditional run"),
+        (VARIATIONAL, ["--what", "manifold"], "expects a run with a 2-dimensional code, not a 3-dimensional one"),
         (LINEAR, ["--what", "traversals", "--units", "0"], "--units: the code has units 1 to 4, got 0"),
         (LINEAR, ["--what", "near-class", "--units", "1"], "--units: goes with traversals, not with near-class"),
         (VARIATIONAL, ["--what", "near-example", "--examples", "359"], "test examples 0 to 358, got 359"),
         (VARIATIONAL, ["--examples", "1"], "--examples: goes with near-example, interpolation and traversals"),
-        (VARIATIONAL, ["--what", "interpolation", "--examples", "1"], "interpolation takes 2, got 1"),
+        (VARIATIONAL, ["--what", "interpolation", "--examples", "1"], "interpolation expects 2, got 1"),
         (CONDITIONAL, ["--what", "interpolation", "--examples", "0", "1"], "decodes codes of one class, and these are"),
         (VARIATIONAL, ["--seed", str(2**32)], "--seed: must be between 0 and 4294967295, got 4294967296"),
         (VARIATIONAL, ["--columns", "2"], "--columns: must be between 3 and 400, got 2"),

@@ -1,0 +1,164 @@
+"""Score examples by how little they are like those that an autoencoder was trained on, and say which are anomalies."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from aejax.cli import command_line
+from aejax.errors import UserError
+from aejax.host.files import write_text
+from aejax.host.optional import optional
+
+if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
+    import numpy as np
+    from rich.table import Table
+
+    from aejax.evaluation.anomaly import Detection
+    from aejax.experiment.detect import Detected
+
+DESCRIPTION = """Score examples by how little they are like those that an autoencoder was trained on.
+
+  aejax detect runs/NAME data.npy found                         score examples of your own
+  aejax detect runs/NAME data.npy found --anomalies truth.npy   and measure how well anomalies are detected
+  aejax detect runs/NAME --test found                           the run's test examples: those of a class that it was
+                                                                not trained on are anomalies
+
+The score is the squared error of the reconstruction, or the negative evidence lower bound of a variational run; the
+same run gives the same example the same score every time. An example is an anomaly if it scores above a quantile of the
+run's validation examples.
+
+The folder written holds scores.csv, summary.json and scores.png."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to score by which run."""
+
+    run: tyro.conf.Positional[Path]
+    """The run folder."""
+    input: tyro.conf.Positional[Path | None] = None
+    """Examples: a .npy file, or a .npz file with an entry x."""
+    folder: tyro.conf.Positional[Path | None] = None
+    """The folder to write, which must not exist yet."""
+    test: Path | None = None
+    """Score the run's own test examples, and write this folder."""
+    anomalies: Path | None = None
+    """A .npy file that holds 0 for every normal example and another integer for every anomaly."""
+    labels: Path | None = None
+    """A .npy file with the class of every example, for a conditional run."""
+    any_scale: bool = False
+    """Accept examples whose values are not on the scale of the training data, as those of anomalies may be."""
+    quantile: float = 0.95
+    """Of the validation examples' scores: the fraction of normal examples not to suspect. N validation
+    examples have quantiles up to 1 - 1/N; a finer one is their largest score, and the output says so."""
+    samples: int = 16
+    """Of the posterior of a variational run, for every example."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse, score, write, and print how many are anomalies."""
+    options = command_line.parse(Options, arguments, description=DESCRIPTION)
+    folder = _check(options)
+
+    from aejax.evaluation.anomaly import MAX_SCORE
+    from aejax.experiment.detect import detect, draw_scores
+    from aejax.experiment.trained import load_examples, open_run
+    from aejax.host.terminal import PlainConsole
+
+    console = PlainConsole()
+    run = open_run(options.run)
+    if options.input is None:
+        name = f"the test examples of {run.path}"
+        detected = detect(run, quantile=options.quantile, samples=options.samples, name=name)
+    else:
+        name = str(options.input)
+        examples = load_examples(run, options.input, options.labels, any_scale=options.any_scale)
+        anomalies = None if options.anomalies is None else _load_anomalies(options.anomalies, len(examples.x))
+        detected = detect(run, examples, anomalies, quantile=options.quantile, samples=options.samples, name=name)
+    scores, threshold, detection = detected.scores, detected.threshold, detected.detection
+    validation_examples, notes = len(detected.validation_scores), list(detected.notes)
+    summary = {"run": str(run.path), "examples": name, "score": detected.unit, "quantile": options.quantile}
+    summary |= {"threshold": threshold, "above": int((scores > threshold).sum()), "scored": len(scores)}
+    summary |= {"validation_examples": validation_examples}
+    if detection is not None:
+        summary |= {name: getattr(v, "_asdict", lambda v=v: v)() for name, v in detection._asdict().items()}
+    with command_line.new_folder(folder) as written:
+        _write_scores(written / "scores.csv", detected)
+        write_text(written / "summary.json", json.dumps(summary | ({"notes": notes} if notes else {}), indent=2) + "\n")
+        with optional("figures", notes.append):
+            draw_scores(detected).savefig(written / "scores.png", dpi=150)
+    if beyond := int((scores >= MAX_SCORE).sum()):
+        console.print(f"{beyond:,} scores exceed single precision and are replaced by {MAX_SCORE:.4g}")
+
+    console.print(
+        f"{name}: {summary['above']:,} of {len(scores):,} score above {threshold:.4g}, the {options.quantile:g} "
+        f"quantile of {validation_examples:,} validation examples ({detected.unit})",
+    )
+    if detection is not None:
+        console.print(_table(detection, len(scores)))
+    for note in notes:
+        console.print(note)
+    console.print(f"scores and figures are in {folder}")
+
+
+def _check(options: Options) -> Path:
+    """The folder to write; UserError where the options do not go together, before anything is loaded."""
+    if (options.test is None) == (options.input is None):
+        raise UserError("give a file and a folder to write, or --test FOLDER for the run's own test examples")
+    if options.test is not None and (options.anomalies is not None or options.labels is not None):
+        raise UserError("--test uses the run's own labels: leave --anomalies and --labels out")
+    if options.test is None and options.folder is None:
+        raise UserError("name the folder to write after the file")
+    if not 0 < options.quantile <= 1:
+        raise UserError(f"--quantile: must be above 0 and at most 1, got {options.quantile:g}")
+    if options.samples < 1:
+        raise UserError(f"--samples: must be at least 1, got {options.samples}")
+    folder = options.test or options.folder
+    assert folder is not None
+    command_line.check_free(folder)
+    return folder
+
+
+def _load_anomalies(path: Path, examples: int) -> "np.ndarray":
+    """Returns whether each example is an anomaly, from a file of integers."""
+    import numpy as np
+
+    from aejax.datasets.arrays import load_labels
+
+    labels = load_labels(path, examples)
+    if labels.dtype.kind == "U":
+        raise UserError(f"{path}: must hold 0 for every normal example and another integer, got text")
+    return np.not_equal(labels, 0)
+
+
+def _write_scores(path: Path, detected: "Detected") -> None:
+    truth = detected.anomalies
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["index", "score", "above_threshold", *([] if truth is None else ["is_anomaly"])])
+        for index, score in enumerate(detected.scores):
+            known = [] if truth is None else [int(truth[index])]
+            writer.writerow([index, f"{score:.9g}", int(score > detected.threshold), *known])
+
+
+def _table(detection: "Detection", examples: int) -> "Table":
+    from rich.table import Table
+
+    anomalies = round(detection.prevalence * examples)
+    table = Table(title=f"{anomalies:,} anomalies among {examples:,} examples", title_justify="left")
+    table.add_column("")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval", justify="right")
+    for name, interval in {"AUROC": detection.auroc, "average precision": detection.average_precision}.items():
+        table.add_row(name, f"{interval.value:.4f}", f"{interval.low:.4f} to {interval.high:.4f}")
+    table.add_row("average precision of no knowledge", f"{detection.prevalence:.4f}", "")
+    table.add_row("anomalies above the threshold", f"{detection.recall:.4f}", "")
+    table.add_row("normal examples above it", f"{detection.false_positive_rate:.4f}", "")
+    precision = "none above" if detection.precision is None else f"{detection.precision:.4f}"
+    table.add_row("anomalies among all above it", precision, "")
+    return table

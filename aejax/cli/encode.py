@@ -1,0 +1,148 @@
+"""Encode examples with a trained autoencoder, decode codes, and compare its codes with principal components."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from aejax.cli import command_line
+from aejax.errors import UserError
+from aejax.host.files import write_text
+from aejax.host.optional import optional
+
+if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
+    from rich.table import Table
+
+    from aejax.evaluation.reduction import Reduction
+    from aejax.experiment.trained import TrainedRun
+    from aejax.host.terminal import PlainConsole
+
+DESCRIPTION = """Encode examples with a trained autoencoder, decode codes, compare its codes with principal components.
+
+  aejax encode runs/NAME data.npy codes.npy            examples (N, ...) to codes (N, K), as float32
+  aejax encode runs/NAME codes.npy data.npy --decode   and back, into the space of the data
+  aejax encode runs/NAME --compare report              codes of the run's test examples, compared with PCA
+
+Examples are read from .npy and .npz files, bytes as those that the run was trained on. --compare writes a folder with
+comparison.json and figures: reconstructions, and codes in the plane by t-SNE (for the eye only)."""
+
+NOTHING = 1e-9  # of the variance: an error of rounding
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to do with which run."""
+
+    run: tyro.conf.Positional[Path]
+    """The run folder."""
+    input: tyro.conf.Positional[Path | None] = None
+    """Examples to encode, or codes to decode: a .npy file, or a .npz file with an entry x."""
+    output: tyro.conf.Positional[Path | None] = None
+    """The .npy file to write, which must not exist yet."""
+    decode: bool = False
+    """Decode codes: write the examples that they stand for."""
+    labels: Path | None = None
+    """A .npy file with the class of every example, for a conditional run."""
+    any_scale: bool = False
+    """Accept examples whose values are not on the scale of the training data, such as anomalies."""
+    compare: Path | None = None
+    """A folder to write the comparison with PCA into, which must not exist yet."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse, and do one of the three."""
+    options = command_line.parse(Options, arguments, description=DESCRIPTION)
+    _check(options)
+    from aejax.experiment.trained import open_run
+    from aejax.host.terminal import PlainConsole
+
+    console = PlainConsole()
+    run = open_run(options.run)
+    if options.compare is not None:
+        _compare(run, options.compare, console)
+    else:
+        _convert(run, options, console)
+
+
+def _check(options: Options) -> None:
+    """Raise UserError where the options do not go together, before anything is loaded."""
+    if options.compare is not None:
+        if options.input is not None or options.decode or options.labels is not None:
+            raise UserError("--compare uses the run's own test examples: leave out files, --decode and --labels")
+        target = options.compare
+    else:
+        if options.input is None or options.output is None:
+            raise UserError("give an input and an output file, or --compare FOLDER")
+        if options.output.suffix.lower() != ".npy":
+            raise UserError(f"{options.output}: arrays are written to .npy files")
+        target = options.output
+    command_line.check_free(target)
+
+
+def _convert(run: "TrainedRun", options: Options, console: "PlainConsole") -> None:
+    """Encode or decode a file."""
+    import numpy as np
+
+    from aejax.experiment.trained import load_codes, load_examples
+
+    assert options.input is not None
+    assert options.output is not None
+    if options.decode:
+        given = load_codes(run, options.input, options.labels)
+        result = run.decode(given)
+    else:
+        given = load_examples(run, options.input, options.labels, any_scale=options.any_scale)
+        result = run.encode(given)
+    with command_line.new_file(options.output) as file:
+        np.save(file, result)
+    what = "codes decoded" if options.decode else "examples encoded"
+    console.print(f"{len(result):,} {what}: {given.x.shape} to {result.shape}, in {options.output}")
+
+
+def _compare(run: "TrainedRun", folder: Path, console: "PlainConsole") -> None:
+    """Compare the codes with PCA; print a table, write it and figures."""
+    import numpy as np
+
+    from aejax.experiment.encode import compare_with_pca, draw_codes, draw_reconstructions
+
+    comparison = compare_with_pca(run, on_step=console.print)
+    components, test, measured = comparison.components, comparison.originals, comparison.measured
+    of_what = {"run": str(run.path), "components": components, "test_examples": len(test)}
+    report = of_what | {name: reduction._asdict() for name, reduction in measured.items()}
+    with command_line.new_folder(folder) as written:
+        write_text(written / "comparison.json", json.dumps(report, indent=2) + "\n")
+        with optional("figure of reconstructions", console.print):
+            draw_reconstructions(run, comparison).savefig(written / "reconstructions.png", dpi=150)
+        with optional("figure of codes", console.print):
+            console.print("laying the codes out in the plane")
+            draw_codes(comparison).savefig(written / "codes.png", dpi=150)
+    title = f"{components} numbers for {math.prod(run.example_shape)}; {len(test):,} test examples"
+    console.print(_table(title, measured, nothing=NOTHING * float(np.var(test))))
+    console.print(f"the comparison is in {folder}")
+
+
+def _table(title: str, measured: "dict[str, Reduction]", *, nothing: float) -> "Table":
+    """A column per method, and the ratio of the errors, unless PCA's, the last, is only rounding error."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for name in measured:
+        table.add_column(name, justify="right")
+    rows = {
+        "squared error per number": ("squared_error", ".5f", ""),
+        "5 nearest neighbors, accuracy, %": ("neighbors_accuracy_percent", ".2f", "no labels"),
+        "linear probe, accuracy, %": ("probe_accuracy_percent", ".2f", "no labels"),
+        "trustworthiness": ("trustworthiness", ".4f", "too few examples"),
+    }
+    for label, (field, form, missing) in rows.items():
+        values = [getattr(reduction, field) for reduction in measured.values()]
+        table.add_row(label, *(missing if value is None else format(value, form) for value in values))
+    errors = [reduction.squared_error for reduction in measured.values()]
+    if errors[-1] > nothing:
+        table.add_row("squared error, relative to PCA's", *(f"{error / errors[-1]:.3f}" for error in errors))
+    return table

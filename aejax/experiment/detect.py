@@ -1,0 +1,115 @@
+"""Anomalies among examples: how little a run's autoencoder knows each of them, and which exceed a threshold."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Shaped
+from matplotlib.figure import Figure
+
+from aejax import plots
+from aejax.datasets.dataset import Dataset
+from aejax.datasets.stored import blocks_of
+from aejax.errors import ArgumentError
+from aejax.evaluation.anomaly import (
+    Detection,
+    anomaly_scores,
+    is_finer_than,
+    measure_detection,
+    threshold_of,
+)
+from aejax.experiment.trained import TrainedRun
+from aejax.host.memory import check_fits
+from aejax.host.optional import optional
+from aejax.likelihoods import check_support
+
+
+class Detected(NamedTuple):
+    """Scores of examples, the threshold from the scores of validation examples, and how well both detect anomalies."""
+
+    scores: Float[np.ndarray, "N"]
+    validation_scores: Float[np.ndarray, "V"]
+    threshold: float  # anomalies score above it
+    unit: str  # of the scores
+    anomalies: Bool[np.ndarray, "N"] | None  # whether each example is an anomaly, if that is known
+    detection: Detection | None  # if that is known, and there are two normal examples and two anomalies at least
+    notes: tuple[str, ...]  # on what is missing or imprecise
+
+
+def detect(
+    run: TrainedRun,
+    examples: Dataset | None = None,
+    anomalies: Shaped[np.ndarray, "N"] | None = None,
+    *,
+    quantile: float = 0.95,
+    samples: int = 16,
+    name: str = "the examples",
+) -> Detected:
+    """Returns the anomaly score of every example, and which of them are anomalies by a threshold.
+
+    The score is the squared error of the reconstruction, or the negative evidence lower bound of a variational run.
+    The same run gives the same example the same score every time.
+
+    Args:
+      run: whose autoencoder scores the examples.
+      examples: to score; None for the run's test examples.
+      anomalies: whether each example is an anomaly, as far as that is known. For test examples with labels, those of
+        a class that the run was not trained on are.
+      quantile: of the validation examples' scores, the threshold: the fraction of normal examples not to suspect.
+      samples: of the posterior of a variational run, for every example.
+      name: what messages call the examples.
+
+    Raises:
+      UserError: values that the likelihood cannot have, samples that do not fit into memory, a quantile or a number of
+        samples that cannot be.
+    """
+    if not 0 < quantile <= 1:
+        raise ArgumentError("quantile", f"must be above 0 and at most 1, got {quantile:g}")
+    if samples < 1:
+        raise ArgumentError("samples", f"must be at least 1, got {samples}")
+    if examples is None:
+        examples = run.splits.test
+        anomalies = _of_unseen_classes(run) if anomalies is None else anomalies
+    distributions = run.autoencoder.variational
+    if distributions is not None:
+        for block in blocks_of(examples.x):
+            check_support(distributions.likelihood, block, name, advice="scale them as those of the run")
+    # a score takes the samples of up to 500 examples at once
+    size = 4 * samples * min(500, len(examples.x)) * math.prod(run.example_shape)
+    check_fits(size, f"{samples:,} samples of every example", advice="use fewer samples")
+    validation_scores = _scores(run, run.splits.validation, samples)
+    threshold = threshold_of(validation_scores, quantile=quantile)
+    scores = _scores(run, examples, samples)
+    unit = "squared error per example" if distributions is None else "negative bound, nats per example"
+    detection: Detection | None = None
+    notes: list[str] = []
+    if anomalies is not None:
+        with optional("measures of detection", notes.append):
+            detection = measure_detection(scores, anomalies, threshold=threshold)
+    if is_finer_than(quantile, len(validation_scores)):
+        notes.append(
+            f"{len(validation_scores):,} validation examples have no quantile {quantile:g}: the threshold is "
+            "the largest of their scores"
+        )
+    return Detected(scores, validation_scores, threshold, unit, anomalies, detection, tuple(notes))
+
+
+def draw_scores(detected: Detected) -> Figure:
+    """Returns a figure of the distributions of scores: validation examples, normal examples, anomalies."""
+    kinds = None if detected.detection is None else detected.anomalies
+    return plots.anomaly_scores(
+        detected.validation_scores, detected.scores, kinds, threshold=detected.threshold, unit=detected.unit
+    )
+
+
+def _scores(run: TrainedRun, examples: Dataset, samples: int) -> np.ndarray:
+    conditions, key = run.conditions_of(examples), run.keys.evaluation
+    return anomaly_scores(
+        run.autoencoder, run.params, key, examples.x, *conditions, inputs=examples.input, samples=samples
+    )
+
+
+def _of_unseen_classes(run: TrainedRun) -> np.ndarray | None:
+    """Returns whether each test example is of a class that was not trained on; None without labels."""
+    train, test = run.splits.train.labels, run.splits.test.labels
+    return None if train is None or test is None else ~np.isin(test, np.unique(train))

@@ -1,0 +1,66 @@
+"""A run's codes compared with principal components: what as many numbers keep of the run's test examples."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from aejax import plots
+from aejax.datasets.dataset import Splits, in_memory
+from aejax.evaluation.reduction import Reduction, embed_2d, measure_reduction, principal_components
+from aejax.experiment.figures import as_drawn
+from aejax.experiment.trained import TrainedRun, check_no_pairs
+
+OURS, PCA = "autoencoder", "PCA"
+_SHOWN = 10  # examples in the figure of reconstructions
+
+
+class Comparison(NamedTuple):
+    """Two methods, "autoencoder" and "PCA", with codes of the same size."""
+
+    components: int  # numbers in a code
+    originals: np.ndarray  # (N, ...) the test examples
+    codes: dict[str, Splits]  # of each method
+    reconstructions: dict[str, np.ndarray]  # (N, ...) of the test examples, by each method
+    measured: dict[str, Reduction]
+
+
+def compare_with_pca(run: TrainedRun, *, on_step: Callable[[str], None] = lambda step: None) -> Comparison:
+    """Returns the codes of a run and of PCA with as many components, measured on the test examples.
+
+    Args:
+      run: whose encoder is given what it reconstructs.
+      on_step: called with a line about each step before it begins.
+
+    Raises:
+      UserError: a run on pairs.
+    """
+    check_no_pairs(run, what="a comparison with PCA")
+    splits, components = Splits(*map(in_memory, run.splits)), math.prod(run.code_shape)
+    on_step(f"encoding {sum(len(part.x) for part in splits):,} examples")
+    codes = Splits(*(part._replace(x=run.encode(part)) for part in splits))
+    reconstruction = run.decode(codes.test)
+    on_step(f"fitting PCA to {len(splits.train.x):,} training examples")
+    pca_codes, pca_reconstruction = principal_components(splits, components)
+    all_codes, reconstructions = {OURS: codes, PCA: pca_codes}, {OURS: reconstruction, PCA: pca_reconstruction}
+    measured = {}
+    for name, of_splits in all_codes.items():
+        on_step(f"measuring the codes of {name}")
+        measured[name] = measure_reduction(splits, of_splits, reconstructions[name])
+    return Comparison(components, splits.test.x, all_codes, reconstructions, measured)
+
+
+def draw_reconstructions(run: TrainedRun, comparison: Comparison) -> Figure:
+    """Returns a figure of the first test examples, and of their reconstruction by each method."""
+    rows = {"original": comparison.originals} | comparison.reconstructions
+    return plots.reconstructions({name: as_drawn(run.experiment, x[:_SHOWN]) for name, x in rows.items()})
+
+
+def draw_codes(comparison: Comparison) -> Figure:
+    """Returns a figure of the test examples' codes by each method, in the plane by t-SNE: for the eye only."""
+    layouts = {name: embed_2d(codes.test) for name, codes in comparison.codes.items()}
+    examples = len(layouts[PCA].x)
+    title = f"{comparison.components} numbers for each of {examples:,} test examples, in the plane by t-SNE"
+    return plots.embeddings({name: layout.x for name, layout in layouts.items()}, layouts[PCA].labels, title=title)

@@ -1,0 +1,347 @@
+"""Examples that a run generates: samples, perturbed codes, interpolations, traversals of units, the code plane."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from aejax.datasets.dataset import Dataset, take
+from aejax.errors import ArgumentError, UserError
+from aejax.experiment.generated import MAX_UNITS_SHOWN, Generated
+from aejax.experiment.trained import TrainedRun, check_kind
+from aejax.generation import (
+    interpolate,
+    interpolate_spherically,
+    normal_quantiles,
+    perturbations,
+    plane,
+    traversals,
+)
+from aejax.host.memory import check_fits
+from aejax.jacobian import geodesic
+from aejax.keys import named_key
+
+RANGES = {  # of arguments that count something: beyond them no figure can be drawn
+    "rows": (1, 400),
+    "columns": (3, 400),
+    "side": (2, 400),
+    "geodesic_steps": (1, 1_000_000),
+    "frames_per_second": (1, 100),
+}
+MAX_SPREAD = 1000.0
+MAX_NUMBERS = 2**26  # in the codes or the examples of traversals: a quarter of a GiB
+_ENCODED_AT_ONCE = 10_000  # training examples
+
+
+def check_counts(**counts: int) -> None:
+    """Raise ArgumentError where one of these arguments is outside its range in `RANGES`.
+
+    >>> check_counts(rows=0)
+    Traceback (most recent call last):
+    aejax.errors.ArgumentError: rows: must be between 1 and 400, got 0
+    """
+    for name, count in counts.items():
+        least, most = RANGES[name]
+        if not least <= count <= most:
+            raise ArgumentError(name, f"must be between {least:,} and {most:,}, got {count:,}")
+
+
+def check_spread(spread: float) -> None:
+    """Raise ArgumentError where a spread is negative, or too large for examples of single precision."""
+    if not 0 <= spread <= MAX_SPREAD:
+        raise ArgumentError("spread", f"must be between 0 and {MAX_SPREAD:g}, got {spread:g}")
+
+
+def sample(run: TrainedRun, *, rows: int = 8, columns: int = 10, seed: int = 0) -> Generated:
+    """Returns decoded samples of the prior; those of a conditional run are of each class in turn.
+
+    Args:
+      run: variational, or trained with the penalty `mmd`.
+      rows: of samples.
+      columns: samples in a row.
+      seed: of the codes.
+
+    Raises:
+      UserError: a run without a prior, or counts outside `RANGES`.
+    """
+    _check_prior(run)
+    _check_size(run, rows=rows, columns=columns)
+    labels = np.resize(run.classes, (rows, columns)) if run.experiment.model.conditional else None
+    codes = run.sample_codes(rows * columns, seed=seed).reshape(rows, columns, *run.code_shape)
+    return _decoded(run, codes, labels, "samples from the prior")
+
+
+def sample_classes(run: TrainedRun, *, columns: int = 10, seed: int = 0) -> Generated:
+    """Returns a row of decoded samples of the prior for each class of a conditional run.
+
+    Args:
+      run: conditional and variational.
+      columns: samples in a row.
+      seed: of the codes.
+
+    Raises:
+      UserError: another run, or a count outside `RANGES`.
+    """
+    _check_prior(run)
+    check_kind(run, run.experiment.model.conditional, "a conditional run", what="generating samples of each class")
+    known = run.classes
+    _check_size(run, columns=columns, count=len(known) * columns)
+    codes = run.sample_codes(len(known) * columns, seed=seed).reshape(len(known), columns, *run.code_shape)
+    labels = np.repeat(known[:, None], columns, axis=1)
+    return _decoded(run, codes, labels, "samples of each class", tuple(map(str, known)))
+
+
+def near_examples(
+    run: TrainedRun,
+    examples: Sequence[int] = (),
+    *,
+    rows: int = 8,
+    columns: int = 10,
+    spread: float = 0.5,
+    seed: int = 0,
+) -> Generated:
+    """Returns a row for each of some test examples: its reconstruction, and decoded perturbations of its code.
+
+    Args:
+      run: any.
+      examples: places among the test examples, from 0; the first `rows` by default.
+      rows: number of examples if they are not named.
+      columns: examples in a row.
+      spread: standard deviation of the perturbations, relative to the deviation of all codes.
+      seed: of the perturbations.
+
+    Raises:
+      UserError: arguments outside `RANGES`, or places beyond the test examples.
+    """
+    _check_size(run, rows=rows, columns=columns)
+    places = tuple(examples) or tuple(range(min(rows, len(run.splits.test.x))))
+    codes, labels = _test_codes(run, places)
+    title = f"around test examples, {spread:g} of the codes' deviation; the reconstruction first"
+    if labels is not None:
+        labels = np.repeat(labels[:, None], columns, axis=1)
+    around = _around(run, codes, columns=columns, spread=spread, seed=seed)
+    return _decoded(run, around, labels, title, tuple(map(str, places)), ("itself", *[""] * (columns - 1)))
+
+
+def near_classes(run: TrainedRun, *, columns: int = 10, spread: float = 0.5, seed: int = 0) -> Generated:
+    """Returns a row for each class: the decoded mean code of its training examples, and perturbations of that code.
+
+    Args:
+      run: whose training examples have labels.
+      columns: examples in a row.
+      spread: standard deviation of the perturbations, relative to the deviation of all codes.
+      seed: of the perturbations.
+
+    Raises:
+      UserError: a run without labels, or arguments outside `RANGES`.
+    """
+    train = run.splits.train
+    if train.labels is None:
+        what = "generating examples of each class expects a run whose data have labels"
+        raise UserError(f"{run.path}: {what}, and these have none")
+    codes, known = run.encode(train), np.unique(train.labels)
+    _check_size(run, columns=columns, count=len(known) * columns)
+    means = np.stack([codes[train.labels == label].mean(axis=0) for label in known])
+    title = f"around the mean code of each class, {spread:g} of the codes' deviation; the mean first"
+    labels = np.repeat(known[:, None], columns, axis=1) if run.experiment.model.conditional else None
+    around = _around(run, means, columns=columns, spread=spread, seed=seed)
+    return _decoded(run, around, labels, title, tuple(map(str, known)), ("mean", *[""] * (columns - 1)))
+
+
+def interpolations(
+    run: TrainedRun, examples: Sequence[int] = (), *, columns: int = 10, geodesic_steps: int = 300
+) -> Generated:
+    """Returns three paths from one test example to another: straight, along an arc, and along a geodesic.
+
+    Args:
+      run: any.
+      examples: places of the two test examples, from 0; by default the first and the next of another class, or of the
+        same class if the run is conditional.
+      columns: points of a path.
+      geodesic_steps: of the optimizer that shortens the path on the decoder's surface.
+
+    Raises:
+      UserError: arguments outside `RANGES`, or examples that a path cannot connect.
+    """
+    check_counts(geodesic_steps=geodesic_steps)
+    _check_size(run, columns=columns, count=3 * columns)
+    if len(run.splits.test.x) < 2:
+        raise UserError(f"{run.path}: an interpolation expects a run with at least two test examples")
+    _check_number("examples", examples, 2, "interpolation")
+    places = tuple(examples) or _two_ends(run)
+    codes, labels = _test_codes(run, places)
+    if labels is not None and labels[0] != labels[1]:
+        classes = f"{labels[0]} and {labels[1]}"
+        raise ArgumentError("examples", f"a conditional run decodes codes of one class, and these are of {classes}")
+    condition = tuple(jnp.asarray(of_all[0]) for of_all in run.conditions_of(Dataset(codes, labels)))
+    start, end = jnp.asarray(codes).reshape(2, -1)
+
+    def decode(code: jax.Array) -> jax.Array:
+        return run.autoencoder.decode(run.params, code.reshape(run.code_shape), *condition)
+
+    shortest = jax.jit(partial(geodesic, decode, points=columns, steps=geodesic_steps))(start, end)
+    paths = {
+        "straight": interpolate(start, end, points=columns),
+        "arc": interpolate_spherically(start, end, points=columns),
+        "geodesic": shortest,
+    }
+    made = np.stack([np.asarray(path) for path in paths.values()]).reshape(3, columns, *run.code_shape)
+    all_labels = None if labels is None else np.full((3, columns), labels[0])
+    return _decoded(run, made, all_labels, f"from test example {places[0]} to {places[1]}", tuple(paths))
+
+
+def traverse(
+    run: TrainedRun, examples: Sequence[int] = (), *, units: Sequence[int] = (), columns: int = 10
+) -> Generated:
+    """Returns a row for each unit of a test example's code: the unit alone is moved over quantiles of its values.
+
+    Args:
+      run: any.
+      examples: the place of the one test example, from 0; the first by default.
+      units: from 1, in the order of the rows; by default all, those of greatest variance over training examples first.
+      columns: quantiles from 1 % to 99 %.
+
+    Raises:
+      UserError: arguments outside `RANGES`, units that the code has not, or more numbers than `MAX_NUMBERS`.
+    """
+    check_counts(columns=columns)
+    _check_number("examples", examples, 1, "traversals")
+    _check_units(run, units, columns)
+    place = tuple(examples) or (0,)
+    code, labels = _test_codes(run, place)
+    chosen = np.array(units or range(1, code.size + 1))
+    codes = _training_codes(run, chosen - 1)
+    if not units:
+        order = np.argsort(-codes.var(axis=0))
+        chosen, codes = chosen[order], codes[:, order]
+    fractions = np.linspace(0.01, 0.99, columns)
+    values = jnp.asarray(np.quantile(codes, fractions, axis=0).T)
+    moved = np.asarray(traversals(jnp.asarray(code.reshape(-1)), values, jnp.asarray(chosen - 1)))
+    made = moved.reshape(len(chosen), columns, *run.code_shape)
+    all_labels = None if labels is None else np.full(made.shape[:2], labels[0])
+    which = f"{len(chosen)} of {code.size:,} units, as named" if units else "all units, greatest variance first"
+    some = f", the first {MAX_UNITS_SHOWN} of {len(chosen)} shown" if len(chosen) > MAX_UNITS_SHOWN else ""
+    title = (
+        f"test example {place[0]}, one unit changed: {which}{some}\n"
+        "columns: quantiles of that unit among the codes of the training examples"
+    )
+    names = tuple(f"unit {unit}" for unit in chosen), tuple(f"{fraction:.0%}" for fraction in fractions)
+    return _decoded(run, made, all_labels, title, *names, units=chosen)
+
+
+def manifold(run: TrainedRun, *, side: int = 20) -> Generated:
+    """Returns the plane of a 2-dimensional code, at the quantiles of a normal prior, or else at those of the codes.
+
+    Args:
+      run: with a 2-dimensional code; a conditional one decodes its first class.
+      side: rows and columns.
+
+    Raises:
+      UserError: a code of another size, or a count outside `RANGES`.
+    """
+    expected = f"a run with a 2-dimensional code, not a {math.prod(run.code_shape):,}-dimensional one"
+    check_kind(run, run.code_shape == (2,), expected, what="generating the code plane")
+    _check_size(run, side=side, count=side**2)
+    is_normal = run.prior is not None and run.experiment.regularization.prior == "normal"
+    if is_normal:
+        across = up = np.asarray(normal_quantiles(side))
+    else:
+        across, up = np.quantile(_training_codes(run), (np.arange(side) + 0.5) / side, axis=0).T
+    whose = "a normal prior" if is_normal else "the codes"
+    labels, of_class = None, ""
+    if run.experiment.model.conditional:
+        first = run.classes[0]
+        labels, of_class = np.full((side, side), first), f" of class {first}"
+    names = tuple(f"{value:.1f}" for value in up[::-1]), tuple(f"{value:.1f}" for value in across)
+    grid = np.asarray(plane(jnp.asarray(across), jnp.asarray(up)))
+    return _decoded(run, grid, labels, f"the plane of the code{of_class}, at quantiles of {whose}", *names)
+
+
+def _check_prior(run: TrainedRun) -> None:
+    expected = "a variational run, or one trained with --mmd-weight"
+    check_kind(run, run.prior is not None, expected, what="sampling from the prior")
+
+
+def _check_size(run: TrainedRun, *, count: int | None = None, **counts: int) -> None:
+    """Raise UserError for counts outside their ranges, or for examples that do not fit into memory."""
+    check_counts(**counts)
+    count = math.prod(counts.values()) if count is None else count
+    numbers = count * max(math.prod(run.code_shape), math.prod(run.example_shape))
+    check_fits(12 * numbers, f"{count:,} examples and their picture", advice="use fewer of them", host=True)
+
+
+def _check_number(name: str, values: Sequence[int], expected: int, what: str) -> None:
+    if values and len(values) != expected:
+        raise ArgumentError(name, f"{what} expects {expected}, got {len(values)}")
+
+
+def _check_units(run: TrainedRun, units: Sequence[int], columns: int) -> None:
+    """Raise UserError for a unit that the code has not, or for more numbers than `MAX_NUMBERS`."""
+    size = math.prod(run.code_shape)
+    if beyond := [unit for unit in units if not 1 <= unit <= size]:
+        raise ArgumentError("units", f"the code has units 1 to {size:,}, got {beyond[0]}")
+    count = len(units) or size
+    numbers = count * columns * max(size, math.prod(run.example_shape))
+    if numbers > MAX_NUMBERS:
+        complaint = f"{count:,} units of {size:,} at {columns} quantiles make {numbers:,} numbers, more than "
+        raise ArgumentError("units", f"{complaint}{MAX_NUMBERS:,}; name fewer units")
+
+
+def _decoded(
+    run: TrainedRun,
+    codes: np.ndarray,
+    labels: np.ndarray | None,
+    title: str,
+    rows: tuple[str, ...] = (),
+    columns: tuple[str, ...] = (),
+    *,
+    units: np.ndarray | None = None,
+) -> Generated:
+    count = codes.shape[0] * codes.shape[1]
+    flat = Dataset(codes.reshape(count, *run.code_shape), None if labels is None else labels.reshape(-1))
+    examples = run.decode(flat).reshape(*codes.shape[:2], *run.example_shape)
+    return Generated(codes, examples, labels, title, rows, columns, units)
+
+
+def _training_codes(run: TrainedRun, units: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """Returns units (N, U) of the codes of the training examples; a block of codes at a time is held whole."""
+    train = run.splits.train
+    blocks = np.array_split(np.arange(len(train.x)), math.ceil(len(train.x) / _ENCODED_AT_ONCE))
+    return np.concatenate([run.encode(take(train, block)).reshape(len(block), -1)[:, units] for block in blocks])
+
+
+def _test_codes(run: TrainedRun, places: Sequence[int]) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns the codes of test examples, and their labels if the run is conditional."""
+    test = run.splits.test
+    if beyond := [place for place in places if not 0 <= place < len(test.x)]:
+        raise ArgumentError("examples", f"the run has test examples 0 to {len(test.x) - 1}, got {beyond[0]}")
+    some = take(test, np.asarray(places))
+    return run.encode(some), some.labels if run.experiment.model.conditional else None
+
+
+def _around(run: TrainedRun, codes: np.ndarray, *, columns: int, spread: float, seed: int) -> np.ndarray:
+    """Returns each code (R, ...) and perturbations of it: (R, columns, ...)."""
+    check_spread(spread)
+    deviations = jnp.asarray(spread * _training_codes(run).std(axis=0))
+    rows = []
+    keys = jax.random.split(named_key(jax.random.key(seed), "perturbations"), len(codes))
+    for key, code in zip(keys, codes, strict=True):
+        flat = jnp.asarray(code).reshape(-1)
+        rows.append(np.concatenate([flat[None], perturbations(key, flat, deviations, count=columns - 1)]))
+    return np.stack(rows).reshape(len(codes), columns, *run.code_shape)
+
+
+def _two_ends(run: TrainedRun) -> tuple[int, int]:
+    """Returns the first test example and the next of another class, or of the same class if the run is conditional."""
+    labels = run.splits.test.labels
+    if labels is None:
+        return 0, 1
+    fits = (labels[1:] == labels[0]) == run.experiment.model.conditional
+    if fits.any():
+        return 0, 1 + int(fits.argmax())
+    if run.experiment.model.conditional:
+        raise ArgumentError("examples", f"{run.path} has one test example of class {labels[0]}; name two of one class")
+    return 0, 1
