@@ -141,7 +141,7 @@ def _last_epoch(records: list[dict[str, Any]]) -> float:
 def _numbers(run: "TrainedRun", records: list[dict[str, Any]]) -> "list[Section]":
     """Every term of the loss, and the curves."""
     from aejax import plots
-    from aejax.experiment.report import Section, loss_note, paragraph, picture, table, term_unit
+    from aejax.experiment.report import Section, loss_note, paragraph, picture, table, term_title, term_unit
 
     final, best = _final(records), _best(run, records)
     names = sorted(
@@ -160,7 +160,7 @@ def _numbers(run: "TrainedRun", records: list[dict[str, Any]]) -> "list[Section]
         text += " The run has not come to its end: its test examples have not been evaluated."
     unit_of = partial(term_unit, model=run.experiment.model)
     curves, narrow = (
-        plots.training_curves(records, best_epoch=run.best_epoch, unit_of=unit_of, columns=columns)
+        plots.training_curves(records, best_epoch=run.best_epoch, unit_of=unit_of, title_of=term_title, columns=columns)
         for columns in (3, 1)
     )
     content = paragraph(text + _strangers(run)) + table(["", "train, during the epoch", "validation", "test"], rows)

@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from aejax import evaluation
+from aejax.experiment import figures as run_figures
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 EPOCHS = 40
