@@ -193,7 +193,7 @@ def _conclude(study: Study, splits: "Splits", members: "list[Member]", run_dir: 
             out.print()
         out.print("What the paper of 2011 says of MNIST, and what was seen here:")
         for claim in found:
-            out.print(f"  {'held' if claim.held else 'did not hold'}: {claim.text} ({claim.seen})")
+            out.print(f"  {'held' if claim.held else 'did not hold'}: {claim.text} ({claim.measured})")
     write_text(run_dir / "report.txt", report.export_text())
 
     first = {(member.method, member.strength): member.weights for member in members if member.seed == 0}

@@ -124,12 +124,15 @@ def refused(complaint_of: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -
         (["--contractive-weights", "0.1", "nan"], "contractive_weights"),
         (["--masking-amounts", "2"], "masking_amounts: input should be less than or equal to 1, got 2.0"),
         (["--methods", "rbm"], "--methods"),
-        (["--methods"], "methods: must be at least one value, each of them once, got none"),
-        (["--methods", "ae", "ae"], "methods: must be at least one value, each of them once, got ae, ae"),
+        (["--methods"], "methods: must have at least one value and no duplicates, got none"),
+        (["--methods", "ae", "ae"], "methods: must have at least one value and no duplicates, got ae, ae"),
         (["--seeds", "0"], "seeds: input should be greater than 0, got 0"),
         (["--seeds", "none"], "--seeds"),
         (["--batch-size", "5000"], "batch_size: must be at most the 1138 training examples, got 5000"),
-        (["--train-examples", "99999"], "train_examples: there are 1138, got 99999"),
+        (
+            ["--train-examples", "99999"],
+            "train_examples: must be at most 1138, the number of training examples, got 99999",
+        ),
         (["--devices", "100"], "devices"),
         (["--dataset", "no_such_set"], "no_such_set"),
         (["mnist", "--data-dir", "missing"], "mnist is not prepared"),
@@ -149,7 +152,7 @@ def test_a_folder_that_exists(refused, tmp_path: Path) -> None:
     ("arguments", "culprit"),
     [
         (["--dataset", "mine.npz"], "wants values in [0, 1], and they reach from -1 to 2; scale them"),
-        (["--dataset", "mine.npy"], "mine.npy has no labels, and the study classifies codes"),
+        (["--dataset", "mine.npy"], "mine.npy has no labels, but the study requires them to classify codes"),
     ],
 )
 def test_data_that_do_not_fit(refused, tmp_path: Path, arguments: list[str], culprit: str) -> None:

@@ -1,4 +1,4 @@
-"""The figures of a study; each function returns a Matplotlib figure and touches neither files nor global state."""
+"""Figures of a study: each function returns a Matplotlib figure and changes neither files nor global state."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,7 +20,7 @@ _COLORS: dict[MethodName, str] = {
     "cae": "#c44e52",
     "cae-estimator": "#dd8452",
 }
-_DASHED: MethodName = "cae-estimator"  # it often lies on the exact one
+_DASHED: MethodName = "cae-estimator"  # its curve often coincides with that of the exact method
 _COLUMNS: list[list[MethodName]] = [["weight-decay"], ["dae-gaussian"], ["dae-masking"], ["cae", "cae-estimator"]]
 _MEASURES = {
     "reconstruction": "cross-entropy, nats",
@@ -31,7 +31,12 @@ _MEASURES = {
 
 
 def spectra(curves: Mapping[MethodName, Curves], chosen: Mapping[MethodName, Setting]) -> Figure:
-    """Singular values of the encoder's Jacobian in descending order, of every method at its chosen strength."""
+    """Returns a plot of the singular values of the encoder's Jacobian in descending order, one curve per method.
+
+    Args:
+      curves: of every method at its chosen strength.
+      chosen: the setting with the chosen strength of every method.
+    """
     figure, axes = _single()
     for method, curve in curves.items():
         values = curve.singular_values
@@ -39,19 +44,21 @@ def spectra(curves: Mapping[MethodName, Curves], chosen: Mapping[MethodName, Set
     everything = np.concatenate([curve.singular_values for curve in curves.values()])
     largest = float(everything.max()) or 1.0
     axes.set_yscale("log")
-    axes.set_ylim(max(1e-4 * largest, 0.5 * float(everything.min())), 2 * largest)  # below them is rounding
+    axes.set_ylim(max(1e-4 * largest, 0.5 * float(everything.min())), 2 * largest)  # smaller values are rounding error
     axes.set_xlabel("index")
     axes.set_ylabel("singular value of the encoder's Jacobian")
     return _with_legend(figure, axes)
 
 
 def contraction(curves: Mapping[MethodName, Curves], chosen: Mapping[MethodName, Setting], *, nearest: float) -> Figure:
-    """Ratio of distances in code and in input space on spheres of growing radius, relative to small spheres.
+    """Returns a plot of contraction ratios over the distance, relative to the ratio at the smallest distance.
+
+    The ratio is the distance in code space over the distance in input space.
 
     Args:
       curves: of every method at its chosen strength.
-      chosen: those strengths.
-      nearest: the distance between an example and its nearest neighbor, which is marked.
+      chosen: the setting with the chosen strength of every method.
+      nearest: the typical distance of an example from its nearest training example, which is marked.
     """
     figure, axes = _single()
     for method, curve in curves.items():
@@ -76,13 +83,15 @@ def contraction(curves: Mapping[MethodName, Curves], chosen: Mapping[MethodName,
 def filters(
     weights: Mapping[MethodName, np.ndarray], chosen: Mapping[MethodName, Setting], shape: Sequence[int], *, count: int
 ) -> Figure:
-    """The units' weights, drawn as examples: the `count` of largest norm of every method, each on its own scale.
+    """Returns a figure of the weights of units, drawn in the shape of an example, each on its own scale.
+
+    Every method has one row, with its units of largest norm.
 
     Args:
       weights: (inputs, units) of one member of every method.
-      chosen: the strengths of these members.
+      chosen: the setting with the strength of that member.
       shape: of an example.
-      count: of units a row.
+      count: the number of units per row.
     """
     count = min(count, *(kernel.shape[1] for kernel in weights.values()))
     figure = Figure(figsize=(2.0 + 0.75 * count, 0.3 + 0.8 * len(weights)), layout="constrained")
@@ -97,7 +106,13 @@ def filters(
 
 
 def error_against_strength(settings: Sequence[Setting]) -> Figure:
-    """Mean and deviation over seeds of the main measures against the strength; the plain autoencoder as a line."""
+    """Returns plots of the main measures over the strength: mean and standard deviation over seeds.
+
+    The plain autoencoder, which has no strength, is a horizontal line.
+
+    Args:
+      settings: all settings of the study.
+    """
     plain = [setting for setting in settings if setting.method == "ae"]
     present = {setting.method for setting in settings}
     columns = [group for methods in _COLUMNS if (group := [m for m in methods if m in present])] or [["ae"]]
@@ -130,7 +145,7 @@ def error_against_strength(settings: Sequence[Setting]) -> Figure:
             bottom.set_xscale("log")
         bottom.set_xticks(strengths, [f"{strength:g}" for strength in strengths])
         bottom.set_xticks([], minor=True)
-        bottom.set_xlabel({"λ": "weight λ", "σ": "deviation σ", "ν": "fraction ν"}.get(symbol, ""))
+        bottom.set_xlabel({"λ": "weight λ", "σ": "standard deviation σ", "ν": "fraction ν"}.get(symbol, ""))
         axes.legend(frameon=False, fontsize=9)
     return figure
 

@@ -1,4 +1,4 @@
-"""What a study measures of one trained autoencoder: a tied one with a single sigmoid layer."""
+"""Measures of one trained autoencoder of a study, with tied weights and a single sigmoid layer."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,50 +17,52 @@ from aejax.jacobian import contraction_curve, effective_rank, frobenius_norm_squ
 from aejax.keys import named_key
 from aejax.losses import squared_error
 
-RADII = tuple(float(radius) for radius in np.geomspace(0.1, 100.0, 31))  # of the spheres of a contraction curve
-DIRECTIONS = 32  # from every example
-_KEY = 0  # of noise and directions, which are the same for all members
+RADII = tuple(
+    float(radius) for radius in np.geomspace(0.1, 100.0, 31)
+)  # of the spheres of a contraction curve, in the unit of the data
+DIRECTIONS = 32  # per example
+_SEED = 0  # of noise and directions, which are the same for all members
 
 
 class Measurement(NamedTuple):
-    """Of one member; means over the test examples, unless it says otherwise."""
+    """Measures of one member: means over the test examples, unless stated otherwise."""
 
-    reconstruction: float  # cross-entropy, nats per example
-    squared_error: float  # per example, summed over features
-    reconstruction_under_noise: float  # cross-entropy of the clean example, from the noisy one
+    reconstruction: float  # cross-entropy, nats, summed over features
+    squared_error: float  # summed over features
+    reconstruction_under_noise: float  # cross-entropy of the clean example, reconstructed from a noisy one
     jacobian_norm: float  # ‖J‖_F of the encoder, not squared
-    saturated_percent: float  # of units, nearer than 0.05 to 0 or to 1
-    effective_rank: float  # of J
-    probe_error_percent: float  # of a linear classifier of codes
-    probe_error_under_noise_percent: float  # of that classifier, on codes of noisy examples
-    validation_probe_error_percent: float  # of that classifier, on the validation examples
-    validation_reconstruction: float  # as reconstruction, on the validation examples
+    saturated_percent: float  # of units within 0.05 of 0 or 1
+    effective_rank: float  # of J, over the first examples
+    probe_error_percent: float  # error rate of a linear classifier of codes
+    probe_error_under_noise_percent: float  # the same classifier on codes of noisy examples
+    validation_probe_error_percent: float  # the same classifier on the validation examples
+    validation_reconstruction: float  # `reconstruction` on the validation examples
 
 
 class Curves(NamedTuple):
-    """Of one member, for figures; means over the first test examples."""
+    """Curves of one member for figures: means over the first test examples."""
 
     singular_values: np.ndarray  # of J, in descending order
-    contraction: np.ndarray  # ‖f(x + r u) - f(x)‖ / r, for every radius r
+    contraction: np.ndarray  # ‖f(x + r u) - f(x)‖ / r for every radius r in RADII
 
 
 Measure = Callable[[PyTree], tuple[Measurement, Curves]]
 
 
 def make_measure(autoencoder: Autoencoder, splits: Splits, *, input_noise: float, spectrum_examples: int) -> Measure:
-    """Compile `params -> (measurement, curves)`.
+    """Returns a compiled function that maps parameters to a measurement and curves.
 
-    The linear classifier is multinomial logistic regression with an L2 penalty, on the codes of the training examples,
-    standardized unit by unit; the encoder stays as it is.
+    The linear classifier is logistic regression with an L2 penalty on standardized codes of the training examples
+    (`aejax.evaluation.probe.fit_probe`); the encoder is not changed.
 
     Args:
       autoencoder: `tied` with one sigmoid layer and binary cross-entropy.
-      splits: with labels; the classifier learns from the training examples.
-      input_noise: standard deviation of the noise on test examples.
-      spectrum_examples: how many test examples the curves and the effective rank are taken from.
+      splits: examples with labels.
+      input_noise: standard deviation of the Gaussian noise on test examples.
+      spectrum_examples: the number of test examples for the curves and the effective rank.
     """
     test = jnp.asarray(splits.test.x)
-    keys = jax.random.split(named_key(jax.random.key(_KEY), "input noise"), len(test))
+    keys = jax.random.split(named_key(jax.random.key(_SEED), "input noise"), len(test))
     noisy = jax.vmap(partial(gaussian_noise, standard_deviation=input_noise))(keys, test)
 
     @jax.jit
@@ -68,12 +70,12 @@ def make_measure(autoencoder: Autoencoder, splits: Splits, *, input_noise: float
         return jax.vmap(partial(autoencoder.encode, params))(x)
 
     @jax.jit
-    def statistics(params: PyTree, x: Array, observed: Array) -> dict[str, Array]:
-        codes = codes_of(params, observed)
+    def statistics(params: PyTree, x: Array, inputs: Array) -> dict[str, Array]:
+        codes = codes_of(params, inputs)
         decoded = jax.vmap(partial(autoencoder.decode, params))(codes)
-        cross_entropy, _ = autoencoder.loss(params, jax.random.key(0), as_batch(x)._replace(input=observed))
+        cross_entropy, _ = autoencoder.loss(params, jax.random.key(0), as_batch(x)._replace(input=inputs))
         encode = partial(autoencoder.encode, params)
-        norms = jnp.sqrt(jax.vmap(partial(frobenius_norm_squared, encode, method="auto"))(observed))
+        norms = jnp.sqrt(jax.vmap(partial(frobenius_norm_squared, encode, method="auto"))(inputs))
         return {
             "codes": codes,
             "cross_entropy": cross_entropy,
@@ -89,7 +91,7 @@ def make_measure(autoencoder: Autoencoder, splits: Splits, *, input_noise: float
     @jax.jit
     def contraction(params: PyTree, x: Array) -> Array:
         radii = jnp.array(RADII, x.dtype)
-        keys = jax.random.split(named_key(jax.random.key(_KEY), "directions"), len(x))
+        keys = jax.random.split(named_key(jax.random.key(_SEED), "directions"), len(x))
 
         def curve(key: Array, x: Array) -> Array:
             return contraction_curve(key, partial(autoencoder.encode, params), x, radii, directions=DIRECTIONS)
@@ -97,7 +99,7 @@ def make_measure(autoencoder: Autoencoder, splits: Splits, *, input_noise: float
         return jnp.mean(jax.vmap(curve)(keys, x), axis=0)
 
     def measure(params: PyTree) -> tuple[Measurement, Curves]:
-        validation, clean = (jax.device_get(statistics(params, part.x, part.x)) for part in splits[1:])
+        validation, clean = (jax.device_get(statistics(params, split.x, split.x)) for split in splits[1:])
         corrupted = jax.device_get(statistics(params, test, noisy))
         train_codes = np.asarray(codes_of(params, splits.train.x))
         values = spectra(params, test[:spectrum_examples])
@@ -122,7 +124,7 @@ def make_measure(autoencoder: Autoencoder, splits: Splits, *, input_noise: float
 
 
 def distance_to_nearest(x: np.ndarray, others: np.ndarray) -> float:
-    """The median distance from examples x to the nearest among others."""
+    """Returns the median distance of examples x (N, ...) from the nearest of others (M, ...)."""
     from sklearn.neighbors import NearestNeighbors
 
     neighbors = NearestNeighbors(n_neighbors=1).fit(others.reshape(len(others), -1))

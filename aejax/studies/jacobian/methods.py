@@ -1,4 +1,4 @@
-"""The methods that a study compares: each makes an autoencoder from a plain one and a strength, which may be traced."""
+"""Methods that a study compares: each regularizes a plain autoencoder with a strength, which JAX may trace."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +14,7 @@ from aejax.studies.jacobian.settings import MethodName
 
 
 class Method(NamedTuple):
-    """A way to regularize the plain autoencoder; the strength is its one setting."""
+    """A method to regularize the plain autoencoder, with the strength as its only setting."""
 
     title: str  # in tables and figures
     symbol: str  # of the strength
@@ -27,7 +27,7 @@ def _plain(autoencoder: Autoencoder, strength: Array) -> Autoencoder:
 
 
 def _weight_decay(autoencoder: Autoencoder, strength: Array) -> Autoencoder:
-    """Adds λ Σ W² to the loss; a decoupled decay would not be the paper's."""
+    """Adds λ Σ W² to the loss, as the paper does; decoupled weight decay would differ."""
 
     def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
         total, metrics = autoencoder.loss(params, key, batch)

@@ -1,4 +1,4 @@
-"""How far a part of a study has come."""
+"""Progress display of a study."""
 
 import time
 
@@ -8,16 +8,23 @@ from aejax.experiment.progress import WorkProgress
 
 
 class StudyProgress(WorkProgress):
-    """Shows steps of one kind of work as they are done."""
+    """Shows how many steps of a task are done."""
 
     def __init__(self, console: Console, work: str, total: int, units: str) -> None:
-        """Show so many steps of some work on a console."""
+        """Shows the task on a console.
+
+        Args:
+          console: the console.
+          work: the name of the task.
+          total: its number of steps.
+          units: what a step is, in the plural.
+        """
         self._text, self._total = f"  {work}: {{}}/{total} {units}", total
         super().__init__(console, total, self._text.format(0), seconds_between_lines=10.0)
         self._begun = time.perf_counter()
 
     def show(self, done: int, status: str) -> None:
-        """Take note of the steps done."""
+        """Shows the number of steps done and a status."""
         text = self._text.format(done)
         line = f"{text}, {status}, {time.perf_counter() - self._begun:.1f} s"
         self.advance_to(done, text, status, line=line, finished=done == self._total)

@@ -1,4 +1,4 @@
-"""Table 1 of the paper on contraction beside what was measured, and which of its claims held.
+"""Comparison with the paper on contractive autoencoders: its Table 1, and which of its claims hold.
 
 Source: S. Rifai et al. (2011), Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, Table 1 and
 sections 5.2 to 5.4; MNIST, 1000 sigmoid units, tied weights, cross-entropy.
@@ -20,8 +20,8 @@ from aejax.studies.jacobian.table import Setting
 class Published(NamedTuple):
     """A row of Table 1."""
 
-    test_error_percent: float  # of a network that is fine-tuned from the encoder
-    jacobian_norm: float  # before fine-tuning, on a scale that the paper does not explain: ratios count
+    test_error_percent: float  # of a classifier that is fine-tuned from the encoder
+    jacobian_norm: float  # before fine-tuning, in a unit that the paper does not explain: compare ratios only
     saturated_percent: float
 
 
@@ -36,24 +36,33 @@ _CURVES: tuple[tuple[MethodName, str, bool], ...] = (
     ("cae", "the CAE's contraction ratio first rises with the distance, then falls", True),
     ("dae-gaussian", "the Gaussian DAE's contraction ratio only falls", False),
 )
-RISE = 1.01  # a contraction curve rises where it comes to more than so much of its first value
+RISE = 1.01  # a contraction curve rises if its maximum exceeds this multiple of its first value
 
 
 class Claim(NamedTuple):
-    """What the paper says, and what was seen."""
+    """A claim of the paper, whether it held in the study, and the measured values."""
 
     text: str
     held: bool
-    seen: str
+    measured: str
 
 
 def comparison_table(chosen: Mapping[MethodName, Setting], *, title: str) -> Table:
-    """The paper's numbers and the measured ones, row by row, in the paper's order of ‖J‖_F; a method left out is -."""
+    """Returns a table of published and measured values, ordered by the published ‖J‖_F.
+
+    Args:
+      chosen: the setting of every method at its chosen strength; absent methods are shown as "-".
+      title: of the table.
+    """
     table = Table(title=title, title_justify="left")
     table.add_column("method", no_wrap=True)
     for quantity in ("‖J‖_F", "‖J‖_F over AE's", "saturated, %", "test error, %"):
-        table.add_column(f"paper: {quantity}{', fine-tuned' if quantity.startswith('test') else ''}", justify="right")
-        table.add_column(f"here: {quantity}{', linear probe' if quantity.startswith('test') else ''}", justify="right")
+        table.add_column(
+            f"published: {quantity}{', fine-tuned' if quantity.startswith('test') else ''}", justify="right"
+        )
+        table.add_column(
+            f"measured: {quantity}{', linear probe' if quantity.startswith('test') else ''}", justify="right"
+        )
     for method, paper in TABLE.items():
         own = chosen[method].mean if method in chosen else None
         ratio = own.jacobian_norm / chosen["ae"].mean.jacobian_norm if own and "ae" in chosen else None
@@ -71,11 +80,11 @@ def comparison_table(chosen: Mapping[MethodName, Setting], *, title: str) -> Tab
 
 
 def claims(chosen: Mapping[MethodName, Setting], curves: Mapping[MethodName, Curves]) -> list[Claim]:
-    """Which of the paper's claims held for the methods at their chosen strengths; those of absent methods are left out.
+    """Returns the paper's claims and whether they held; claims about absent methods are omitted.
 
     Args:
-      chosen: from `aejax.studies.jacobian.table.choose`.
-      curves: of each method at that strength, means over its seeds.
+      chosen: the setting of every method at its chosen strength, from `aejax.studies.jacobian.table.choose`.
+      curves: of every method at that strength, means over its seeds.
     """
     own = {method: chosen[method].mean for method in TABLE if method in chosen}
     norms = {method: own[method].jacobian_norm for method in own}
@@ -88,20 +97,20 @@ def claims(chosen: Mapping[MethodName, Setting], curves: Mapping[MethodName, Cur
         rival = min((name for name in own if name != method), key=lambda name: sign * getattr(own[name], field))
         pair = [chosen[name] for name in (method, rival)]
         first, second = (getattr(setting.mean, field) for setting in pair)
-        seen = ", ".join(f"{METHODS[s.method].title} {getattr(s.mean, field):.3g}" for s in pair)
+        measured = ", ".join(f"{METHODS[s.method].title} {getattr(s.mean, field):.3g}" for s in pair)
         if abs(first - second) < math.hypot(*(getattr(setting.deviation, field) for setting in pair)):
-            seen += ": less apart than seeds are"
-        result.append(Claim(text, sign * first < sign * second, seen))
+            measured += ": the difference is within the deviation over seeds"
+        result.append(Claim(text, sign * first < sign * second, measured))
 
-    extreme("the CAE has the least ‖J‖_F", "cae", "jacobian_norm", least=True)
-    extreme("the AE has the greatest ‖J‖_F", "ae", "jacobian_norm", least=False)
+    extreme("the CAE has the smallest ‖J‖_F", "cae", "jacobian_norm", least=True)
+    extreme("the AE has the largest ‖J‖_F", "ae", "jacobian_norm", least=False)
     if len(own) > 2:
-        measured = sorted(norms, key=norms.__getitem__)
+        order = sorted(norms, key=norms.__getitem__)
         result.append(
             Claim(
-                f"in the order of ‖J‖_F: {_listed([method for method in TABLE if method in own])}",
-                measured == [method for method in TABLE if method in own],
-                _listed(measured),
+                f"the order by ‖J‖_F is {_listed([method for method in TABLE if method in own])}",
+                order == [method for method in TABLE if method in own],
+                _listed(order),
             )
         )
     extreme("the CAE saturates the most units", "cae", "saturated_percent", least=False)
@@ -120,8 +129,10 @@ def claims(chosen: Mapping[MethodName, Setting], curves: Mapping[MethodName, Cur
             ratio = contraction / contraction[0]
             peak = int(np.argmax(ratio))
             rose = bool(ratio[peak] > RISE)
-            seen = f"at most {ratio[peak]:.2f}, at the end {ratio[-1]:.2f} of its value at small distances"
-            result.append(Claim(text, rose == rises and bool(ratio[-1] < ratio[peak]), seen))
+            measured = (
+                f"relative to small distances: maximum {ratio[peak]:.2f}, at the largest distance {ratio[-1]:.2f}"
+            )
+            result.append(Claim(text, rose == rises and bool(ratio[-1] < ratio[peak]), measured))
     return result
 
 

@@ -1,4 +1,4 @@
-"""What defines a study: a frozen dataclass, its checks, its presets. No JAX, so `--help` is quick."""
+"""Configuration of a study: a frozen dataclass, its checks and presets. Does not import JAX, to keep `--help` fast."""
 
 import dataclasses
 import functools
@@ -18,7 +18,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 @dataclass(frozen=True)
 class Study:
-    """All that the study's numbers depend on, but for rounding."""
+    """Everything that determines the results of a study, up to rounding error."""
 
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -28,35 +28,35 @@ class Study:
     data_dir: str | None = None
     """Where TFDS sets are prepared; TFDS's own default if not given."""
     train_examples: PositiveInt | None = None
-    """Learn from the first so many training examples only; from all if not given."""
+    """Number of training examples to use, the first ones; all by default."""
     methods: tuple[MethodName, ...] = METHOD_NAMES
-    """Which methods to compare."""
+    """Methods to compare."""
     seeds: Annotated[int, Field(gt=0, le=1000)] = 5
-    """How many seeds each setting is trained with: 0, 1, ..."""
+    """Number of seeds per setting: 0, 1, ..."""
     contractive_weights: tuple[NonNegative, ...] = (0.01, 0.03, 0.1, 0.3, 1.0)
-    """cae, cae-estimator: weights λ of ‖J‖_F², J being the encoder's Jacobian, beside a cross-entropy in nats per
-    example; exact, and estimated from one random projection per example and step."""
+    """cae, cae-estimator: weights λ of ‖J‖_F², where J is the encoder's Jacobian and the reconstruction loss is a
+    cross-entropy in nats; exact, and estimated from one random projection per example and step."""
     weight_decays: tuple[NonNegative, ...] = (0.0003, 0.001, 0.003, 0.01, 0.03)
-    """weight-decay: weights λ of the sum of all squared weights, in the loss."""
+    """weight-decay: weights λ of the sum of squared weights in the loss."""
     gaussian_deviations: tuple[NonNegative, ...] = (0.1, 0.2, 0.3, 0.5)
-    """dae-gaussian: standard deviations σ of the noise added to the input."""
+    """dae-gaussian: standard deviations σ of the noise that is added to the inputs."""
     masking_amounts: tuple[Fraction, ...] = (0.1, 0.25, 0.4, 0.55)
-    """dae-masking: fractions ν of the input's entries that are set to 0."""
+    """dae-masking: fractions ν of the inputs' features that are set to 0."""
     units: PositiveInt = 100
-    """Sigmoid units of the one hidden layer, whose weights the decoder shares."""
+    """Number of sigmoid units of the hidden layer, whose weights the decoder shares."""
     epochs: PositiveInt = 80
-    """Passes over the training examples."""
+    """Number of passes over the training examples."""
     batch_size: PositiveInt = 32
-    """Examples per step."""
+    """Number of examples per step."""
     learning_rate: Positive = 3e-3
-    """Step size of Adam; it falls to 0 over all epochs, along a cosine."""
+    """Initial learning rate of Adam; it decreases to 0 over all epochs by a cosine schedule."""
     input_noise: NonNegative = 0.3
-    """Standard deviation of the noise on the test examples for the errors under input noise."""
+    """Standard deviation of the noise on test examples, for the measures under noise."""
     spectrum_examples: PositiveInt = 50
-    """Test examples whose Jacobian's singular values and whose contraction curve are taken."""
+    """Number of test examples for the singular values of the Jacobian and the contraction curve."""
 
     def strengths(self, method: MethodName) -> tuple[float, ...]:
-        """The settings of a method: λ, σ or ν; of the plain autoencoder one 0.
+        """Returns the strengths of a method: λ, σ or ν; a single 0 for the plain autoencoder.
 
         >>> Study(weight_decays=(0.5,)).strengths("weight-decay"), Study().strengths("ae")
         ((0.5,), (0.0,))
@@ -72,10 +72,10 @@ class Study:
 
 
 PRESETS: dict[str, tuple[str, Study]] = {
-    "digits": ("100 units on 8x8 handwritten digits; a few minutes on two cores", Study()),
+    "digits": ("100 units on 8x8 handwritten digits, a few minutes on two cores", Study()),
     # S. Rifai et al. (2011), section 5: 1000 sigmoid units, tied weights, cross-entropy, λ chosen on validation data.
     "mnist": (
-        "1000 units on MNIST, after the paper on contraction; for a GPU, or with --train-examples on a CPU",
+        "1000 units on MNIST, as in the paper; for a GPU, or with --train-examples for a CPU",
         Study(
             dataset="mnist",
             units=1000,
@@ -94,12 +94,12 @@ PRESETS: dict[str, tuple[str, Study]] = {
 
 
 def to_json(study: Study) -> str:
-    """The study as a JSON document."""
+    """Returns the study as a JSON document."""
     return json.dumps(dataclasses.asdict(study), indent=2) + "\n"
 
 
 def check(study: Study) -> None:
-    """Raise UserError, naming the knob, where a value is out of its range or a list is empty or names one twice.
+    """Raises UserError, with the knob's name, if a value is out of range or a list is empty or has duplicates.
 
     >>> check(Study(seeds=0))
     Traceback (most recent call last):
@@ -110,12 +110,12 @@ def check(study: Study) -> None:
         _adapter().validate_json(to_json(study))
     except ValidationError as error:
         knob, message = first_error(error).split(": ", 1)
-        raise UserError(f"{knob.partition('.')[0]}: {message}") from error  # without the place in a list
+        raise UserError(f"{knob.partition('.')[0]}: {message}") from error  # without the index in a list
     lists = {field.name: getattr(study, field.name) for field in dataclasses.fields(study)}
     for knob, values in lists.items():
         if isinstance(values, tuple) and len(set(values)) < max(len(values), 1):
             got = ", ".join(map(str, values)) or "none"
-            raise UserError(f"{knob}: must be at least one value, each of them once, got {got}")
+            raise UserError(f"{knob}: must have at least one value and no duplicates, got {got}")
 
 
 @functools.cache

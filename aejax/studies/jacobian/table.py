@@ -1,4 +1,4 @@
-"""From the members' measurements to the study's table: means and deviations over seeds, and the chosen strengths."""
+"""Tables of a study: means and standard deviations over seeds, and the chosen strength of every method."""
 
 import csv
 import io
@@ -13,13 +13,13 @@ from aejax.studies.jacobian.measure import Curves, Measurement
 from aejax.studies.jacobian.methods import METHODS
 from aejax.studies.jacobian.settings import METHOD_NAMES, MethodName
 
-COLUMNS = {  # of the table, in order: field of a measurement -> heading and digits
-    "reconstruction": ("cross-entropy", 2),
+COLUMNS = {  # of the table, in order: field of a measurement -> heading, decimals
+    "reconstruction": ("cross-entropy, nats", 2),
     "jacobian_norm": ("mean ‖J‖_F", 3),
     "saturated_percent": ("saturated, %", 1),
     "effective_rank": ("effective rank", 1),
     "probe_error_percent": ("probe error, %", 2),
-    "reconstruction_under_noise": ("noise: cross-entropy", 2),
+    "reconstruction_under_noise": ("noise: cross-entropy, nats", 2),
     "probe_error_under_noise_percent": ("noise: probe error, %", 2),
 }
 
@@ -36,17 +36,17 @@ class Member(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """A method at one strength, over its seeds."""
+    """A method at one strength: mean and standard deviation over its seeds."""
 
     method: MethodName
     strength: float
     seeds: int
     mean: Measurement
-    deviation: Measurement  # of the sample, n - 1 in its denominator; NaN for a single seed
+    deviation: Measurement  # sample standard deviation, with n - 1 in the denominator; NaN for a single seed
 
 
 def summarize(members: Sequence[Member]) -> list[Setting]:
-    """Mean and standard deviation over the seeds of every setting, in order of first appearance."""
+    """Returns mean and standard deviation over the seeds of every setting, in order of first appearance."""
     groups: dict[tuple[MethodName, float], list[Measurement]] = {}
     for member in members:
         groups.setdefault((member.method, member.strength), []).append(member.measurement)
@@ -60,9 +60,9 @@ def summarize(members: Sequence[Member]) -> list[Setting]:
 
 
 def choose(settings: Sequence[Setting]) -> dict[MethodName, Setting]:
-    """Each method at the strength with the least probe error on the validation examples, its mean over the seeds.
+    """Returns the setting of each method with the lowest probe error on the validation split, mean over seeds.
 
-    Of equal ones the one with the lower cross-entropy there. Test examples have no say.
+    Ties are resolved by the lower cross-entropy on the validation split. The test split is not used.
     """
     chosen: dict[MethodName, Setting] = {}
     for method in METHOD_NAMES:
@@ -74,16 +74,16 @@ def choose(settings: Sequence[Setting]) -> dict[MethodName, Setting]:
 
 
 def mean_curves(members: Sequence[Member], chosen: Mapping[MethodName, Setting]) -> dict[MethodName, Curves]:
-    """The curves of each method at its chosen strength, means over the seeds."""
+    """Returns the curves of each method at its chosen strength, means over seeds."""
     means = {}
     for method, setting in chosen.items():
         own = [member.curves for member in members if (member.method, member.strength) == (method, setting.strength)]
-        means[method] = Curves(*(np.mean(parts, axis=0) for parts in zip(*own, strict=True)))
+        means[method] = Curves(*(np.mean(field, axis=0) for field in zip(*own, strict=True)))
     return means
 
 
 def to_csv(records: Sequence[dict[str, object]]) -> str:
-    """Records of the same keys as CSV, with a heading; lines end in a newline."""
+    """Returns records with equal keys as CSV with a header; lines end in a newline."""
     file = io.StringIO()
     writer = csv.DictWriter(file, list(records[0]), lineterminator="\n")
     writer.writeheader()
@@ -92,12 +92,12 @@ def to_csv(records: Sequence[dict[str, object]]) -> str:
 
 
 def member_records(members: Sequence[Member]) -> list[dict[str, object]]:
-    """One flat record per member."""
+    """Returns one flat record per member."""
     return [{"method": m.method, "strength": m.strength, "seed": m.seed, **m.measurement._asdict()} for m in members]
 
 
 def setting_records(settings: Sequence[Setting], chosen: dict[MethodName, Setting]) -> list[dict[str, object]]:
-    """One flat record per setting: every mean, and its deviation, or None where there is one seed."""
+    """Returns one flat record per setting: means, and standard deviations, which are None for a single seed."""
     return [
         {"method": s.method, "strength": s.strength, "chosen": chosen[s.method] is s, "seeds": s.seeds}
         | {
@@ -110,7 +110,7 @@ def setting_records(settings: Sequence[Setting], chosen: dict[MethodName, Settin
 
 
 def study_table(chosen: dict[MethodName, Setting], *, title: str) -> Table:
-    """The table of the chosen settings: mean ± standard deviation over seeds."""
+    """Returns a table of the chosen settings: mean ± standard deviation over seeds."""
     table = Table(title=title, title_justify="left")
     table.add_column("method", no_wrap=True)
     table.add_column("strength", no_wrap=True)
@@ -126,13 +126,13 @@ def study_table(chosen: dict[MethodName, Setting], *, title: str) -> Table:
 
 
 def strength_of(setting: Setting) -> str:
-    """As λ = 0.1; empty for a method that has none."""
+    """Returns the strength as text, such as "λ = 0.1"; empty for a method without one."""
     symbol = METHODS[setting.method].symbol
     return f"{symbol} = {setting.strength:g}" if symbol else ""
 
 
 def with_deviation(mean: float, deviation: float, digits: int) -> str:
-    """A number and its deviation.
+    """Returns a mean and its standard deviation as text; the mean only if the deviation is NaN.
 
     >>> with_deviation(1.25, 0.5, 1), with_deviation(1.25, math.nan, 2)
     ('1.2 ± 0.5', '1.25')

@@ -1,4 +1,4 @@
-"""Training every member of a study: one population a method, the grid of strengths and seeds its members."""
+"""Training of a study: the members of each method, a grid of strengths and seeds, are one population."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -22,45 +22,49 @@ from aejax.studies.jacobian.settings import MethodName, Study
 from aejax.training import NonFiniteLossError
 from aejax.training.population import make_train_epoch, members_of, start_population
 
-VALIDATION_FRACTION = 1 / 6  # 10,000 of MNIST's 60,000 training examples, as usual then
+VALIDATION_FRACTION = 1 / 6  # 10,000 of MNIST's 60,000 training examples, as in the paper's time
 
 
 class Trained(NamedTuple):
-    """How far a method has come; the parameters come with the last epoch."""
+    """Progress of training a method; the parameters are present after the last epoch only."""
 
     epoch: int
     loss: float  # mean over the members
-    params: PyTree | None  # of all members, each leaf (M, ...), strength by strength and in each seed by seed
+    params: PyTree | None  # of all M members, each leaf (M, ...), in the order of `grid`
 
 
 def load(study: Study) -> Splits:
-    """The study's data, with labels and in [0, 1]; UserError where they are not."""
+    """Returns the study's data.
+
+    Raises:
+      UserError: the data have no labels or values outside [0, 1], or do not fit the study's settings.
+    """
     data = Data(dataset=study.dataset, data_dir=study.data_dir, validation_fraction=VALIDATION_FRACTION)
     splits = load_splits(data)
     if any(part.labels is None for part in splits):
-        raise UserError(f"{study.dataset} has no labels, and the study classifies codes")
+        raise UserError(f"{study.dataset} has no labels, but the study requires them to classify codes")
     for part in splits:
-        check_support(bernoulli(), part.x, study.dataset, advice="scale them")
-    train, wanted = splits.train, study.train_examples or len(splits.train.x)
-    if wanted > len(train.x):
-        raise UserError(f"train_examples: there are {len(train.x)}, got {wanted}")
-    if study.batch_size > wanted:
-        raise UserError(f"batch_size: must be at most the {wanted} training examples, got {study.batch_size}")
-    count_steps(study.epochs, study.batch_size, wanted)
+        check_support(bernoulli(), part.x, study.dataset, advice="scale them to [0, 1]")
+    train, count = splits.train, study.train_examples or len(splits.train.x)
+    if count > len(train.x):
+        raise UserError(f"train_examples: must be at most {len(train.x)}, the number of training examples, got {count}")
+    if study.batch_size > count:
+        raise UserError(f"batch_size: must be at most the {count} training examples, got {study.batch_size}")
+    count_steps(study.epochs, study.batch_size, count)
     assert train.labels is not None
-    labels = train.labels[:wanted]
+    labels = train.labels[:count]
     if (labels == labels[0]).all():
-        raise UserError(f"train_examples: the first {wanted} are of one class, and the study tells classes; take more")
-    return splits._replace(train=Dataset(train.x[:wanted], labels))
+        raise UserError(f"train_examples: the first {count} have one class, expected at least two; use more examples")
+    return splits._replace(train=Dataset(train.x[:count], labels))
 
 
 def plain_autoencoder(study: Study, splits: Splits) -> Autoencoder:
-    """One sigmoid layer, tied weights, cross-entropy: what every method of the study regularizes."""
+    """Returns the autoencoder that every method regularizes: one sigmoid layer, tied weights, cross-entropy."""
     return tied(splits.train.x.shape[1:], (study.units,))
 
 
 def grid(study: Study, method: MethodName) -> list[tuple[float, int]]:
-    """Strength and seed of every member of a method, in order.
+    """Returns the strength and seed of every member of a method, in order.
 
     >>> grid(Study(weight_decays=(0.1, 0.2), seeds=2), "weight-decay")
     [(0.1, 0), (0.1, 1), (0.2, 0), (0.2, 1)]
@@ -69,9 +73,15 @@ def grid(study: Study, method: MethodName) -> list[tuple[float, int]]:
 
 
 def train_method(study: Study, method: MethodName, splits: Splits, devices: Sequence[jax.Device]) -> Iterator[Trained]:
-    """Train all members of a method at once, and report after every epoch.
+    """Trains all members of a method at once and yields the progress after every epoch.
 
-    Members of one seed start alike and meet the same order of examples, whatever their strength.
+    Members with the same seed have the same initial parameters and the same order of examples, for any strength.
+
+    Args:
+      study: the configuration of the study.
+      method: the method to train.
+      splits: the study's data, from `load`.
+      devices: the devices among which the members are divided.
 
     Raises:
       NonFiniteLossError: a member's loss is NaN or infinite.
@@ -93,7 +103,7 @@ def train_method(study: Study, method: MethodName, splits: Splits, devices: Sequ
             strength, seed = members[int(np.argmin(finite))]
             raise NonFiniteLossError(
                 f"{method} with strength {strength:g} and seed {seed} has a loss that is not finite in epoch {epoch}; "
-                "a lower learning rate may help"
+                "try a lower learning rate"
             )
         params = members_of(population).params if epoch == study.epochs else None
         yield Trained(epoch, float(np.mean(metrics["loss"], dtype=np.float64)), params)
