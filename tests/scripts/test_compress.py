@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from aejax.experiment.compress import image_files
 from aejax.experiment.configuration import Experiment, Model, Training
 from aejax.experiment.trained import open_run
 
@@ -22,12 +23,12 @@ def test_rates_and_errors_of_a_run(make_run, run_script, tmp_path):
     run = open_run(folder)
     some = run.splits.test._replace(x=run.splits.test.x[:50], labels=None)
     unquantized = np.mean(np.square(run.reconstruct(some) - some.x))
-    coarse, fine, *steps = report["ways"]["autoencoder"]
+    coarse, fine, *steps = report["methods"]["autoencoder"]
     assert [point["setting"] for point in steps[:2]] == ["step 1", "step 0.71"]
     assert steps[-1]["squared_error"] == pytest.approx(unquantized, rel=0.02)
     assert fine["squared_error"] == pytest.approx(unquantized, rel=1e-3)
     assert coarse["bits"] < 2 * 4 + 1 < fine["bits"]
-    assert set(report["ways"]) == {
+    assert set(report["methods"]) == {
         "autoencoder",
         "PCA",
         *(f"{f}, {w}" for f in ("JPEG", "WebP") for w in ("a file each", "one sheet")),
@@ -54,8 +55,7 @@ def test_where_it_writes_must_be_free(complaint_of, tmp_path):
     assert "is no run folder" in complaint_of("compress", tmp_path, "other")
 
 
-def test_files_that_cannot_hold_the_images_are_named_and_the_others_measured(load_script):
-    notes = []
-    ways = load_script("compress")._image_files(np.zeros((32, 1, 600)), notes)
-    assert [*ways] == ["JPEG, a file each", "JPEG, one sheet", "WebP, a file each"]
+def test_files_that_cannot_hold_the_images_are_named_and_the_others_measured():
+    methods, notes = image_files(np.zeros((32, 1, 600)))
+    assert [*methods] == ["JPEG, a file each", "JPEG, one sheet", "WebP, a file each"]
     assert notes == ["WebP, one sheet: left out, WebP files have at most 16,383 pixels a side, got 19200x1"]
