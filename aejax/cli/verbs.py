@@ -18,5 +18,6 @@ VERBS = {
     "export": Verb("aejax.cli.export", "write a run's functions as StableHLO, for programs without aejax"),
     "generate": Verb("aejax.cli.generate", "draw samples, neighborhoods, interpolations, traversals, the code plane"),
     "prepare": Verb("aejax.cli.prepare", "download a data set of TensorFlow Datasets, once"),
+    "report": Verb("aejax.cli.report", "write a page about a run: numbers, curves, reconstructions, codes, samples"),
 }
 STUDIES: dict[str, Verb] = {}

@@ -50,7 +50,7 @@ def test_the_version(call):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("compos",), "aejax: error: there is no verb 'compos'; did you mean compose?\n"),
+        (("compos",), "aejax: error: there is no verb 'compos'; did you mean compose or compress?\n"),
         (("--seed", "3"), "aejax: error: there is no verb '--seed'; the verbs are "),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 from aejax import plots
 from aejax.datasets.dataset import Dataset, Splits
+from aejax.experiment import evaluate
 from aejax.experiment.configuration import Experiment, Model, Training
 from aejax.experiment.run_folder import read_records
 from aejax.experiment.trained import open_run
@@ -56,8 +57,8 @@ def test_the_numbers_are_of_the_epoch_that_the_run_has_kept(make_run, run_script
     assert f"<td>{min(losses.values()):.6g}</td>" not in text
 
 
-def test_counts_are_whole_and_small_numbers_are_told_apart(load_script):
-    shown = load_script("evaluate")._shown
+def test_counts_are_whole_and_small_numbers_are_told_apart():
+    shown = evaluate._shown
     assert [shown(50688), shown(1.0), shown(0.00021234), shown(0.00021236)] == [
         "50,688",
         "1",
@@ -70,9 +71,9 @@ def test_counts_are_whole_and_small_numbers_are_told_apart(load_script):
     ("train", "test", "told"),
     [([1, 1], [1, 2, 3], "2 of 3 test examples"), ([1, 2, 3], [1, 2], ""), (None, [1, 2], ""), ([1], None, "")],
 )
-def test_classes_that_were_not_trained_on_are_told(load_script, train, test, told):
+def test_classes_that_were_not_trained_on_are_told(train, test, told):
     parts = [Dataset(np.zeros((3, 2)), None if labels is None else np.array(labels)) for labels in (train, train, test)]
-    text = load_script("evaluate")._strangers(SimpleNamespace(splits=Splits(*parts)))
+    text = evaluate._unseen_classes(SimpleNamespace(splits=Splits(*parts)))
     assert told in text
     assert bool(text) == bool(told)
 

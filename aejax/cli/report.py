@@ -1,0 +1,50 @@
+"""Write one self-contained page about a run: numbers, curves, reconstructions, codes, samples, configuration."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from aejax.cli import command_line
+from aejax.errors import UserError
+from aejax.host.files import write_text
+
+DESCRIPTION = """Write one self-contained page about a run, of any family, finished or not.
+
+  aejax report runs/NAME                       writes runs/NAME/report.html
+  aejax report runs/NAME --output page.html    writes another file
+
+The page holds every number with its unit, curves, the best and the worst reconstructions of test examples, the codes,
+samples from the prior, the configuration, and the command that trains the same. It needs no server and no network."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Which run, and where to."""
+
+    run: tyro.conf.Positional[Path]
+    """The run folder."""
+    output: Path | None = None
+    """The file to write, over one that is there; report.html in the run folder if not given."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse, evaluate, write."""
+    options = command_line.parse(Options, arguments, description=DESCRIPTION)
+    target = options.output or options.run / "report.html"
+    if options.output is not None:
+        command_line.check_can_be_made(target)
+    if target.is_dir():
+        raise UserError(f"{target}: is a folder; name a file")
+    from aejax.experiment.evaluate import report_page
+    from aejax.experiment.trained import open_run
+    from aejax.host.terminal import PlainConsole
+
+    console = PlainConsole()
+    page = report_page(open_run(options.run))
+    for line in page.missing:
+        console.print(line)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_text(target, page.html)
+    console.print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
