@@ -1,4 +1,4 @@
-"""What codes say of their examples: units that vary, and information."""
+"""Informativeness of codes: active units and mutual information."""
 
 import jax
 import jax.numpy as jnp
@@ -11,19 +11,19 @@ from aejax.evaluation.representation import map_over_examples
 from aejax.precision import widened
 from aejax.sampling import gaussian_log_prob, reparameterize
 
-ACTIVE_VARIANCE = 0.01  # of a posterior's mean over the data, above which a unit is active, as Burda et al. have it
+ACTIVE_VARIANCE = 0.01  # a unit is active if its posterior mean has a larger variance over the data (Burda et al.)
 
 
 def is_active(codes: Shaped[np.ndarray, "N K"], *, threshold: float = ACTIVE_VARIANCE) -> Bool[np.ndarray, "K"]:
-    """Whether each unit of codes has a variance above the threshold over the examples.
+    """Returns whether each unit is active, that is, has a variance over the examples above a threshold.
 
     Args:
-      codes: of N examples, at least one.
-      threshold: in the square of a code's unit.
+      codes: codes of N >= 1 examples.
+      threshold: in the square of the code's unit.
 
     Raises:
-      ValueError: codes that are no matrix, or none.
-      TypeError: codes that are no real numbers.
+      TypeError: the codes are not real numbers.
+      ValueError: the codes are not a matrix with at least one row.
 
     Source: Y. Burda, R. Grosse, R. Salakhutdinov (2016), Importance Weighted Autoencoders, section 5.2, where the codes
     are the means of the posterior and the threshold is 0.01.
@@ -40,21 +40,22 @@ def is_active(codes: Shaped[np.ndarray, "N K"], *, threshold: float = ACTIVE_VAR
 def mutual_information(
     key: Key[Array, ""], mean: Float[Array, "N K"], log_variance: Float[Array, "N K"]
 ) -> Float[Array, ""]:
-    """I(n; z) = E [log q(z | xₙ) - log q(z)], q(z) = (1/N) Σₙ q(z | xₙ), by one sample of z of each posterior, in nats.
+    """Returns an estimate of the mutual information of code and example index over N examples, in nats.
 
-    It is the information of a code about which of these N examples it belongs to: between 0 and log N but for the noise
-    of the samples. For N examples drawn from more it is, in expectation, at most the I(x; z) over all of them, and near
-    it only where that is well below log N: a lower bound, saturated where it comes near to log N. An upper bound is
-    the mean divergence from a prior, whichever it is.
+        I(n; z) = E [log q(z | xₙ) - log q(z)],  q(z) = (1/N) Σₙ q(z | xₙ),
+
+    with one sample of z from each posterior. It lies between 0 and log N, up to sampling noise. If the N examples are a
+    sample of a larger set, it is in expectation a lower bound of I(x; z) over that set, which is tight only if I(x; z)
+    is well below log N: near log N the estimate is saturated. The mean divergence from any prior is an upper bound.
 
     Args:
-      key: a key, not used elsewhere.
-      mean: μ of N posteriors, at least one.
-      log_variance: log σ² of them.
+      key: a random key, not used elsewhere.
+      mean: μ of N >= 1 Gaussian posteriors.
+      log_variance: log σ² of the posteriors.
 
     Raises:
-      ValueError: shapes that differ, or are not (N, K).
-      TypeError: inputs that are not of a floating type.
+      TypeError: an argument is not of a floating type.
+      ValueError: shapes differ or are not (N, K).
 
     Source: M. D. Hoffman, M. J. Johnson (2016), ELBO surgery, eq. 9; as a bound: B. Poole et al. (2019), On Variational
     Bounds of Mutual Information, eq. 12.
@@ -68,10 +69,10 @@ def mutual_information(
         raise ValueError(f"mean must have shape (examples, units), at least one example, got {jnp.shape(mean)}")
     mean, log_variance = (widened(array) for array in (mean, log_variance))
     codes = jax.vmap(reparameterize)(jax.random.split(key, len(mean)), mean, log_variance)
-    to_all = jax.vmap(gaussian_log_prob, in_axes=(None, 0, 0))
+    log_prob_by_all = jax.vmap(gaussian_log_prob, in_axes=(None, 0, 0))
 
     def pointwise(posteriors: tuple[Array, Array], code: Array, index: Array) -> Array:
-        log_densities = to_all(code, *posteriors)
+        log_densities = log_prob_by_all(code, *posteriors)
         return log_densities[index] - logsumexp(log_densities) + jnp.log(jnp.asarray(len(mean), code.dtype))
 
     return jnp.mean(map_over_examples(pointwise, (mean, log_variance), codes, jnp.arange(len(mean)), batch_size=100))

@@ -1,4 +1,4 @@
-"""Measures of the codes of a split, a row each, which the summary, records, report and figures read."""
+"""Measures of codes, one row each, which the summary, records, report and figures read."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -17,40 +17,40 @@ from aejax.evaluation.sensitivity import MAX_EXAMPLES, checked_inputs, make_mean
 from aejax.jacobian import saturation
 from aejax.precision import widened
 
-COLLAPSED_FRACTION = 0.1  # of active units, below which a posterior is said to have collapsed
-Value = float | int | Float[np.ndarray, "K"]  # of a measure; an array has a number for each unit of the code
+COLLAPSED_FRACTION = 0.1  # a posterior is collapsed if a smaller fraction of its units is active
+Value = float | int | Float[np.ndarray, "K"]  # of a measure; an array has one value per code unit
 _PREFIX = "code/"  # of measures among the terms of a record
 
 
 class EncodedExamples(NamedTuple):
-    """N examples and their codes: what a measure is a function of."""
+    """N examples and their codes: the argument of every measure."""
 
     autoencoder: Autoencoder
     params: PyTree
-    key: Key[Array, ""]  # of what is drawn; the same for every measure
-    inputs: list[Any]  # (N, ...) examples, and their conditions where there are some
+    key: Key[Array, ""]  # random key, the same for every measure
+    inputs: list[Any]  # (N, ...) examples, and their conditions if there are any
     codes: Float[np.ndarray, "N K"]  # posterior means of a variational autoencoder
-    log_variances: Float[np.ndarray, "N K"] | None = None  # of a posterior
-    divergences: Float[np.ndarray, "N K"] | None = None  # in nats, of a posterior from a prior that has them by unit
-    bounds: tuple[float, float] | None = None  # of the code's activation; None where it has none
+    log_variances: Float[np.ndarray, "N K"] | None = None  # of variational posteriors
+    divergences: Float[np.ndarray, "N K"] | None = None  # per unit, in nats, if the prior has them
+    bounds: tuple[float, float] | None = None  # of the code's activation; None if it has none
     batch_size: int = 500  # examples at a time
 
 
 class Measure(NamedTuple):
-    """A number of the codes of a split, or one for each unit; an autoencoder that does not have it has None."""
+    """A measure of the codes of a split: one value, or one per code unit."""
 
-    name: str  # with code/ before it that of a term in records; of unit 3: name/3
+    name: str  # records call it code/NAME, or code/NAME/3 for the third unit
     title: str
     unit: str
-    of: Callable[[EncodedExamples], Value | None]
+    of: Callable[[EncodedExamples], Value | None]  # None if the measure is not defined for the autoencoder
     watch: Callable[..., Callable[[PyTree], float]] | None = None
-    """(autoencoder, params, x, *condition) -> (params -> value), of what is cheap enough for every evaluation of a run;
-    compiled once."""
+    """(autoencoder, params, x, *condition) -> (params -> value), compiled once, if the measure is cheap enough for
+    every evaluation during training."""
 
 
 def _active_units(encoded: EncodedExamples) -> int:
     threshold = ACTIVE_VARIANCE
-    if encoded.log_variances is None:  # any variance but that of rounding
+    if encoded.log_variances is None:  # any variance above rounding error
         threshold = 1e-12 * float(np.max(np.abs(encoded.codes), initial=0)) ** 2
     return int(is_active(encoded.codes, threshold=threshold).sum())
 
@@ -84,9 +84,11 @@ def _mutual_information_limit(encoded: EncodedExamples) -> float | None:
 
 
 MEASURES = (
-    Measure("units", "units", "a count", lambda encoded: encoded.codes.shape[1]),
-    Measure("active_units", "active units", "a count", _active_units),
-    Measure("nonzero_fraction", "nonzero fraction", "no unit", lambda encoded: float(np.mean(encoded.codes != 0))),
+    Measure("units", "units", "count", lambda encoded: encoded.codes.shape[1]),
+    Measure("active_units", "active units", "count", _active_units),
+    Measure(
+        "nonzero_fraction", "fraction of nonzero entries", "no unit", lambda encoded: float(np.mean(encoded.codes != 0))
+    ),
     Measure(
         "frobenius_norm",
         "mean norm of the encoder's Jacobian",
@@ -94,15 +96,15 @@ MEASURES = (
         _mean_frobenius_norm,
         watch=make_mean_frobenius_norm,
     ),
-    Measure("saturation", "saturation", "no unit", _saturation),
-    Measure("kl", "divergence of a unit from the prior", "nats", _divergence_by_unit),
-    Measure("mutual_information", "mutual information with the example, a lower bound", "nats", _mutual_information),
-    Measure("mutual_information_limit", "log N, which that bound cannot exceed", "nats", _mutual_information_limit),
+    Measure("saturation", "fraction of saturated entries", "no unit", _saturation),
+    Measure("kl", "divergence from the prior, per unit", "nats", _divergence_by_unit),
+    Measure("mutual_information", "mutual information with the example, lower bound", "nats", _mutual_information),
+    Measure("mutual_information_limit", "log N, the maximum of that bound", "nats", _mutual_information_limit),
 )
 
 
 def measure_of(term: str) -> Measure | None:
-    """Returns the measure that a term of a record is; None where it is a term of the loss.
+    """Returns the measure that a term of a record belongs to, or None if it is a term of the loss.
 
     >>> [measure.name for measure in map(measure_of, ("code/units", "code/kl/3")) if measure]
     ['units', 'kl']
@@ -121,23 +123,23 @@ def code_statistics(
     bounds: tuple[float, float] | None = None,
     batch_size: int = 500,
 ) -> dict[str, Value]:
-    """Returns every measure of the codes of N examples that this autoencoder has, by its name.
+    """Returns all measures of the codes of N examples that are defined for an autoencoder, by name.
 
-    The mutual information is taken over the first 2,000 examples at most, the mean norm of the Jacobian over as many as
-    `mean_frobenius_norm` takes.
+    The mutual information is computed over at most the first 2,000 examples, the mean norm of the Jacobian over those
+    that `mean_frobenius_norm` uses.
 
     Args:
-      autoencoder: any.
+      autoencoder: any autoencoder.
       params: its parameters.
-      key: of the samples for the mutual information, and of the projections.
-      x: (N, ...) examples, at least one.
-      *condition: (N, ...), where there is one.
-      bounds: of the code's activation, (0, 1) for a sigmoid; None where it has none.
-      batch_size: examples at a time.
+      key: a random key, for the mutual information and for estimated norms.
+      x: (N, ...) examples, N >= 1.
+      *condition: (N, ...) their conditions, if the autoencoder is conditional.
+      bounds: limits of the code's activation, such as (0, 1) for a sigmoid; None if it has none.
+      batch_size: number of examples at a time.
 
     Raises:
-      ValueError: no examples, or conditions of another number.
-      TypeError: what holds no numbers.
+      TypeError: the examples are not numbers, or `batch_size` is not an integer.
+      ValueError: there are no examples, arrays differ in length, or `batch_size` is below 1.
 
     >>> from aejax.autoencoders import variational
     >>> from aejax.networks import MLP
@@ -169,7 +171,10 @@ def _flat_posterior(autoencoder: Autoencoder, params: PyTree, *one: Array) -> di
 
 
 def is_collapsed(statistics: Mapping[str, Value]) -> bool:
-    """Whether a variational autoencoder makes next to no use of its code.
+    """Returns whether the posterior of a variational autoencoder has collapsed: less than 10 % of its units are active.
+
+    Args:
+      statistics: of codes, from `code_statistics`; for other families, the result is False.
 
     >>> is_collapsed({"units": 20, "active_units": 1, "mutual_information": 0.1})
     True
@@ -180,7 +185,7 @@ def is_collapsed(statistics: Mapping[str, Value]) -> bool:
 
 
 def as_terms(statistics: Mapping[str, Value]) -> dict[str, float]:
-    """Returns statistics as terms of a record, a number each: those of units as code/NAME/1, code/NAME/2, ...
+    """Returns statistics as terms of a record, with values per unit as code/NAME/1, code/NAME/2, ...
 
     >>> as_terms({"units": 2, "kl": np.array([0.5, 1.5])})
     {'code/units': 2, 'code/kl/1': 0.5, 'code/kl/2': 1.5}
@@ -197,13 +202,13 @@ def as_terms(statistics: Mapping[str, Value]) -> dict[str, float]:
 def make_watch(
     autoencoder: Autoencoder, params: PyTree, x: np.ndarray, *condition: np.ndarray
 ) -> Callable[[PyTree], dict[str, float]]:
-    """Compile `params -> terms` of the measures that are watched while an autoencoder is trained.
+    """Returns a compiled function from parameters to the terms of all measures that are computed during training.
 
     Args:
-      autoencoder: any.
-      params: parameters of it, for their shapes.
-      x: (N, ...) examples, of which a few are looked at, always the same.
-      *condition: (N, ...), where there is one.
+      autoencoder: any autoencoder.
+      params: its parameters, for their shapes.
+      x: (N, ...) examples, of which the same few are used at every call.
+      *condition: (N, ...) their conditions, if the autoencoder is conditional.
 
     >>> from aejax.autoencoders import undercomplete
     >>> from aejax.networks import MLP

@@ -1,4 +1,4 @@
-"""How sensitive an encoder is: the mean norm of its Jacobian, of a trained autoencoder and while one is trained."""
+"""Sensitivity of an encoder: the mean norm of its Jacobian, after and during training."""
 
 from collections.abc import Callable
 from functools import partial
@@ -15,28 +15,37 @@ from aejax.jacobian import estimate_frobenius_norm_squared, frobenius_norm_squar
 from aejax.keys import named_key
 from aejax.precision import widened
 
-MAX_EXAMPLES = 2000  # for what compares all pairs of examples, or takes a Jacobian of each
-_MOST_ROWS, _MOST_WATCHED = 4000, 200  # of Jacobians at every evaluation of a run, and of its examples
-_MOST_ROWS_IN_THE_END = 100_000  # of Jacobians once it is trained, of which _MOST_ROWS are held at a time
-_PROJECTIONS = 8  # that estimate the norm of a Jacobian of more rows than these
-_MOST_PROJECTED, _MOST_WATCHED_PROJECTED = 8e6, 1e6  # numbers of examples, times projections; of the second each time
+MAX_EXAMPLES = 2000  # for computations over all pairs of examples, and for Jacobians
+_MAX_ROWS = 100_000  # of all exact Jacobians, for a trained autoencoder
+_MAX_ROWS_AT_A_TIME = 4000  # of the exact Jacobians in memory; a Jacobian with more rows is estimated
+_MAX_WATCHED_ROWS, _MAX_WATCHED_EXAMPLES = 4000, 200  # the same, at every evaluation during training
+_PROJECTIONS = 8  # per estimated Jacobian
+_MAX_PROJECTED, _MAX_WATCHED_PROJECTED = 8e6, 1e6  # features x examples x projections, after and during training
 
 
 def mean_frobenius_norm(
     autoencoder: Autoencoder, params: PyTree, key: Key[Array, ""], *inputs: Any, batch_size: int = 500
 ) -> float:
-    """Returns the mean of ‖∂h/∂x‖_F over the first of N examples.
+    """Returns the mean of ‖∂h/∂x‖_F, the norm of the encoder's Jacobian, over the first examples.
 
-    The first 2,000 at most, and so many that all Jacobians have 100,000 rows (or columns, where they are fewer). Where
-    one has more than 4,000 of both, its norm is estimated from 8 projections, independent ones for each example, and
-    over fewer examples; such a mean is up to 3 % too low, since the estimate is that of the norm's square.
+    At most 2,000 examples are used, and at most as many as give 100,000 rows of all Jacobians (or columns, if a
+    Jacobian has fewer). If a Jacobian has more than 4,000 rows and columns, its norm is estimated from 8 random
+    projections per example, over fewer examples. The estimate is unbiased for the square of the norm, so the mean of
+    norms is up to 3 % too low.
 
     Args:
-      autoencoder: any.
+      autoencoder: any autoencoder.
       params: its parameters.
-      key: of the projections.
-      *inputs: (N, ...) examples, and their conditions where there are some.
-      batch_size: examples at a time.
+      key: a random key for the projections.
+      *inputs: (N, ...) examples, N >= 1, and their conditions if the autoencoder is conditional.
+      batch_size: the largest number of examples at a time.
+
+    Returns:
+      The mean, in units of the code per unit of the data.
+
+    Raises:
+      TypeError: the examples are not numbers.
+      ValueError: there are no examples, or arrays differ in length.
 
     >>> from aejax.autoencoders import undercomplete
     >>> from aejax.networks import MLP
@@ -47,13 +56,11 @@ def mean_frobenius_norm(
     """
     given = checked_inputs(*inputs)
     rows = _rows(autoencoder, params, *(array[0] for array in given))
-    norm_of, watched = _frobenius_norm_of(
-        rows, given[0][0].size, most_rows=_MOST_ROWS_IN_THE_END, most_numbers=_MOST_PROJECTED
-    )
-    at_a_time = batch_size if norm_of is _estimated_norm else min(max(_MOST_ROWS // rows, 1), batch_size)
-    few = min(len(given[0]), MAX_EXAMPLES, watched)
-    directions = jax.random.split(named_key(key, "projections"), few)
-    arrays = [array[:few] for array in given]
+    norm_of, limit = _norm_and_limit(rows, given[0][0].size, max_rows=_MAX_ROWS, max_projected=_MAX_PROJECTED)
+    at_a_time = batch_size if norm_of is _estimated_norm else min(max(_MAX_ROWS_AT_A_TIME // rows, 1), batch_size)
+    count = min(len(given[0]), MAX_EXAMPLES, limit)
+    directions = jax.random.split(named_key(key, "projections"), count)
+    arrays = [array[:count] for array in given]
     norms = map_over_examples(partial(norm_of, autoencoder), params, directions, *arrays, batch_size=at_a_time)
     return float(np.mean(jax.device_get(norms), dtype=np.float64))
 
@@ -61,11 +68,21 @@ def mean_frobenius_norm(
 def make_mean_frobenius_norm(
     autoencoder: Autoencoder, params: PyTree, x: np.ndarray, *condition: np.ndarray
 ) -> Callable[[PyTree], float]:
-    """Compile `params -> mean ‖∂h/∂x‖_F` over a few of N examples, always the same, to watch it while a run goes on.
+    """Returns a compiled function from parameters to the mean of ‖∂h/∂x‖_F over a few examples, for training.
 
-    They are the first 200, or so many that their Jacobians have 4,000 rows in all: the cost is a small part of an
-    epoch's for any encoder. A Jacobian that alone has more is estimated from 8 projections, independent ones for each
-    example and the same at every call, as `mean_frobenius_norm` has it.
+    The function uses the first 200 examples, or fewer, so that their Jacobians have at most 4,000 rows in total: its
+    cost is a small fraction of an epoch's for any encoder. A single Jacobian with more rows is estimated from 8 random
+    projections, as in `mean_frobenius_norm`, which are the same at every call.
+
+    Args:
+      autoencoder: any autoencoder.
+      params: its parameters, for their shapes.
+      x: (N, ...) examples, N >= 1.
+      *condition: (N, ...) their conditions, if the autoencoder is conditional.
+
+    Raises:
+      TypeError: the examples are not numbers.
+      ValueError: there are no examples, or arrays differ in length.
 
     >>> from aejax.autoencoders import undercomplete
     >>> from aejax.networks import MLP
@@ -78,54 +95,62 @@ def make_mean_frobenius_norm(
     """
     given = checked_inputs(x, *condition)
     rows = _rows(autoencoder, params, *(array[0] for array in given))
-    norm_of, watched = _frobenius_norm_of(
-        rows, given[0][0].size, most_rows=_MOST_ROWS, most_numbers=_MOST_WATCHED_PROJECTED
+    norm_of, limit = _norm_and_limit(
+        rows, given[0][0].size, max_rows=_MAX_WATCHED_ROWS, max_projected=_MAX_WATCHED_PROJECTED
     )
-    few = min(len(given[0]), watched, _MOST_WATCHED)
-    arrays = [np.asarray(array[:few]) for array in given]
+    count = min(len(given[0]), limit, _MAX_WATCHED_EXAMPLES)
+    arrays = [np.asarray(array[:count]) for array in given]
 
     @jax.jit
     def mean_norm(params: PyTree, *arrays: Array) -> Array:
-        directions = jax.random.split(jax.random.key(0), few)
-        norms = jax.lax.map(lambda one: norm_of(autoencoder, params, *one), (directions, *arrays), batch_size=few)
+        directions = jax.random.split(jax.random.key(0), count)
+        norms = jax.lax.map(lambda one: norm_of(autoencoder, params, *one), (directions, *arrays), batch_size=count)
         return jnp.mean(widened(norms))
 
     return lambda params: float(mean_norm(params, *arrays))
 
 
 def checked_inputs(*arrays: np.ndarray) -> list[Any]:
-    """Examples and their conditions, at least one, and equally many."""
+    """Returns examples and their conditions as arrays.
+
+    Raises:
+      TypeError: they are not numbers.
+      ValueError: there are no examples, or arrays differ in length.
+    """
     given = [as_examples(array) for array in arrays]
     if len({len(array) for array in given}) > 1:
-        raise ValueError(f"there are {len(given[0])} examples, and conditions of {[len(array) for array in given[1:]]}")
+        raise ValueError(
+            f"conditions must have the length of {len(given[0])} examples, got {[len(array) for array in given[1:]]}"
+        )
     if len(given[0]) == 0:
-        raise ValueError("there are no examples to take statistics of")
+        raise ValueError("there are no examples to compute statistics of, expected at least one")
     return given
 
 
 def _rows(autoencoder: Autoencoder, params: PyTree, *first: np.ndarray) -> int:
-    """Of the Jacobian of one example, or its columns, if they are fewer."""
+    """Returns the number of rows of the Jacobian of one example, or of its columns if they are fewer."""
     return min(jax.eval_shape(autoencoder.encode, params, *first).size, first[0].size)
 
 
-def _frobenius_norm_of(
-    rows: int, size: int, *, most_rows: int, most_numbers: float
-) -> tuple[Callable[..., Array], int]:
-    """How ‖∂h/∂x‖_F is computed, (autoencoder, params, key, x, *condition) -> norm, and of how many examples at most.
+def _norm_and_limit(rows: int, size: int, *, max_rows: int, max_projected: float) -> tuple[Callable[..., Array], int]:
+    """Returns the function that computes ‖∂h/∂x‖_F, and the largest number of examples to use it for.
 
     Args:
-      rows: of the Jacobian of one example.
-      size: the numbers of an example.
-      most_rows: of all exact Jacobians.
-      most_numbers: of all examples, times projections, where the norm is estimated.
+      rows: of the Jacobian of one example, from `_rows`.
+      size: the number of features of an example.
+      max_rows: of all exact Jacobians together.
+      max_projected: features x examples x projections, if the norm is estimated.
+
+    Returns:
+      A function (autoencoder, params, key, x, *condition) -> norm, and the number of examples.
     """
-    if rows > _MOST_ROWS:
-        return _estimated_norm, max(1, int(most_numbers // (_PROJECTIONS * size)))
-    return _frobenius_norm, max(1, most_rows // rows)
+    if rows > _MAX_ROWS_AT_A_TIME:
+        return _estimated_norm, max(1, int(max_projected // (_PROJECTIONS * size)))
+    return _exact_norm, max(1, max_rows // rows)
 
 
-def _frobenius_norm(autoencoder: Autoencoder, params: PyTree, key: Array, x: Array, *condition: Array) -> Array:
-    del key  # it is exact
+def _exact_norm(autoencoder: Autoencoder, params: PyTree, key: Array, x: Array, *condition: Array) -> Array:
+    del key
     return jnp.sqrt(frobenius_norm_squared(lambda x: autoencoder.encode(params, x, *condition), x, method="auto"))
 
 

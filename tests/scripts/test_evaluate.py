@@ -114,7 +114,7 @@ def test_the_page_of_a_finished_run(run_script, tmp_path):
     assert f"<td>{final['test/elbo']:.6g}</td>" in text
     assert "<td>mutual information with the example, a lower bound, nats</td>" in text
     assert "<td>mean norm of the encoder&#x27;s Jacobian, 1 / (unit of data)</td>" in text
-    assert f"<td>units, a count</td><td>{final['test/code/units']}</td>" in text
+    assert f"<td>units, count</td><td>{final['test/code/units']}</td>" in text
 
 
 def test_a_run_without_statistics_of_its_code_has_a_page(make_run, run_script, tmp_path):
