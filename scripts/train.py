@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from aejax.cli import command_line
 from aejax.errors import UserError
 from aejax.experiment.configuration import Data, Experiment, check
-from aejax.experiment.presets import DEFAULT, PRESETS, default_for
+from aejax.experiment.presets import DEFAULT, PRESETS, default_for, without_model
 from aejax.host import environment
 from aejax.host.commands import script_command
 from aejax.host.exits import INTERRUPTED, PREEMPTED
@@ -66,6 +66,8 @@ class Options:
     that of a file of your own."""
     resume: Path | None = None
     """A run folder to continue to its end, as if it had never been stopped."""
+    trust_code: bool = False
+    """With --resume of a run with an --autoencoder of your own: run the Python file in its folder."""
     stream: Literal["auto", "always", "never"] = "auto"
     """Whether examples stay in memory or in their .npy file, and batches are gathered while the devices work, instead
     of lying on the devices; auto: where they take more than a GiB, or half of an accelerator's memory."""
@@ -230,16 +232,23 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
             description=DESCRIPTION,
         )
 
-    options = parse(default_for(_dataset_in(arguments)) if preset is None else PRESETS[preset][1])
+    autoencoder = _value_of("--autoencoder", arguments)
+    dataset = _value_of("--dataset", arguments) or Data.dataset
+    begun = default_for(dataset, autoencoder) if preset is None else PRESETS[preset][1]
+    options = parse(begun if autoencoder is None else without_model(begun))
     if options.deterministic:  # before anything that follows imports JAX
         environment.make_deterministic()
     if options.compilation_cache:
         environment.use_compilation_cache()
     folder = options.resume
     if folder is None:
+        if autoencoder is not None:
+            located = dataclasses.replace(options.experiment.model, autoencoder=str(Path(autoencoder).absolute()))
+            options = dataclasses.replace(options, experiment=dataclasses.replace(options.experiment, model=located))
         check(options.experiment)
         return options, _name_of(preset or DEFAULT, options.experiment.data.dataset)
     from aejax.experiment.loading import locate
+    from aejax.experiment.own_autoencoder import with_own_copy
     from aejax.experiment.run_folder import check_unchanged, read_experiment
 
     if options.run_dir is not None:
@@ -250,14 +259,15 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
     check(options.experiment)
     saved, given = (dataclasses.replace(e, data=locate(e.data)) for e in (saved, options.experiment))
     check_unchanged(saved, given, folder)
-    return options, folder.resolve().name
+    experiment = with_own_copy(options.experiment, folder, trust_code=options.trust_code)
+    return dataclasses.replace(options, experiment=experiment), folder.resolve().name
 
 
-def _dataset_in(arguments: Sequence[str]) -> str:
-    """What --dataset names, before the options are parsed: their defaults depend on it."""
-    given = [value for option, value in itertools.pairwise(arguments) if option == "--dataset"]
-    given += [option.partition("=")[2] for option in arguments if option.startswith("--dataset=")]
-    return given[-1] if given else Data.dataset
+def _value_of(name: str, arguments: Sequence[str]) -> str | None:
+    """The value of an option before all are parsed, whose defaults depend on it; None where it is not given."""
+    given = [value for option, value in itertools.pairwise(arguments) if option == name]
+    given += [option.partition("=")[2] for option in arguments if option.startswith(f"{name}=")]
+    return given[-1] if given else None
 
 
 def _name_of(preset: str, dataset: str) -> str:

@@ -1,6 +1,7 @@
 """From an experiment's configuration and the facts of its data to an autoencoder."""
 
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from aejax.experiment.configuration import (
 from aejax.experiment.facts import Facts
 from aejax.experiment.loading import known_classes
 from aejax.experiment.objective import LOSSES, build_likelihood, starting_at_rate, statistics_of
+from aejax.experiment.own_autoencoder import build_own
 from aejax.likelihoods import Likelihood
 from aejax.networks import (
     computing_in,
@@ -67,7 +69,8 @@ def build_autoencoder(experiment: Experiment, facts: Facts) -> Autoencoder:
       facts: of the training examples, from `make_facts` or from the run's folder.
 
     Raises:
-      UserError: constructors that do not go together, or that do not take such examples.
+      UserError: constructors that do not go together, or that do not take such examples; a file of the user's that
+        cannot be read or that builds no autoencoder.
 
     >>> from aejax.datasets.dataset import Dataset
     >>> from aejax.experiment.scaling import make_facts
@@ -79,6 +82,8 @@ def build_autoencoder(experiment: Experiment, facts: Facts) -> Autoencoder:
     """
     model, shape = experiment.model, facts.shape
     _check_channels_last(experiment, shape)
+    if model.autoencoder is not None:
+        return build_own(Path(model.autoencoder), facts)
     is_image = len(shape) in (2, 3)
     if model.loss == "structural_dissimilarity" and (not is_image or min(shape[:2]) < 7):
         raise UserError(f"loss: structural_dissimilarity takes images from 7x7 on, an example has {shape}")

@@ -126,6 +126,9 @@ class Model:
     they are far from unit scale and the loss takes any number; feature by the mean and standard deviation of each
     feature, global by those of all numbers. The loss, a likelihood_variance and weights are then those of standardized
     data, log-densities those of the data. Of poisson the encoder reads log(1 + count), and rates start at the mean."""
+    autoencoder: str | None = None
+    """A Python file of your own with build(facts) -> Autoencoder, in place of all knobs of the model and of its loss.
+    The run folder gets a copy, and whoever opens the run is asked to trust it."""
     compute_dtype: Annotated[
         Literal["float32", "bfloat16"], GoesWith("family", ("undercomplete", "k_sparse", "variational"))
     ] = "float32"
@@ -277,6 +280,8 @@ def _parse(text: str | bytes) -> Experiment:
     _check_combination(experiment.model, experiment.regularization)
     if experiment.data.byte_values == "scaled" and has_counts(experiment.model):
         raise UserError("byte_values: scaled makes fractions of counts, and the likelihood is poisson: take as_is")
+    if experiment.model.autoencoder is not None and experiment.training.rematerialize:
+        raise UserError("rematerialize: has no effect on an autoencoder of your own: use aejax.networks.rematerialized")
     if experiment.model.family == "tied" and experiment.training.rematerialize:
         raise UserError("rematerialize: goes with an encoder and a decoder of their own, and the family is tied")
     for knob in _COUPLED if experiment.training.accumulation_steps > 1 else ():
@@ -289,8 +294,8 @@ def _parse(text: str | bytes) -> Experiment:
 
 
 def has_counts(model: Model) -> bool:
-    """Whether a model explains whole numbers, which are never gray values."""
-    return model.family == "variational" and model.likelihood == "poisson"
+    """Whether a model explains whole numbers, which are never gray values; of an own autoencoder it is not known."""
+    return model.autoencoder is None and model.family == "variational" and model.likelihood == "poisson"
 
 
 def differences(one: Experiment, other: Experiment) -> dict[str, tuple[Any, Any]]:
@@ -328,6 +333,14 @@ def can_standardize(model: Model) -> bool:
 
 def _check_combination(model: Model, regularization: Regularization) -> None:
     """Refuse a value that would have no effect, and what no network can do."""
+    if model.autoencoder is not None:
+        for group in (model, regularization):
+            for own in dataclasses.fields(group):
+                if own.name != "autoencoder" and getattr(group, own.name) != own.default:
+                    raise UserError(
+                        f"{own.name}: has no effect on an autoencoder of your own, {model.autoencoder}: leave it out"
+                    )
+        return
     check_conditions(model, regularization)
     network = architecture_of(model.network)
     if model.code_size is None and not network.has_map_code:

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, NonNegativeFloat, PositiveInt, TypeAdapter, Val
 
 from aejax.datasets.byte_values import BytesAs, ByteValues, Divisor
 from aejax.datasets.dataset import AsStored, Dataset
+from aejax.datasets.source import Layout
 from aejax.datasets.stored import blocks_of
 from aejax.errors import UserError
 from aejax.experiment.upgrades import Upgrade, unchanged, upgraded
@@ -101,6 +102,8 @@ class Facts:
     pseudo_inputs: tuple[float, ...] | None = None
     """The first training examples, one after the other in C order, from which a VampPrior learns its pseudo-inputs;
     None without one."""
+    layout: Layout | None = None
+    """What the axes of an example are: image, series, roll, row or vector; None where only its shape is known."""
 
     @property
     def seen(self) -> Values:

@@ -168,6 +168,8 @@ def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None =
                     f"conditional: {list_labels(unseen)} {are} held out and none of the labels to train on, "
                     f"{list_labels(classes)}; another --split-seed may help"
                 )
+    if model.autoencoder is not None:
+        return  # its likelihood, if it has one, is checked where it is trained
     if model.family == "variational":
         likelihood, knob = build_likelihood(model), "--likelihood gaussian"
         if facts is not None and facts.targets.integers and facts.targets.low >= 0 and not has_counts(model):

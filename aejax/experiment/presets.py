@@ -257,14 +257,21 @@ ONE_CLASS: dict[str, tuple[str, Experiment]] = {
 }
 
 
-def default_for(dataset: str) -> Experiment:
+def default_for(dataset: str, autoencoder: str | None = None) -> Experiment:
     """What a run without a preset begins with: on the digits the preset DEFAULT, on other data OWN.
+
+    With an autoencoder of the user's own, OWN on any data.
 
     >>> default_for("mine.npy") is OWN, default_for("digits") is PRESETS[DEFAULT][1]
     (True, True)
     """
     preset = PRESETS[DEFAULT][1]
-    return preset if dataset == preset.data.dataset else OWN
+    return preset if dataset == preset.data.dataset and autoencoder is None else OWN
+
+
+def without_model(experiment: Experiment) -> Experiment:
+    """The experiment for an autoencoder of the user's own: its data, optimization and training."""
+    return replace(experiment, model=Model(), regularization=Regularization())
 
 
 def training_command(experiment: Experiment) -> str:
@@ -274,7 +281,8 @@ def training_command(experiment: Experiment) -> str:
     "--dataset '/my data.npy' --checkpoint-every 1"
     """
     words: list[str] = []
-    for knob, (_, value) in differences(default_for(experiment.data.dataset), experiment).items():
+    default = default_for(experiment.data.dataset, experiment.model.autoencoder)
+    for knob, (_, value) in differences(default, experiment).items():
         flag = knob.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")

@@ -166,6 +166,8 @@ def term_unit(term: str, model: Model) -> str:
     >>> term_unit("loss", Model()), term_unit("loss", Model(family="tied")), term_unit("mmd", Model())
     ('nats per example', '(unit of data)² per example', 'no unit')
     """
+    if model.autoencoder is not None and term in ("loss", "reconstruction"):
+        return "unit of its loss"
     if term in ("loss", "reconstruction"):
         return "nats per example" if model.family == "variational" else _UNITS_OF_LOSSES[model.loss]
     measure = measure_of(term)
@@ -180,6 +182,8 @@ def loss_sum(experiment: Experiment) -> str:
     'loss = reconstruction + 4 × kl + 2 × total correlation'
     """
     model, terms = experiment.model, experiment.regularization
+    if model.autoencoder is not None:
+        return f"loss = that of the autoencoder of {model.autoencoder}"
     weights = {
         "contractive_penalty": terms.contractive_weight,
         "higher_order_penalty": terms.higher_order_weight,

@@ -15,6 +15,8 @@ from filelock import FileLock, Timeout
 from aejax.errors import UserError
 from aejax.experiment.configuration import Experiment, differences, from_json, to_json
 from aejax.experiment.facts import FILE, Facts, write_facts
+from aejax.experiment.own_autoencoder import DIGEST, copy_own
+from aejax.experiment.own_autoencoder import FILE as OWN_AUTOENCODER
 from aejax.experiment.presets import training_command
 from aejax.host.commands import script_command
 from aejax.host.files import check_tree, read_bytes, read_text, write_text
@@ -27,7 +29,7 @@ if TYPE_CHECKING:  # imported where it is used: it takes seconds to import where
 
 _CONFIG, _DATA, _METRICS, _LOCK = "config.json", "data.sha256", "metrics.jsonl", ".lock"
 _MAX_CONFIG, _MAX_METRICS = 2**20, 2**30  # bytes
-_CONTENTS = {_CONFIG, FILE, _DATA, _METRICS, _LOCK, "events", "checkpoints", "figures"}
+_CONTENTS = {_CONFIG, FILE, _DATA, _METRICS, _LOCK, "events", "checkpoints", "figures", OWN_AUTOENCODER, DIGEST}
 Record = dict[str, Any]  # step, epoch, and means named train/..., validation/... and test/...
 
 
@@ -61,6 +63,8 @@ class RunFolder:
             write_text(unfinished / _DATA, data_fingerprint + "\n")
             if facts is not None:
                 write_facts(unfinished, facts)
+            if experiment.model.autoencoder is not None:
+                copy_own(Path(experiment.model.autoencoder), unfinished)
             (unfinished / "figures").mkdir()
             unfinished.rename(path)
         return cls(path, experiment)

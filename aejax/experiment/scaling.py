@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aejax.datasets.dataset import Dataset
+from aejax.datasets.sources import source_of
 from aejax.datasets.stored import blocks_of
 from aejax.errors import UserError
 from aejax.experiment.configuration import Experiment, Model, can_standardize, has_counts
@@ -56,7 +57,12 @@ def completed(facts: Facts, experiment: Experiment, train: Dataset) -> Facts:
       UserError: a VampPrior of more components than there are training examples.
     """
     of_labels = facts_of_labels(train.labels)
-    facts = replace(facts, examples=len(train.x), distinct_labels=of_labels.get("distinct_labels"))
+    facts = replace(
+        facts,
+        examples=len(train.x),
+        distinct_labels=of_labels.get("distinct_labels"),
+        layout=source_of(experiment.data.dataset).layout,
+    )
     if (statistics := statistics_of(facts, "identity")) is not None:
         assert facts.scaling is not None
         some = some_of(train.x)

@@ -28,6 +28,7 @@ from aejax.experiment.facts import Facts, Values, list_labels, read_facts, unsee
 from aejax.experiment.familiarity import check_scale
 from aejax.experiment.loading import as_examples, conditions_of, example_of
 from aejax.experiment.optimizers import build_optimizer
+from aejax.experiment.own_autoencoder import with_own_copy
 from aejax.experiment.plausibility import check_result
 from aejax.experiment.run_folder import read_experiment
 from aejax.experiment.scaling import make_facts
@@ -114,7 +115,7 @@ class TrainedRun(NamedTuple):
         return self.decode(dataset._replace(x=self.encode(dataset)))
 
 
-def open_run(path: str | Path, *, data: str | Path | None = None) -> TrainedRun:
+def open_run(path: str | Path, *, data: str | Path | None = None, trust_code: bool = False) -> TrainedRun:
     """Returns the run in a folder, finished or stopped after an evaluation at least, with its best parameters.
 
     The folder is all that it needs: the examples are read when `splits` is first asked for. A run of an older version,
@@ -123,12 +124,14 @@ def open_run(path: str | Path, *, data: str | Path | None = None) -> TrainedRun:
     Args:
       path: the run folder.
       data: the new place of the examples, where they have moved, as for `at_place`; None for where they were.
+      trust_code: whether to run the Python file in the folder of a run with an autoencoder of the user's own.
 
     Raises:
-      UserError: no run folder, no whole checkpoint in it, none after an evaluation, or nothing at the new place.
+      UserError: no run folder, no whole checkpoint in it, none after an evaluation, or nothing at the new place; code
+        that is not trusted, or that was changed since the run began.
     """
     path = Path(path)
-    experiment = read_experiment(path)
+    experiment = with_own_copy(read_experiment(path), path, trust_code=trust_code)
     if not (path / "checkpoints").is_dir():
         raise UserError(f"{path}: holds no parameters, it has no checkpoints")
     experiment = replace(experiment, data=at_place(experiment.data, data))

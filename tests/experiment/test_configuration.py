@@ -286,6 +286,7 @@ def test_differences_name_the_knobs_and_both_values():
     found = differences(Experiment(), OTHER)
     same = {"likelihood", "likelihood_variance", "active_entries", "beta", "beta_schedule", "beta_steps"}
     same |= {
+        "autoencoder",
         "output_activation",
         "contractive_projections",
         "higher_order_weight",

@@ -1,0 +1,80 @@
+"""An autoencoder of the user's own: a Python file with `build(facts) -> Autoencoder`, and its copy in a run folder."""
+
+import hashlib
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+from aejax.autoencoders import Autoencoder
+from aejax.errors import ArgumentError, UserError
+from aejax.experiment.configuration import Experiment
+from aejax.experiment.facts import Facts
+from aejax.host.files import read_text, write_text
+
+FILE, DIGEST = "autoencoder.py", "autoencoder.sha256"  # in the folder of a run
+_MAX_BYTES = 2**20
+
+
+def build_own(path: Path, facts: Facts) -> Autoencoder:
+    """Runs a Python file, with all rights of this process, and returns the autoencoder that its `build` returns.
+
+    Args:
+      path: the file. It is run anew at every call.
+      facts: of the training examples, which `build` is called with.
+
+    Raises:
+      UserError: a file that cannot be read, that defines no function `build`, or whose `build` returns no autoencoder.
+      Exception: whatever the file raises.
+    """
+    source = read_text(path, limit=_MAX_BYTES)
+    module = ModuleType(f"_aejax_own_autoencoder_{_digest_of(source)[:16]}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # where dataclasses, and so Flax, look for the names in annotations
+    exec(compile(source, str(path), "exec"), module.__dict__)
+    build = getattr(module, "build", None)
+    if not callable(build):
+        raise UserError(f"{path}: expected a function build(facts) that returns an autoencoder, and there is none")
+    autoencoder = build(facts)
+    if not isinstance(autoencoder, Autoencoder):
+        raise UserError(
+            f"{path}: build must return an aejax.autoencoders.Autoencoder, and it returned one of "
+            f"{type(autoencoder).__name__}"
+        )
+    return autoencoder
+
+
+def copy_own(path: Path, folder: Path) -> None:
+    """Copies the file of an own autoencoder into the folder of a run, with its SHA-256."""
+    source = read_text(path, limit=_MAX_BYTES)
+    write_text(folder / FILE, source)
+    write_text(folder / DIGEST, _digest_of(source) + "\n")
+
+
+def with_own_copy(experiment: Experiment, folder: Path, *, trust_code: bool) -> Experiment:
+    """Returns the experiment of a run with the path of the copy of its own autoencoder, if it has one.
+
+    Args:
+      experiment: of the run.
+      folder: of the run.
+      trust_code: whether the copy may be run.
+
+    Raises:
+      UserError: code that must not be run, or a copy that was changed since the run began.
+    """
+    if experiment.model.autoencoder is None:
+        return experiment
+    file = folder / FILE
+    if not trust_code:
+        raise ArgumentError(
+            "trust_code",
+            f"expected, since the autoencoder of {folder} is a program, {file}, that runs with your rights when the "
+            "run is opened: read it, and give this only if you trust it",
+        )
+    if _digest_of(read_text(file, limit=_MAX_BYTES)) != read_text(folder / DIGEST, limit=_MAX_BYTES).strip():
+        raise UserError(f"{file}: was changed since the run began, its SHA-256 is not that in {DIGEST}; it is not run")
+    return replace(experiment, model=replace(experiment.model, autoencoder=str(file)))
+
+
+def _digest_of(source: str) -> str:
+    return hashlib.sha256(source.encode()).hexdigest()
