@@ -1,4 +1,4 @@
-"""Exports run where aejax is not: the same numbers in a process that cannot import it."""
+"""Exports run without aejax: the same numbers in a process that cannot import it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The transformer as scikit-learn wants it: its own checks, pipelines, grid searches; and closed forms."""
+"""The transformer against scikit-learn's own checks, pipelines, grid searches, and closed forms."""
 
 import pickle
 
@@ -34,7 +34,7 @@ def test_the_checks_of_scikit_learn(estimator, check):
 
 
 def test_a_linear_one_finds_the_principal_subspace():
-    """Its error is that of PCA, which no linear autoencoder passes on the examples it was fitted to."""
+    """Its error is that of PCA, the lower bound of linear autoencoders on their training examples."""
     linear = AutoencoderTransformer(2, hidden=(), batch_size=32, epochs=200, random_state=0)
     linear.set_params(learning_rate=3e-2, patience=None)
     linear.fit(X)
@@ -71,7 +71,7 @@ def test_a_code_depends_on_its_example_alone():
 
 
 @pytest.mark.slow
-def test_it_drops_into_a_pipeline_and_a_grid_search():
+def test_a_pipeline_and_a_grid_search():
     pipeline = make_pipeline(StandardScaler(), clone(SMALL))
     search = GridSearchCV(pipeline, {"autoencodertransformer__n_components": [1, 3]}, cv=2)
     search.fit(load_iris().data)
@@ -165,6 +165,6 @@ def test_examples_far_from_unit_scale_are_reduced_as_those_at_unit_scale(variati
         ({"validation_fraction": "a"}, TypeError, "^validation_fraction must be a number"),
     ],
 )
-def test_arguments_are_refused_by_their_own_names(arguments, error, message):
+def test_errors_name_the_argument(arguments, error, message):
     with pytest.raises(error, match=message):
         AutoencoderTransformer(epochs=1, **arguments).fit(np.random.default_rng(0).normal(size=(9, 3)))

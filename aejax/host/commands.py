@@ -1,4 +1,4 @@
-"""Command lines that messages propose: to be copied into a shell as they are, in whatever folder that stands."""
+"""Command lines that messages suggest, to be copied into a shell in any folder."""
 
 import shlex
 import sys
@@ -8,11 +8,11 @@ _SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
 def script_command(script: str, *arguments: str | Path) -> str:
-    """The line that runs a script: this Python, the script and every path from the root, quoted where that is needed.
+    """Returns the command that runs a script with this Python, with absolute paths, quoted for a shell.
 
     Args:
-      script: its file name.
-      arguments: paths as `Path`; a relative one is of the current folder.
+      script: the script's file name.
+      arguments: its arguments; a `Path` that is relative is resolved against the current folder.
 
     >>> script_command("train.py", "--resume", Path("/runs of mine/first")).endswith("'/runs of mine/first'")
     True

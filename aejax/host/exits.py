@@ -9,7 +9,7 @@ PREEMPTED = 75  # exit code after SIGTERM, when the work can be resumed: EX_TEMP
 
 
 def program() -> str:
-    """The name of the running program as errors begin with it: `train.py`, or `aejax train`."""
+    """Returns the name of the running program, with which errors begin: `train.py`, or `aejax train`."""
     return sys.argv[0].rsplit("/", 1)[-1]
 
 

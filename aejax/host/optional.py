@@ -1,4 +1,4 @@
-"""Results that a larger result does without: where one fails, the rest goes on, and says what is missing and why."""
+"""Optional results: if a measure or a figure fails, the program reports it and continues."""
 
 import contextlib
 import traceback
@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def optional(what: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Goes on where a measure or a figure fails that the result does without, and says which and why.
+    """Context manager that reports an exception of its body in one line instead of raising it.
 
-    What is neither a ValueError nor an OSError is a bug, and leaves its traceback on stderr besides.
+    Exceptions other than ValueError and OSError are bugs: their traceback is also printed to stderr.
 
     Args:
-      what: would be missing.
-      say: called with the line that says so, such as a console's `print`, or a list's `append`.
+      what: the name of the result that is missing if the body fails.
+      say: called with the line, such as a console's `print` or a list's `append`.
 
     >>> with optional("figures", print):
     ...     raise ValueError("there is nothing to draw")

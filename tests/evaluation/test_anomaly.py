@@ -1,4 +1,4 @@
-"""Scores, thresholds and how well they tell: against closed forms of Gaussian models and counts over all pairs."""
+"""Anomaly scores, thresholds and detection, against closed forms of Gaussian models and counts over all pairs."""
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +44,7 @@ LINEAR = variational(fixed(posterior), fixed(lambda z: GAIN * z), likelihood=gau
 
 
 def test_a_linear_gaussian_model_scores_its_exact_likelihood():
-    """With the exact posterior the bound is log p(x) for x ~ N(0, GAIN² + NOISE); noise only in the sampled codes."""
+    """With the exact posterior, the bound equals log p(x) for x ~ N(0, GAIN² + NOISE), up to noise of sampled codes."""
     x = np.linspace(-6, 6, 9, dtype=np.float32)[:, None]
     expected = -norm.logpdf(x[:, 0], scale=np.sqrt(GAIN**2 + NOISE))
     scores = anomaly_scores(LINEAR, EMPTY, KEY, x, samples=20_000)
@@ -52,7 +52,7 @@ def test_a_linear_gaussian_model_scores_its_exact_likelihood():
     np.testing.assert_allclose(scores, expected, atol=0.05)
 
 
-def test_a_score_depends_on_the_example_alone():
+def test_a_score_depends_on_its_example_only():
     x = RNG.normal(size=(7, 1)).astype(np.float32)
     scores = anomaly_scores(LINEAR, EMPTY, KEY, x, batch_size=3)
     np.testing.assert_allclose(anomaly_scores(LINEAR, EMPTY, KEY, x[::-1], batch_size=2), scores[::-1], rtol=1e-6)
@@ -61,8 +61,8 @@ def test_a_score_depends_on_the_example_alone():
 
 
 @pytest.mark.slow
-def test_a_learned_prior_enters_by_samples():
-    """A mixture of equal standard normals is one; its divergence is estimated, deviation 1 / sqrt(samples)."""
+def test_the_divergence_from_a_learned_prior_is_estimated_by_samples():
+    """A mixture of equal standard normals is standard normal; the estimate deviates by 1 / sqrt(samples)."""
     vae = variational(
         fixed(posterior), fixed(lambda z: GAIN * z), likelihood=gaussian(variance=NOISE), prior=mixture_prior(2)
     )
@@ -79,7 +79,7 @@ def test_a_plain_autoencoder_scores_its_squared_error():
     np.testing.assert_allclose(anomaly_scores(projection, EMPTY, KEY, x), np.sum(x[:, 2:] ** 2, axis=1), rtol=1e-6)
 
 
-def test_of_a_pair_the_clean_example_is_scored_and_the_noisy_one_seen():
+def test_the_noisy_example_of_a_pair_is_encoded_and_the_clean_one_scored():
     projection = undercomplete(fixed(lambda x: x[:2]), fixed(lambda h: jnp.concatenate([h, jnp.zeros(2)])))
     x, noise = RNG.normal(size=(2, 6, 4)).astype(np.float32)
     expected = np.sum(x[:, 2:] ** 2, axis=1) + np.sum(noise[:, :2] ** 2, axis=1)
@@ -95,14 +95,14 @@ def test_a_score_beyond_single_precision_is_the_largest_number():
 
 
 @pytest.mark.parametrize("quantile", [0.05, 0.5, 0.9, 1.0])
-def test_a_threshold_leaves_that_part_of_normal_scores_below(quantile):
+def test_a_threshold_is_the_quantile_of_normal_scores(quantile):
     scores = RNG.normal(size=137)
     threshold = threshold_of(scores, quantile=quantile)
     assert threshold in scores
     assert np.mean(scores <= threshold) >= quantile > np.mean(scores < threshold)
 
 
-def test_a_quantile_that_rounding_lifts_is_still_that_quantile():
+def test_a_quantile_is_not_changed_by_rounding():
     """0.07 * 100 is 7.000000000000001."""
     assert threshold_of(np.arange(1, 101), quantile=0.07) == 7
     assert threshold_of(np.arange(1, 101, dtype=np.uint8), quantile=np.float64(0.29)) == 29
@@ -125,7 +125,7 @@ def test_scores_without_a_quantile_are_refused(scores, complaint):
 
 
 def pairs(normal, anomalous) -> float:
-    """AUROC as the part of pairs in the right order."""
+    """The AUROC as the fraction of pairs in the right order."""
     return float(np.mean((anomalous[:, None] > normal) + 0.5 * (anomalous[:, None] == normal)))
 
 
@@ -181,17 +181,17 @@ def test_scores_of_any_type_are_the_same_scores(dtype):
         (np.array([0, 1, np.nan, 2]), [0, 0, 1, 1], ValueError, "1 of 4 are NaN"),
     ],
 )
-def test_labels_and_scores_that_cannot_be_are_refused(scores, truth, error, complaint):
+def test_invalid_labels_and_scores_are_refused(scores, truth, error, complaint):
     with pytest.raises(error, match=complaint):
         measure_detection(scores, np.array(truth), threshold=1.5)
 
 
-def test_an_infinite_score_is_the_strangest():
+def test_an_infinite_score_is_the_highest():
     found = measure_detection(np.array([0, 1, 2, np.inf]), np.array([0, 0, 1, 1]), threshold=1.5, resamples=20)
     assert (found.auroc.value, found.average_precision.value) == (1.0, 1.0)
 
 
-def test_equal_scores_tell_nothing_and_their_interval_says_so():
+def test_equal_scores_have_an_auroc_of_one_half_and_a_wide_interval():
     found = measure_detection(np.ones(20), np.arange(20) % 2, threshold=1.0, resamples=20)
     assert (found.auroc.value, found.average_precision.value) == (0.5, 0.5)
     assert found.auroc.low < 0.35
@@ -200,7 +200,7 @@ def test_equal_scores_tell_nothing_and_their_interval_says_so():
 
 @pytest.mark.parametrize("examples", [2, 3, 10, 50])
 def test_the_interval_of_separated_scores_is_that_of_clopper_and_pearson(examples):
-    """N anomalies, each above its own normal example: an AUROC of θ makes that a chance of θⁿ at most."""
+    """If the AUROC is θ, n anomalies that all exceed their normal examples have a probability of at most θⁿ."""
     found = measure_detection(np.arange(2.0 * examples), np.arange(2 * examples) >= examples, threshold=0, resamples=20)
     for interval in (found.auroc, found.average_precision):
         assert (interval.value, interval.high) == (1.0, 1.0)
@@ -214,7 +214,7 @@ def test_the_interval_of_separated_scores_is_that_of_clopper_and_pearson(example
 @pytest.mark.parametrize(("normals", "anomalies"), [(2, 2), (5, 5), (10, 10), (40, 5), (10, 100)])
 @pytest.mark.parametrize(("auroc", "scale"), [(0.5, 1.0), (0.8, 1.0), (0.95, 3.0), (0.99, 0.33)])
 def test_intervals_of_the_auroc_cover_it(normals, anomalies, auroc, scale):
-    """Of normal scores, in 95 % of samples at least; 200 samples have a standard error of 1.5 %, and 3 are allowed."""
+    """For normally distributed scores; 200 samples have a standard error of 1.5 %, of which 3 are allowed."""
     rng = np.random.default_rng(0)
     shift = norm.ppf(auroc) * np.sqrt(1 + scale**2)
     truth, covered = np.arange(normals + anomalies) >= normals, 0
@@ -227,7 +227,7 @@ def test_intervals_of_the_auroc_cover_it(normals, anomalies, auroc, scale):
 
 @pytest.mark.parametrize("auroc", [0.5, 0.95, 0.99])
 def test_intervals_of_the_average_precision_cover_it(auroc):
-    """Of 10 and 10 normal scores, 150 samples: a standard error of 1.8 %, and 4 are allowed."""
+    """For 10 and 10 normally distributed scores; 150 samples have a standard error of 1.8 %, of which 4 are allowed."""
     rng, shift = np.random.default_rng(0), norm.ppf(auroc) * np.sqrt(2)
     recall = (np.arange(20_000) + 0.5) / 20_000
     expected = np.mean(recall / (recall + norm.sf(norm.isf(recall) + shift)))  # of as many of either kind
@@ -294,7 +294,7 @@ def test_examples_of_any_type_are_scored_as_numbers(dtype):
 @pytest.mark.parametrize(
     "scored", [lambda *x: pca_scores(*x, components=1), lambda *x: isolation_forest_scores(*x, seed=0)]
 )
-def test_examples_that_do_not_fit_those_trained_on_are_refused(scored):
+def test_examples_of_another_shape_than_the_training_examples_are_refused(scored):
     for x, complaint in (
         (np.zeros((4, 3, 2)), r"got \(5, 2, 3\) and \(4, 3, 2\)"),
         (np.full((4, 2, 3), np.nan), "x must be finite"),
@@ -319,7 +319,7 @@ def test_half_precision_scores_that_overflow_are_the_largest_number_of_single_pr
     assert np.isfinite(scores).all()
 
 
-def test_a_forest_tells_what_lies_far_out():
+def test_a_forest_detects_outliers():
     train = RNG.normal(size=(300, 3))
     x = np.concatenate([RNG.normal(size=(50, 3)), RNG.normal(size=(50, 3)) + 6])
     scores = isolation_forest_scores(train, x, seed=0)
@@ -327,8 +327,8 @@ def test_a_forest_tells_what_lies_far_out():
     np.testing.assert_array_equal(scores, isolation_forest_scores(train, x, seed=0))
 
 
-def test_rarer_is_stranger():
-    """The order of scores is that of densities, by an independent implementation."""
+def test_lower_density_has_a_higher_score():
+    """Scores are ordered as densities by an independent implementation."""
     x = RNG.normal(size=(20, 1)).astype(np.float32) * 4
     density = multivariate_normal(cov=GAIN**2 + NOISE).logpdf(x[:, 0])
     scores = anomaly_scores(LINEAR, EMPTY, KEY, x, samples=4000)

@@ -1,4 +1,4 @@
-"""What codes tell: against closed forms of linear Gaussian models and counts by hand."""
+"""Measures of codes, against closed forms of linear Gaussian models and counts by hand."""
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +37,7 @@ def fixed(function) -> Network:
 
 
 def gaussian_encoder(gains, log_variances) -> Network:
-    """A mean of so many times the example, and variances that are the same for all."""
+    """An encoder whose mean is `gains` times the example, with constant variances."""
     return fixed(lambda x: jnp.concatenate([jnp.array(gains) * x, jnp.array(log_variances)]))
 
 
@@ -56,7 +56,7 @@ def test_mutual_information_of_a_linear_gaussian_channel():
     assert np.mean(estimates) == pytest.approx(expected, abs=0.06)  # the spread of log densities over sqrt(12,000), x 4
 
 
-def test_statistics_of_a_posterior_with_a_unit_that_is_off():
+def test_statistics_of_a_posterior_with_an_inactive_unit():
     gains, log_variances = [1.0, 0.05, 0.0], [-1.0, 0.0, 0.0]
     vae = variational(gaussian_encoder(gains, log_variances), DECODER)
     statistics = code_statistics(vae, {"encoder": {}, "decoder": {}}, KEY, X, batch_size=700)
@@ -87,7 +87,7 @@ def test_a_learned_prior_has_no_divergence_by_unit():
     assert statistics["mutual_information"] > 0
 
 
-def test_divergence_by_unit_is_what_the_prior_says_or_none():
+def test_divergence_by_unit_is_that_of_the_prior_or_none():
     """A prior's own terms, of a code of shape (3, 1); one whose divergence is no sum over units has none."""
     encoder = fixed(lambda x: jnp.stack([x, jnp.zeros(3)], axis=-1))
     places = jnp.array([[0.0], [10.0], [20.0]])
@@ -116,7 +116,7 @@ def test_statistics_of_codes_with_zeros_and_bounds_by_hand():
     assert not is_collapsed(statistics)
 
 
-def test_active_is_a_matter_of_variance_not_of_size():
+def test_active_units_are_determined_by_variance_not_magnitude():
     codes = np.stack([np.full(10, 5.0), np.arange(10) * 0.04], axis=1)
     assert is_active(codes).tolist() == [False, True]
     assert is_active(codes, threshold=1.0).tolist() == [False, False]
@@ -153,8 +153,8 @@ def test_fewer_examples_are_watched_where_the_jacobian_is_large():
     assert watched == pytest.approx(np.sqrt(2000) * np.mean([2.0, 4.0]), rel=1e-5)
 
 
-def test_few_rows_of_jacobians_are_held_at_a_time(monkeypatch):
-    """Of 60 examples whose Jacobians have 2,000 rows each, 50 are looked at, 2 at a time."""
+def test_few_rows_of_jacobians_are_in_memory_at_a_time(monkeypatch):
+    """Of 60 examples whose Jacobians have 2,000 rows each, 50 are used, 2 at a time."""
     pixels = np.ones((60, 2000), np.float32) * np.arange(1, 61, dtype=np.float32)[:, None]
     squares = undercomplete(fixed(jnp.square), fixed(lambda code: code))
     params = {"encoder": {}, "decoder": {}}
@@ -171,7 +171,7 @@ def test_few_rows_of_jacobians_are_held_at_a_time(monkeypatch):
     assert taken == [(60, 500), (50, 2)]
 
 
-def test_an_estimated_norm_takes_other_directions_for_every_example():
+def test_an_estimated_norm_uses_independent_directions_for_every_example():
     """A Jacobian of rank 1: the estimate of 8 signs scatters by a quarter, which only independent ones average out.
 
     It is χ of 8 degrees of freedom over √8: mean 0.969, deviation 0.25, over √200 examples; 5 sigma.
@@ -192,8 +192,8 @@ def test_an_estimated_norm_takes_other_directions_for_every_example():
         assert watched / np.mean(norms[:30]) == pytest.approx(0.969, abs=5 * 0.25 / np.sqrt(30))
 
 
-def test_mutual_information_is_a_lower_bound_that_says_what_it_can_show():
-    """Of z = x + 1e-3 ε in 3 dimensions it is 3 log 1000 = 20.7 nats; 50 examples show log 50, and say so."""
+def test_mutual_information_is_a_lower_bound_with_its_limit():
+    """For z = x + 1e-3 ε in 3 dimensions it is 3 log 1000 = 20.7 nats; the estimate from 50 examples is log 50."""
     vae = variational(gaussian_encoder([1.0] * 3, [2 * np.log(1e-3)] * 3), DECODER)
     found = code_statistics(vae, {"encoder": {}, "decoder": {}}, KEY, X[:50])
     assert found["mutual_information"] == pytest.approx(np.log(50), abs=1e-3)
@@ -241,12 +241,12 @@ def test_activity_of_narrow_integers_is_that_of_their_numbers():
         (lambda: code_statistics(CONDITIONED, PARAMS, KEY, X[:5], batch_size=0), ValueError, "batch_size must be"),
     ],
 )
-def test_what_has_no_statistics_is_refused(function, error, complaint):
+def test_invalid_inputs_of_statistics_are_refused(function, error, complaint):
     with pytest.raises(error, match=complaint):
         function()
 
 
-def test_lists_are_taken_as_arrays():
+def test_lists_are_accepted_as_arrays():
     found = code_statistics(CONDITIONED, PARAMS, KEY, X[:5].tolist())
     assert found["frobenius_norm"] == code_statistics(CONDITIONED, PARAMS, KEY, X[:5])["frobenius_norm"]
 

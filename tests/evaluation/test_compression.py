@@ -27,7 +27,7 @@ LOW, HIGH = np.array([-1.0, 0.0]), np.array([1.0, 3.0])
 
 
 @pytest.mark.parametrize("bits", [1, 3, 8])
-def test_the_error_of_uniform_codes_is_that_of_the_cell(bits):
+def test_the_error_of_uniform_codes_is_a_twelfth_of_the_squared_cell_width(bits):
     codes = RNG.uniform(LOW, HIGH, size=(200_000, 2))
     symbols = quantize(codes, LOW, HIGH, bits=bits)
     assert (symbols.min(), symbols.max()) == (0, 2**bits - 1)
@@ -35,7 +35,7 @@ def test_the_error_of_uniform_codes_is_that_of_the_cell(bits):
     np.testing.assert_allclose(errors, ((HIGH - LOW) / 2**bits) ** 2 / 12, rtol=0.01)  # 4.5 standard errors
 
 
-def test_codes_beyond_the_range_and_units_without_one():
+def test_codes_beyond_the_range_and_units_with_an_empty_range():
     symbols = quantize(np.array([[-9.0, 5.0], [9.0, 5.0]]), np.array([-1.0, 5.0]), np.array([1.0, 5.0]), bits=2)
     assert symbols.tolist() == [[0, 0], [3, 0]]
     assert dequantize(symbols, np.array([-1.0, 5.0]), np.array([1.0, 5.0]), bits=2)[:, 1].tolist() == [5.0, 5.0]
@@ -49,7 +49,7 @@ def test_uniform_symbols_cost_all_their_bits():
     assert code_length(RNG.integers(16, size=(5, 3)), probabilities).tolist() == [12.0] * 5
 
 
-def test_the_length_of_long_data_is_their_entropy():
+def test_the_code_length_of_long_data_is_their_entropy():
     truth = np.array([0.5, 0.25, 0.2, 0.05])
     symbols = RNG.choice(4, p=truth, size=(100_000, 2))
     probabilities = symbol_probabilities(symbols, count=4)
@@ -57,7 +57,7 @@ def test_the_length_of_long_data_is_their_entropy():
     assert code_length(symbols, probabilities).mean() == pytest.approx(2 * stats.entropy(truth, base=2), abs=0.02)
 
 
-def test_symbols_cost_what_the_training_codes_say_they_do():
+def test_code_lengths_follow_the_training_codes():
     low_and_high = np.array([[0.0], [1.0]], np.float32)
     train = Dataset(np.repeat(low_and_high, [3, 1], axis=0))
     test = Dataset(np.repeat(low_and_high, [1, 9], axis=0))
@@ -65,7 +65,7 @@ def test_symbols_cost_what_the_training_codes_say_they_do():
     assert point.bits == pytest.approx(-0.1 * np.log2(3.5 / 5) - 0.9 * np.log2(1.5 / 5))
 
 
-def test_codes_of_many_bits_lose_nothing_and_of_few_bits_much():
+def test_the_error_is_small_with_many_bits_and_large_with_few():
     parts = [RNG.normal(size=(size, 3)).astype(np.float32) for size in (500, 10, 200)]
     codes = Splits(*(Dataset(part) for part in parts))
     coarse, fine = rate_of_codes(codes, lambda codes: 2 * codes, 2 * parts[2], bits=[2, 16])
@@ -77,7 +77,7 @@ def test_codes_of_many_bits_lose_nothing_and_of_few_bits_much():
 
 @pytest.mark.parametrize("channels", [(), (1,), (3,)])
 @pytest.mark.parametrize("as_sheet", [False, True])
-def test_image_files_are_as_large_and_as_wrong_as_those_written_by_hand(channels, as_sheet):
+def test_image_files_have_the_size_and_error_of_files_written_by_hand(channels, as_sheet):
     images = RNG.uniform(size=(5, 8, 16, *channels)).astype(np.float32)
     (point,) = rate_of_image_files(images, file_format="JPEG", qualities=[60], as_sheet=as_sheet)
     pixels = np.round(255 * images).astype(np.uint8)
@@ -112,7 +112,7 @@ def test_the_error_at_a_rate_follows_the_better_settings():
     assert best_settings([*points, of_use]) == [points[2], of_use, points[1]]
 
 
-def test_the_rates_where_a_way_is_better_are_those_of_the_smaller_error():
+def test_the_rates_where_a_method_is_better_are_those_of_the_smaller_error():
     rng = np.random.default_rng(0)
     for _ in range(20):
         ways = [
@@ -130,7 +130,7 @@ def test_the_rates_where_a_way_is_better_are_those_of_the_smaller_error():
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64, np.float16, np.float32])
 def test_codes_and_symbols_of_any_type_are_their_numbers(dtype):
-    """Bytes once wrapped: 3 - 10 is 249, beyond the range instead of below it."""
+    """Differences of bytes would wrap: 3 - 10 is 249."""
     codes, low, high = np.array([[3], [10], [100], [200]]), np.array([10]), np.array([110])
     expected = [[0], [0], [14], [15]]
     symbols = quantize(codes.astype(dtype), low.astype(dtype), high.astype(dtype), bits=4)
@@ -178,12 +178,12 @@ def test_codes_of_bytes_have_the_rate_of_their_numbers():
         (lambda: rates_where_better([], []), ValueError, "no settings"),
     ],
 )
-def test_codes_that_cannot_be_are_refused(function, error, complaint):
+def test_invalid_codes_and_symbols_are_refused(function, error, complaint):
     with pytest.raises(error, match=complaint):
         function()
 
 
-def test_what_is_decoded_has_the_shape_of_the_examples():
+def test_decoded_examples_of_another_shape_are_refused():
     codes = Splits(*(Dataset(RNG.normal(size=(4, 2)).astype(np.float32)) for _ in range(3)))
     with pytest.raises(ValueError, match=r"x has \(4, 2\), reconstruction has \(4, 1\)"):
         rate_of_codes(codes, lambda codes: codes[:, :1], codes.test.x, bits=[4])

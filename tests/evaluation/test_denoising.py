@@ -1,4 +1,4 @@
-"""Tiles against the whole, and qualities against scikit-image."""
+"""Denoising by tiles against the whole image, and qualities against scikit-image."""
 
 import itertools
 
@@ -22,8 +22,8 @@ RNG = np.random.default_rng(0)
     room=st.integers(1, 20),
     channels=st.sampled_from([(), (2,)]),
 )
-def test_tiles_are_the_whole(height, width, reach, stride, room, channels):
-    """Of a filter that sees so far and is tied to blocks: a mean around each pixel, then the first of each block."""
+def test_denoising_by_tiles_equals_denoising_the_whole_image(height, width, reach, stride, room, channels):
+    """The filter has the given reach and stride: a mean around each pixel, then the first pixel of each block."""
 
     def denoise(image):
         size = (2 * reach + 1, 2 * reach + 1, *(1 for _ in channels))
@@ -79,13 +79,13 @@ def test_qualities_equal_those_of_scikit_image(peak):
     assert measured.ssim == pytest.approx(np.mean(similar), abs=1e-5)
 
 
-def test_what_is_no_image_has_no_similarity():
+def test_vectors_and_small_images_have_no_similarity():
     assert quality([np.zeros(9)], [np.ones(9)]) == (1.0, 0.0, None)
     assert quality([np.zeros((6, 9))], [np.ones((6, 9))]).ssim is None
     assert quality([np.zeros((8, 8), np.float32)], [np.zeros((8, 8), np.float32)]) == (0.0, 120.0, pytest.approx(1.0))
 
 
-def test_the_result_has_the_type_of_what_denoises():
+def test_the_result_has_the_dtype_that_denoise_returns():
     image = np.arange(90, dtype=np.uint8).reshape(9, 10)
     result = denoise_tiled(lambda part: part / 2, image, tile=5, reach=1, stride=1)
     np.testing.assert_array_equal(result, image / 2)
@@ -93,7 +93,7 @@ def test_the_result_has_the_type_of_what_denoises():
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float16, np.float64, bool])
 def test_images_of_any_type_are_measured_as_their_numbers(dtype):
-    """0 beside 200 was 56 apart as bytes."""
+    """As bytes, the difference of 0 and 200 would wrap to 56."""
     clean, wrong = (RNG.integers(0, 2 if dtype is bool else 256, size=(9, 11)).astype(dtype) for _ in range(2))
     peak = 1.0 if dtype is bool else 255.0
     expected = quality([clean.astype(np.float64)], [wrong.astype(np.float64)], peak=peak)
@@ -142,14 +142,14 @@ def test_images_that_do_not_fit_are_refused(clean, results, complaint):
         (np.zeros((9, 9)), {"denoise": lambda x: x.mean(), "tile": 50}, "shapes must be equal"),
     ],
 )
-def test_tiles_that_cannot_be_are_refused(image, arguments, complaint):
+def test_invalid_tiles_are_refused(image, arguments, complaint):
     denoise = arguments.pop("denoise", lambda x: x)
     with pytest.raises((TypeError, ValueError), match=complaint):
         denoise_tiled(denoise, image, **({"tile": 5, "reach": 1, "stride": 1} | arguments))
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e6, 1e9])
-def test_similarity_of_double_precision_keeps_its_digits_beside_an_offset(offset):
+def test_similarity_is_exact_with_a_large_offset(offset):
     rng = np.random.default_rng(0)
     clean = offset + rng.random((9, 9))
     noisy = clean + 0.2 * rng.random((9, 9))

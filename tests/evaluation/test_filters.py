@@ -1,4 +1,4 @@
-"""Filters of known effect, and that the best of their settings is chosen."""
+"""Filters with known effects, and the choice of the best setting."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def test_the_median_filter_of_the_best_size():
     assert filters.median(few, CLEAN).settings == "3x3"
 
 
-def test_a_median_of_salt_and_pepper_alone_keeps_the_rest():
+def test_a_switching_median_changes_only_salt_and_pepper():
     gray = [0.2 + 0.6 * x for x in CLEAN]
     drawn = [RNG.uniform(size=x.shape) for x in gray]
     noisy = [np.select([d < 0.05, d > 0.95], [0.1, 0.9], x) for d, x in zip(drawn, gray, strict=True)]
@@ -56,7 +56,7 @@ def test_non_local_means_of_the_best_strength():
 
 
 def test_division_finds_the_stretch_of_a_stained_page():
-    """Text of one gray on a background that varies slowly: what is left is text on white, all errors but edges'."""
+    """Text of one gray value on a slowly varying background becomes text on white, except at edges."""
     text = np.ones((60, 80))
     text[10:50:6, 8:72:5] = 0
     background = 0.6 + 0.3 * np.add.outer(np.linspace(0, 0.5, 60), np.linspace(0, 0.5, 80))
@@ -71,7 +71,7 @@ def test_stretch_by_hand():
     np.testing.assert_allclose(result, [0, 0, 0.5, 1, 1], atol=1e-12)
 
 
-def test_scikit_image_is_found_where_it_is(monkeypatch):
+def test_scikit_image_is_found_if_installed(monkeypatch):
     assert filters.has_non_local_means()
     monkeypatch.setattr(filters, "find_spec", lambda name: None)
     assert not filters.has_non_local_means()
@@ -98,7 +98,7 @@ CHOOSE = {
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float16])
 @pytest.mark.parametrize("name", CHOOSE)
 def test_images_of_any_type_choose_and_are_filtered_as_their_numbers(name, dtype):
-    """Bytes wrapped in the errors: 0 beside 1 was 255 apart, and the worst filter seemed the best."""
+    """As bytes, the difference of 0 and 1 would wrap to 255, and the worst filter would seem the best."""
     clean = [(100 + 100 * x).astype(dtype) for x in CLEAN[:1]]
     noisy = [np.where(RNG.uniform(size=x.shape) < 0.2, RNG.choice([0, 255], x.shape), x).astype(dtype) for x in clean]
     narrow, wide = (

@@ -27,14 +27,14 @@ def read_back(path, steps, keys):
 
 
 @given(seed=st.integers(0, 1000), steps=st.integers(1, 12), density=st.floats(0, 1))
-def test_a_file_holds_what_sounds(tmp_path_factory, seed, steps, density):
+def test_a_midi_file_holds_the_notes_of_the_roll(tmp_path_factory, seed, steps, density):
     roll = np.random.default_rng(seed).uniform(size=(steps, 88)) < density
     path = tmp_path_factory.mktemp("midi") / "roll.mid"
     to_midi(roll.astype(np.float32)).save(path)
     assert np.array_equal(read_back(path, steps, 88), roll)
 
 
-def test_a_held_note_is_one_note_and_the_tempo_is_that_asked_for(tmp_path):
+def test_a_held_note_is_one_note_and_the_tempo_is_the_given_one(tmp_path):
     roll = np.zeros((4, 88), np.float32)
     roll[:3, 39] = 0.9
     file = to_midi(roll, beats_per_minute=120)
@@ -82,7 +82,7 @@ def test_rolls_of_every_type_are_read_alike(dtype):
         (lambda: to_midi(np.ones((2, 3)), lowest_note=-1), "lowest_note must be at least 0, got -1"),
     ],
 )
-def test_refuses_rolls_that_cannot_be(call, message):
+def test_invalid_rolls_are_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
 

@@ -45,7 +45,7 @@ def test_classes_may_be_any_integers_and_text():
         (X * np.nan, LABELS, ValueError, "must be finite"),
     ],
 )
-def test_what_are_no_codes_and_classes_is_refused(codes, labels, error, complaint):
+def test_invalid_codes_and_classes_are_refused(codes, labels, error, complaint):
     given, good = Dataset(codes, labels), Dataset(X, LABELS)
     probe = fit_probe(good, good)
     for function in (
@@ -57,7 +57,7 @@ def test_what_are_no_codes_and_classes_is_refused(codes, labels, error, complain
             function()
 
 
-def test_one_class_alone_and_other_units_are_refused():
+def test_a_single_class_and_other_numbers_of_units_are_refused():
     with pytest.raises(ValueError, match=r"at least two classes, got \[1\]"):
         fit_probe(Dataset(X, np.ones(200, int)), Dataset(X, LABELS))
     with pytest.raises(ValueError, match="equally many units, got 3 and 2"):

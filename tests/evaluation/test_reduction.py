@@ -1,4 +1,4 @@
-"""What codes keep: against closed forms of Gaussian data, definitions written out, and classes that are known."""
+"""Measures of reduction, against closed forms of Gaussian data, their definitions and known classes."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ DEVIATIONS = np.array([5.0, 4.0, 1.0, 0.5, 0.25], np.float32)
 
 
 def part(examples: int) -> Dataset:
-    """Gaussian vectors of known principal axes, whose class is the sign of the first."""
+    """Gaussian vectors with known principal axes, whose class is the sign of the first component."""
     x = RNG.normal(size=(examples, 5)).astype(np.float32) * DEVIATIONS
     return Dataset(x, (x[:, 0] > 0).astype(np.int32))
 
@@ -19,7 +19,7 @@ def part(examples: int) -> Dataset:
 SPLITS = Splits(part(4000), part(200), part(3000))
 
 
-def test_principal_components_leave_the_variance_of_the_smaller_axes():
+def test_the_error_of_principal_components_is_the_variance_of_the_omitted_axes():
     """A chi-squared mean: the error of 3,000 examples has a relative deviation of sqrt(2/3000), 2.6 %."""
     codes, reconstruction = principal_components(SPLITS, 2)
     assert codes.test.x.shape == (3000, 2)
@@ -60,7 +60,7 @@ def test_measures_by_their_definitions():
     assert found.probe_accuracy_percent > 80
 
 
-def test_codes_that_tell_nothing_and_codes_that_tell_all():
+def test_uninformative_and_perfect_codes():
     noise = Splits(*(p._replace(x=RNG.normal(size=(len(p.x), 2)).astype(np.float32)) for p in SPLITS))
     nothing = measure_reduction(SPLITS, noise, SPLITS.test.x)
     everything = measure_reduction(SPLITS, SPLITS, SPLITS.test.x)
@@ -115,7 +115,7 @@ def test_an_error_of_values_far_from_zero_keeps_its_digits():
         (np.full(3, "a"), np.zeros(3), "x must hold real numbers"),
     ],
 )
-def test_errors_that_cannot_be_are_refused(x, other, complaint):
+def test_invalid_arguments_of_the_error_are_refused(x, other, complaint):
     with pytest.raises((TypeError, ValueError), match=complaint):
         mean_squared_error(x, other)
 
@@ -190,7 +190,7 @@ def test_splits_that_do_not_fit_are_refused(change, error, complaint):
         measure_reduction(changed, codes, splits.test.x)
 
 
-def test_components_that_cannot_be_are_refused():
+def test_invalid_numbers_of_components_are_refused():
     for components, complaint in ((0, "at least 1"), (2.0, "an integer")):
         with pytest.raises((TypeError, ValueError), match=complaint):
             principal_components(SPLITS, components)

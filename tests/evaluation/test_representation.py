@@ -1,4 +1,4 @@
-"""Codes of many examples, wherever they lie."""
+"""Codes of many examples, in memory and in files."""
 
 import jax
 import numpy as np

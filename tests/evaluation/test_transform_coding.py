@@ -1,4 +1,4 @@
-"""Transform coding against principal components, which it must find again, and against the theory of fine steps."""
+"""Transform coding against principal components, which it must recover, and against the theory of fine steps."""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +30,7 @@ def rates(codes, metric, decode, test_x, steps):
     return rate_of_transformed_codes(splits, fit_transform(codes[0], metric), decode, test_x, steps=steps)
 
 
-def test_codes_of_a_linear_decoder_cost_what_its_principal_components_do():
+def test_codes_of_a_linear_decoder_have_the_rate_of_its_principal_components():
     train, test = components(4000, 1000)
     x = test @ DIRECTIONS
     plain = rates([train, test], np.eye(3), lambda codes: codes @ DIRECTIONS, x, [1.0, 0.1])
@@ -43,7 +43,7 @@ def test_codes_of_a_linear_decoder_cost_what_its_principal_components_do():
     assert bits_at_one_error[0] > bits_at_one_error[1] + 0.5
 
 
-def test_fine_steps_cost_the_differential_entropy_and_lose_a_twelfth_of_their_square():
+def test_the_rate_of_fine_steps_is_the_differential_entropy_and_the_error_a_twelfth_of_their_square():
     train, test = components(200_000, 2000)
     (point,) = rates([train, test], np.eye(3), lambda codes: codes @ DIRECTIONS, test @ DIRECTIONS, [1 / 32])
     step = 3.0 / 32
@@ -63,7 +63,7 @@ def test_entries_are_uncorrelated_and_their_errors_are_those_of_decoded_examples
     np.testing.assert_allclose(moved.T @ moved, np.eye(4), atol=1e-12)
 
 
-def test_symbols_cost_what_the_training_codes_say_and_stand_for_their_mean():
+def test_code_lengths_follow_the_training_codes_and_symbols_decode_to_their_mean():
     train = np.repeat([[0.0], [0.4], [2.0]], [2, 1, 1], axis=0)
     codes = Splits(Dataset(train), Dataset(train), Dataset(np.repeat([[0.0], [2.0]], [1, 9], axis=0)))
     unit = CodeTransform(np.zeros(1), np.eye(1), np.eye(1))
@@ -74,7 +74,7 @@ def test_symbols_cost_what_the_training_codes_say_and_stand_for_their_mean():
 
 
 @pytest.mark.parametrize("seen", [0, 2])
-def test_what_the_decoder_does_not_see_costs_nothing(seen):
+def test_directions_without_effect_on_the_decoder_have_no_rate(seen):
     train, test = components(500, 100)
     metric = np.diag([1.0] * seen + [0.0] * (3 - seen))
     coarse, fine = rates([train, test], metric, lambda codes: codes[:, :seen].sum(1), test[:, :seen].sum(1), [4, 0.01])
@@ -110,7 +110,7 @@ def test_codes_of_bytes_are_their_numbers():
     assert rates([codes, codes[:9]], np.eye(3), decode, codes[:9], [0.1]) == expected
 
 
-def test_equal_codes_cost_nothing():
+def test_equal_codes_have_no_rate():
     codes = np.full((20, 3), 7.0)
     (point,) = rates([codes, codes], np.eye(3), lambda codes: codes, codes, [0.1])
     assert (point.bits, point.squared_error) == (0.0, 0.0)
@@ -132,7 +132,7 @@ def test_codes_and_metrics_that_do_not_fit_are_refused(codes, metric, complaint)
         fit_transform(codes, metric)
 
 
-def test_steps_and_shapes_that_cannot_be_are_refused():
+def test_invalid_steps_and_shapes_are_refused():
     codes = components(20, 5)
     for decode, steps, complaint in (
         (lambda codes: codes, [0.0], "step must be positive"),

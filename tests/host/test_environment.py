@@ -1,4 +1,4 @@
-"""What is set before JAX is imported, and that executables from the cache are those that were compiled."""
+"""Environment variables for JAX, and executables from the cache, which must equal those that were compiled."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from aejax.host.environment import avoid_slow_fusions, make_deterministic, use_c
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """That of a user who has set nothing, with a home of his own; what is set in it is taken back."""
+    """The environment of a user who has set nothing, with a home folder of its own; changes are undone."""
     for name in ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -57,7 +57,7 @@ def test_the_cache_lies_in_the_folder_of_the_user(environment, tmp_path: Path, h
 @pytest.mark.parametrize(
     ("name", "value"), [("JAX_COMPILATION_CACHE_DIR", "/elsewhere"), ("JAX_ENABLE_COMPILATION_CACHE", "false")]
 )
-def test_the_user_decides(environment, tmp_path: Path, name: str, value: str) -> None:
+def test_the_users_settings_of_the_cache_are_kept(environment, tmp_path: Path, name: str, value: str) -> None:
     environment.setenv(name, value)
     with warnings.catch_warnings():
         assert use_compilation_cache() is None
@@ -65,7 +65,7 @@ def test_the_user_decides(environment, tmp_path: Path, name: str, value: str) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_made_is_done_without(environment, tmp_path: Path) -> None:
+def test_without_a_writable_folder_there_is_no_cache(environment, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     environment.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with warnings.catch_warnings():
@@ -95,7 +95,7 @@ print(len(hits), report.evaluation, *(leaf.tobytes().hex() for leaf in jax.devic
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", [False, True])
 def test_executables_from_the_cache_give_the_bits_of_those_that_were_compiled(tmp_path: Path, damage: bool) -> None:
-    """And what is damaged in it is compiled again, without a word."""
+    """Damaged entries are compiled again, without a message."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
     environment |= {"XDG_CACHE_HOME": str(tmp_path), "XLA_FLAGS": "", "JAX_PLATFORMS": "cpu"}
 

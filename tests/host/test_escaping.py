@@ -1,4 +1,4 @@
-"""Names that hold markup, mathematics, elements of HTML, terminal escapes: shown as they are, everywhere."""
+"""Names with markup, mathematics, HTML elements or terminal escapes are shown literally everywhere."""
 
 import io
 import os
@@ -51,7 +51,7 @@ def is_harmless(text: str) -> bool:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_terminal_shows_names_and_obeys_none(name: str) -> None:
+def test_the_terminal_shows_names_literally(name: str) -> None:
     out = io.StringIO()
     console = PlainConsole(file=out, force_terminal=True, color_system="truecolor", width=100_000)
     console.print(f"{name}: read")
@@ -68,7 +68,7 @@ def test_the_terminal_shows_names_and_obeys_none(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("terminal", [True, False])
-def test_progress_shows_names_and_obeys_none(name: str, terminal: bool) -> None:
+def test_progress_shows_names_literally(name: str, terminal: bool) -> None:
     out = io.StringIO()
     console = PlainConsole(file=out, force_terminal=terminal, width=100_000)
     with WorkProgress(console, 2, name, seconds_between_lines=0.0) as progress:

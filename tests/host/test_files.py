@@ -1,4 +1,4 @@
-"""Regular files alone are opened, text is UTF-8 whatever the locale, and what is wrong is one line."""
+"""Only regular files are opened, text is UTF-8 in any locale, and errors are one line."""
 
 import ast
 import os
@@ -46,7 +46,7 @@ def make(kind: str, path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def in_time() -> Iterator[None]:
-    """What would wait for ever is ended by an error after a few seconds."""
+    """A test that would hang fails after 30 seconds."""
     import signal
 
     def late(*_: object) -> None:
@@ -83,14 +83,14 @@ READERS: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("reader", READERS)
-def test_what_is_no_regular_file_is_refused(tmp_path: Path, reader: str, kind: str) -> None:
+def test_only_regular_files_are_read(tmp_path: Path, reader: str, kind: str) -> None:
     path = tmp_path / (reader if "." in reader else f"{reader}.file")
     path.parent.mkdir(exist_ok=True)
     refused(lambda: READERS[reader](make(kind, path)), path.name)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_labels_that_are_no_regular_file_are_refused(tmp_path: Path, kind: str) -> None:
+def test_only_regular_files_are_read_as_labels(tmp_path: Path, kind: str) -> None:
     np.save(tmp_path / "x.npy", np.ones((4, 3)))
     refused(lambda: load_arrays(tmp_path / "x.npy", make(kind, tmp_path / "labels.npy")), "labels.npy")
 
@@ -102,7 +102,7 @@ def test_a_prepared_set_with_a_pipe_in_it_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_device_that_takes_the_place_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the look at it and its opening."""
+    """Between the check and the opening of the file."""
     path = tmp_path / "x"
     path.write_bytes(b"x")
     looked = os.stat(path)
@@ -113,7 +113,7 @@ def test_a_device_that_takes_the_place_of_a_file(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("name", ["a\0b.npy", "\ud800.npy", "x" * 5000 + ".npy"])
-def test_names_that_no_file_has(name: str) -> None:
+def test_invalid_file_names_are_refused(name: str) -> None:
     refused(lambda: load_arrays(Path(name)), "")
     if len(name) < 5000:  # the system says that of a name that is too long, and scripts print it in one line
         refused(lambda: load_splits(Data(dataset=name)), "")
@@ -139,7 +139,7 @@ def test_a_file_larger_than_memory_is_not_read(tmp_path: Path) -> None:
     refused(lambda: read_bytes(tmp_path / "sparse", limit=100), "is larger than 100 bytes")
 
 
-def test_a_file_that_must_not_be_read(tmp_path: Path) -> None:
+def test_a_file_without_permission_to_read(tmp_path: Path) -> None:
     path = tmp_path / "mine"
     path.write_text("mine", encoding="utf-8")
     path.chmod(0)

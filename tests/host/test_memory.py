@@ -1,4 +1,4 @@
-"""What would not fit into memory is refused in a line, counted from shapes before anything is allocated."""
+"""Computations that exceed the memory are refused in one line before anything is allocated."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -101,7 +101,7 @@ def test_ordinary_sizes_pass(one: Experiment) -> None:
         Regularization(beta_schedule="cyclical", beta_steps=2**31),
     ],
 )
-def test_steps_that_no_counter_counts_are_refused(regularization: Regularization) -> None:
+def test_more_schedule_steps_than_an_int32_are_refused(regularization: Regularization) -> None:
     with pytest.raises(UserError, match="input should be less than 2147483648, got "):
         check(experiment(regularization=regularization))
 
@@ -113,7 +113,7 @@ def test_a_code_too_long_to_be_sorted_is_refused() -> None:
         check(experiment(Model(family="k_sparse", code_size=10**10)))
 
 
-def test_more_steps_than_a_counter_counts_are_refused() -> None:
+def test_more_training_steps_than_an_int32_are_refused() -> None:
     one = experiment()
     many = replace(one, training=replace(one.training, epochs=10**18))
     with pytest.raises(UserError, match="epochs: must be below 2,147,483,648 steps in all, got 2,000,000,000"):
@@ -147,7 +147,7 @@ def test_crops_that_do_not_fit() -> None:
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 def test_a_file_larger_than_memory_that_is_to_be_read_whole(tmp_path: Path, suffix: str) -> None:
-    """A file with a hole, which takes no space."""
+    """The file is sparse and uses no disk space."""
     path = tmp_path / f"x{suffix}"
     np.save(tmp_path / "x.npy", np.ones((4, 3), np.float32))
     with path.open("ab") as file:

@@ -22,7 +22,7 @@ with preemption.preemptible():
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Those of the test run are there again afterwards."""
+    """Restores the signal handlers of the test run."""
     before = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, before)
@@ -33,7 +33,7 @@ def run(body: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_it_is_an_exception() -> None:
+def test_sigterm_raises_an_exception() -> None:
     with pytest.raises(PreemptedError) as stop, preemptible():  # noqa: PT012
         os.kill(os.getpid(), signal.SIGTERM)
         signal.pause()
@@ -53,8 +53,8 @@ def test_a_signal_that_comes_when_all_is_done_changes_nothing() -> None:
     assert (result.returncode, result.stdout) == (0, "whole\n"), result.stderr
 
 
-def test_what_does_not_end_is_ended() -> None:
-    """The exception is swallowed: the program would go on for ever."""
+def test_a_program_that_ignores_the_exception_is_ended_by_force() -> None:
+    """The program suppresses the exception and would never end."""
     endless = "import contextlib\n    with contextlib.suppress(SystemExit): os.kill(os.getpid(), signal.SIGTERM)\n"
     result = run(endless + "    time.sleep(50)")
     assert result.returncode == 75
@@ -62,14 +62,14 @@ def test_what_does_not_end_is_ended() -> None:
     assert GRACE < 10
 
 
-def test_what_ends_in_time_is_left_alone() -> None:
-    """The body ends before the time is over, the program after it."""
+def test_a_program_that_ends_in_time_is_not_ended_by_force() -> None:
+    """The body ends within the grace period, the program after it."""
     asked = "with preemption.asked_to_stop(): os.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(1.0)\nprint('whole')"
     result = run(asked)
     assert (result.returncode, result.stdout) == (0, "whole\n"), result.stderr
 
 
-def test_a_loop_takes_the_signal_for_itself() -> None:
+def test_a_training_loop_handles_the_signal_itself() -> None:
     with preemptible():
         with asked_to_stop() as stop:
             assert stop == []

@@ -36,7 +36,7 @@ def test_training_curves_hold_both_splits_and_the_best_epoch() -> None:
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_training_curves_leave_out_what_mirrors_the_loss(sign: int) -> None:
+def test_training_curves_omit_terms_that_equal_the_loss_or_its_negative(sign: int) -> None:
     mirrored = [
         {**r, "train/elbo": sign * r["train/loss"], "validation/elbo": sign * r["validation/loss"]} for r in records()
     ]
@@ -90,7 +90,7 @@ def test_a_gallery_has_names_and_the_scale_of_the_data(shape: tuple[int, ...]) -
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (20,)])
-def test_names_of_rows_are_whole(shape: tuple[int, ...]) -> None:
+def test_row_labels_are_not_truncated(shape: tuple[int, ...]) -> None:
     names = [f"unit {unit}" for unit in range(10070, 10086)]
     figure = plots.gallery(
         np.zeros((16, 4, *shape)), limits=(0, 1), title="a longer title than the columns", rows=names
@@ -174,7 +174,7 @@ def test_embeddings_lie_side_by_side_with_one_legend() -> None:
 
 @pytest.mark.parametrize("shift", [0.0, 50.0])
 def test_anomaly_scores_show_groups_the_threshold_and_the_curve(shift: float) -> None:
-    """Each group's bars sum to 100 %; the mark on the curve is what lies above the threshold."""
+    """Each group's bars sum to 100 %; the mark on the curve is the pair of rates at the threshold."""
     validation, scores = RNG.exponential(size=40) + shift, RNG.exponential(size=60) + shift
     truth = np.arange(60) % 3 == 0
     figure = plots.anomaly_scores(validation, scores, truth, threshold=shift + 1.0, unit="nats")
@@ -195,7 +195,7 @@ def test_anomaly_scores_show_groups_the_threshold_and_the_curve(shift: float) ->
     assert len(plots.anomaly_scores(validation, scores, None, threshold=1.0, unit="nats").axes) == 1
 
 
-def test_units_are_drawn_in_falling_order() -> None:
+def test_units_are_drawn_in_decreasing_order() -> None:
     (axes,) = plots.kl_per_unit(np.array([0.1, 3.0, 0.0])).axes
     assert [bar.get_height() for bar in axes.patches] == [3.0, 0.1, 0.0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "1", "3"]
@@ -203,7 +203,7 @@ def test_units_are_drawn_in_falling_order() -> None:
 
 
 @pytest.mark.parametrize("units", [32, 41, 500, 12000])
-def test_names_of_units_do_not_run_together(units: int) -> None:
+def test_labels_of_units_do_not_overlap(units: int) -> None:
     figure = plots.kl_per_unit(np.linspace(1.0, 2.0, units))
     figure.canvas.draw()
     (axes,) = figure.axes

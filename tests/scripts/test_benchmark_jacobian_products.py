@@ -1,4 +1,4 @@
-"""The products that bound the exact norm: their count, the table, refusals."""
+"""The matrix products of the exact norm: their operations, the table, refusals."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""The benchmark of training: its arithmetic, its refusals, and one pair for real."""
+"""The benchmark of training: its arithmetic, its refusals, and one measured pair."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""One class against the rest: what is trained on, and what the three methods find."""
+"""One-class detection: the training examples, and the results of the three methods."""
 
 import contextlib
 import math
@@ -24,7 +24,7 @@ def dtype_promotion():
 
 
 def plane(examples: int, *, first: int) -> Dataset:
-    """Class 0 lies in the plane of the first two axes, class 1 elsewhere; the last number tells examples apart."""
+    """Class 0 lies in the plane of the first two axes, class 1 outside; the last feature identifies each example."""
     labels = np.arange(examples, dtype=np.int32) % 2
     x = RNG.normal(size=(examples, 6))
     x[:, 2:] *= np.where(labels == 1, 1.0, 0.05)[:, None]
@@ -35,7 +35,7 @@ def plane(examples: int, *, first: int) -> Dataset:
 SPLITS = Splits(plane(200, first=0), plane(60, first=200), plane(100, first=260))
 
 
-def test_no_other_class_and_no_test_example_is_trained_on():
+def test_only_training_examples_of_the_class_are_trained_on():
     chosen = one_class(SPLITS, 0)
     assert set(chosen.train.labels) == set(chosen.validation.labels) == {0}
     assert (len(chosen.train.x), len(chosen.validation.x)) == (100, 30)
@@ -44,7 +44,7 @@ def test_no_other_class_and_no_test_example_is_trained_on():
     assert not seen & set(chosen.test.x[:, 5].tolist())
 
 
-def test_all_three_tell_a_plane_from_the_rest():
+def test_all_three_methods_detect_examples_outside_a_plane():
     model = Model(family="undercomplete", hidden=(), code_size=2)
     optimization = Optimization(learning_rate=1e-2)
     experiment = Experiment(
@@ -72,7 +72,7 @@ def test_refusals():
 
 
 @pytest.mark.parametrize(("labels", "is_enough"), [([0, 0, 1, 2], True), ([0, 0, 0, 1], False), ([0, 1, 1, 1], False)])
-def test_too_few_of_a_kind_are_refused_before_training(labels, is_enough):
+def test_too_few_normal_examples_or_anomalies_are_refused(labels, is_enough):
     known, test = Dataset(np.zeros((3, 2)), np.zeros(3, int)), Dataset(np.zeros((4, 2)), np.array(labels))
     with contextlib.nullcontext() if is_enough else pytest.raises(UserError, match="two of each kind are needed"):
         check_kinds(Splits(known, known, test), "class 0")

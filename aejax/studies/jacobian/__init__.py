@@ -1,4 +1,4 @@
-"""The comparison of regularized autoencoders by their encoders' Jacobians; `scripts/jacobian_study.py` runs it."""
+"""Study that compares regularized autoencoders by their encoders' Jacobians."""
 
 from aejax.studies.jacobian.settings import PRESETS as PRESETS
 from aejax.studies.jacobian.settings import Study as Study

@@ -23,10 +23,10 @@ class Study:
     __pydantic_config__ = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
     dataset: str = "digits"
-    """digits (comes with the package), a .npz file of your own with x in [0, 1] and labels, or the name of a TFDS image
-    set such as mnist, prepared by prepare_data.py."""
+    """digits (included in the package), a .npz file with x in [0, 1] and labels, or the name of a TFDS image set, such
+    as mnist, that prepare_data.py has prepared."""
     data_dir: str | None = None
-    """Where TFDS sets are prepared; TFDS's own default if not given."""
+    """Folder of prepared TFDS sets; TFDS's default folder if not given."""
     train_examples: PositiveInt | None = None
     """Number of training examples to use, the first ones; all by default."""
     methods: tuple[MethodName, ...] = METHOD_NAMES

@@ -1,4 +1,4 @@
-"""What the tests of the study share: a small autoencoder with random weights, and members with chosen numbers."""
+"""Fixtures of the study: a small autoencoder with random weights, and members with given values."""
 
 from collections.abc import Callable
 
@@ -48,7 +48,7 @@ def layer(params: PyTree) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def member() -> Callable[..., Member]:
-    """`member(method, strength, seed, name=value, ...)`: every other number is 0, curves grow with them."""
+    """`member(method, strength, seed, name=value, ...)`; other values are 0, curves grow with strength and seed."""
 
     def make(method: str, strength: float, seed: int, **values: float) -> Member:
         factor = strength + seed

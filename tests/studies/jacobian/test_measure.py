@@ -60,7 +60,7 @@ def test_a_probe_finds_what_is_linear_and_its_errors_are_counted() -> None:
 
 
 def test_the_probe_is_the_one_that_finds_validation_classes_most_probable() -> None:
-    """Of three weights of the penalty; which one depends on the number of examples and on their noise."""
+    """Which of three weights of the penalty is chosen depends on the number of examples and on their noise."""
     rng, chosen = np.random.default_rng(1), set()
     for examples, noise in ((40, 6.0), (1000, 0.1)):
         codes = rng.normal(size=(examples + 500, 30)).astype(np.float32)

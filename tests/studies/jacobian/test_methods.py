@@ -15,7 +15,7 @@ from aejax.studies.jacobian.settings import METHOD_NAMES
 
 
 @pytest.mark.parametrize("method", METHOD_NAMES)
-def test_a_method_of_no_strength_is_the_plain_autoencoder(plain, examples, params, method: str) -> None:
+def test_a_method_with_strength_0_is_the_plain_autoencoder(plain, examples, params, method: str) -> None:
     loss, _ = METHODS[method].build(plain, jnp.array(0.0)).loss(params, jax.random.key(1), jnp.asarray(examples))
     np.testing.assert_allclose(loss, plain.loss(params, jax.random.key(1), jnp.asarray(examples))[0], rtol=1e-6)
 

@@ -1,4 +1,4 @@
-"""The claims of the paper of 2011: all hold for its own numbers, none for the contrary."""
+"""The claims of the paper of 2011: all hold for its own numbers, none for opposite ones."""
 
 import numpy as np
 
@@ -33,8 +33,8 @@ def test_every_claim_holds_for_the_papers_numbers() -> None:
     assert all(claim.held for claim in found), found
 
 
-def test_no_claim_holds_for_the_contrary() -> None:
-    """All that is said of the CAE is said of the AE, and the other way round."""
+def test_no_claim_holds_for_opposite_numbers() -> None:
+    """CAE and AE are exchanged, as are weight decay and masking."""
     chosen = as_published(cae=2.0)
     chosen |= {
         "cae": chosen["ae"]._replace(method="cae"),
@@ -47,7 +47,7 @@ def test_no_claim_holds_for_the_contrary() -> None:
     assert not any(claim.held for claim in found), found
 
 
-def test_claims_say_where_seeds_differ_more_than_methods() -> None:
+def test_claims_state_differences_within_the_deviation_over_seeds() -> None:
     chosen = as_published()
     spread = ZERO._replace(probe_error_percent=0.5)
     chosen = {method: setting._replace(deviation=spread) for method, setting in chosen.items()}
@@ -57,13 +57,13 @@ def test_claims_say_where_seeds_differ_more_than_methods() -> None:
     assert measured["the CAE has the smallest ‖J‖_F"] == "CAE 7.3e-05, DAE, Gaussian 8.6e-05"
 
 
-def test_claims_of_absent_methods_are_left_out() -> None:
+def test_claims_about_absent_methods_are_omitted() -> None:
     chosen = as_published()
     assert claims({"ae": chosen["ae"]}, {"ae": FALLING}) == []
     assert len(claims({name: chosen[name] for name in ("ae", "cae")}, {})) == 6
 
 
-def test_the_paper_beside_what_was_measured() -> None:
+def test_the_comparison_with_the_paper() -> None:
     chosen = as_published()
     del chosen["dae-masking"]
     chosen["cae"] = chosen["cae"]._replace(mean=ZERO._replace(jacobian_norm=8.75e-4, probe_error_percent=2.0))

@@ -32,7 +32,7 @@ def test_means_and_deviations_over_seeds(members) -> None:
 
 
 def test_strengths_are_chosen_on_validation_examples(member, members) -> None:
-    """The mean over the seeds decides; the best single seed and the test examples do not."""
+    """By the mean over seeds, not by the best single seed or the test examples."""
     chosen = choose(summarize(members))
     assert {method: setting.strength for method, setting in chosen.items()} == {"ae": 0.0, "cae": 0.1}
     tie = [member("cae", strength, 0, validation_reconstruction=-strength) for strength in (0.1, 0.2)]

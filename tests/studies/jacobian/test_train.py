@@ -27,7 +27,7 @@ def last(study: Study, method: str, devices: int = 1):
 
 @pytest.mark.slow
 def test_a_contractive_weight_of_zero_trains_the_plain_autoencoder() -> None:
-    """With the same seeds, whichever place the weight has in the grid."""
+    """With the same seeds, for any position of the weight in the grid."""
     contractive, plain = last(dataclasses.replace(TINY, contractive_weights=(5.0, 0.0)), "cae"), last(TINY, "ae")
     without = jax.tree.map(lambda leaf: leaf[2:], contractive.params)
     chex.assert_trees_all_close(without, plain.params, atol=1e-5, rtol=1e-5)
