@@ -48,7 +48,7 @@ class Options:
     labels: Path | None = None
     """A .npy file with the class of every example, for a conditional run."""
     any_scale: bool = False
-    """Accept examples whose values are not on the scale of the training data, such as anomalies."""
+    """Accept examples whose values are not on the scale of the training data, as those of anomalies may be."""
     compare: Path | None = None
     """A folder to write the comparison with PCA into, which must not exist yet."""
 

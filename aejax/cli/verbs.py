@@ -13,6 +13,7 @@ class Verb(NamedTuple):
 VERBS = {
     "compose": Verb("aejax.cli.compose", "compose with a run on chorales: MIDI files and piano rolls"),
     "compress": Verb("aejax.cli.compress", "measure the rate and the error of quantized codes, PCA and image files"),
+    "denoise": Verb("aejax.cli.denoise", "denoise images and examples, or compare a run with filters"),
     "detect": Verb("aejax.cli.detect", "score examples, and detect anomalies among them"),
     "encode": Verb("aejax.cli.encode", "encode examples, decode codes, or compare a run's codes with PCA"),
     "export": Verb("aejax.cli.export", "write a run's functions as StableHLO, for programs without aejax"),

@@ -12,8 +12,9 @@ from PIL import Image
 from aejax.evaluation.denoising import quality
 from aejax.experiment.build import build_autoencoder
 from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training
+from aejax.experiment.denoise import make_denoise
 from aejax.experiment.loading import load_page_splits
-from aejax.experiment.trained import make_denoise, open_run
+from aejax.experiment.trained import open_run
 
 ONCE = Training(epochs=1, batch_size=8, patience=None)
 CONV = Model(family="undercomplete", network="conv", hidden=(3, 2), code_size=None, output_activation="sigmoid")
@@ -353,5 +354,5 @@ def test_mistakes(make_run, complaint_of, tmp_path, arguments, complaint):
 
 def test_a_run_that_was_not_trained_to(make_run, complaint_of):
     complaint = complaint_of("denoise", make_run(PLAIN), "--test", "report")
-    assert "denoise.py takes a run that was trained to denoise" in complaint
+    assert "denoise expects a run that was trained to denoise" in complaint
     assert "this run is undercomplete on digits" in complaint

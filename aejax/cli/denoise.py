@@ -1,0 +1,261 @@
+"""Denoise images with an autoencoder that was trained to, and measure how near they come to clean ones."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from aejax.cli import command_line
+from aejax.errors import UserError
+from aejax.host.exits import print_error
+from aejax.host.files import write_text
+from aejax.host.optional import optional
+
+if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
+    import numpy as np
+    from rich.table import Table
+
+    from aejax.datasets.images import ImageFile
+    from aejax.evaluation.denoising import Quality
+    from aejax.experiment.trained import TrainedRun
+    from aejax.host.terminal import PlainConsole
+
+DESCRIPTION = """Denoise images with an autoencoder that was trained to.
+
+  aejax denoise runs/NAME page.png clean.png               one image: PNG, JPEG or TIFF, gray or in color
+  aejax denoise runs/NAME scans cleaned                    every image of a folder
+  aejax denoise runs/NAME scans cleaned --clean truth      and measure how near they come to those in the folder truth
+  aejax denoise runs/NAME noisy.npy denoised.npy           examples (N, ...)
+  aejax denoise runs/NAME --test report                    the run's own test examples, compared with other methods
+
+Format, size, bit depth (gray of 1, 8 or 16 bits, colors of 8) and colors of an image are kept. A fully convolutional
+network accepts images of any size, another one those of the size that it was trained on. A run on gray images accepts
+gray ones that are saved with colors too; one on colors accepts gray ones, each color being the gray. A run is one with
+--corruption, or trained on pairs of noisy and clean.
+
+Gray images are also denoised by median filters (where the noise is salt and pepper also one that leaves all other
+pixels as they are), non-local means (with the extra images) and, for pages, division by the background; their settings
+are those that are best on training examples. --test writes a folder with denoising.json and comparison.png, and, of
+examples that it has corrupted, noisy.npy and clean.npy, to denoise by another run."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to denoise by which run."""
+
+    run: tyro.conf.Positional[Path]
+    """The run folder."""
+    input: tyro.conf.Positional[Path | None] = None
+    """An image, a folder of images, or a .npy or .npz file of examples."""
+    output: tyro.conf.Positional[Path | None] = None
+    """What to write, which must not exist yet: a file of the same format, a .npy file, or a folder."""
+    clean: Path | None = None
+    """The clean ones: an image, a folder with images of the same names, or a .npy or .npz file."""
+    test: Path | None = None
+    """Denoise the run's own test examples, and write this folder."""
+    any_scale: bool = False
+    """Accept examples whose values are not on the scale of the training data, as those of anomalies may be."""
+    examples: int = 1000
+    """--test: at most as many examples, the first ones; of pages all."""
+    tile: int = 512
+    """Pixels of a side of what is denoised at a time, where an image is larger."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse, and do one of the three."""
+    options = command_line.parse(Options, arguments, description=DESCRIPTION)
+    _check(options)
+    from aejax.datasets.paths import is_array_file
+    from aejax.experiment.denoise import check_denoises
+    from aejax.experiment.trained import open_run
+    from aejax.host.terminal import PlainConsole
+
+    console = PlainConsole()
+    run = open_run(options.run)
+    check_denoises(run)
+    if options.test is not None:
+        _test(run, options, options.test, console)
+    elif options.input is not None and is_array_file(options.input):
+        _denoise_arrays(run, options, console)
+    else:
+        _denoise_images(run, options, console)
+
+
+def _check(options: Options) -> None:
+    """Raise UserError where the options do not go together, before anything is loaded."""
+    from aejax.datasets.images import FORMATS
+    from aejax.datasets.paths import SUFFIXES, is_array_file
+    from aejax.host.suggestions import did_you_mean, no_such_file
+
+    if options.examples < 1:
+        raise UserError(f"--examples: must be at least 1, got {options.examples}")
+    if options.tile < 1:
+        raise UserError(f"--tile: must be at least 1, got {options.tile}")
+    if options.test is not None:
+        if options.input is not None or options.clean is not None:
+            raise UserError("--test uses the run's own test examples: leave out files and --clean")
+        command_line.check_free(options.test)
+        return
+    if options.input is None or options.output is None:
+        raise UserError("give what to denoise and what to write, or --test FOLDER")
+    if not options.input.exists():
+        raise UserError(no_such_file(options.input, "there is no such file or folder"))
+    if not options.input.is_dir():
+        suffix = options.input.suffix.lower()
+        if not is_array_file(options.input) and suffix not in FORMATS:
+            near = did_you_mean(suffix, (*SUFFIXES, *FORMATS))
+            raise UserError(f"{options.input}: is none of {', '.join((*SUFFIXES, *FORMATS))} by its name{near}")
+        if is_array_file(options.input):
+            if options.output.suffix.lower() != ".npy":
+                raise UserError(f"{options.output}: arrays are written to .npy files")
+        elif FORMATS[suffix] != FORMATS.get(options.output.suffix.lower()):
+            raise UserError(f"{options.output}: give it a name of the same format, as {options.input.name} has")
+    if options.clean is not None and options.clean.is_dir() != options.input.is_dir():
+        raise UserError(f"--clean {options.clean}: a folder goes with a folder, a file with a file")
+    command_line.check_free(options.output)
+
+
+def _denoise_arrays(run: "TrainedRun", options: Options, console: "PlainConsole") -> None:
+    """Examples of the size that the run was trained on."""
+    import numpy as np
+
+    from aejax.experiment.compare_denoising import NOISY, OURS, fit_filters, qualities
+    from aejax.experiment.trained import load_examples
+
+    assert options.input is not None
+    assert options.output is not None
+    load = partial(load_examples, run, any_scale=options.any_scale)
+    examples = load(options.input)
+    clean = None if options.clean is None else load(options.clean, clean=True).x
+    if clean is not None and len(clean) != len(examples.x):
+        raise UserError(f"{options.clean}: {len(clean)} examples, and {options.input} has {len(examples.x)}")
+    result = run.reconstruct(examples)
+    with command_line.new_file(options.output) as file:
+        np.save(file, result)
+    console.print(f"{len(result):,} examples denoised, in {options.output}")
+    if clean is not None:
+        results = {NOISY: list(np.asarray(examples.x))}
+        with optional("filters", console.print):
+            results |= {name: [denoised(x) for x in results[NOISY]] for name, denoised in fit_filters(run).items()}
+        results[OURS] = list(result)
+        console.print(_table(qualities(run, list(clean), results), f"{len(result):,} examples"))
+
+
+def _denoise_images(run: "TrainedRun", options: Options, console: "PlainConsole") -> None:
+    """One image or all of a folder; those that cannot be denoised are named and counted, and the others written."""
+    from aejax.datasets.images import FORMATS, encode_image, list_images, read_image
+    from aejax.experiment.compare_denoising import NOISY, OURS, Filters, fit_filters, qualities
+    from aejax.experiment.denoise import check_takes_gray_values, make_denoise, with_channels_of
+
+    assert options.input is not None
+    assert options.output is not None
+    if not options.any_scale:
+        check_takes_gray_values(run)
+    is_folder = options.input.is_dir()
+    paths = list_images(options.input) if is_folder else [options.input]
+    denoise, results, clean = make_denoise(run, tile=options.tile), [], []
+    failed, unmeasured = 0, 0
+    filters = {} if options.clean is None else fit_filters(run)
+    for path in paths:
+        try:
+            image = read_image(path)
+            try:
+                denoised = denoise(image.pixels)
+            except UserError as error:
+                raise UserError(f"{path}: {error}") from error
+            with command_line.new_file(options.output / path.name if is_folder else options.output) as file:
+                file.write(encode_image(image._replace(pixels=denoised), FORMATS[path.suffix.lower()]))
+        except UserError as error:
+            if not is_folder:
+                raise
+            failed += 1
+            print_error(error)
+            continue
+        height, width = denoised.shape[:2]
+        colors = "3 colors of " if denoised.ndim == 3 else ""
+        line, truth = f"{path.name}: {width}x{height} pixels of {colors}{image.bits} bits", None
+        if options.clean is not None:
+            try:
+                truth = _clean_twin(run, options.clean / path.name if is_folder else options.clean, image, path)
+            except UserError as error:
+                if not is_folder:
+                    raise
+                unmeasured += 1
+                print_error(error)
+        if truth is not None:
+            methods: Filters = {NOISY: lambda x: x} | filters
+            noisy, ours = with_channels_of(run, image.pixels), with_channels_of(run, denoised)
+            results.append({name: method(noisy) for name, method in methods.items()} | {OURS: ours})
+            clean.append(truth)
+            one = qualities(run, [truth], {name: [result] for name, result in results[-1].items()})
+            line += ", RMSE " + ", ".join(f"{name} {measured.rmse:.4f}" for name, measured in one.items())
+            ratio, similarity = one[OURS].psnr, one[OURS].ssim
+            line += "" if ratio is None else f"; {OURS} {ratio:.2f} dB"
+            line += "" if similarity is None else f", SSIM {similarity:.4f}"
+        console.print(line)
+    if results:
+        together = {name: [result[name] for result in results] for name in results[0]}
+        console.print(_table(qualities(run, clean, together), f"{len(clean):,} image{'s' * (len(clean) > 1)}"))
+    done = len(paths) - failed
+    console.print(f"{done:,} of {len(paths):,} images denoised, in {options.output}")
+    if is_folder and (others := sum(1 for _ in options.input.iterdir()) - len(paths)):
+        what = "file is left alone, its name ends" if others == 1 else "files are left alone, their names end"
+        console.print(f"{others:,} other {what} in none of {', '.join(FORMATS)}")
+    if failed or unmeasured:
+        counts = {"denoised": failed, "measured, for want of a clean one": unmeasured}
+        said = ", ".join(f"{count} could not be {how}" for how, count in counts.items() if count)
+        raise UserError(f"of {len(paths)} images {said}")
+
+
+def _clean_twin(run: "TrainedRun", path: Path, image: "ImageFile", of: Path) -> "np.ndarray":
+    from aejax.datasets.images import read_image
+    from aejax.experiment.denoise import with_channels_of
+
+    clean = read_image(path).pixels
+    if clean.shape[:2] != image.pixels.shape[:2]:
+        raise UserError(f"{of}: has {image.pixels.shape[:2]} pixels, and the clean one {clean.shape[:2]}")
+    try:
+        return with_channels_of(run, clean)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _test(run: "TrainedRun", options: Options, folder: Path, console: "PlainConsole") -> None:
+    """Denoise the run's own test examples or pages, compared with other methods: a table, figures and a file."""
+    import numpy as np
+
+    from aejax import plots
+    from aejax.experiment.compare_denoising import CLEAN, NOISY, compare_denoising, draw_comparison
+
+    comparison = compare_denoising(run, examples=options.examples, tile=options.tile)
+    qualities = {name: quality._asdict() for name, quality in comparison.measured.items()}
+    report = {"run": str(run.path), "examples": comparison.description, **qualities}
+    for note in comparison.notes:
+        console.print(note)
+    with command_line.new_folder(folder) as written:
+        if not comparison.are_pages:
+            np.save(written / f"{NOISY}.npy", np.stack(comparison.results[NOISY]))
+            np.save(written / f"{CLEAN}.npy", np.stack(comparison.clean))
+        write_text(written / "denoising.json", json.dumps(report, indent=2) + "\n")
+        if plots.is_image(comparison.clean[0].shape):
+            with optional("figure", console.print):
+                draw_comparison(comparison).savefig(written / "comparison.png", dpi=300, bbox_inches="tight")
+    console.print(_table(comparison.measured, comparison.description))
+    console.print(f"the comparison is in {folder}")
+
+
+def _table(measured: "dict[str, Quality]", title: str) -> "Table":
+    from rich.table import Table
+
+    table = Table(title=f"{title}: RMSE over all pixels, means of the others", title_justify="left")
+    table.add_column("")
+    for name in ("RMSE", "PSNR, dB", "SSIM"):
+        table.add_column(name, justify="right")
+    for name, of in measured.items():
+        others = ("-" if of.psnr is None else f"{of.psnr:.2f}", "-" if of.ssim is None else f"{of.ssim:.4f}")
+        table.add_row(name, f"{of.rmse:.4f}", *others)
+    return table
