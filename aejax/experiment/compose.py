@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from aejax import plots
 from aejax.datasets.dataset import Dataset
 from aejax.datasets.jsb_chorales import LOWEST_NOTE
+from aejax.datasets.sources import source_of
 from aejax.errors import ArgumentError
 from aejax.evaluation.music import frequency_baseline
 from aejax.experiment.loading import as_examples
@@ -27,8 +28,9 @@ class NatsPerStep(NamedTuple):
 
 
 def check_composes(run: TrainedRun) -> None:
-    """Raise UserError where a run is not a variational one on chorales."""
-    is_music = run.autoencoder.variational is not None and run.experiment.data.dataset == "jsb_chorales"
+    """Raise UserError where a run is not a variational one on piano rolls."""
+    is_of_rolls = source_of(run.experiment.data.dataset).layout == "roll"
+    is_music = run.autoencoder.variational is not None and is_of_rolls
     check_kind(run, is_music, "a variational run on jsb_chorales", what="compose")
 
 
