@@ -13,6 +13,7 @@ import pytest
 from aejax.errors import ArgumentError, UserError
 from aejax.experiment.build import build_autoencoder
 from aejax.experiment.configuration import Experiment, Model, Regularization, Training, check
+from aejax.experiment.denoise import make_denoise
 from aejax.experiment.export import export_run
 from aejax.experiment.generate import sample, traverse
 from aejax.experiment.loading import load_splits
@@ -21,7 +22,7 @@ from aejax.experiment.plausibility import check_result
 from aejax.experiment.presets import training_command
 from aejax.experiment.report import loss_sum, term_unit
 from aejax.experiment.scaling import make_facts
-from aejax.experiment.trained import make_denoise, open_run
+from aejax.experiment.trained import open_run
 
 # an own network, with annotations that dataclasses look up, an own likelihood and an own loss
 SOURCE = '''
