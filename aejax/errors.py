@@ -32,6 +32,32 @@ class ArgumentError(UserError):
         return UserError(f"--{self.name.replace('_', '-')}: {self.complaint}")
 
 
+class ConflictError(UserError):
+    """Two settings of a configuration that cannot be combined; a command shows them as its options.
+
+    >>> error = ConflictError("sparse_weight", "family k_sparse", "k_sparse fixes how many entries are active")
+    >>> print(error)
+    sparse_weight and family k_sparse cannot be combined: k_sparse fixes how many entries are active
+    >>> print(error.as_option())
+    --sparse-weight and --family k_sparse cannot be combined: k_sparse fixes how many entries are active
+    """
+
+    def __init__(self, setting: str, other: str, reason: str) -> None:
+        """Stores two names of settings, each with its value where it is a choice, and a reason without the names."""
+        super().__init__(setting, other, reason)  # all arguments, so that the exception can be pickled
+        self.settings = (setting, other)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{' and '.join(self.settings)} cannot be combined: {self.reason}"
+
+    def as_option(self) -> UserError:
+        """The same complaint about the options of a command that have these names."""
+        names = [setting.split(" ") for setting in self.settings]
+        options = [" ".join([f"--{name.replace('_', '-')}", *value]) for name, *value in names]
+        return UserError(f"{' and '.join(options)} cannot be combined: {self.reason}")
+
+
 class IncompatibleError(ValueError):
     """Two constructors or arguments of an autoencoder that cannot be combined: their names, and the reason.
 
@@ -47,8 +73,28 @@ class IncompatibleError(ValueError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return self.describe(*self.names)
+        return f"{' and '.join(self.names)} cannot be combined: {self.reason}"
 
-    def describe(self, name: str, other: str) -> str:
-        """Returns the message with other names for the two, such as the options of a script."""
-        return f"{name} and {other} cannot be combined: {self.reason}"
+
+class CoupledError(UserError):
+    """A loss that is coupled through the batch, where it is to be summed over microbatches.
+
+    >>> print(CoupledError("sparse_kl", "the mean activation"))
+    accumulation_steps: sparse_kl takes the mean activation over the whole batch, which the sum over microbatches is ...
+    """
+
+    def __init__(self, name: str, quantity: str) -> None:
+        """The part of the autoencoder by its name, and what it computes from all examples of a batch together."""
+        super().__init__(name, quantity)  # its arguments, so that it can be pickled
+        self.name = name
+        self.quantity = quantity
+
+    def __str__(self) -> str:
+        return f"accumulation_steps: {self.describe(self.name)}"
+
+    def describe(self, name: str) -> str:
+        """Returns the complaint with another name for the part, such as a knob of a configuration."""
+        return (
+            f"{name} takes {self.quantity} over the whole batch, which the sum over microbatches is not; use 1, and "
+            "smaller batches where memory is short"
+        )

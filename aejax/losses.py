@@ -219,17 +219,43 @@ def structural_dissimilarity(
     return (1 - jnp.mean(luminance * structure)).astype(common_dtype(x, reconstruction))
 
 
+# the unit of each loss, averaged over examples
+_UNITS = {
+    squared_error: "(unit of data)² per example",
+    absolute_error: "(unit of data) per example",
+    binary_cross_entropy: "nats per example",
+    huber: "(unit of data)² per example",
+    categorical_cross_entropy: "nats per example",
+    structural_dissimilarity: "no unit",
+}
+
+
+def loss_unit(loss: ReconstructionLoss) -> str:
+    """Returns the unit of a loss, or of a `functools.partial` of it, in words for a table or an axis.
+
+    >>> loss_unit(absolute_error), loss_unit(functools.partial(huber, delta=0.5)), loss_unit(lambda x, y: x.sum())
+    ('(unit of data) per example', '(unit of data)² per example', 'unit of its own')
+    """
+    loss = _without_arguments(loss)
+    return next((unit for known, unit in _UNITS.items() if known is loss), "unit of its own")  # it may have no hash
+
+
 def output_link(loss: ReconstructionLoss) -> Callable[[Array], Array]:
     """Returns the function that maps the second argument of a loss to data space.
 
     It is the logistic function for `binary_cross_entropy`, softmax over the last axis for `categorical_cross_entropy`,
     and the identity for every other loss. A `functools.partial` counts as the loss that it wraps.
     """
-    while isinstance(loss, functools.partial):
-        loss = loss.func
+    loss = _without_arguments(loss)
     if loss is binary_cross_entropy:
         return jax.nn.sigmoid
     return jax.nn.softmax if loss is categorical_cross_entropy else _identity
+
+
+def _without_arguments(loss: ReconstructionLoss) -> ReconstructionLoss:
+    while isinstance(loss, functools.partial):
+        loss = loss.func
+    return loss
 
 
 def _identity(output: Array) -> Array:

@@ -420,7 +420,7 @@ def _conclude(
     run.write({"step": step, "epoch": epoch, **{f"test/{term}": value for term, value in terms.items()}})
     title = f"best epoch {epoch} of {step // steps_per_epoch}; means per example, of the parameters after that epoch"
     console.print(summary_table(title, means))
-    console.print(loss_note(experiment))
+    console.print(loss_note(autoencoder.parts))
     if broken := [term for term, value in terms.items() if not math.isfinite(value)]:
         console.print(f"not finite on test examples, and not in the record: {', '.join(broken)}")
     if code is not None:

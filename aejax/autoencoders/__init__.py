@@ -7,6 +7,11 @@ from aejax.autoencoders.denoising import denoising as denoising
 from aejax.autoencoders.importance_weighted import importance_weighted as importance_weighted
 from aejax.autoencoders.information import mmd_regularized as mmd_regularized
 from aejax.autoencoders.information import total_correlation_penalized as total_correlation_penalized
+from aejax.autoencoders.part import Part as Part
+from aejax.autoencoders.part import Term as Term
+from aejax.autoencoders.part import loss_terms as loss_terms
+from aejax.autoencoders.part import part_names as part_names
+from aejax.autoencoders.penalized import penalized as penalized
 from aejax.autoencoders.record import Autoencoder as Autoencoder
 from aejax.autoencoders.record import Batch as Batch
 from aejax.autoencoders.record import Examples as Examples
@@ -24,6 +29,8 @@ __all__ = [
     "Autoencoder",
     "Batch",
     "Examples",
+    "Part",
+    "Term",
     "Variational",
     "as_batch",
     "conditional",
@@ -32,7 +39,10 @@ __all__ = [
     "denoising",
     "importance_weighted",
     "k_sparse",
+    "loss_terms",
     "mmd_regularized",
+    "part_names",
+    "penalized",
     "sparse",
     "sparse_kl",
     "standardized",

@@ -11,8 +11,11 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.composition import check_composition
+from aejax.autoencoders.part import Part
 from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, as_batch
 from aejax.checks import as_array, as_jax_array, check_count
+
+CONDITIONAL = Part("conditional", excludes=(("vamp_prior", "pseudo-inputs have no condition"),))
 
 
 def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Autoencoder:
@@ -49,7 +52,7 @@ def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Auto
     >>> batch = as_batch(Examples(jnp.ones((8, 5)), condition=jnp.arange(8)))
     >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), batch)
     """
-    check_composition(autoencoder, "conditional")
+    check_composition(autoencoder, CONDITIONAL)
     if classes is not None:
         check_count("classes", classes, 2)
 
@@ -94,7 +97,7 @@ def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Auto
         decode=given(autoencoder.decode),
         loss=loss,
         variational=distributions,
-        parts=(*autoencoder.parts, "conditional"),
+        parts=(*autoencoder.parts, CONDITIONAL),
     )
 
 

@@ -6,21 +6,17 @@ import jax
 from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
-from aejax.autoencoders.composition import check_composition
-from aejax.autoencoders.record import (
-    Autoencoder,
-    BatchLike,
-    Metrics,
-    example_keys,
-    masked_batch,
-    mean_over_batch,
-    observations,
-    weighted,
-)
+from aejax.autoencoders.part import Part, Term
+from aejax.autoencoders.penalized import penalized
+from aejax.autoencoders.record import Autoencoder, Batch, Metrics, example_keys, mean_over_batch, observations
 from aejax.checks import check_count, check_in_range, check_positive
 from aejax.jacobian import contractive_penalty, estimate_frobenius_norm_squared, higher_order_penalty
 from aejax.jacobian.estimators import check_estimator
 from aejax.jacobian.penalties import METHODS
+
+_UNIT = "1 / (unit of data)²"
+CONTRACTIVE = Part("contractive", terms=(Term("contractive_penalty", "contractive penalty", _UNIT),))
+HIGHER_ORDER = Part("higher_order", terms=(Term("higher_order_penalty", "higher order penalty", _UNIT),))
 
 
 def contractive(
@@ -68,45 +64,40 @@ def contractive(
     >>> sorted(metrics)
     ['contractive_penalty', 'loss', 'reconstruction']
     """
-    check_composition(autoencoder, "contractive")
-    check_in_range("weight", weight, 0.0)
     check_in_range("higher_order_weight", higher_order_weight, 0.0)
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     check_positive("higher_order_standard_deviation", higher_order_standard_deviation)
     check_count("higher_order_samples", higher_order_samples)
 
-    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
-        batch = masked_batch(batch)
+    def encode_given(params: PyTree, *condition: Array) -> Callable[[Array], Array]:
+        return lambda x: autoencoder.encode(params, x, *condition)
 
-        def encode_given(*condition: Array) -> Callable[[Array], Array]:
-            return lambda x: autoencoder.encode(params, x, *condition)
+    def penalty(params: PyTree, batch: Batch) -> Metrics:
+        def of_one(x: Array, *condition: Array) -> Array:
+            encode = encode_given(params, *condition)
+            return contractive_penalty(encode, x, method=method, chunk_size=chunk_size)
 
-        def penalty(x: Array, *condition: Array) -> Array:
-            return contractive_penalty(encode_given(*condition), x, method=method, chunk_size=chunk_size)
+        return {"contractive_penalty": mean_over_batch(jax.vmap(of_one)(*observations(batch)), batch)}
 
-        def bending(key: Array, x: Array, *condition: Array) -> Array:
+    def higher_order_term(params: PyTree, batch: Batch, key: Array) -> Metrics:
+        def of_one(key: Array, x: Array, *condition: Array) -> Array:
             return higher_order_penalty(
                 key,
-                encode_given(*condition),
+                encode_given(params, *condition),
                 x,
                 standard_deviation=higher_order_standard_deviation,
                 samples=higher_order_samples,
                 method=method,
             )
 
-        if higher_order_weight:  # else the autoencoder meets the noise that it meets without this wrapper
-            key, bending_key = jax.random.split(key)
-        total, metrics = autoencoder.loss(params, key, batch)
-        penalties = {"contractive_penalty": mean_over_batch(jax.vmap(penalty)(*observations(batch)), batch)}
-        total = total + weighted(weight, penalties["contractive_penalty"])
-        if higher_order_weight:
-            bendings = jax.vmap(bending)(example_keys(bending_key, batch), *observations(batch))
-            penalties["higher_order_penalty"] = mean_over_batch(bendings, batch)
-            total = total + weighted(higher_order_weight, penalties["higher_order_penalty"])
-        return total, {**metrics, "loss": total, **penalties}
+        changes = jax.vmap(of_one)(example_keys(key, batch), *observations(batch))
+        return {"higher_order_penalty": mean_over_batch(changes, batch)}
 
-    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "contractive"))
+    contracted = penalized(autoencoder, CONTRACTIVE, penalty, weight=weight)
+    if not higher_order_weight:
+        return contracted
+    return penalized(contracted, HIGHER_ORDER, higher_order_term, weight=higher_order_weight, keys=1)
 
 
 def contractive_by_projections(
@@ -146,15 +137,10 @@ def contractive_by_projections(
     >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
     >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
     """
-    check_composition(autoencoder, "contractive")
-    check_in_range("weight", weight, 0.0)
     check_estimator(num_projections, distribution, mode)
 
-    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
-        batch = masked_batch(batch)
-        projection_key, base_key = jax.random.split(key)
-
-        def penalty(key: Array, x: Array, *condition: Array) -> Array:
+    def estimate(params: PyTree, batch: Batch, key: Array) -> Metrics:
+        def of_one(key: Array, x: Array, *condition: Array) -> Array:
             return estimate_frobenius_norm_squared(
                 key,
                 lambda x: autoencoder.encode(params, x, *condition),
@@ -164,10 +150,7 @@ def contractive_by_projections(
                 mode=mode,
             )
 
-        total, metrics = autoencoder.loss(params, base_key, batch)
-        estimates = jax.vmap(penalty)(example_keys(projection_key, batch), *observations(batch))
-        estimate = mean_over_batch(estimates, batch)
-        total = total + weighted(weight, estimate)
-        return total, {**metrics, "loss": total, "contractive_penalty": estimate}
+        estimates = jax.vmap(of_one)(example_keys(key, batch), *observations(batch))
+        return {"contractive_penalty": mean_over_batch(estimates, batch)}
 
-    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "contractive"))
+    return penalized(autoencoder, CONTRACTIVE, estimate, weight=weight, keys=1)

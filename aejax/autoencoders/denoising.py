@@ -4,8 +4,12 @@ import jax
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.composition import check_composition
+from aejax.autoencoders.part import Part
 from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, example_keys, masked_batch
 from aejax.corruption import Corruption
+
+# what is corrupted already may be corrupted again
+DENOISING = Part("denoising", once=False, lives_in_loss=True)
 
 
 def denoising(autoencoder: Autoencoder, *, corrupt: Corruption) -> Autoencoder:
@@ -31,7 +35,7 @@ def denoising(autoencoder: Autoencoder, *, corrupt: Corruption) -> Autoencoder:
     >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
     >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
     """
-    check_composition(autoencoder, "denoising")
+    check_composition(autoencoder, DENOISING)
     if not callable(corrupt):
         raise TypeError(f"corrupt must be a function (key, x) -> corrupted x, got {corrupt!r}")
 
@@ -41,4 +45,4 @@ def denoising(autoencoder: Autoencoder, *, corrupt: Corruption) -> Autoencoder:
         corrupted = jax.vmap(corrupt)(example_keys(corruption_key, batch), batch.input)
         return autoencoder.loss(params, rest_key, batch._replace(input=corrupted))
 
-    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "denoising"))
+    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, DENOISING))

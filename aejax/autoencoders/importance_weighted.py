@@ -7,6 +7,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Key, PyTree
 
 from aejax.autoencoders.composition import check_composition
+from aejax.autoencoders.part import Part, Term
 from aejax.autoencoders.record import (
     Autoencoder,
     BatchLike,
@@ -18,6 +19,18 @@ from aejax.autoencoders.record import (
 )
 from aejax.checks import check_count
 from aejax.sampling import gaussian_log_prob, reparameterize
+
+_UNIT = "nats per example"
+IMPORTANCE_WEIGHTED = Part(
+    "importance_weighted",
+    terms=(Term("loss", "loss", _UNIT), Term("elbo", "elbo", _UNIT, weight=-1.0)),
+    needs_posterior=True,
+    replaces_loss=True,
+    excludes=(
+        ("beta", "the bound does not weigh the divergence: beta must be 1"),
+        ("free_bits", "the bound has no divergence by dimension: leave free_bits out"),
+    ),
+)
 
 
 def importance_weighted(autoencoder: Autoencoder, *, samples: int) -> Autoencoder:
@@ -48,7 +61,7 @@ def importance_weighted(autoencoder: Autoencoder, *, samples: int) -> Autoencode
     >>> sorted(metrics)
     ['elbo', 'loss']
     """
-    check_composition(autoencoder, "importance_weighted")
+    check_composition(autoencoder, IMPORTANCE_WEIGHTED)
     check_count("samples", samples)
 
     def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
@@ -61,7 +74,10 @@ def importance_weighted(autoencoder: Autoencoder, *, samples: int) -> Autoencode
         mean = mean_over_batch(jax.vmap(bound)(example_keys(key, batch), batch.x, *observations(batch)), batch)
         return -mean, {"loss": -mean, "elbo": mean}
 
-    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "importance_weighted"))
+    of_loss, bound_term = IMPORTANCE_WEIGHTED.terms
+    bound_term = bound_term._replace(note=f"of {samples} importance weighted samples")
+    part = IMPORTANCE_WEIGHTED._replace(terms=(of_loss, bound_term))
+    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, part))
 
 
 def log_importance_weights(

@@ -9,21 +9,30 @@ from jax.scipy.special import logsumexp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
-from aejax.autoencoders.composition import check_composition
-from aejax.autoencoders.record import (
-    Autoencoder,
-    BatchLike,
-    Metrics,
-    example_keys,
-    gather_batch,
-    masked_batch,
-    observations,
-    weighted,
-)
-from aejax.checks import check_count, check_floating, check_in_range, check_positive, check_same_shape
+from aejax.autoencoders.part import Part, Term
+from aejax.autoencoders.penalized import penalized
+from aejax.autoencoders.record import Autoencoder, Batch, Metrics, example_keys, gather_batch, observations
+from aejax.checks import check_count, check_floating, check_positive, check_same_shape
 from aejax.precision import common_dtype, knob, widened
 from aejax.priors import standard_normal
 from aejax.sampling import gaussian_log_densities, reparameterize
+
+MMD_REGULARIZED = Part(
+    "mmd_regularized",
+    terms=(Term("mmd", "mmd", "no unit"),),
+    excludes=(
+        ("k_sparse", "codes of which all but k entries are 0 cannot follow the prior"),
+        ("sparse_kl", "codes in [0, 1] cannot follow a normal prior"),
+    ),
+    coupled_through="the distance of all codes from the prior",
+    matches_prior=True,
+)
+TOTAL_CORRELATION_PENALIZED = Part(
+    "total_correlation_penalized",
+    terms=(Term("total_correlation", "total correlation", "nats", "estimated from batches, and may come out below 0"),),
+    needs_posterior=True,
+    coupled_through="the density of all codes",
+)
 
 
 def mmd_regularized(
@@ -57,15 +66,10 @@ def mmd_regularized(
     >>> sorted(metrics)
     ['loss', 'mmd', 'reconstruction']
     """
-    check_composition(autoencoder, "mmd_regularized")
-    check_in_range("weight", weight, 0.0)
     if bandwidth is not None:
         check_positive("bandwidth", bandwidth)
 
-    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
-        batch = masked_batch(batch)
-        code_key, prior_key, base_key = jax.random.split(key, 3)
-
+    def discrepancy(params: PyTree, batch: Batch, code_key: Array, prior_key: Array) -> Metrics:
         distributions = autoencoder.variational
         prior = standard_normal() if distributions is None else distributions.prior(params)
 
@@ -85,14 +89,12 @@ def mmd_regularized(
         pairs = jax.vmap(draw)(*keys, *observations(batch))
         codes, samples, sample_weights = gather_batch(pairs, axis_name)
         examples = gather_batch(batch.weight, axis_name)
-        discrepancy = maximum_mean_discrepancy(
+        squared = maximum_mean_discrepancy(
             codes, samples, weights=examples, sample_weights=sample_weights, bandwidth=bandwidth
         )
-        base, metrics = autoencoder.loss(params, base_key, batch)
-        total = base + weighted(weight, discrepancy)
-        return total, {**metrics, "loss": total, "mmd": discrepancy}
+        return {"mmd": squared}
 
-    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "mmd_regularized"))
+    return penalized(autoencoder, MMD_REGULARIZED, discrepancy, weight=weight, keys=2)
 
 
 def maximum_mean_discrepancy(
@@ -186,25 +188,18 @@ def total_correlation_penalized(
     >>> sorted(metrics)
     ['elbo', 'kl', 'loss', 'reconstruction', 'total_correlation']
     """
-    check_composition(autoencoder, "total_correlation_penalized")
-    check_in_range("weight", weight, 0.0)
     check_count("examples", examples)
-    assert autoencoder.variational is not None  # check_composition has seen to it
-    posterior = autoencoder.variational.posterior
 
-    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
-        batch = masked_batch(batch)
-        code_key, base_key = jax.random.split(key)
-        mean, log_variance = jax.vmap(partial(posterior, params))(*observations(batch))
+    def correlation(params: PyTree, batch: Batch, key: Array) -> Metrics:
+        assert autoencoder.variational is not None  # `penalized` has seen to it
+        mean, log_variance = jax.vmap(partial(autoencoder.variational.posterior, params))(*observations(batch))
         check_vector(mean[0])
-        codes = jax.vmap(reparameterize)(example_keys(code_key, batch), mean, log_variance)
+        codes = jax.vmap(reparameterize)(example_keys(key, batch), mean, log_variance)
         codes, mean, log_variance, counted = gather_batch((codes, mean, log_variance, batch.weight), axis_name)
-        correlation = total_correlation(codes, mean, log_variance, examples=examples, weights=counted)
-        base, metrics = autoencoder.loss(params, base_key, batch)
-        total = base + weighted(weight, correlation)
-        return total, {**metrics, "loss": total, "total_correlation": correlation}
+        estimate = total_correlation(codes, mean, log_variance, examples=examples, weights=counted)
+        return {"total_correlation": estimate}
 
-    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "total_correlation_penalized"))
+    return penalized(autoencoder, TOTAL_CORRELATION_PENALIZED, correlation, weight=weight, keys=1)
 
 
 def check_vector(code: Array) -> None:

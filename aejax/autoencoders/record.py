@@ -9,6 +9,7 @@ from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int, Key, PyTree, Shaped
 
+from aejax.autoencoders.part import Part
 from aejax.checks import as_jax_array
 from aejax.jacobian.placement import placed_along, row_of
 from aejax.likelihoods import Likelihood
@@ -45,7 +46,7 @@ class Autoencoder(NamedTuple):
     decode: Callable[..., Array]  # (params, code) -> reconstruction, in data space
     loss: Callable[[PyTree, Array, BatchLike], tuple[Array, Metrics]]  # (params, key, batch)
     variational: Variational | None = None  # the distributions; None where there are none
-    parts: tuple[str, ...] = ()  # the constructors that made it, from the inside out
+    parts: tuple[Part, ...] = ()  # the constructors that made it, from the inside out, with their traits
 
 
 class Examples(NamedTuple):

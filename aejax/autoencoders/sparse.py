@@ -7,24 +7,40 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
-from aejax.autoencoders.composition import check_composition
+from aejax.autoencoders.part import Part, Term
+from aejax.autoencoders.penalized import penalized
 from aejax.autoencoders.record import (
     Autoencoder,
-    BatchLike,
+    Batch,
     Metrics,
     global_mean_over_batch,
-    masked_batch,
     mean_over_batch,
     observations,
-    weighted,
 )
-from aejax.autoencoders.undercomplete import undercomplete
-from aejax.checks import check_count, check_in_range
+from aejax.autoencoders.undercomplete import reconstruction_terms, undercomplete
+from aejax.checks import check_count
 from aejax.divergences import bernoulli_kl
 from aejax.losses import ReconstructionLoss, squared_error
 from aejax.networks.entrance import apply_to_one
 from aejax.networks.network import Network, SupportsInitApply, check_network, initialize
 from aejax.precision import at_least_single
+
+_FIXED_ALREADY = ("k_sparse", "k_sparse fixes already how many entries of a code are active")
+SPARSE = Part(
+    "sparse",
+    terms=(Term("l1_penalty", "l1 penalty", "no unit"), Term("active_fraction", "active fraction", "no unit")),
+    excludes=(_FIXED_ALREADY,),
+)
+SPARSE_KL = Part(
+    "sparse_kl",
+    terms=(Term("sparsity_kl", "sparsity kl", "nats"), Term("mean_activation", "mean activation", "no unit")),
+    excludes=(
+        _FIXED_ALREADY,
+        ("variational", "a target activation expects codes in [0, 1], and a posterior's mean is any number"),
+    ),
+    coupled_through="the mean activation",
+)
+K_SPARSE = Part("k_sparse")
 
 
 def sparse(autoencoder: Autoencoder, *, weight: float) -> Autoencoder:
@@ -51,25 +67,19 @@ def sparse(autoencoder: Autoencoder, *, weight: float) -> Autoencoder:
     >>> sorted(metrics)
     ['active_fraction', 'l1_penalty', 'loss', 'reconstruction']
     """
-    check_composition(autoencoder, "sparse")
-    check_in_range("weight", weight, 0.0)
 
-    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
-        batch = masked_batch(batch)
-
-        def terms(*observed: Array) -> Metrics:
+    def terms(params: PyTree, batch: Batch) -> Metrics:
+        def of_one(*observed: Array) -> Metrics:
             code = autoencoder.encode(params, *observed)
             return {
                 "l1_penalty": jnp.sum(jnp.abs(code)),
                 "active_fraction": jnp.mean(code != 0, dtype=at_least_single(code.dtype)).astype(code.dtype),
             }
 
-        base, metrics = autoencoder.loss(params, key, batch)
-        added = mean_over_batch(jax.vmap(terms)(*observations(batch)), batch)
-        total = base + weighted(weight, added["l1_penalty"])
-        return total, {**metrics, **added, "loss": total}
+        added: Metrics = mean_over_batch(jax.vmap(of_one)(*observations(batch)), batch)
+        return added
 
-    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "sparse"))
+    return penalized(autoencoder, SPARSE, terms, weight=weight)
 
 
 def sparse_kl(autoencoder: Autoencoder, *, weight: float, rho: float, axis_name: str | None = None) -> Autoencoder:
@@ -102,23 +112,17 @@ def sparse_kl(autoencoder: Autoencoder, *, weight: float, rho: float, axis_name:
     >>> sorted(metrics)
     ['loss', 'mean_activation', 'reconstruction', 'sparsity_kl']
     """
-    check_composition(autoencoder, "sparse_kl")
-    check_in_range("weight", weight, 0.0)
     if not 0 < rho < 1:
         raise ValueError(f"rho must lie between 0 and 1, got {rho}")
 
-    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
-        batch = masked_batch(batch)
+    def terms(params: PyTree, batch: Batch) -> Metrics:
         codes = jax.vmap(partial(autoencoder.encode, params))(*observations(batch))
         mean_activation = global_mean_over_batch(codes, batch, axis_name)
         is_probability = jnp.all((mean_activation >= 0) & (mean_activation <= 1))
         penalty = jnp.where(is_probability, bernoulli_kl(rho, mean_activation), jnp.nan)
-        base, metrics = autoencoder.loss(params, key, batch)
-        total = base + weighted(weight, penalty)
-        added = {"sparsity_kl": penalty, "mean_activation": jnp.mean(mean_activation)}
-        return total, {**metrics, **added, "loss": total}
+        return {"sparsity_kl": penalty, "mean_activation": jnp.mean(mean_activation)}
 
-    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, "sparse_kl"))
+    return penalized(autoencoder, SPARSE_KL, terms, weight=weight)
 
 
 def k_sparse(
@@ -161,7 +165,8 @@ def k_sparse(
     def init(key: Array, *observed: Array) -> PyTree:
         return initialize(encoder, key, *observed)
 
-    return undercomplete(Network(init, apply), decoder, loss=loss, link=link)._replace(parts=("k_sparse",))
+    plain = undercomplete(Network(init, apply), decoder, loss=loss, link=link)
+    return plain._replace(parts=(K_SPARSE._replace(terms=reconstruction_terms(loss)),))
 
 
 def keep_largest(code: Array, k: int) -> Array:

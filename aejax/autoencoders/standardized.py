@@ -7,8 +7,11 @@ from jaxtyping import Array, PyTree
 from aejax import likelihoods
 from aejax.autoencoders.composition import check_composition
 from aejax.autoencoders.entrance import as_inputs
+from aejax.autoencoders.part import Part, part_names
 from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, masked_batch
 from aejax.standardization import standardization
+
+STANDARDIZED = Part("standardized", once=False)
 
 
 def standardized(autoencoder: Autoencoder, *, mean: ArrayLike, standard_deviation: ArrayLike) -> Autoencoder:
@@ -44,14 +47,14 @@ def standardized(autoencoder: Autoencoder, *, mean: ArrayLike, standard_deviatio
     >>> autoencoder.decode(params, autoencoder.encode(params, jnp.full(5, 2000.0))).tolist()
     [2000.0, 2000.0, 2000.0, 2000.0, 2000.0]
     """
-    check_composition(autoencoder, "standardized")
+    check_composition(autoencoder, STANDARDIZED)
     scaling = standardization(mean=mean, standard_deviation=standard_deviation)
     distributions = autoencoder.variational
 
     def init(key: Array, example: Array, *condition: Array) -> PyTree:
         example, condition = as_inputs("example", example, *condition)
         params = autoencoder.init(key, scaling.forward(example), *condition)
-        if "vamp_prior" not in autoencoder.parts:
+        if "vamp_prior" not in part_names(autoencoder.parts):
             return params
         pseudo_inputs = jax.vmap(scaling.forward)(params["prior"]["pseudo_inputs"])
         return params | {"prior": {"pseudo_inputs": pseudo_inputs}}
@@ -91,5 +94,5 @@ def standardized(autoencoder: Autoencoder, *, mean: ArrayLike, standard_deviatio
         decode=decode,
         loss=loss,
         variational=outer,
-        parts=(*autoencoder.parts, "standardized"),
+        parts=(*autoencoder.parts, STANDARDIZED),
     )

@@ -9,10 +9,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.entrance import part_of
+from aejax.autoencoders.part import Part
 from aejax.autoencoders.record import Autoencoder
 from aejax.autoencoders.undercomplete import from_functions
 from aejax.checks import check_floating, check_sizes
 from aejax.losses import ReconstructionLoss, binary_cross_entropy
+
+TIED = Part("tied", excludes=(("conditional", "tied weights leave no room for a condition"),))
 
 
 def tied(
@@ -80,7 +83,7 @@ def tied(
             hidden = activation(weights @ hidden + bias)
         return (first @ hidden + first_bias).reshape(shape)
 
-    return from_functions("tied", init, encode, decode_output, loss=loss, link=link)
+    return from_functions(TIED, init, encode, decode_output, loss=loss, link=link)
 
 
 def _check_shape(name: str, given: Array, wanted: tuple[int, ...]) -> None:

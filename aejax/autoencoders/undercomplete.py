@@ -6,10 +6,13 @@ import jax
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.entrance import as_inputs, check_example, check_no_batch_of_one, output_shape, part_of
+from aejax.autoencoders.part import Part, Term
 from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, masked_batch, mean_over_batch, observations
-from aejax.losses import ReconstructionLoss, output_link, squared_error
+from aejax.losses import ReconstructionLoss, loss_unit, output_link, squared_error
 from aejax.networks.entrance import apply_to_one
 from aejax.networks.network import SupportsInitApply, check_network, initialize
+
+UNDERCOMPLETE = Part("undercomplete")
 
 
 def undercomplete(
@@ -60,11 +63,11 @@ def undercomplete(
     def decode_output(params: PyTree, code: Array, *condition: Array) -> Array:
         return apply_to_one(decoder, part_of(params, "decoder"), code, *condition, role="decoder", name="code")
 
-    return from_functions("undercomplete", init, encode, decode_output, loss=loss, link=link)
+    return from_functions(UNDERCOMPLETE, init, encode, decode_output, loss=loss, link=link)
 
 
 def from_functions(
-    constructor: str,
+    part: Part,
     init: Callable[..., PyTree],
     encode: Callable[..., Array],
     decode_output: Callable[..., Array],
@@ -75,7 +78,7 @@ def from_functions(
     """The autoencoder that minimizes E L(x, g(f(x))), from f (`encode`) and g (`decode_output`) of shared parameters.
 
     Args:
-      constructor: what the autoencoder is called.
+      part: the constructor that calls this.
       init: (key, example) -> params; the condition of the example comes last, here and below, where there is one.
       encode: (params, x) -> code, of one example.
       decode_output: (params, code) -> what `loss` compares with the example.
@@ -119,4 +122,12 @@ def from_functions(
         reconstruction = mean_over_batch(jax.vmap(error)(batch.x, *observations(batch)), batch)
         return reconstruction, {"loss": reconstruction, "reconstruction": reconstruction}
 
-    return Autoencoder(init_with, encode_one, decode, batch_loss, parts=(constructor,))
+    return Autoencoder(
+        init_with, encode_one, decode, batch_loss, parts=(part._replace(terms=reconstruction_terms(loss)),)
+    )
+
+
+def reconstruction_terms(loss: ReconstructionLoss) -> tuple[Term, ...]:
+    """Returns the terms of an autoencoder that minimizes a reconstruction loss, in the unit of that."""
+    unit = loss_unit(loss)
+    return Term("loss", "loss", unit), Term("reconstruction", "reconstruction", unit, weight=1.0)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.entrance import as_inputs, check_example, check_no_batch_of_one, output_shape, part_of
+from aejax.autoencoders.part import Part, Term
 from aejax.autoencoders.record import (
     Autoencoder,
     BatchLike,
@@ -27,6 +28,19 @@ from aejax.precision import knob
 from aejax.priors import LearnedPrior, Prior, standard_normal
 from aejax.sampling import gaussian_log_prob, reparameterize
 from aejax.schedules import Schedule
+
+_UNIT = "nats per example"
+VARIATIONAL = Part(
+    "variational",
+    terms=(
+        Term("loss", "loss", _UNIT),
+        Term("reconstruction", "reconstruction", _UNIT, weight=1.0),
+        Term("kl", "kl", _UNIT, weight=1.0),
+        Term("elbo", "elbo", _UNIT),
+    ),
+)
+BETA = Part("beta")
+FREE_BITS = Part("free_bits", coupled_through="the mean divergence of a unit")
 
 
 def variational(
@@ -171,9 +185,11 @@ def variational(
         total = reconstruction + weighted(kl_weight, pressed)
         return total, {"loss": total, "reconstruction": reconstruction, "kl": kl, "elbo": -(reconstruction + kl)}
 
-    parts: tuple[str, ...] = ("variational",)
-    parts += (prior.name,) if isinstance(prior, LearnedPrior) else ()
-    parts += ("beta",) if callable(beta) or isinstance(beta, jax.core.Tracer) or beta != 1 else ()
-    parts += ("free_bits",) if free_bits else ()
+    least = f"at least {free_bits:g} nats per unit" if free_bits else ""
+    terms = (term._replace(weight=beta, note=least) if term.name == "kl" else term for term in VARIATIONAL.terms)
+    parts: tuple[Part, ...] = (VARIATIONAL._replace(terms=tuple(terms)),)
+    parts += (Part(prior.name),) if isinstance(prior, LearnedPrior) else ()
+    parts += (BETA,) if callable(beta) or isinstance(beta, jax.core.Tracer) or beta != 1 else ()
+    parts += (FREE_BITS,) if free_bits else ()
     distributions = Variational(posterior_of_one, prior_of, likelihood, parameters_of_one)
     return Autoencoder(init, encode, decode, loss, distributions, parts)

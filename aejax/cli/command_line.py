@@ -14,7 +14,7 @@ from typing import BinaryIO, TextIO, TypeVar
 
 import tyro
 
-from aejax.errors import ArgumentError, UserError
+from aejax.errors import ArgumentError, ConflictError, UserError
 from aejax.host.environment import avoid_slow_fusions
 from aejax.host.exits import INTERRUPTED, print_error, program
 from aejax.host.suggestions import did_you_mean, unknown
@@ -156,7 +156,7 @@ def run(main: Callable[[], None]) -> None:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except (UserError, OSError) as error:
-        if isinstance(error, ArgumentError):
+        if isinstance(error, ArgumentError | ConflictError):
             error = error.as_option()
         if isinstance(error, OSError):
             if error.errno not in _OUT_OF_OUR_HANDS:

@@ -9,7 +9,7 @@ import numpy as np
 
 from aejax import augmentation, autoencoders, corruption, likelihoods, priors, schedules
 from aejax.autoencoders import Autoencoder
-from aejax.errors import IncompatibleError, UserError
+from aejax.errors import ArgumentError, ConflictError, CoupledError, IncompatibleError, UserError
 from aejax.experiment.architectures import architecture_of
 from aejax.experiment.configuration import (
     Data,
@@ -21,6 +21,7 @@ from aejax.experiment.facts import Facts
 from aejax.experiment.loading import known_classes
 from aejax.experiment.objective import LOSSES, build_likelihood, starting_at_rate, statistics_of
 from aejax.experiment.own_autoencoder import build_own
+from aejax.experiment.part_knobs import knob_of_part
 from aejax.likelihoods import Likelihood
 from aejax.networks import (
     computing_in,
@@ -30,6 +31,7 @@ from aejax.networks import (
     with_global_log_variance,
 )
 from aejax.networks.network import SupportsInitApply
+from aejax.training.accumulation import check_accumulation
 from aejax.training.devices import AXIS
 
 _CHANNELS = (1, 3, 4)  # of images
@@ -40,25 +42,6 @@ ACTIVATIONS["tanh"] = jnp.tanh
 
 
 _VARIANCE_GAIN = 10.0  # how many times faster than a weight Adam moves a learned global log-variance
-
-
-_KNOB_OF_PART = {
-    "conditional": "--conditional",
-    "contractive": "--contractive-weight",
-    "importance_weighted": "--importance-samples",
-    "mmd_regularized": "--mmd-weight",
-    "sparse": "--sparse-weight",
-    "sparse_kl": "--sparse-kl-weight",
-    "standardized": "--standardize",
-    "total_correlation_penalized": "--total-correlation-weight",
-    "beta": "--beta",
-    "free_bits": "--free-bits",
-    "mixture_prior": "--prior mixture",
-    "vamp_prior": "--prior vamp",
-    "k_sparse": "--family k_sparse",
-    "tied": "--family tied",
-    "variational": "--family variational",
-}
 
 
 def build_autoencoder(experiment: Experiment, facts: Facts) -> Autoencoder:
@@ -94,9 +77,19 @@ def build_autoencoder(experiment: Experiment, facts: Facts) -> Autoencoder:
     if experiment.regularization.corruption == "gaussian_blur" and not is_image:
         raise UserError(f"corruption: gaussian_blur takes images, an example has shape {shape}")
     try:
-        return _regularized(_base(experiment, facts), experiment, facts)
+        autoencoder = _regularized(_base(experiment, facts), experiment, facts)
+        check_accumulation(autoencoder, experiment.training.accumulation_steps)
     except IncompatibleError as error:
-        raise UserError(error.describe(*(_KNOB_OF_PART.get(name, name) for name in error.names))) from error
+        setting, other = map(_knob_of, error.names)
+        raise ConflictError(setting, other, error.reason) from error
+    except CoupledError as error:
+        complaint = f"{error.describe(_knob_of(error.name))}; rematerialize saves memory too"
+        raise ArgumentError("accumulation_steps", complaint) from error
+    return autoencoder
+
+
+def _knob_of(part: str) -> str:
+    return knob_of_part(part, Model, Regularization)
 
 
 def _check_channels_last(experiment: Experiment, shape: tuple[int, ...]) -> None:

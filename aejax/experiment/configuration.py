@@ -19,6 +19,7 @@ from typing_extensions import Doc
 from aejax.errors import UserError
 from aejax.experiment.architectures import NETWORKS, architecture_of
 from aejax.experiment.conditions import GoesWith, check_conditions
+from aejax.experiment.part_knobs import AddsPart
 from aejax.host.schema import NonNegative, Positive, check_keys, first_error
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -77,7 +78,7 @@ class Model:
 
     __pydantic_config__ = _STRICT
 
-    family: Literal["undercomplete", "tied", "k_sparse", "variational"] = "variational"
+    family: Annotated[Literal["undercomplete", "tied", "k_sparse", "variational"], AddsPart("{}")] = "variational"
     """undercomplete: a plain autoencoder; tied: one whose decoder uses the encoder's weights; k_sparse: one that keeps
     the largest entries of its code; variational: a VAE. What else the code is to be stands further below."""
     network: Network = "mlp"
@@ -92,7 +93,7 @@ class Model:
     """undercomplete and k_sparse: after the code."""
     active_entries: Annotated[PositiveInt, GoesWith("family", ("k_sparse",))] = 10
     """k_sparse: how many entries of a code are kept."""
-    conditional: bool = False
+    conditional: Annotated[bool, AddsPart("conditional")] = False
     """Tell encoder and decoder the class of every example, from the data's labels."""
     loss: Annotated[
         Literal["squared_error", "absolute_error", "huber", "binary_cross_entropy", "structural_dissimilarity"],
@@ -121,7 +122,7 @@ class Model:
     """variational: what the decoder's output means; bernoulli wants data in [0, 1], poisson counts."""
     likelihood_variance: Annotated[Positive, _VARIATIONAL, GoesWith("likelihood", ("gaussian", "laplace"))] = 1.0
     """variational: the fixed variance of a gaussian or laplace likelihood."""
-    standardize: Literal["auto", "none", "feature", "global"] = "auto"
+    standardize: Annotated[Literal["auto", "none", "feature", "global"], AddsPart("standardized")] = "auto"
     """Whether data are standardized inside the model, which encodes and decodes in their own units: auto does so where
     they are far from unit scale and the loss takes any number; feature by the mean and standard deviation of each
     feature, global by those of all numbers. The loss, a likelihood_variance and weights are then those of standardized
@@ -142,28 +143,30 @@ class Regularization:
 
     __pydantic_config__ = _STRICT
 
-    corruption: Literal["none", "salt_and_pepper", "gaussian_noise", "masking", "gaussian_blur"] = "none"
+    corruption: Annotated[
+        Literal["none", "salt_and_pepper", "gaussian_noise", "masking", "gaussian_blur"], AddsPart("denoising")
+    ] = "none"
     """denoising: how the input is corrupted; the loss is taken against the clean example."""
     corruption_level: Annotated[
         NonNegative, GoesWith("corruption", ("salt_and_pepper", "gaussian_noise", "masking", "gaussian_blur"))
     ] = 0.1
     """denoising: the fraction of entries replaced, or the standard deviation of gaussian_noise (in the data's unit; in
     standard deviations where data are standardized) or of gaussian_blur (in pixels)."""
-    contractive_weight: NonNegative = 0.0
+    contractive_weight: Annotated[NonNegative, AddsPart("contractive")] = 0.0
     """contractive: weight of the squared Frobenius norm of the encoder's exact Jacobian; 0 leaves it out."""
     contractive_projections: Annotated[PositiveInt | None, GoesWith("contractive_weight")] = None
     """contractive: estimate that norm from so many random projections; None computes it exactly."""
-    higher_order_weight: NonNegative = 0.0
+    higher_order_weight: Annotated[NonNegative, AddsPart("higher_order")] = 0.0
     """contractive: weight of how much the Jacobian changes under Gaussian noise (CAE+H); 0 leaves it out."""
     higher_order_noise: Annotated[Positive, GoesWith("higher_order_weight")] = 0.1
     """contractive: standard deviation of that noise."""
-    sparse_weight: NonNegative = 0.0
+    sparse_weight: Annotated[NonNegative, AddsPart("sparse")] = 0.0
     """sparse: weight of the absolute values of the code; 0 leaves it out."""
-    sparse_kl_weight: NonNegative = 0.0
+    sparse_kl_weight: Annotated[NonNegative, AddsPart("sparse_kl")] = 0.0
     """sparse: weight of the divergence of each unit's mean activation from the target; wants a sigmoid code."""
     target_activation: Annotated[Fraction, GoesWith("sparse_kl_weight")] = 0.05
     """sparse: the target, rho, of sparse_kl_weight."""
-    beta: Annotated[NonNegative, _VARIATIONAL] = 1.0
+    beta: Annotated[NonNegative, _VARIATIONAL, AddsPart("beta")] = 1.0
     """variational: weight of the KL divergence; 1 is the evidence lower bound."""
     beta_schedule: Annotated[Literal["constant", "linear", "cyclical"], _VARIATIONAL] = "constant"
     """variational: linear warms beta up from 0, cyclical does so several times."""
@@ -171,17 +174,17 @@ class Regularization:
     """variational: steps of the warm-up, or of each cycle."""
     beta_cycles: Annotated[Steps, _VARIATIONAL, GoesWith("beta_schedule", ("cyclical",))] = 4
     """variational: cycles of the cyclical schedule."""
-    free_bits: Annotated[NonNegative, _VARIATIONAL] = 0.0
+    free_bits: Annotated[NonNegative, _VARIATIONAL, AddsPart("free_bits")] = 0.0
     """variational: nats per unit of the code below which its divergence is not pressed."""
-    prior: Annotated[Literal["normal", "mixture", "vamp"], _VARIATIONAL] = "normal"
+    prior: Annotated[Literal["normal", "mixture", "vamp"], _VARIATIONAL, AddsPart("{}_prior")] = "normal"
     """variational: mixture and vamp (VampPrior) learn a prior of several components."""
     prior_components: Annotated[PositiveInt, _VARIATIONAL, GoesWith("prior", ("mixture", "vamp"))] = 10
     """variational: the components of such a prior."""
-    importance_samples: Annotated[PositiveInt | None, _VARIATIONAL] = None
+    importance_samples: Annotated[PositiveInt | None, _VARIATIONAL, AddsPart("importance_weighted")] = None
     """variational: codes per example of the importance weighted bound (IWAE), which takes the place of the loss."""
-    mmd_weight: NonNegative = 0.0
+    mmd_weight: Annotated[NonNegative, AddsPart("mmd_regularized")] = 0.0
     """Weight of the maximum mean discrepancy of codes and prior (InfoVAE, WAE); 0 leaves it out."""
-    total_correlation_weight: Annotated[NonNegative, _VARIATIONAL] = 0.0
+    total_correlation_weight: Annotated[NonNegative, _VARIATIONAL, AddsPart("total_correlation_penalized")] = 0.0
     """variational: weight of the total correlation of the code, on top of its part in beta; 0 leaves it out."""
 
 
@@ -284,12 +287,6 @@ def _parse(text: str | bytes) -> Experiment:
         raise UserError("rematerialize: has no effect on an autoencoder of your own: use aejax.networks.rematerialized")
     if experiment.model.family == "tied" and experiment.training.rematerialize:
         raise UserError("rematerialize: goes with an encoder and a decoder of their own, and the family is tied")
-    for knob in _COUPLED if experiment.training.accumulation_steps > 1 else ():
-        if getattr(experiment.regularization, knob):
-            raise UserError(
-                f"accumulation_steps: {knob} takes a mean over the whole batch, which parts of it do not have: leave "
-                "one of the two out; --rematerialize saves memory too"
-            )
     return experiment
 
 
@@ -313,7 +310,6 @@ def differences(one: Experiment, other: Experiment) -> dict[str, tuple[Any, Any]
     }
 
 
-_COUPLED = ("sparse_kl_weight", "free_bits", "mmd_weight", "total_correlation_weight")  # through the batch
 _UNBOUNDED = (
     *("squared_error", "absolute_error", "huber"),
     *("gaussian", "gaussian_with_global_variance", "gaussian_with_predicted_variance", "laplace"),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aejax import plots
+from aejax.autoencoders import part_names
 from aejax.datasets.dataset import Dataset, take
 from aejax.errors import UserError
 from aejax.evaluation.denoising import peak_signal_to_noise_ratio
@@ -24,8 +25,7 @@ from aejax.experiment.report import (
     paragraph,
     picture,
     table,
-    term_title,
-    term_unit,
+    term_of,
 )
 from aejax.experiment.run_folder import read_records
 from aejax.experiment.trained import TrainedRun
@@ -55,7 +55,7 @@ def report_page(run: TrainedRun) -> ReportPage:
     if not any("validation/loss" in record for record in records):
         raise UserError(f"{run.path}: metrics.jsonl holds no evaluation; it was removed or emptied")
     errors = _errors(run)
-    parts = " and ".join(run.autoencoder.parts).replace("_", " ")
+    parts = " and ".join(part_names(run.autoencoder.parts)).replace("_", " ")
     sizes = ", ".join(f"{len(part.x):,} {split}" for split, part in zip(run.splits._fields, run.splits, strict=True))
     subtitle = f"{parts} on {Path(run.experiment.data.dataset).name}; {sizes} examples of {run.example_shape}"
     sections: list[Section] = []
@@ -98,7 +98,8 @@ def _shown(value: float) -> str:
 
 
 def _named(run: TrainedRun, term: str) -> str:
-    return f"{term_title(term)}, {term_unit(term, run.experiment.model)}"
+    described = term_of(term, run.autoencoder.parts)
+    return f"{described.title}, {described.unit}"
 
 
 def _cards(run: TrainedRun, records: list[dict[str, Any]], errors: np.ndarray) -> list[Card]:
@@ -137,13 +138,13 @@ def _numbers(run: TrainedRun, records: list[dict[str, Any]]) -> list[Section]:
         rows.append([_named(run, name), *("" if value is None else _shown(value) for value in values)])
     text = (
         "Means of the best epoch. Those of training are taken during that epoch, while the parameters change; training "
-        f"prints others at its end, of the parameters after that epoch. The {loss_note(run.experiment)}."
+        f"prints others at its end, of the parameters after that epoch. The {loss_note(run.autoencoder.parts)}."
     )
     if not final:
         text += " The run has not come to its end: its test examples have not been evaluated."
-    unit_of = partial(term_unit, model=run.experiment.model)
+    describe = partial(term_of, parts=run.autoencoder.parts)
     curves, narrow = (
-        plots.training_curves(records, best_epoch=run.best_epoch, unit_of=unit_of, title_of=term_title, columns=columns)
+        plots.training_curves(records, best_epoch=run.best_epoch, term_of=describe, columns=columns)
         for columns in (3, 1)
     )
     content = paragraph(text + _unseen_classes(run)) + table(

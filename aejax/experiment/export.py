@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jax.export import Exported
 
+from aejax.autoencoders import part_names
 from aejax.experiment.loading import example_of
 from aejax.experiment.trained import TrainedRun
 from aejax.export import check_packages, export_functions, write_export
@@ -27,7 +28,7 @@ def export_run(run: TrainedRun, *, platforms: Sequence[str] = ("cpu",)) -> dict[
 
 def write_run(folder: Path, run: TrainedRun, functions: dict[str, Exported]) -> None:
     """Write a run's functions, its parameters as safetensors, and export.json, which describes both, into a folder."""
-    kind = " and ".join(run.autoencoder.parts)
+    kind = " and ".join(part_names(run.autoencoder.parts))
     description = f"{kind} on {run.experiment.data.dataset}, {run.path.name}"
     classes = run.facts.classes if run.experiment.model.conditional else None
     write_export(folder, functions, run.params, description, classes=classes)

@@ -20,7 +20,7 @@ from aejax.experiment.build import build_corruption
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.facts import Facts
 from aejax.experiment.loading import conditions_of
-from aejax.experiment.report import term_title, term_unit
+from aejax.experiment.report import term_of
 
 _SHOWN, _ROWS = 10, 8  # examples that are reconstructed; rows of samples
 
@@ -62,9 +62,9 @@ def draw_figures(
     conditions_shown = [condition[:_SHOWN] for condition in conditions]
     rows["reconstruction"] = reconstruct_all(autoencoder, params, list(rows.values())[-1], *conditions_shown)
     codes = encode_all(autoencoder, params, test.seen, *conditions)
-    unit_of = partial(term_unit, model=experiment.model)
+    describe = partial(term_of, parts=autoencoder.parts)
     figures = {
-        "training_curves": plots.training_curves(records, best_epoch=best_epoch, unit_of=unit_of, title_of=term_title),
+        "training_curves": plots.training_curves(records, best_epoch=best_epoch, term_of=describe),
         "reconstructions": plots.reconstructions({name: as_drawn(experiment, x) for name, x in rows.items()}),
         "latent_space": plots.latent_space(codes, test.labels),
     }

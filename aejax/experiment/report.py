@@ -6,27 +6,15 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from aejax.autoencoders import Part, Term, loss_terms
+from aejax.autoencoders.record import AFTER_ALL_STEPS
 from aejax.evaluation import measure_of
-from aejax.experiment.configuration import Experiment, Model
+from aejax.experiment.configuration import Experiment
 from aejax.host.escaping import as_html
 
-_UNITS = {
-    "contractive_penalty": "1 / (unit of data)²",
-    "elbo": "nats per example",
-    "higher_order_penalty": "1 / (unit of data)²",
-    "kl": "nats per example",
-    "sparsity_kl": "nats",
-    "total_correlation": "nats",
-}
-_UNITS_OF_LOSSES = {
-    "absolute_error": "(unit of data) per example",
-    "binary_cross_entropy": "nats per example",
-    "huber": "(unit of data)² per example",
-    "squared_error": "(unit of data)² per example",
-    "structural_dissimilarity": "no unit",
-}
 _NARROW = "max-width: 48rem"  # a screen held upright
 _STYLE = """
 :root { color-scheme: light; --ink: #1f2430; --quiet: #667085; --line: #e4e7ec; --ours: #4c72b0; }
@@ -150,68 +138,56 @@ def _as_address(figure: Figure) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def term_title(term: str) -> str:
-    """What a term is called.
+def term_of(name: str, parts: Iterable[Part]) -> Term:
+    """Returns the title and the unit of a term among an autoencoder's metrics or its code's statistics.
 
-    >>> term_title("l1_penalty"), term_title("code/active_units")
-    ('l1 penalty', 'active units')
+    Args:
+      name: as records have it, without the split; statistics of the code begin with code/.
+      parts: the autoencoder's. A term that none of them describes, as of an autoencoder of the user's own, is called
+        by its name.
+
+    >>> from aejax.autoencoders import undercomplete
+    >>> from aejax.networks import MLP
+    >>> plain = undercomplete(MLP((2,)), MLP((5,)))
+    >>> [term_of(name, plain.parts).title for name in ("loss", "code/active_units")]
+    ['loss', 'active units']
     """
-    measure = measure_of(term)
-    return term.replace("_", " ") if measure is None else measure.title
+    if (measure := measure_of(name)) is not None:
+        return Term(name, measure.title, measure.unit)
+    unit = "unit of its loss" if name in ("loss", "reconstruction") else "no unit"
+    return loss_terms(parts).get(name, Term(name, name.replace("_", " "), unit))
 
 
-def term_unit(term: str, model: Model) -> str:
-    """The unit of a term, which for the loss and the reconstruction is up to the model.
+def loss_sum(parts: Iterable[Part]) -> str:
+    """Returns what an autoencoder's loss is the sum of, with weights as in evaluation: schedules are at their end.
 
-    >>> term_unit("loss", Model()), term_unit("loss", Model(family="tied")), term_unit("mmd", Model())
-    ('nats per example', '(unit of data)² per example', 'no unit')
+    >>> from aejax.autoencoders import total_correlation_penalized, variational
+    >>> from aejax.networks import MLP
+    >>> vae = variational(MLP((4,)), MLP((5,)), beta=4.0, free_bits=0.25)
+    >>> loss_sum(total_correlation_penalized(vae, weight=2.0, examples=100).parts)
+    'loss = reconstruction + 4 × kl (at least 0.25 nats per unit) + 2 × total correlation (estimated from batches, ...)'
     """
-    if model.autoencoder is not None and term in ("loss", "reconstruction"):
-        return "unit of its loss"
-    if term in ("loss", "reconstruction"):
-        return "nats per example" if model.family == "variational" else _UNITS_OF_LOSSES[model.loss]
-    measure = measure_of(term)
-    return _UNITS.get(term, "no unit") if measure is None else measure.unit
+    summands = []
+    for term in loss_terms(parts).values():
+        if term.weight is None:
+            continue
+        weight = np.asarray(term.weight(AFTER_ALL_STEPS) if callable(term.weight) else term.weight).item()
+        factor = {1.0: "", -1.0: "-"}.get(weight, f"{weight:g} × ")
+        note = f" ({term.note})" if term.note else ""
+        if weight:
+            summands.append(f"{factor}{term.title}{note}")
+    return f"loss = {' + '.join(summands) or 'that of the autoencoder'}"
 
 
-def loss_sum(experiment: Experiment) -> str:
-    """What the loss is the sum of, each term with its weight, as it is evaluated: schedules are at their end.
+def loss_note(parts: Iterable[Part]) -> str:
+    """Returns what a reader of a table of an autoencoder's terms has to know: their weights, and what is an estimate.
 
-    >>> from aejax.experiment.configuration import Regularization
-    >>> loss_sum(Experiment(regularization=Regularization(beta=4.0, total_correlation_weight=2.0)))
-    'loss = reconstruction + 4 × kl + 2 × total correlation'
+    >>> from aejax.autoencoders import variational
+    >>> from aejax.networks import MLP
+    >>> loss_note(variational(MLP((4,)), MLP((5,))).parts)
+    'loss = reconstruction + kl; terms are shown without their weights'
     """
-    model, terms = experiment.model, experiment.regularization
-    if model.autoencoder is not None:
-        return f"loss = that of the autoencoder of {model.autoencoder}"
-    weights = {
-        "contractive_penalty": terms.contractive_weight,
-        "higher_order_penalty": terms.higher_order_weight,
-        "l1_penalty": terms.sparse_weight,
-        "sparsity_kl": terms.sparse_kl_weight,
-        "mmd": terms.mmd_weight,
-        "total_correlation": terms.total_correlation_weight,
-    }
-    parts = ["reconstruction"]
-    if terms.importance_samples is not None:
-        parts = [f"-elbo (of {terms.importance_samples} importance weighted samples)"]
-    elif model.family == "variational":
-        least = f" (at least {terms.free_bits:g} nats per unit)" if terms.free_bits else ""
-        parts.append(f"{terms.beta:g} × kl{least}")
-    parts += [f"{weight:g} × {term_title(term)}" for term, weight in weights.items() if weight]
-    return f"loss = {' + '.join(parts)}"
-
-
-def loss_note(experiment: Experiment) -> str:
-    """What a reader of a table of terms has to know of them: their weights, and which are estimates.
-
-    >>> loss_note(Experiment())
-    'loss = reconstruction + 1 × kl; terms are shown without their weights'
-    """
-    note = f"{loss_sum(experiment)}; terms are shown without their weights"
-    if experiment.regularization.total_correlation_weight:
-        note += "; the total correlation is estimated from batches, and may come out below 0"
-    return note
+    return f"{loss_sum(parts)}; terms are shown without their weights"
 
 
 def configuration_table(experiment: Experiment) -> str:

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import PyTree
 
-from aejax.autoencoders import Autoencoder
+from aejax.autoencoders import Autoencoder, part_names
 from aejax.datasets.arrays import load_arrays
 from aejax.datasets.byte_values import BytesAs, ByteValues
 from aejax.datasets.dataset import Dataset, Splits, sampled_blocks
@@ -95,10 +95,10 @@ class TrainedRun(NamedTuple):
 
     @property
     def prior(self) -> Prior | None:
-        """That of a variational run; N(0, I) of another whose codes were drawn towards it by `mmd_regularized`."""
+        """That of a variational run; N(0, I) of another whose codes were drawn towards it, as by `mmd_regularized`."""
         if self.autoencoder.variational is not None:
             return self.autoencoder.variational.prior(self.params)
-        return standard_normal() if "mmd_regularized" in self.autoencoder.parts else None
+        return standard_normal() if any(part.matches_prior for part in self.autoencoder.parts) else None
 
     def sample_codes(self, count: int, *, seed: int = 0) -> np.ndarray:
         """Codes (count, ...code) drawn from the prior."""
@@ -216,7 +216,7 @@ def check_kind(run: TrainedRun, fits: bool, expected: str, *, what: str) -> None
       what: the function, in words.
     """
     if not fits:
-        kind = f"{' and '.join(run.autoencoder.parts)} on {run.experiment.data.dataset}"
+        kind = f"{' and '.join(part_names(run.autoencoder.parts))} on {run.experiment.data.dataset}"
         raise UserError(f"{run.path}: {what} expects {expected}, and this run is {kind}")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from aejax.autoencoders import Term
 from aejax.host.escaping import as_label, as_name
 from aejax.plots.style import TRAIN, VALIDATION, clean_axes, with_margin
 
@@ -15,12 +16,7 @@ _COLORS = {"train": TRAIN, "validation": VALIDATION}
 
 
 def training_curves(
-    records: Sequence[dict[str, Any]],
-    *,
-    best_epoch: float,
-    unit_of: Callable[[str], str],
-    title_of: Callable[[str], str] = lambda term: term.replace("_", " "),
-    columns: int = 3,
+    records: Sequence[dict[str, Any]], *, best_epoch: float, term_of: Callable[[str], Term], columns: int = 3
 ) -> Figure:
     """Returns one panel per loss term with its training and validation means over epochs; the best epoch is marked.
 
@@ -29,8 +25,7 @@ def training_curves(
     Args:
       records: each with `epoch` and means named validation/TERM and, optionally, train/TERM.
       best_epoch: the epoch of the record to mark.
-      unit_of: maps TERM to its unit, the label of the axis.
-      title_of: maps TERM to its title, above the panel.
+      term_of: maps TERM to its title, above the panel, and its unit, the label of the axis.
       columns: the largest number of panels side by side.
     """
     records = [record for record in records if "validation/loss" in record]
@@ -52,9 +47,9 @@ def training_curves(
         for record in best:
             value, label = record.get(f"validation/{term}", math.nan), f"best epoch ({best_epoch:g})"
             axes.plot(best_epoch, value, "o", color=VALIDATION, markeredgecolor="white", label=label)
-        axes.set_title(as_label(title_of(term)), loc="left", fontsize=11)
+        axes.set_title(as_label(term_of(term).title), loc="left", fontsize=11)
         axes.set_xlabel("epoch")
-        axes.set_ylabel(as_label(unit_of(term)))
+        axes.set_ylabel(as_label(term_of(term).unit))
         axes.set_ylim(_limits_without_start(list(curves.values())))
         clean_axes(axes)
     figure.axes[0].legend(frameon=False)

@@ -10,19 +10,12 @@ from jaxtyping import Array, PyTree
 
 from aejax.autoencoders import Autoencoder
 from aejax.autoencoders.record import Batch, Metrics
-from aejax.errors import UserError
+from aejax.errors import CoupledError, UserError
 from aejax.precision import at_least_single
-
-_COUPLED = {
-    "sparse_kl": "the mean activation",
-    "free_bits": "the mean divergence of a unit",
-    "mmd_regularized": "the distance of all codes from the prior",
-    "total_correlation_penalized": "the density of all codes",
-}
 
 
 def check_accumulation(autoencoder: Autoencoder, accumulation_steps: int) -> None:
-    """Raise UserError where a loss of several microbatches is another one than that of the batch.
+    """Raise UserError where the mean over microbatches of a loss is not that of the whole batch.
 
     >>> from aejax.autoencoders import sparse_kl, undercomplete
     >>> from aejax.networks import MLP
@@ -30,18 +23,15 @@ def check_accumulation(autoencoder: Autoencoder, accumulation_steps: int) -> Non
     >>> check_accumulation(coupled, 2)
     Traceback (most recent call last):
     ...
-    aejax.errors.UserError: accumulation_steps: sparse_kl takes the mean activation over the whole batch, which ...
+    aejax.errors.CoupledError: accumulation_steps: sparse_kl takes the mean activation over the whole batch, which ...
     """
     if isinstance(accumulation_steps, bool) or not isinstance(accumulation_steps, numbers.Integral):
         raise TypeError(f"accumulation_steps must be an integer, got {accumulation_steps!r}")
     if accumulation_steps < 1:
         raise UserError(f"accumulation_steps must be at least 1, got {accumulation_steps}")
     for part in autoencoder.parts:
-        if accumulation_steps > 1 and part in _COUPLED:
-            raise UserError(
-                f"accumulation_steps: {part} takes {_COUPLED[part]} over the whole batch, which the sum over "
-                "microbatches is not; take 1, and a smaller batch or --rematerialize where memory is short"
-            )
+        if accumulation_steps > 1 and part.coupled_through:
+            raise CoupledError(part.name, part.coupled_through)
 
 
 def gradient_and_metrics(

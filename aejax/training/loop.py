@@ -12,7 +12,7 @@ import optax
 from jaxtyping import Array, Key, PyTree
 
 from aejax.augmentation import Augmentation
-from aejax.autoencoders import Autoencoder, Examples
+from aejax.autoencoders import Autoencoder, Examples, part_names
 from aejax.checks import as_array, check_count, check_in_range
 from aejax.errors import UserError
 from aejax.likelihoods import check_support
@@ -275,7 +275,7 @@ def _advice(autoencoder: Autoencoder | None, train_x: Array | np.ndarray | None)
     if not np.isfinite(values).all():
         return "the training examples hold NaN or infinity: leave those out"
     low, high = float(np.min(values)), float(np.max(values))
-    if max(-low, high) <= _UNIT_SCALE or "standardized" in autoencoder.parts:
+    if max(-low, high) <= _UNIT_SCALE or "standardized" in part_names(autoencoder.parts):
         return usual
     found = f"the training examples range from {low:g} to {high:g}, far from unit scale: "
     if autoencoder.variational is not None and autoencoder.variational.likelihood.support.integers:

@@ -17,7 +17,9 @@ from aejax.autoencoders import (
     denoising,
     importance_weighted,
     k_sparse,
+    loss_terms,
     mmd_regularized,
+    part_names,
     sparse,
     sparse_kl,
     tied,
@@ -72,7 +74,7 @@ TERMS = {
     "total_correlation_penalized": {"total_correlation"},
 }
 IS_VARIATIONAL = [name for name in BASES if name.startswith("variational")]
-NO_POSTERIOR, TARGET = "has no posterior", "a target activation wants codes in"
+NO_POSTERIOR, TARGET = "has no posterior", "a target activation expects codes in"
 REFUSED_BASES = {
     **{("importance_weighted", base): NO_POSTERIOR for base in ("undercomplete", "k_sparse", "tied")},
     **{("total_correlation_penalized", base): NO_POSTERIOR for base in ("undercomplete", "k_sparse", "tied")},
@@ -98,12 +100,14 @@ REFUSED_PAIRS = {  # outer, inner
 
 def terms_of(autoencoder):
     """The names of the terms of the loss, its gradient traced too."""
-    condition = (CONDITION[0],) if "conditional" in autoencoder.parts else ()
+    condition = (CONDITION[0],) if "conditional" in part_names(autoencoder.parts) else ()
     params = jax.eval_shape(autoencoder.init, KEY, X[0], *condition)
     batch = as_batch(Examples(X, condition=CONDITION if condition else None))
     gradient, metrics = jax.eval_shape(jax.grad(autoencoder.loss, has_aux=True), params, KEY, batch)
     assert jax.tree.structure(gradient) == jax.tree.structure(params)
     assert all(term.shape == () and term.dtype == jnp.float32 for term in metrics.values())
+    assert set(loss_terms(autoencoder.parts)) == set(metrics)  # so each has a title and a unit
+    hash(autoencoder)  # compiled steps are kept by it
     return set(metrics)
 
 
@@ -123,7 +127,7 @@ def test_every_wrapper_around_every_base(wrapper, base):
     if wrapper != "importance_weighted":
         expected |= terms_of_base(base)
     assert terms_of(autoencoder) == expected
-    assert autoencoder.parts == (*BASES[base].parts, wrapper)
+    assert part_names(autoencoder.parts) == (*part_names(BASES[base].parts), wrapper)
 
 
 @pytest.mark.parametrize(("outer", "inner"), list(product(WRAPPERS, WRAPPERS)))

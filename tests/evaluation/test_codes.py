@@ -20,9 +20,8 @@ from aejax.evaluation import (
 )
 from aejax.evaluation.representation import map_over_examples
 from aejax.experiment import progress
-from aejax.experiment.configuration import Model
 from aejax.experiment.progress import describe_code
-from aejax.experiment.report import term_title, term_unit
+from aejax.experiment.report import term_of
 from aejax.networks import Network
 from aejax.priors import mixture_prior, standard_normal
 
@@ -268,7 +267,7 @@ def test_a_measure_is_a_row(monkeypatch):
     assert found["largest"] == pytest.approx(np.tanh(np.abs(X[:5]).max()))
     assert {"code/largest", "code/spread/1", "code/spread/3"} <= set(as_terms(found))
     assert make_watch(CONDITIONED, PARAMS, X[:1])(PARAMS)["code/largest"] == found_in_one(X[0])
-    assert (term_title("code/largest"), term_unit("code/spread/2", Model())) == ("largest magnitude", "1")
+    assert (term_of("code/largest", ()).title, term_of("code/spread/2", ()).unit) == ("largest magnitude", "1")
     lines = describe_code(found).splitlines()
     assert f"largest magnitude: {found['largest']:.3g} (1)" in lines
     assert lines[-1].startswith("spread of a unit: from ")

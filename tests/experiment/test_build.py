@@ -1,7 +1,8 @@
 """From configuration to data, autoencoder and optimizer."""
 
-import itertools
-from dataclasses import replace
+import importlib
+import pkgutil
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.autoencoders import Autoencoder, as_batch, composition
+from aejax import autoencoders
+from aejax.autoencoders import Autoencoder, Part, as_batch
 from aejax.datasets.dataset import Dataset, Splits, fingerprint
 from aejax.datasets.stored import StoredArray
 from aejax.errors import UserError
 from aejax.experiment import build as setup
-from aejax.experiment.build import _KNOB_OF_PART, build_autoencoder
+from aejax.experiment.build import build_autoencoder
 from aejax.experiment.configuration import Data, Experiment, Model, Optimization, Regularization, Training, check
 from aejax.experiment.facts import describe_bytes, facts_of
 from aejax.experiment.loading import (
@@ -29,6 +31,7 @@ from aejax.experiment.loading import (
     locate,
 )
 from aejax.experiment.optimizers import build_optimizer
+from aejax.experiment.part_knobs import knob_of_part
 from aejax.experiment.presets import DEFAULT, PRESETS
 from aejax.experiment.scaling import make_facts
 from aejax.training import AXIS
@@ -240,37 +243,37 @@ SPARSE = Regularization(sparse_weight=0.1)
         (
             Experiment(model=Model(family="k_sparse"), regularization=SPARSE),
             (5,),
-            "--sparse-weight and --family k_sparse",
+            "sparse_weight and family k_sparse",
         ),
         (
             Experiment(regularization=Regularization(sparse_kl_weight=0.1)),
             (5,),
-            "--sparse-kl-weight and --family variational cannot be combined: a target activation",
+            "sparse_kl_weight and family variational cannot be combined: a target activation",
         ),
         (
             Experiment(regularization=Regularization(importance_samples=5, beta=2.0)),
             (5,),
-            "--importance-samples and --beta cannot be combined",
+            "importance_samples and beta cannot be combined",
         ),
         (
             Experiment(model=Model(family="tied", conditional=True)),
             (5,),
-            "^--conditional and --family tied cannot be combined: tied weights leave no room for a condition$",
+            "^conditional and family tied cannot be combined: tied weights leave no room for a condition$",
         ),
         (
             Experiment(model=Model(conditional=True), regularization=Regularization(prior="vamp", prior_components=2)),
             (5,),
-            "^--conditional and --prior vamp cannot be combined: pseudo-inputs have no condition$",
+            "^conditional and prior vamp cannot be combined: pseudo-inputs have no condition$",
         ),
         (
             Experiment(regularization=Regularization(prior="mixture", free_bits=0.1)),
             (5,),
-            "^--free-bits and --prior mixture cannot be combined: free bits need a prior whose",
+            "^free_bits and prior mixture cannot be combined: free bits need a prior whose",
         ),
         (
             Experiment(model=Model(family="k_sparse"), regularization=Regularization(mmd_weight=1.0)),
             (5,),
-            "^--mmd-weight and --family k_sparse cannot be combined: codes of which all but k entries are 0 cannot",
+            "^mmd_weight and family k_sparse cannot be combined: codes of which all but k entries are 0 cannot",
         ),
         (
             Experiment(regularization=Regularization(prior="vamp", prior_components=5)),
@@ -295,8 +298,35 @@ def test_what_cannot_be_built_says_why(experiment: Experiment, shape: tuple[int,
         built(experiment, examples(shape))
 
 
+def parts() -> dict[str, Part]:
+    """Every part that a module of the constructors declares, and those of priors."""
+    modules = [
+        importlib.import_module(module.name)
+        for module in pkgutil.walk_packages(autoencoders.__path__, "aejax.autoencoders.")
+    ]
+    found = [value for module in modules for value in vars(module).values() if isinstance(value, Part)]
+    return {part.name: part for part in (*found, Part("mixture_prior"), Part("vamp_prior"))}
+
+
 def test_every_part_that_is_refused_has_a_knob() -> None:
-    assert set(itertools.chain(*composition._APART)) <= set(_KNOB_OF_PART)
+    known = parts()
+    excluding = [part for part in known.values() if part.excludes]
+    refused = {name for part in excluding for name, _ in part.excludes} | {part.name for part in excluding}
+    refused |= {part.name for part in known.values() if part.coupled_through}
+    assert refused <= set(known)
+    assert len(refused) > 10
+    knobs = {field.name for group in (Model, Regularization) for field in fields(group)}
+    assert {knob_of_part(name, Model, Regularization).split(" ")[0] for name in refused} <= knobs
+
+
+@pytest.mark.parametrize("knob", ["sparse_kl_weight", "free_bits", "mmd_weight", "total_correlation_weight"])
+def test_a_loss_that_is_coupled_through_the_batch_is_not_divided(knob: str) -> None:
+    model = Model(code_activation="sigmoid", family="undercomplete") if knob == "sparse_kl_weight" else Model()
+    regularization = Regularization(**{knob: 0.1})
+    experiment = Experiment(model=model, regularization=regularization, training=Training(accumulation_steps=2))
+    check(experiment)
+    with pytest.raises(UserError, match=f"^accumulation_steps: {knob} takes the .*; rematerialize saves memory too$"):
+        built(experiment, examples((5,)))
 
 
 def test_a_bug_of_a_constructor_stays_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from aejax.experiment.loading import load_splits
 from aejax.experiment.own_autoencoder import build_own
 from aejax.experiment.plausibility import check_result
 from aejax.experiment.presets import training_command
-from aejax.experiment.report import loss_sum, term_unit
+from aejax.experiment.report import loss_sum, term_of
 from aejax.experiment.scaling import make_facts
 from aejax.experiment.trained import open_run
 
@@ -151,8 +151,8 @@ def test_it_is_used_like_any_other(folder):
 
 
 def test_reports_say_whose_loss_it_is(own):
-    assert loss_sum(of(own)) == f"loss = that of the autoencoder of {own}"
-    assert term_unit("loss", of(own).model) == "unit of its loss"
+    assert loss_sum(()) == "loss = that of the autoencoder"
+    assert term_of("loss", ()).unit == "unit of its loss"
     command = training_command(dataclasses.replace(of(own), training=Training(checkpoint_every=5)))
     assert command.endswith(f"--autoencoder {own}")
 

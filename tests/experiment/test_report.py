@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from aejax.autoencoders import contractive, importance_weighted, total_correlation_penalized, variational
 from aejax.datasets.dataset import Dataset
 from aejax.experiment.build import build_autoencoder
 from aejax.experiment.configuration import Experiment, Model, Regularization
@@ -29,9 +30,11 @@ from aejax.experiment.report import (
     paragraph,
     picture,
     table,
-    term_title,
+    term_of,
 )
 from aejax.experiment.run_folder import read_records
+from aejax.networks import MLP
+from aejax.schedules import linear_warm_up
 from aejax.training import AXIS
 
 NASTY = '<script>alert("&")</script>'
@@ -115,20 +118,39 @@ def test_the_loss_is_the_sum_that_is_said(experiment):
     metrics = jax.vmap(
         lambda batch: autoencoder.loss(params, jax.random.key(1), batch)[1], axis_name=AXIS, axis_size=1
     )(jnp.asarray(x)[None])
-    values = {term_title(term): float(value[0]) for term, value in metrics.items()}
+    values = {term_of(name, autoencoder.parts).title: float(value[0]) for name, value in metrics.items()}
     total = 0.0
-    for part in loss_sum(experiment).removeprefix("loss = ").split(" + "):
+    for part in loss_sum(autoencoder.parts).removeprefix("loss = ").split(" + "):
         weight, _, term = part.rpartition(" × ")
         name, sign = term.partition(" (")[0], float(weight or 1)
         total += (-sign if name.startswith("-") else sign) * values[name.removeprefix("-")]
     assert total == pytest.approx(values["loss"], rel=1e-5)
 
 
+def vae(**knobs):
+    return variational(MLP((4,)), MLP((5,)), **knobs)
+
+
 def test_an_estimate_that_may_be_negative_is_named():
-    assert "may come out below 0" in loss_note(Experiment(regularization=Regularization(total_correlation_weight=1.0)))
-    assert "below 0" not in loss_note(Experiment())
+    penalized = total_correlation_penalized(vae(), weight=1.0, examples=100)
+    assert "total correlation (estimated from batches, and may come out below 0)" in loss_note(penalized.parts)
+    assert "below 0" not in loss_note(vae().parts)
 
 
 def test_the_least_that_counts_is_said():
-    experiment = Experiment(regularization=Regularization(free_bits=0.25))
-    assert loss_sum(experiment) == "loss = reconstruction + 1 × kl (at least 0.25 nats per unit)"
+    autoencoder = vae(free_bits=0.25)
+    assert loss_sum(autoencoder.parts) == "loss = reconstruction + kl (at least 0.25 nats per unit)"
+
+
+def test_a_schedule_is_said_at_its_end():
+    assert loss_sum(vae(beta=linear_warm_up(10, end=4.0)).parts) == "loss = reconstruction + 4 × kl"
+
+
+def test_a_bound_takes_the_place_of_the_sum_and_a_weight_of_0_leaves_a_term_out():
+    bound = contractive(importance_weighted(vae(), samples=3), weight=0.0, higher_order_weight=0.5)
+    expected = "loss = -elbo (of 3 importance weighted samples) + 0.5 × higher order penalty"
+    assert loss_sum(bound.parts) == expected
+
+
+def test_a_term_that_no_part_describes_is_called_by_its_name():
+    assert term_of("my_term", vae().parts)[1:3] == ("my term", "no unit")

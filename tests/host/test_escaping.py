@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 
 from aejax import plots
+from aejax.autoencoders import Term
 from aejax.cli.command_line import _Outliving
 from aejax.experiment import report
 from aejax.experiment.progress import WorkProgress, summary_table
@@ -107,7 +108,7 @@ def figures_of(name: str) -> dict[str, Figure]:
     text = {"title": name, "rows": (name, name), "columns": (name,) * 3}
     labels = np.array([name, "b", "c"] * 4)
     return {
-        "training_curves": plots.training_curves(records, best_epoch=2, unit_of=lambda term: term),
+        "training_curves": plots.training_curves(records, best_epoch=2, term_of=lambda term: Term(term, term, term)),
         "reconstructions": plots.reconstructions({name: images[0], f"{name} ": images[1]}),
         "gallery of images": plots.gallery(images, limits=(0, 1), **text),
         "gallery of curves": plots.gallery(curves, limits=(0, 1), **text),

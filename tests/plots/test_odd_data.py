@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from aejax import plots
+from aejax.autoencoders import Term
 
 RNG = np.random.default_rng(0)
 VALUES: dict[str, Callable[..., np.ndarray]] = {
@@ -82,7 +83,7 @@ def test_curves(name: str, count: int) -> None:
     ]
     if count == 30:
         del records[3]["validation/kl"], records[4]["validation/loss"]
-    drawn(plots.training_curves(records, best_epoch=0, unit_of=str))
+    drawn(plots.training_curves(records, best_epoch=0, term_of=lambda name: Term(name, name, name)))
     bits = np.abs(values[0]) + 1e-30
     drawn(plots.rate_distortion({"a": (bits.tolist(), values[1].tolist())}, title="t"))
 

@@ -9,6 +9,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.text import Text
 
 from aejax import plots
+from aejax.autoencoders import Term
 from aejax.experiment.configuration import Data, Experiment, Model
 from aejax.experiment.figures import as_drawn
 
@@ -22,8 +23,12 @@ def records(epochs: int = 30) -> list[dict[str, float]]:
     ]
 
 
+def as_named(name: str) -> Term:
+    return Term(name, name, name)
+
+
 def test_training_curves_hold_both_splits_and_the_best_epoch() -> None:
-    figure = plots.training_curves(records(), best_epoch=10, unit_of=str)
+    figure = plots.training_curves(records(), best_epoch=10, term_of=as_named)
     loss, kl = figure.axes
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "kl"]
     train, validation, best = loss.lines
@@ -40,11 +45,11 @@ def test_training_curves_omit_terms_that_equal_the_loss_or_its_negative(sign: in
     mirrored = [
         {**r, "train/elbo": sign * r["train/loss"], "validation/elbo": sign * r["validation/loss"]} for r in records()
     ]
-    assert len(plots.training_curves(mirrored, best_epoch=1, unit_of=str).axes) == 2
+    assert len(plots.training_curves(mirrored, best_epoch=1, term_of=as_named).axes) == 2
 
 
 def test_training_curves_of_one_evaluation() -> None:
-    plots.training_curves(records(1), best_epoch=1, unit_of=str).canvas.draw()
+    plots.training_curves(records(1), best_epoch=1, term_of=as_named).canvas.draw()
 
 
 @pytest.mark.parametrize(
@@ -52,16 +57,18 @@ def test_training_curves_of_one_evaluation() -> None:
 )
 def test_training_curves_are_wrapped_into_rows(terms: int, columns: int, expected: tuple[int, int]) -> None:
     many = [{"epoch": e, "validation/loss": 1 / e} | {f"validation/{k}": e for k in range(1, terms)} for e in (1, 2)]
-    figure = plots.training_curves(many, best_epoch=1, unit_of=str, columns=columns)
+    figure = plots.training_curves(many, best_epoch=1, term_of=as_named, columns=columns)
     assert len(figure.axes) == terms
     grid = figure.axes[0].get_subplotspec().get_gridspec()
     assert (grid.nrows, grid.ncols) == expected
 
 
-def test_each_panel_of_training_curves_has_its_unit() -> None:
+def test_each_panel_of_training_curves_has_its_title_and_unit() -> None:
     watched = [{"epoch": 1, "validation/loss": 3.0, "validation/code/frobenius_norm": 2.0, "validation/mmd": 1.0}]
-    units = {"loss": "nats", "code/frobenius_norm": "1 / V", "mmd": "no unit"}
-    figure = plots.training_curves(watched, best_epoch=1, unit_of=units.__getitem__)
+    described = [("loss", "nats"), ("code/frobenius_norm", "1 / V"), ("mmd", "no unit")]
+    terms = {name: Term(name, f"the {name}", unit) for name, unit in described}
+    figure = plots.training_curves(watched, best_epoch=1, term_of=terms.__getitem__)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [f"the {name}" for name, _ in described]
     assert [axes.get_ylabel() for axes in figure.axes] == ["nats", "1 / V", "no unit"]
 
 

@@ -88,7 +88,7 @@ def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str]) -> 
     assert re.search(r"code: \d of 3 units are active", output)
     assert "mutual information of example and code: at least" in output
     assert "means per example, of the parameters after that epoch" in output
-    assert "loss = reconstruction + 1 × kl; terms are shown without their weights" in output
+    assert "loss = reconstruction + kl; terms are shown without their weights" in output
     assert "examples/s" in output
     assert "\x1b" not in output  # plain lines where there is no terminal
 
@@ -345,7 +345,10 @@ def refused(complaint_of: Callable[..., str]) -> Callable[..., str]:
         (["--run-dir", "afile/run"], "afile is no folder"),
         (["--profile", "afile"], "--profile afile: is no folder"),
         (["--resume", "a", "--run-dir", "b"], "--run-dir and --resume"),
-        (["--accumulation-steps", "2", "--free-bits", "0.1"], "free_bits takes a mean over the whole batch"),
+        (
+            ["--accumulation-steps", "2", "--free-bits", "0.1"],
+            "free_bits takes the mean divergence of a unit over the whole batch",
+        ),
         (["--accumulation-steps", "3", "--devices", "1"], "1 devices times 3 accumulation steps: 63 or 66, got 64"),
     ],
 )

@@ -20,6 +20,7 @@ from aejax.autoencoders import (
     importance_weighted,
     k_sparse,
     mmd_regularized,
+    part_names,
     sparse,
     sparse_kl,
     total_correlation_penalized,
@@ -61,7 +62,7 @@ FAST = ("variational",)
 
 def learn(autoencoder: Autoencoder, *, devices: int = 1, **options):
     """Parameters and evaluation after 8 steps, the training metrics of all of them among it."""
-    conditions = (CLASSES,) if "conditional" in autoencoder.parts else ()
+    conditions = (CLASSES,) if "conditional" in part_names(autoencoder.parts) else ()
     examples = Examples(X, None, *conditions)
     optimizer = optax.adam(1e-2)
     snapshot = start(autoencoder, optimizer, jax.random.key(0), X[0], *(c[0] for c in conditions))

@@ -17,6 +17,7 @@ from aejax.autoencoders import (
     denoising,
     importance_weighted,
     k_sparse,
+    part_names,
     sparse,
     sparse_kl,
     undercomplete,
@@ -70,7 +71,7 @@ FAST = ("undercomplete", "denoising contractive variational", "sparse by KL", "f
 
 def train_on(devices: int, autoencoder: Autoencoder, steps_per_call: int = STEPS):
     x = np.random.default_rng(0).uniform(size=(100, *SHAPE)).astype(np.float32)
-    conditions = (np.arange(100, dtype=np.int32) % 3,) if "conditional" in autoencoder.parts else ()
+    conditions = (np.arange(100, dtype=np.int32) % 3,) if "conditional" in part_names(autoencoder.parts) else ()
     data = Examples(x, None, *conditions)
     positions = np.random.default_rng(1).integers(0, len(data), (STEPS, BATCH), np.int32)
     positions = positions.reshape(STEPS, devices, BATCH // devices).swapaxes(0, 1)

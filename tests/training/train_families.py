@@ -57,7 +57,7 @@ FAMILIES = {
 def learn(autoencoder: Autoencoder, number: int | None, streamed: bool | None) -> dict[str, np.ndarray]:
     """Parameters after the last step, and the means of the last evaluation."""
     x = np.random.default_rng(0).uniform(size=(EXAMPLES, *SHAPE)).astype(np.float32)
-    conditions = (np.arange(EXAMPLES, dtype=np.int32) % 3,) if "conditional" in autoencoder.parts else ()
+    conditions = (np.arange(EXAMPLES, dtype=np.int32) % 3,) if "conditional" in part_names(autoencoder.parts) else ()
     examples = Examples(x, None, *conditions)
     optimizer = optax.adam(1e-3)
     snapshot = start(autoencoder, optimizer, jax.random.key(0), x[0], *(c[0] for c in conditions))

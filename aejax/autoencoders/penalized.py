@@ -1,0 +1,60 @@
+"""What all regularizers share: a term, times its weight, is added to the loss of any autoencoder."""
+
+from collections.abc import Callable
+
+import jax
+from jax.typing import ArrayLike
+from jaxtyping import Array, PyTree
+
+from aejax.autoencoders.composition import check_composition
+from aejax.autoencoders.part import Part
+from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, masked_batch, weighted
+from aejax.checks import check_in_range
+
+
+def penalized(
+    autoencoder: Autoencoder, part: Part, terms: Callable[..., Metrics], *, weight: ArrayLike, keys: int = 0
+) -> Autoencoder:
+    """Adds λ R(θ, batch) to an autoencoder's loss, R being the first of a regularizer's terms.
+
+    Args:
+      autoencoder: any that the part goes with.
+      part: the regularizer: its name, and its terms of which the first is R.
+      terms: (params, batch, *keys) -> every term of the part by name, a mean over the examples of the batch or a
+        function of all of them. The batch is a `Batch` whose examples all count or are replaced (`masked_batch`).
+      weight: λ >= 0.
+      keys: how many keys the terms are drawn with; none leaves the autoencoder the noise that it has without them.
+
+    Returns:
+      The autoencoder with that loss, and the terms, not yet weighted, besides its own metrics.
+
+    Raises:
+      TypeError: no autoencoder, or one without the posterior that the part needs.
+      ValueError: a negative weight, or a part that is there already or contradicts another.
+
+    >>> import jax.numpy as jnp
+    >>> from aejax.autoencoders import Term, undercomplete
+    >>> from aejax.networks import MLP
+    >>> def weight_norm(params, batch):
+    ...     return {"weight_norm": sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(params))}
+    >>> part = Part("weight_decayed", terms=(Term("weight_norm", "squared norm of the parameters", "no unit"),))
+    >>> autoencoder = penalized(undercomplete(MLP((2,)), MLP((5,))), part, weight_norm, weight=0.1)
+    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
+    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> sorted(metrics)
+    ['loss', 'reconstruction', 'weight_norm']
+    """
+    check_composition(autoencoder, part)
+    check_in_range("weight", weight, 0.0)
+    penalty, *reported = part.terms
+
+    def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
+        batch = masked_batch(batch)
+        *own_keys, base_key = jax.random.split(key, keys + 1) if keys else (key,)
+        added = terms(params, batch, *own_keys)
+        base, metrics = autoencoder.loss(params, base_key, batch)
+        total = base + weighted(weight, added[penalty.name])
+        return total, {**metrics, **added, "loss": total}
+
+    part = part._replace(terms=(penalty._replace(weight=weight), *reported), lives_in_loss=True)
+    return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, part))

@@ -1,0 +1,127 @@
+"""What constructors say of themselves: every term has a title and a unit, every name that is excluded exists."""
+
+import typing
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from aejax import autoencoders
+from aejax.autoencoders import (
+    Autoencoder,
+    Examples,
+    Part,
+    Term,
+    as_batch,
+    conditional,
+    contractive,
+    contractive_by_projections,
+    denoising,
+    importance_weighted,
+    k_sparse,
+    loss_terms,
+    mmd_regularized,
+    part_names,
+    penalized,
+    sparse,
+    sparse_kl,
+    standardized,
+    tied,
+    total_correlation_penalized,
+    undercomplete,
+    variational,
+)
+from aejax.corruption import masking
+from aejax.errors import IncompatibleError
+from aejax.losses import binary_cross_entropy
+from aejax.networks import MLP
+from aejax.schedules import linear_warm_up
+
+KEY = jax.random.key(0)
+PLAIN = undercomplete(MLP((3,), output_activation=jax.nn.sigmoid), MLP((6,)))
+VAE = variational(MLP((6,)), MLP((6,)))
+
+
+def squared_code(params, batch):
+    return {"squared_code": jnp.mean(jnp.square(jax.vmap(partial(PLAIN.encode, params))(batch.input)))}
+
+
+SQUARED = Part("ridge", terms=(Term("squared_code", "mean square of the code", "no unit"),))
+CONSTRUCTED = {
+    "conditional": conditional(PLAIN, classes=3),
+    "contractive": contractive(PLAIN, weight=0.1, higher_order_weight=0.1),
+    "contractive_by_projections": contractive_by_projections(PLAIN, weight=0.1),
+    "denoising": denoising(PLAIN, corrupt=partial(masking, amount=0.5)),
+    "importance_weighted": importance_weighted(VAE, samples=2),
+    "k_sparse": k_sparse(MLP((8,)), MLP((6,)), k=2),
+    "mmd_regularized": mmd_regularized(PLAIN, weight=0.1),
+    "penalized": penalized(PLAIN, SQUARED, squared_code, weight=0.1),
+    "sparse": sparse(PLAIN, weight=0.1),
+    "sparse_kl": sparse_kl(PLAIN, weight=0.1, rho=0.1),
+    "standardized": standardized(PLAIN, mean=0.0, standard_deviation=2.0),
+    "tied": tied((6,), (3,)),
+    "total_correlation_penalized": total_correlation_penalized(VAE, weight=0.1, examples=100),
+    "undercomplete": PLAIN,
+    "variational": variational(MLP((6,)), MLP((6,)), beta=linear_warm_up(10), free_bits=0.1),
+}
+
+
+def test_every_constructor_is_here():
+    returned = {name: typing.get_type_hints(getattr(autoencoders, name)).get("return") for name in autoencoders.__all__}
+    assert {name for name, kind in returned.items() if kind is Autoencoder} == set(CONSTRUCTED)
+
+
+@pytest.mark.parametrize("name", CONSTRUCTED)
+def test_every_term_of_the_loss_has_a_title_and_a_unit(name):
+    autoencoder = CONSTRUCTED[name]
+    condition = jnp.array([0, 1]) if "conditional" in part_names(autoencoder.parts) else None
+    conditions = () if condition is None else (condition[0],)
+    params = jax.eval_shape(autoencoder.init, KEY, jnp.ones(6), *conditions)
+    batch = as_batch(Examples(jnp.ones((2, 6)), condition=condition))
+    _, metrics = jax.eval_shape(autoencoder.loss, params, KEY, batch)
+    terms = loss_terms(autoencoder.parts)
+    assert set(terms) == set(metrics)
+    assert all(term.title and term.unit for term in terms.values())
+    assert len({term.title for term in terms.values()}) == len(terms)
+
+
+def test_loss_and_reconstruction_have_the_unit_of_what_is_minimized():
+    plain = undercomplete(MLP((3,)), MLP((6,)), loss=partial(binary_cross_entropy))
+    squared, nats = "(unit of data)² per example", "nats per example"
+    for autoencoder, unit in ((PLAIN, squared), (plain, nats), (VAE, nats)):
+        terms = loss_terms(autoencoder.parts)
+        assert (terms["loss"].unit, terms["reconstruction"].unit) == (unit, unit)
+
+
+def test_the_weighted_terms_sum_to_the_loss():
+    autoencoder = sparse(contractive(VAE, weight=0.5, higher_order_weight=0.25), weight=0.125)
+    params = autoencoder.init(KEY, jnp.ones(6))
+    loss, metrics = autoencoder.loss(params, KEY, jax.random.uniform(KEY, (4, 6)))
+    summands = [term.weight * metrics[name] for name, term in loss_terms(autoencoder.parts).items() if term.weight]
+    assert len(summands) == 5
+    assert sum(summands) == pytest.approx(float(loss), rel=1e-6)
+    assert loss == metrics["loss"]
+
+
+def test_a_part_that_excludes_another_is_refused_in_either_order():
+    shy = SQUARED._replace(excludes=(("sparse", "they are shy"),))
+    for wrap in (
+        lambda: penalized(sparse(PLAIN, weight=0.1), shy, squared_code, weight=0.1),
+        lambda: sparse(penalized(PLAIN, shy, squared_code, weight=0.1), weight=0.1),
+    ):
+        with pytest.raises(IncompatibleError, match="they are shy") as error:
+            wrap()
+        assert set(error.value.names) == {"ridge", "sparse"}
+
+
+def test_a_weight_below_0_is_refused():
+    with pytest.raises(ValueError, match="weight"):
+        penalized(PLAIN, SQUARED, squared_code, weight=-0.1)
+
+
+def test_the_noise_of_what_is_penalized_stays_where_the_penalty_draws_nothing():
+    noisy = denoising(PLAIN, corrupt=partial(masking, amount=0.5))
+    params, x = PLAIN.init(KEY, jnp.ones(6)), jax.random.uniform(KEY, (4, 6))
+    with_penalty = penalized(noisy, SQUARED, squared_code, weight=0.1).loss(params, KEY, x)[1]
+    assert with_penalty["reconstruction"] == noisy.loss(params, KEY, x)[1]["reconstruction"]
