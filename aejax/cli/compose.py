@@ -8,6 +8,7 @@ from pathlib import Path
 import tyro
 
 from aejax.cli import command_line
+from aejax.cli.opened import RunOptions
 from aejax.errors import UserError
 from aejax.host.optional import optional
 
@@ -25,11 +26,9 @@ MAX_COUNT = 300  # windows, side by side in one figure
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """What to compose with which run."""
 
-    run: tyro.conf.Positional[Path]
-    """The run folder."""
     folder: tyro.conf.Positional[Path]
     """The folder to write, which must not exist yet."""
     count: int = 8
@@ -49,11 +48,10 @@ def main(arguments: Sequence[str]) -> None:
     _check(options)
     from aejax.evaluation.music import notes_per_step, to_midi
     from aejax.experiment.compose import check_composes, compose, draw_piano_rolls, nats_per_step
-    from aejax.experiment.trained import open_run
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
-    run = open_run(options.run)
+    run = options.open()
     check_composes(run)
     rolls = compose(run, count=options.count, most_probable=options.most_probable, seed=options.seed)
     with command_line.new_folder(options.folder) as folder:
@@ -67,8 +65,11 @@ def main(arguments: Sequence[str]) -> None:
             f"{nats.bound:.3f} nats per quarter note of held-out chorales, an upper bound; {nats.baseline:.3f} by each "
             "key's frequency"
         )
-    notes, of_chorales = notes_per_step(rolls), notes_per_step(run.splits.test.x)
-    console.print(f"{notes:.2f} notes sound per quarter note of these windows; {of_chorales:.2f} of held-out chorales")
+    with optional("notes per quarter note", console.print):
+        notes, of_chorales = notes_per_step(rolls), notes_per_step(run.splits.test.x)
+        console.print(
+            f"{notes:.2f} notes sound per quarter note of these windows; {of_chorales:.2f} of held-out chorales"
+        )
     console.print(f"{len(rolls)} windows of {rolls.shape[1]} quarter notes are in {options.folder}")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from aejax.cli import command_line
+from aejax.cli.opened import RunOptions
 from aejax.host.files import write_text
 from aejax.host.optional import optional
 
@@ -35,11 +36,9 @@ The folder written holds compression.json and rate_distortion.png."""
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """What to compress by which run."""
 
-    run: tyro.conf.Positional[Path]
-    """The run folder."""
     folder: tyro.conf.Positional[Path]
     """The folder to write, which must not exist yet."""
     bits: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8)
@@ -52,13 +51,12 @@ def main(arguments: Sequence[str]) -> None:
     """Parse, measure, print and write."""
     options = command_line.parse(Options, arguments, description=DESCRIPTION)
     from aejax.experiment.compress import check_compression, compress, draw_rate_distortion
-    from aejax.experiment.trained import open_run
     from aejax.host.terminal import PlainConsole
 
     check_compression(bits=options.bits, examples=options.examples)
     command_line.check_free(options.folder)
     console = PlainConsole()
-    run = open_run(options.run)
+    run = options.open()
     compression = compress(run, bits=options.bits, examples=options.examples)
     notes = list(compression.notes)
     methods = {name: [point._asdict() for point in points] for name, points in compression.methods.items()}

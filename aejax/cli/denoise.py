@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from aejax.cli import command_line
+from aejax.cli.opened import RunOptions
 from aejax.errors import UserError
 from aejax.host.exits import print_error
 from aejax.host.files import write_text
@@ -44,11 +45,9 @@ examples that it has corrupted, noisy.npy and clean.npy, to denoise by another r
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """What to denoise by which run."""
 
-    run: tyro.conf.Positional[Path]
-    """The run folder."""
     input: tyro.conf.Positional[Path | None] = None
     """An image, a folder of images, or a .npy or .npz file of examples."""
     output: tyro.conf.Positional[Path | None] = None
@@ -71,11 +70,10 @@ def main(arguments: Sequence[str]) -> None:
     _check(options)
     from aejax.datasets.paths import is_array_file
     from aejax.experiment.denoise import check_denoises
-    from aejax.experiment.trained import open_run
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
-    run = open_run(options.run)
+    run = options.open()
     check_denoises(run)
     if options.test is not None:
         _test(run, options, options.test, console)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from aejax.cli import command_line
+from aejax.cli.opened import RunOptions
 from aejax.errors import UserError
 from aejax.host.files import write_text
 from aejax.host.optional import optional
@@ -36,11 +37,9 @@ The folder written holds scores.csv, summary.json and scores.png."""
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """What to score by which run."""
 
-    run: tyro.conf.Positional[Path]
-    """The run folder."""
     input: tyro.conf.Positional[Path | None] = None
     """Examples: a .npy file, or a .npz file with an entry x."""
     folder: tyro.conf.Positional[Path | None] = None
@@ -67,11 +66,11 @@ def main(arguments: Sequence[str]) -> None:
 
     from aejax.evaluation.anomaly import MAX_SCORE
     from aejax.experiment.detect import detect, draw_scores
-    from aejax.experiment.trained import load_examples, open_run
+    from aejax.experiment.trained import load_examples
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
-    run = open_run(options.run)
+    run = options.open()
     if options.input is None:
         name = f"the test examples of {run.path}"
         detected = detect(run, quantile=options.quantile, samples=options.samples, name=name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from aejax.cli import command_line
+from aejax.cli.opened import RunOptions
 from aejax.errors import UserError
 from aejax.host.files import write_text
 from aejax.host.optional import optional
@@ -34,11 +35,9 @@ NOTHING = 1e-9  # of the variance: an error of rounding
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """What to do with which run."""
 
-    run: tyro.conf.Positional[Path]
-    """The run folder."""
     input: tyro.conf.Positional[Path | None] = None
     """Examples to encode, or codes to decode: a .npy file, or a .npz file with an entry x."""
     output: tyro.conf.Positional[Path | None] = None
@@ -57,11 +56,10 @@ def main(arguments: Sequence[str]) -> None:
     """Parse, and do one of the three."""
     options = command_line.parse(Options, arguments, description=DESCRIPTION)
     _check(options)
-    from aejax.experiment.trained import open_run
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
-    run = open_run(options.run)
+    run = options.open()
     if options.compare is not None:
         _compare(run, options.compare, console)
     else:

@@ -7,6 +7,7 @@ from pathlib import Path
 import tyro
 
 from aejax.cli import command_line
+from aejax.cli.opened import RunOptions
 
 DESCRIPTION = """Export a trained autoencoder for programs without aejax.
 
@@ -21,11 +22,9 @@ JAX and flatbuffers, and nothing else, calls them:
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """What to export, and where to."""
 
-    run: tyro.conf.Positional[Path]
-    """The run folder."""
     folder: tyro.conf.Positional[Path]
     """The folder to write, which must not exist yet."""
     platforms: tuple[str, ...] = ("cpu",)
@@ -38,13 +37,12 @@ def main(arguments: Sequence[str]) -> None:
     command_line.check_free(options.folder)
 
     from aejax.experiment.export import export_run, write_run
-    from aejax.experiment.trained import open_run
     from aejax.export import check_packages
     from aejax.host.terminal import PlainConsole
 
     check_packages()
     console = PlainConsole()
-    run = open_run(options.run)
+    run = options.open()
     functions = export_run(run, platforms=options.platforms)
     with command_line.new_folder(options.folder) as folder:
         write_run(folder, run, functions)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from aejax.cli import command_line
+from aejax.cli.opened import RunOptions
 from aejax.errors import UserError
 from aejax.host.optional import optional
 
@@ -36,11 +37,9 @@ What = Literal["samples", "classes", "near-example", "near-class", "interpolatio
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """What to generate with which run."""
 
-    run: tyro.conf.Positional[Path]
-    """The run folder."""
     folder: tyro.conf.Positional[Path]
     """The folder to write, which must not exist yet."""
     what: What = "samples"
@@ -73,11 +72,10 @@ def main(arguments: Sequence[str]) -> None:
     import numpy as np
 
     from aejax.experiment.generated import animate, draw, draw_codes
-    from aejax.experiment.trained import open_run
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
-    run = open_run(options.run)
+    run = options.open()
     generated = _generate(run, options)
     with command_line.new_folder(options.folder) as folder:
         np.save(folder / "examples.npy", generated.examples)

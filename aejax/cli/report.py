@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from aejax.cli import command_line
+from aejax.cli.opened import RunOptions
 from aejax.errors import UserError
 from aejax.host.files import write_text
 
@@ -20,11 +19,9 @@ samples from the prior, the configuration, and the command that trains the same.
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RunOptions):
     """Which run, and where to."""
 
-    run: tyro.conf.Positional[Path]
-    """The run folder."""
     output: Path | None = None
     """The file to write, over one that is there; report.html in the run folder if not given."""
 
@@ -38,11 +35,10 @@ def main(arguments: Sequence[str]) -> None:
     if target.is_dir():
         raise UserError(f"{target}: is a folder; name a file")
     from aejax.experiment.evaluate import report_page
-    from aejax.experiment.trained import open_run
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
-    page = report_page(open_run(options.run))
+    page = report_page(options.open())
     for line in page.missing:
         console.print(line)
     target.parent.mkdir(parents=True, exist_ok=True)
