@@ -77,7 +77,7 @@ def test_code_of_a_run_runs_with_trust_only(make_run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(SOURCE)
     folder = str(make_run(Experiment(model=Model(autoencoder=str(tmp_path / "mine.py")), training=TRAINING)))
-    with pytest.raises(UserError, match="^trust_code: expected"):
+    with pytest.raises(UserError, match=r"^trust_code: expected"):
         export.main([folder, "exported"])
     export.main([folder, "exported", "--trust-code"])
     assert (tmp_path / "exported" / "export.json").is_file()
