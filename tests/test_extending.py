@@ -70,6 +70,33 @@ def logistic() -> Likelihood:
         name="logistic",
     )
 '''
+REGULARIZER = '''
+"""Codes whose mean over a batch is near 0."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from aejax.autoencoders.part import Part, Term
+from aejax.autoencoders.penalized import penalized
+from aejax.autoencoders.record import global_mean_over_batch, observations
+
+CENTERED = Part(
+    "centered",
+    terms=(Term("mean_penalty", "squared mean of the codes", "square of the code's unit"),),
+    excludes=(("k_sparse", "most of its entries are 0 already"),),
+    coupled_through="the mean of all codes",
+)
+
+
+def centered(autoencoder, *, weight, axis_name=None):
+    def terms(params, batch):
+        codes = jax.vmap(partial(autoencoder.encode, params))(*observations(batch))
+        return {"mean_penalty": jnp.sum(jnp.square(global_mean_over_batch(codes, batch, axis_name)))}
+
+    return penalized(autoencoder, CENTERED, terms, weight=weight)
+'''
 OWN = """
 from aejax.autoencoders import undercomplete
 from aejax.networks import MLP
@@ -158,6 +185,58 @@ autoencoder, x = undercomplete(MLP((2,)), MLP((5,))), np.ones((7, 5), np.float32
 found = code_statistics(autoencoder, autoencoder.init(jax.random.key(0), x[0]), jax.random.key(1), x)
 assert "code/largest" in as_terms(found)
 assert "largest code: " in describe_code(found)
+""",
+    ),
+    "a regularizer": Addition(
+        {"aejax/autoencoders/centered.py": REGULARIZER},
+        {
+            "aejax/autoencoders/__init__.py": [
+                (
+                    "from aejax.autoencoders.conditional import conditional as conditional\n",
+                    "from aejax.autoencoders.centered import centered as centered\n",
+                ),
+                ('    "conditional",', '    "centered",\n'),
+            ],
+            "aejax/experiment/configuration.py": [
+                ("    beta: Annotated[", '    centered_weight: Annotated[NonNegative, AddsPart("centered")] = 0.0\n')
+            ],
+            "aejax/experiment/build.py": [
+                (
+                    "    if terms.sparse_weight:",
+                    "    if terms.centered_weight:\n"
+                    "        autoencoder = autoencoders.centered(autoencoder, weight=terms.centered_weight)\n",
+                )
+            ],
+        },
+        BUILD
+        + """
+from aejax.errors import UserError
+from aejax.experiment.configuration import Training
+from aejax.experiment.report import loss_sum, term_of
+
+plain, mean = Model(family="undercomplete", code_size=2), Regularization(centered_weight=0.5)
+experiment = Experiment(model=plain, regularization=mean)
+assert "mean_penalty" in terms_of(experiment)
+facts = make_facts(experiment, Dataset(np.ones((4, 5), np.float32)))
+parts = build_autoencoder(experiment, facts).parts
+assert loss_sum(parts) == "loss = reconstruction + 0.5 × squared mean of the codes"
+assert term_of("mean_penalty", parts).unit == "square of the code's unit"
+for refused, message in (
+    (
+        Experiment(model=Model(family="k_sparse", code_size=20), regularization=mean),
+        "centered_weight and family k_sparse cannot be combined: most of its entries are 0 already",
+    ),
+    (
+        Experiment(model=plain, regularization=mean, training=Training(accumulation_steps=2)),
+        "accumulation_steps: centered_weight takes the mean of all codes over the whole batch",
+    ),
+):
+    try:
+        terms_of(refused)
+    except UserError as error:
+        assert message in str(error)
+    else:
+        raise AssertionError
 """,
     ),
     "a likelihood": Addition(
