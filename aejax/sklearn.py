@@ -18,8 +18,7 @@ from aejax.evaluation.anomaly import anomaly_score
 from aejax.experiment.build import build_autoencoder
 from aejax.experiment.configuration import Experiment, Model, Optimization, Regularization, Training, check
 from aejax.experiment.facts import Facts
-from aejax.experiment.scaling import make_facts
-from aejax.experiment.trained import fit
+from aejax.experiment.job import fit, make_job
 from aejax.keys import named_key
 
 _BATCH = 256  # rows at a time; a fixed size, so that results do not depend on other rows and nothing is recompiled
@@ -128,9 +127,9 @@ class AutoencoderTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, 
         training = experiment.training
         if training.batch_size > len(train.x):
             experiment = self._experiment(seed, batch_size=len(train.x))
-        facts = make_facts(experiment, train)
-        _, snapshot = fit(experiment, Splits(train, validation, validation), facts=facts, devices=jax.devices()[:1])
-        self.experiment_, self.facts_ = experiment, facts
+        job = make_job(experiment, Splits(train, validation, validation))
+        snapshot = fit(job, devices=jax.devices()[:1])
+        self.experiment_, self.facts_ = experiment, job.facts
         self.params_ = jax.device_get(snapshot.best_params)
         self.best_epoch_ = snapshot.stopping.best_epoch
         self.validation_loss_ = snapshot.stopping.best_loss

@@ -21,7 +21,7 @@ from aejax.host.files import write_text
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     from rich.table import Table
 
-    from aejax.datasets.dataset import Splits
+    from aejax.experiment.job import Job
     from aejax.studies.one_class import Trial
 
 DEFAULT = "ecg5000"
@@ -65,7 +65,6 @@ def main() -> None:
     folder = options.run_dir or Path("runs") / f"anomaly-study-{name}-{datetime.now():%Y%m%d-%H%M%S}"
     command_line.check_free(folder)
 
-    from aejax.experiment.facts import facts_of
     from aejax.experiment.loading import notes_on
     from aejax.host.terminal import PlainConsole
     from aejax.studies.one_class import compare
@@ -74,8 +73,8 @@ def main() -> None:
     components = options.experiment.model.code_size
     assert components is not None  # _parse has seen to it
     tasks = _tasks(options)
-    train = tasks[0][2].train
-    for note in notes_on(train, facts_of(train), options.experiment.data.dataset):
+    first = tasks[0][1]
+    for note in notes_on(first.splits.train, first.facts, options.experiment.data.dataset):
         console.print(note)
     folder.mkdir(parents=True)
     trials: list[Trial] = []
@@ -86,12 +85,12 @@ def main() -> None:
         ) as file:  # a line as soon as it is known
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_HEADER)
-            for normal, experiment, splits in tasks:
-                found = compare(experiment, splits, normal=normal, components=components, resamples=options.resamples)
+            for normal, job in tasks:
+                found = compare(job, normal=normal, components=components, resamples=options.resamples)
                 writer.writerows(map(_row, found))
                 trials += found
                 told = ", ".join(f"{trial.method} {trial.detection.auroc.value:.4f}" for trial in found)
-                console.print(f"{normal}, seed {experiment.training.seed}: AUROC {told}")
+                console.print(f"{normal}, seed {job.experiment.training.seed}: AUROC {told}")
     except BaseException:
         if not trials:  # there is nothing to keep that could stand in the way of another try
             shutil.rmtree(folder)
@@ -134,15 +133,13 @@ def _seeds(options: Options) -> int:
     return options.repetitions or (5 if options.experiment.data.dataset == "ecg5000" else 1)
 
 
-def _tasks(options: Options) -> "list[tuple[str, Experiment, Splits]]":
-    """What is normal, how to train, and the data, for every trial; UserError where one of them cannot be."""
+def _tasks(options: Options) -> "list[tuple[str, Job]]":
+    """What is normal, and what to train, for every trial; UserError where one of them cannot be."""
     import numpy as np
 
-    from aejax.experiment.build import build_autoencoder
-    from aejax.experiment.loading import bytes_of, check_data, load_splits
-    from aejax.experiment.scaling import make_facts
+    from aejax.experiment.job import make_job
+    from aejax.experiment.loading import bytes_of, load_splits
     from aejax.studies.one_class import check_kinds, one_class
-    from aejax.training.devices import check_batch_size
 
     experiment = options.experiment
     data, first = experiment.data, experiment.training.seed
@@ -163,12 +160,9 @@ def _tasks(options: Options) -> "list[tuple[str, Experiment, Splits]]":
             for seed in range(first, first + _seeds(options)):
                 training = dataclasses.replace(experiment.training, seed=seed)
                 tasks.append((f"class {label}", dataclasses.replace(experiment, training=training), of_class))
-    for normal, changed, parts in tasks:
+    for normal, _, parts in tasks:
         check_kinds(parts, normal)
-        check_data(changed.model, parts, data.dataset)
-        check_batch_size(changed.training.batch_size, len(parts.train.x), 1, changed.training.accumulation_steps)
-        build_autoencoder(changed, make_facts(changed, parts.train))
-    return tasks
+    return [(normal, make_job(changed, parts)) for normal, changed, parts in tasks]
 
 
 _FIGURES, _OTHERS = ("auroc", "average_precision"), ("prevalence", "recall", "false_positive_rate", "precision")

@@ -68,30 +68,16 @@ def without_type_checks() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """`make_run(experiment)`: the folder of a run of that experiment, trained to its end; one for equal experiments."""
-    from aejax.datasets.dataset import fingerprint
-    from aejax.experiment.facts import facts_of
-    from aejax.experiment.loading import bytes_of, load_splits
-    from aejax.experiment.run_folder import RunFolder
-    from aejax.experiment.scaling import completed
-    from aejax.experiment.trained import fit
+    from aejax.experiment.run import train_run
 
     folders: dict[object, Path] = {}
 
     def make(experiment) -> Path:
         if experiment in folders:
             return folders[experiment]
-        splits = load_splits(experiment.data, bytes_as=bytes_of(experiment))
-        facts = completed(facts_of(splits.train), experiment, splits.train)
-        run = RunFolder.create(tmp_path_factory.mktemp("runs") / "run", experiment, fingerprint(splits), facts)
-
-        def write(report) -> None:
-            if report.evaluation is not None:
-                run.write({"step": report.step, "epoch": report.epoch, **report.evaluation})
-
         with jax.numpy_dtype_promotion("standard"):
-            _, snapshot = fit(experiment, splits, facts=facts, devices=jax.devices()[:1], on_report=write)
-        run.save(snapshot)
-        run.close()
+            folder = tmp_path_factory.mktemp("runs") / "run"
+            run = train_run(experiment, folder, devices=jax.devices()[:1], figures=False)
         folders[experiment] = run.path
         return run.path
 

@@ -61,15 +61,17 @@ def load_data_of_run(path: Path, experiment: Experiment, *, stored: bool | None 
         examples; and all that `load_splits` refuses.
     """
     _check_are_there(path, experiment.data)
-    facts = read_facts(path)
-    splits = load_splits(experiment.data, stored=stored, bytes_as=bytes_as(facts))
-    if facts is None:
-        facts = facts_of(splits.train)
-        facts = as_older(facts) if experiment.model.conditional else facts
-    else:
-        check_shape(facts, splits.train, path)
+    saved = read_facts(path)
+    splits = load_splits(experiment.data, stored=stored, bytes_as=bytes_as(saved))
+    if saved is not None:
+        check_shape(saved, splits.train, path)
     check_data_of_run(path, fingerprint(splits), experiment.data.dataset)
-    return splits, facts if facts.examples == len(splits.train.x) else completed(facts, experiment, splits.train)
+    if saved is not None and saved.examples == len(splits.train.x):
+        return splits, saved
+    if saved is None:
+        saved = facts_of(splits.train)
+        saved = as_older(saved) if experiment.model.conditional else saved
+    return splits, completed(saved, experiment, splits.train)
 
 
 def _check_are_there(path: Path, data: Data) -> None:

@@ -11,14 +11,13 @@ from jaxtyping import Array, Key, PyTree
 from matplotlib.figure import Figure
 
 from aejax import plots
-from aejax.autoencoders import Autoencoder
-from aejax.datasets.dataset import Splits
+from aejax.datasets.dataset import Dataset
 from aejax.datasets.sources import source_of
 from aejax.evaluation import encode_all, reconstruct_all
 from aejax.experiment.architectures import architecture_of
 from aejax.experiment.build import build_corruption
 from aejax.experiment.configuration import Experiment
-from aejax.experiment.facts import Facts
+from aejax.experiment.job import Job
 from aejax.experiment.loading import conditions_of
 from aejax.experiment.report import term_of
 
@@ -26,12 +25,11 @@ _SHOWN, _ROWS = 10, 8  # examples that are reconstructed; rows of samples
 
 
 def draw_figures(
-    experiment: Experiment,
-    autoencoder: Autoencoder,
+    job: Job,
     params: PyTree,
     key: Key[Array, ""],
-    splits: Splits,
-    facts: Facts,
+    test: Dataset,
+    *,
     code: Mapping[str, Any] | None,
     records: Sequence[dict[str, Any]],
     best_epoch: int,
@@ -39,18 +37,16 @@ def draw_figures(
     """The figures of a run, by name.
 
     Args:
-      experiment: of the run.
-      autoencoder: that was trained.
+      job: that was trained.
       params: its best parameters.
       key: of what is corrupted and sampled.
-      splits: of whose test examples the figures are.
-      facts: of the training examples.
+      test: examples that the figures show.
       code: statistics of their codes, where there are any.
       records: of all evaluations.
       best_epoch: of the evaluation that the parameters are of.
     """
     corruption_key, sample_key = jax.random.split(key)
-    test = splits.test
+    experiment, autoencoder, facts = job.experiment, job.autoencoder, job.facts
     conditions = conditions_of(experiment.model, test, facts)
     shown = test.x[:_SHOWN]
     rows = {"original": shown}

@@ -1,7 +1,7 @@
-"""A trained autoencoder: trained here to its end, or opened from its run folder, and files checked against it."""
+"""A trained autoencoder, opened from its run folder, and files checked against it."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,22 +18,20 @@ from aejax.datasets.dataset import Dataset, Splits, sampled_blocks
 from aejax.datasets.stored import StoredArray
 from aejax.errors import UserError
 from aejax.evaluation import decode_all, encode_all
-from aejax.experiment.build import build_augmentation, build_autoencoder
+from aejax.experiment.build import build_autoencoder
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.data_of_run import at_place, load_data_of_run
 from aejax.experiment.facts import Facts, Values, list_labels, read_facts, unseen_labels
 from aejax.experiment.familiarity import check_scale
-from aejax.experiment.loading import as_examples, conditions_of, example_of
+from aejax.experiment.loading import conditions_of, example_of
 from aejax.experiment.optimizers import build_optimizer
 from aejax.experiment.own_autoencoder import with_own_copy
-from aejax.experiment.plausibility import check_result
 from aejax.experiment.run_folder import read_experiment
-from aejax.experiment.scaling import make_facts
 from aejax.host.commands import script_command
 from aejax.keys import named_key
 from aejax.likelihoods import check_support
 from aejax.priors import Prior, standard_normal
-from aejax.training import Report, RunKeys, Snapshot, check_parameters, run_keys, start, train
+from aejax.training import RunKeys, run_keys, start
 from aejax.training.checkpoints import Checkpoints
 
 
@@ -152,58 +150,6 @@ def open_run(path: str | Path, *, data: str | Path | None = None, trust_code: bo
     keys = run_keys(snapshot.state)
     params, epoch = snapshot.best_params, snapshot.stopping.best_epoch
     return TrainedRun(path, experiment, autoencoder, params, epoch, facts, keys, lambda: load()[0])
-
-
-def fit(
-    experiment: Experiment,
-    splits: Splits,
-    *,
-    facts: Facts | None = None,
-    devices: Sequence[jax.Device] | None = None,
-    on_report: Callable[[Report], None] = lambda report: None,
-) -> tuple[Autoencoder, Snapshot]:
-    """Train to the end on these examples, whatever data the experiment names; nothing is written.
-
-    Args:
-      experiment: what and how to train.
-      splits: the test examples are not looked at.
-      facts: of the training examples; None to make them.
-      devices: as for `train`.
-      on_report: called with every report.
-
-    Returns:
-      The autoencoder, and the last snapshot with the best parameters.
-    """
-    facts = make_facts(experiment, splits.train) if facts is None else facts
-    example = example_of(experiment.model, facts)
-    autoencoder = build_autoencoder(experiment, facts)
-    optimizer = build_optimizer(experiment, len(splits.train.x))
-    snapshot = start(autoencoder, optimizer, jax.random.key(experiment.training.seed), *example)
-    training = experiment.training
-    best: dict[str, float] = {}  # the evaluation that the parameters are of
-    for report in train(
-        autoencoder,
-        optimizer,
-        snapshot,
-        *(as_examples(experiment.model, part, facts) for part in splits[:2]),
-        batch_size=training.batch_size,
-        epochs=training.epochs,
-        evaluate_every=training.evaluate_every,
-        patience=training.patience,
-        min_delta=training.min_delta,
-        devices=devices,
-        augment=build_augmentation(experiment.data),
-        accumulation_steps=training.accumulation_steps,
-    ):
-        snapshot = report.snapshot
-        if report.evaluation is not None and snapshot.stopping.evaluations_since == 0:
-            best = report.evaluation
-        on_report(report)
-    check_parameters(snapshot.state, autoencoder, splits.train.x)
-    prefix = "validation/"
-    terms = {term.removeprefix(prefix): value for term, value in best.items() if term.startswith(prefix)}
-    check_result(experiment, splits.train, facts, {"validation": terms} if terms else {})
-    return autoencoder, snapshot
 
 
 def check_kind(run: TrainedRun, fits: bool, expected: str, *, what: str) -> None:

@@ -15,8 +15,7 @@ from aejax.evaluation.anomaly import (
     pca_scores,
     threshold_of,
 )
-from aejax.experiment.configuration import Experiment
-from aejax.experiment.trained import fit
+from aejax.experiment.job import Job, fit
 from aejax.keys import named_key
 
 METHODS = ("autoencoder", "PCA", "isolation forest")
@@ -79,15 +78,15 @@ def check_kinds(splits: Splits, normal: str) -> None:
         )
 
 
-def compare(experiment: Experiment, splits: Splits, *, normal: str, components: int, resamples: int) -> list[Trial]:
+def compare(job: Job, *, normal: str, components: int, resamples: int) -> list[Trial]:
     """Fits every method of `METHODS` to normal examples and measures how well it detects anomalies in the test split.
 
     The classes of the training split are normal. All methods are fitted to the training split; the validation split
     determines the autoencoder's best epoch and every method's threshold.
 
     Args:
-      experiment: the configuration of the autoencoder; its seed is also used for the isolation forest.
-      splits: examples with labels; training and validation examples are normal.
+      job: of the autoencoder, with labels; training and validation examples are normal. Its seed is also used for the
+        isolation forest.
       normal: the normal classes, as text.
       components: the number of components of PCA.
       resamples: number of bootstrap samples for the intervals of the average precision.
@@ -95,13 +94,14 @@ def compare(experiment: Experiment, splits: Splits, *, normal: str, components: 
     Returns:
       One trial per method.
     """
-    seed, truth = experiment.training.seed, truth_of(splits)
-    autoencoder, snapshot = fit(experiment, splits, devices=jax.devices()[:1])
+    seed, splits = job.experiment.training.seed, job.splits
+    truth = truth_of(splits)
+    snapshot = fit(job, devices=jax.devices()[:1])
     known = splits.train.x
 
     def scores(x: np.ndarray) -> dict[str, np.ndarray]:
         found = (
-            anomaly_scores(autoencoder, snapshot.best_params, named_key(jax.random.key(seed), "scores"), x),
+            anomaly_scores(job.autoencoder, snapshot.best_params, named_key(jax.random.key(seed), "scores"), x),
             pca_scores(known, x, components=components),
             isolation_forest_scores(known, x, seed=seed),
         )

@@ -12,10 +12,10 @@ from aejax.errors import UserError
 from aejax.experiment.build import build_autoencoder, build_corruption
 from aejax.experiment.configuration import Data, Experiment, Model, Optimization, Regularization, Training, check
 from aejax.experiment.facts import Scaling, facts_of, from_json, to_json
+from aejax.experiment.job import fit, make_job
 from aejax.experiment.loading import check_data
 from aejax.experiment.plausibility import check_result
 from aejax.experiment.scaling import describe, make_facts, moments
-from aejax.experiment.trained import fit
 
 RNG = np.random.default_rng(0)
 LATENT = RNG.normal(size=(300, 2)) @ RNG.normal(size=(2, 6)) + 0.1 * RNG.normal(size=(300, 6))
@@ -170,9 +170,10 @@ def trained(x: np.ndarray, **model):
     splits = divided(x)
     experiment = configured(**model)
     with jax.numpy_dtype_promotion("standard"):
-        autoencoder, snapshot = fit(experiment, splits, devices=jax.devices()[:1])
+        job = make_job(experiment, splits)
+        snapshot = fit(job, devices=jax.devices()[:1])
     held_out = splits.test.x
-    error = np.square(reconstructed(autoencoder, snapshot.best_params, held_out) - held_out).sum()
+    error = np.square(reconstructed(job.autoencoder, snapshot.best_params, held_out) - held_out).sum()
     return snapshot.stopping.best_loss, 1 - error / np.square(held_out - splits.train.x.mean(axis=0)).sum()
 
 
@@ -248,13 +249,10 @@ def test_a_learned_global_variance_starts_at_that_of_the_data_and_colours_are_le
     colourful = []
     for given in (facts, facts_of(splits.train)):  # those of an older version start at variance 1
         with jax.numpy_dtype_promotion("standard"):
-            fitted, snapshot = fit(
-                replace(experiment, training=replace(experiment.training, epochs=100)),
-                splits,
-                facts=given,
-                devices=jax.devices()[:1],
-            )
-        rebuilt = reconstructed(fitted, snapshot.best_params, splits.test.x)
+            longer = replace(experiment, training=replace(experiment.training, epochs=100))
+            job = make_job(longer, splits, facts=given)
+            snapshot = fit(job, devices=jax.devices()[:1])
+        rebuilt = reconstructed(job.autoencoder, snapshot.best_params, splits.test.x)
         colours, wanted = rebuilt.mean(axis=(1, 2)), splits.test.x.mean(axis=(1, 2))
         colourful.append(1 - np.square(colours - wanted).mean() / np.var(wanted, axis=0).mean())
     now, before = colourful
@@ -300,7 +298,7 @@ def test_wide_inputs_train():
         training=Training(batch_size=20, epochs=30, patience=None),
     )
     with jax.numpy_dtype_promotion("standard"):
-        _, snapshot = fit(experiment, splits, devices=jax.devices()[:1])
+        snapshot = fit(make_job(experiment, splits), devices=jax.devices()[:1])
 
     predicting_the_mean = 12_000 * 0.5 * (1 + np.log(2 * np.pi * wide.var(axis=0).mean()))
     assert snapshot.stopping.best_loss < predicting_the_mean

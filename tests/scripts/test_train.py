@@ -18,8 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aejax import evaluation
-from aejax.experiment import figures as run_figures
+from aejax.experiment import summary
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 EPOCHS = 40
@@ -343,7 +342,7 @@ def refused(complaint_of: Callable[..., str]) -> Callable[..., str]:
         (["--run-dir", "x" * 300], "File name too long"),
         (["--run-dir", "afile"], "afile: exists already, and is no run folder"),
         (["--run-dir", "afile/run"], "afile is no folder"),
-        (["--profile", "afile"], "--profile afile: is no folder"),
+        (["--profile", "afile"], "--profile: expects a folder, and afile is none"),
         (["--resume", "a", "--run-dir", "b"], "--run-dir and --resume"),
         (
             ["--accumulation-steps", "2", "--free-bits", "0.1"],
@@ -419,14 +418,14 @@ def test_a_run_folder_that_exists(refused, finished: tuple[Path, str], tmp_path:
 
 def test_a_failed_run_is_not_in_the_way_of_the_same_command(run_script, tmp_path: Path, monkeypatch) -> None:
     """One that has learned nothing leaves no folder, one that was killed may be replaced, others stay."""
-    import aejax.training
     from aejax.errors import UserError
+    from aejax.experiment import run as running
 
     monkeypatch.chdir(tmp_path)
     np.save("mine.npy", np.random.default_rng(0).uniform(size=(60, 4)).astype(np.float32))
     knobs = ("--hidden", "5", "--code-size", "2", "--epochs", "3", "--batch-size", "8", "--devices", "1")
     arguments = ("train", "--dataset", "mine.npy", *knobs, "--checkpoint-every", "1", "--run-dir", "a/run")
-    whole, calls = aejax.training.check_parameters, []
+    whole, calls = running.check_parameters, []
 
     def fail_at(call: int):
         calls.clear()
@@ -442,11 +441,11 @@ def test_a_failed_run_is_not_in_the_way_of_the_same_command(run_script, tmp_path
     result = run_script(*arguments, "--learning-rate", "1e38")
     assert result.code == 2
     assert not Path("a/run").exists()
-    monkeypatch.setattr(aejax.training, "check_parameters", fail_at(3))
+    monkeypatch.setattr(running, "check_parameters", fail_at(3))
     result = run_script(*arguments)
     assert (result.code, result.errors) == (2, "train.py: error: the loss is nan\n")
     assert len(Path("a/run/metrics.jsonl").read_text().splitlines()) == 3  # two epochs, whose checkpoints are whole
-    monkeypatch.setattr(aejax.training, "check_parameters", whole)
+    monkeypatch.setattr(running, "check_parameters", whole)
     assert "exists already" in run_script(*arguments).errors
     for record in ("metrics.jsonl", "checkpoints"):  # what is left of a run that was killed in its first epoch
         path = Path("a/run") / record
@@ -504,8 +503,8 @@ def test_statistics_and_figures_that_fail_leave_the_result(run_script, tmp_path,
     def fail(*arguments: object, **options: object) -> None:
         raise MemoryError("no memory for all of them\nat all")
 
-    monkeypatch.setattr(evaluation, "code_statistics", fail)
-    monkeypatch.setattr(run_figures, "draw_figures", fail)
+    monkeypatch.setattr(summary, "code_statistics", fail)
+    monkeypatch.setattr(summary, "draw_figures", fail)
     result = run_script("train", "--epochs", "1", "--hidden", "4", "--run-dir", tmp_path / "run")
     assert result.code == 0
     assert result.errors.count("Traceback") == 2  # a bug is seen, and costs nothing else

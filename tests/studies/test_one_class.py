@@ -11,6 +11,7 @@ from aejax.datasets.dataset import Dataset, Splits
 from aejax.errors import UserError
 from aejax.evaluation.anomaly import pca_scores
 from aejax.experiment.configuration import Experiment, Model, Optimization, Training
+from aejax.experiment.job import make_job
 from aejax.studies.one_class import METHODS, check_kinds, compare, one_class
 
 RNG = np.random.default_rng(0)
@@ -50,7 +51,7 @@ def test_all_three_methods_detect_examples_outside_a_plane():
     experiment = Experiment(
         model=model, optimization=optimization, training=Training(batch_size=20, epochs=200, patience=None, seed=3)
     )
-    trials = compare(experiment, one_class(SPLITS, 0), normal="class 0", components=2, resamples=10)
+    trials = compare(make_job(experiment, one_class(SPLITS, 0)), normal="class 0", components=2, resamples=10)
     assert [trial.method for trial in trials] == list(METHODS)
     assert {(trial.normal, trial.seed) for trial in trials} == {("class 0", 3)}
     pca = trials[METHODS.index("PCA")].detection

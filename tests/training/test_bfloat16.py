@@ -6,8 +6,7 @@ import jax
 import pytest
 
 from aejax.experiment.configuration import Experiment, Model, Training
-from aejax.experiment.loading import load_splits
-from aejax.experiment.trained import fit
+from aejax.experiment.job import fit, make_job
 
 
 @pytest.mark.slow
@@ -17,7 +16,7 @@ def test_the_loss_on_digits_is_that_of_float32_within_a_percent(family: str) -> 
     single = Experiment(model=model, training=Training(epochs=60, patience=None))
     losses = []
     for experiment in (single, replace(single, model=replace(model, compute_dtype="bfloat16"))):
-        _, snapshot = fit(experiment, load_splits(experiment.data), devices=jax.local_devices()[:1])
+        snapshot = fit(make_job(experiment), devices=jax.local_devices()[:1])
         losses.append(snapshot.stopping.best_loss)
     assert losses[1] == pytest.approx(losses[0], rel=0.01)
     assert losses[1] != losses[0]

@@ -1,0 +1,114 @@
+"""What a run ends with: its best parameters evaluated on every split, the last record, figures, a table to be read."""
+
+import math
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from rich.console import Console
+
+from aejax.datasets.dataset import Dataset, take
+from aejax.evaluation import as_terms, code_statistics
+from aejax.experiment.build import bounds_of_code
+from aejax.experiment.figures import draw_figures
+from aejax.experiment.job import Job
+from aejax.experiment.loading import conditions_of
+from aejax.experiment.plausibility import check_result
+from aejax.experiment.progress import describe_code, summary_table
+from aejax.experiment.report import loss_note
+from aejax.experiment.run_folder import RunFolder
+from aejax.host.optional import optional
+from aejax.training import Snapshot, make_evaluate, run_keys
+from aejax.training.devices import replicate
+from aejax.training.plan import choose_plan
+
+MAX_SHOWN = 10_000  # test examples
+
+
+def evaluate_best(
+    job: Job, snapshot: Snapshot, *, devices: Sequence[jax.Device], streamed: bool | None = None
+) -> dict[str, dict[str, float]]:
+    """Returns the mean of every term of the loss over each split, of the best parameters: split -> term -> mean.
+
+    Args:
+      job: that was trained.
+      snapshot: at the end of the training.
+      devices: as for `train`.
+      streamed: as for `train`.
+
+    Raises:
+      UserError: an autoencoder that is worse than predicting the mean by orders of magnitude.
+    """
+    size, devices = job.experiment.training.batch_size, list(devices)
+    examples = {name: job.examples(name) for name in ("train", "validation", "test")}
+    plan = choose_plan(
+        job.autoencoder,
+        snapshot.best_params,
+        examples["train"],
+        examples["test"],
+        batch_size=size,
+        devices=devices,
+        streamed=streamed,
+    )
+    evaluate = make_evaluate(
+        job.autoencoder,
+        batch_size=size,
+        devices=devices,
+        streamed=plan.streamed,
+        batches_per_call=plan.batches_per_call,
+    )
+    params, key = replicate(snapshot.best_params, devices), run_keys(snapshot.state).evaluation
+    means = {name: evaluate(params, key, of_split) for name, of_split in examples.items()}
+    check_result(job.experiment, job.splits.train, job.facts, means)
+    return means
+
+
+def conclude(
+    run: RunFolder,
+    job: Job,
+    snapshot: Snapshot,
+    means: dict[str, dict[str, float]],
+    *,
+    figures: bool = True,
+    console: Console,
+) -> None:
+    """Write the last record of a run and its figures, and print its summary.
+
+    The statistics of the code and the figures are those of the first `MAX_SHOWN` test examples.
+
+    Args:
+      run: to write into.
+      job: that was trained.
+      snapshot: at the end of the training.
+      means: of every term of the loss, from `evaluate_best`.
+      figures: whether to draw them.
+      console: to print to.
+    """
+    test, params, keys = _shown(job.splits.test), snapshot.best_params, run_keys(snapshot.state)
+    conditions, bounds = conditions_of(job.experiment.model, test, job.facts), bounds_of_code(job.experiment.model)
+    code = None
+    with optional("statistics of the code", console.print):
+        code = code_statistics(job.autoencoder, params, keys.statistics, test.seen, *conditions, bounds=bounds)
+    step, epoch = int(snapshot.state.step), snapshot.stopping.best_epoch
+    terms = means["test"] | ({} if code is None else as_terms(code))
+    run.write({"step": step, "epoch": epoch, **{f"test/{term}": value for term, value in terms.items()}})
+    epochs = step // job.steps_per_epoch
+    title = f"best epoch {epoch} of {epochs}; means per example, of the parameters after that epoch"
+    console.print(summary_table(title, means))
+    console.print(loss_note(job.autoencoder.parts))
+    if broken := [term for term, value in terms.items() if not math.isfinite(value)]:
+        console.print(f"not finite on test examples, and not in the record: {', '.join(broken)}")
+    if code is not None:
+        for line in describe_code(code).splitlines():
+            console.print(line)
+    if not figures:
+        return
+    with optional("figures", console.print):
+        drawn = draw_figures(job, params, keys.figures, test, code=code, records=run.records(), best_epoch=epoch)
+        for name, figure in drawn.items():
+            figure.savefig(run.figures / f"{name}.png", dpi=150)
+
+
+def _shown(test: Dataset) -> Dataset:
+    few = take(test, np.arange(min(len(test.x), MAX_SHOWN)))
+    return few._replace(x=np.asarray(few.x))
