@@ -83,8 +83,8 @@ class Model:
     the largest entries of its code; variational: a VAE. What else the code is to be stands further below."""
     network: Network = "mlp"
     hidden: tuple[PositiveInt, ...] = (200,)
-    """mlp: widths of the encoder's hidden layers; conv, unet and sequence: channels of its blocks. The
-    decoder mirrors them."""
+    """Widths of the encoder's hidden layers or, of a convolutional network, channels of its blocks. The decoder mirrors
+    them."""
     code_size: PositiveInt | None = 20
     """Length of the code. None, for conv: the code is the last block's feature map; for unet: all maps."""
     activation: Literal["relu", "tanh", "sigmoid", "elu", "gelu", "silu", "softplus"] = "relu"
