@@ -66,7 +66,9 @@ def build_autoencoder(experiment: Experiment, facts: Facts) -> Autoencoder:
     model, shape = experiment.model, facts.shape
     _check_channels_last(experiment, shape)
     if model.autoencoder is not None:
-        return build_own(Path(model.autoencoder), facts)
+        own = build_own(Path(model.autoencoder), facts)
+        _check_accumulation(own, experiment)
+        return own
     is_image = len(shape) in (2, 3)
     if model.loss == "structural_dissimilarity" and (not is_image or min(shape[:2]) < 7):
         raise UserError(f"loss: structural_dissimilarity takes images from 7x7 on, an example has {shape}")
@@ -78,14 +80,20 @@ def build_autoencoder(experiment: Experiment, facts: Facts) -> Autoencoder:
         raise UserError(f"corruption: gaussian_blur takes images, an example has shape {shape}")
     try:
         autoencoder = _regularized(_base(experiment, facts), experiment, facts)
-        check_accumulation(autoencoder, experiment.training.accumulation_steps)
     except IncompatibleError as error:
         setting, other = map(_knob_of, error.names)
         raise ConflictError(setting, other, error.reason) from error
+    _check_accumulation(autoencoder, experiment)
+    return autoencoder
+
+
+def _check_accumulation(autoencoder: Autoencoder, experiment: Experiment) -> None:
+    """Raise ArgumentError where batches are to be divided whose examples are coupled."""
+    try:
+        check_accumulation(autoencoder, experiment.training.accumulation_steps)
     except CoupledError as error:
         complaint = f"{error.describe(_knob_of(error.name))}; rematerialize saves memory too"
         raise ArgumentError("accumulation_steps", complaint) from error
-    return autoencoder
 
 
 def _knob_of(part: str) -> str:
