@@ -40,7 +40,8 @@ def main() -> None:
     elif words[:1] == [_STUDY]:
         _run_one(STUDIES, words[1:], f"{_PROGRAM} {_STUDY}", _HELP_OF_STUDIES, ("study", "studies"))
     else:
-        _run_one(VERBS, words, _PROGRAM, _HELP, ("verb", "verbs"))
+        studies = Verb("aejax.cli.main", f"train many autoencoders, and compare them: {', '.join(STUDIES)}")
+        _run_one({**VERBS, _STUDY: studies}, words, _PROGRAM, _HELP, ("verb", "verbs"))
 
 
 def run_script(*names: str) -> None:

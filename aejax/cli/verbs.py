@@ -21,4 +21,6 @@ VERBS = {
     "prepare": Verb("aejax.cli.prepare", "download a data set of TensorFlow Datasets, once"),
     "report": Verb("aejax.cli.report", "write a page about a run: numbers, curves, reconstructions, codes, samples"),
 }
-STUDIES: dict[str, Verb] = {}
+STUDIES = {
+    "jacobian": Verb("aejax.cli.study_jacobian", "compare regularizers of the Jacobian over strengths and seeds"),
+}

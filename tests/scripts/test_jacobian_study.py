@@ -6,12 +6,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from aejax.studies.jacobian.settings import PRESETS
+from aejax.studies.jacobian.study import conclude, run_study
+from aejax.studies.jacobian.table import member_records
+from aejax.studies.jacobian.train import load
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "jacobian_study.py"
 TINY = ("--units", "9", "--epochs", "2", "--seeds", "2", "--train-examples", "150", "--spectrum-examples", "5")
@@ -32,6 +38,28 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""
     return folder / "study", result.stdout
+
+
+@pytest.mark.slow
+def test_the_library_gives_the_members_of_the_script(finished: tuple[Path, str]) -> None:
+    folder, _ = finished
+    study = replace(
+        PRESETS["digits"][1],
+        units=9,
+        epochs=2,
+        seeds=2,
+        train_examples=150,
+        spectrum_examples=5,
+        methods=("ae", "dae-gaussian", "cae"),
+        contractive_weights=(0.0, 3.0),
+        gaussian_deviations=(0.3,),
+    )
+    members = run_study(study, load(study))
+    for ours, written in zip(member_records(members), rows(folder / "members.csv"), strict=True):
+        assert ours.pop("method") == written.pop("method")
+        numbers = [float(value) for value in written.values()]
+        np.testing.assert_allclose(list(ours.values()), numbers, rtol=1e-3)  # 8 simulated devices, other fusions
+    assert list(conclude(members).chosen) == ["ae", "dae-gaussian", "cae"]
 
 
 def rows(path: Path) -> list[dict[str, str]]:
