@@ -119,7 +119,7 @@ class Model:
         ],
         _VARIATIONAL,
     ] = "bernoulli"
-    """variational: what the decoder's output means; bernoulli wants data in [0, 1], poisson counts."""
+    """variational: what the decoder's output means; bernoulli expects data in [0, 1], poisson counts."""
     likelihood_variance: Annotated[Positive, _VARIATIONAL, GoesWith("likelihood", ("gaussian", "laplace"))] = 1.0
     """variational: the fixed variance of a gaussian or laplace likelihood."""
     standardize: Annotated[Literal["auto", "none", "feature", "global"], AddsPart("standardized")] = "auto"

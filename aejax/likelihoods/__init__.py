@@ -1,6 +1,6 @@
-"""What a decoder's output parameterizes: a distribution of ONE example, as a record of pure functions.
+"""Likelihoods: the distribution of ONE example that a decoder's output parameterizes, as a record of pure functions.
 
-Log-probabilities are sums over all features, in nats, with every normalizing constant.
+Log-probabilities are summed over all features, in nats, and include all normalizing constants.
 """
 
 from aejax.likelihoods.continuous import beta as beta

@@ -1,4 +1,4 @@
-"""Real numbers: Gaussian and Laplace features, and gray values as continuous Bernoulli or beta features.
+"""Likelihoods of real numbers: Gaussian and Laplace; for values in [0, 1] continuous Bernoulli and beta.
 
 Half precision is computed, drawn and summed in float32, and the result is rounded to the dtype of the parameters.
 """
@@ -19,20 +19,22 @@ from aejax.losses import absolute_error
 from aejax.precision import at_least_single, common_dtype, knob, polynomial, widened
 from aejax.sampling import gaussian_log_densities
 
-# Bernoulli's numbers B₂, B₄, ..., B₂₂: below |l| = 1, what follows them is beyond double precision
+# the Bernoulli numbers B₂, B₄, ..., B₂₂: for |l| < 1 the remainder of the series is below double precision
 _BERNOULLI_NUMBERS = [1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6]
 _BERNOULLI_NUMBERS += [-3617 / 510, 43867 / 798, -174611 / 330, 854513 / 138]
 _COEFFICIENTS = [number / math.factorial(2 * n) for n, number in enumerate(_BERNOULLI_NUMBERS, start=1)]
 
 
 def gaussian(*, variance: float = 1.0) -> Likelihood:
-    """Independent Gaussian features of one fixed variance: log p(x) = -‖x - μ‖²/(2σ²) - D/2 log(2πσ²).
+    """Returns independent Gaussian features with one fixed variance: log p(x) = -‖x - μ‖²/(2σ²) - D/2 log(2πσ²).
+
+    The parameters are μ, of the shape of x.
 
     Args:
-      variance: σ² > 0, of every feature.
+      variance: σ² > 0, the same for every feature, in the square of x's unit.
 
     Raises:
-      ValueError: a variance that is not positive and finite.
+      ValueError: variance is not positive and finite; in `log_prob`, the shapes differ.
 
     >>> round(gaussian().log_prob(jnp.zeros(2), jnp.zeros(2)).item(), 4)  # -log(2π)
     -1.8379
@@ -57,15 +59,15 @@ def gaussian(*, variance: float = 1.0) -> Likelihood:
 
 
 def gaussian_with_predicted_variance() -> Likelihood:
-    """Independent Gaussian features, each with a variance of its own: -½ Σᵢ [(xᵢ - μᵢ)²/σᵢ² + log σᵢ² + log 2π].
+    """Returns independent Gaussian features with predicted variances: -½ Σᵢ [(xᵢ - μᵢ)²/σᵢ² + log σᵢ² + log 2π].
 
-    The parameters are (..., 2): μ and log σ² along the last axis. Where one variance is learned for all examples and
-    features, the decoder is `aejax.networks.with_global_log_variance(decoder)`. Where (x - μ)²/σ² is beyond the dtype's
-    range the log-density is -∞, with a gradient of 0; it is NaN for no variance. Samples need a finite σ: in float32, a
-    log-variance below 177.
+    The parameters are (..., 2): μ and log σ² along the last axis. To learn one variance for all examples and features,
+    use the decoder `aejax.networks.with_global_log_variance(decoder)`. Where (x - μ)²/σ² is beyond the dtype's range,
+    the log-density is -∞ with a gradient of 0; it is never NaN. Samples need a finite σ: in float32, a log-variance
+    below 177.
 
     Raises:
-      ValueError: in `log_prob`, shapes that do not fit.
+      ValueError: in `log_prob`, the shapes do not match; elsewhere, the parameters' last axis does not have length 2.
 
     Source: D. P. Kingma, M. Welling (2014), Auto-Encoding Variational Bayes, appendix C.2.
 
@@ -99,13 +101,15 @@ def gaussian_with_predicted_variance() -> Likelihood:
 
 
 def laplace(*, scale: float = 1.0) -> Likelihood:
-    """Independent Laplace features of one fixed scale: log p(x) = -‖x - μ‖₁/b - D log(2b); outliers weigh less.
+    """Returns independent Laplace features with one fixed scale: log p(x) = -‖x - μ‖₁/b - D log(2b).
+
+    The parameters are μ, of the shape of x. Outliers weigh less than under a Gaussian.
 
     Args:
-      scale: b > 0, of every feature; the standard deviation is √2 b.
+      scale: b > 0, the same for every feature, in x's unit; the standard deviation is √2 b.
 
     Raises:
-      ValueError: a scale that is not positive and finite; in `log_prob`, shapes that differ.
+      ValueError: scale is not positive and finite; in `log_prob`, the shapes differ.
 
     Source: P. S. Laplace (1774), Mémoire sur la probabilité des causes par les évènements.
 
@@ -132,13 +136,14 @@ def laplace(*, scale: float = 1.0) -> Likelihood:
 
 
 def continuous_bernoulli() -> Likelihood:
-    """Independent gray values in [0, 1] with p(x) = C(λ) λˣ (1 - λ)¹⁻ˣ, λ = σ(l), parameterized by logits l.
+    """Returns independent features in [0, 1] with p(x) = C(λ) λˣ (1 - λ)¹⁻ˣ, λ = σ(l).
 
-    In terms of the logit, p(x) = l eˡˣ / (eˡ - 1) and C = l / tanh(l/2), which is 2 at l = 0. Value, mean, samples and
-    derivatives are accurate at every finite logit; near 0 they come from a series.
+    The parameters are the logits l, of the shape of x. In terms of the logit, p(x) = l eˡˣ / (eˡ - 1) and
+    C = l / tanh(l/2), which is 2 at l = 0. Value, mean, samples and derivatives are accurate at every finite logit;
+    near 0 they are computed from a series.
 
     Raises:
-      ValueError: in `log_prob`, shapes that differ.
+      ValueError: in `log_prob`, the shapes differ.
 
     Source: G. Loaiza-Ganem, J. P. Cunningham (2019), The Continuous Bernoulli: Fixing a Pervasive Error in Variational
     Autoencoders, section 3.
@@ -157,8 +162,8 @@ def continuous_bernoulli() -> Likelihood:
         terms = [coefficient / (2 * n) for n, coefficient in enumerate(_COEFFICIENTS, start=1)]
         near_zero = small * (x - 0.5) - jnp.square(small) * polynomial(terms, jnp.square(small))
         rate = jnp.abs(large)
-        from_the_likely_end = jnp.where(logits < 0, x, 1 - x)
-        far = jnp.log(rate) - jnp.log1p(-jnp.exp(-rate)) - rate * from_the_likely_end
+        distance = jnp.where(logits < 0, x, 1 - x)  # of x from the likely end
+        far = jnp.log(rate) - jnp.log1p(-jnp.exp(-rate)) - rate * distance
         return jnp.sum(jnp.where(is_small, near_zero, far)).astype(dtype)
 
     def mean(logits: Array) -> Array:
@@ -167,8 +172,8 @@ def continuous_bernoulli() -> Likelihood:
         is_small, small, large = _small_and_large(logits)
         near_zero = 0.5 + small * polynomial(_COEFFICIENTS, jnp.square(small))
         rate = jnp.abs(large)
-        from_the_likely_end = 1 / rate + jnp.exp(-rate) / jnp.expm1(-rate)
-        return jnp.where(is_small, near_zero, _to_side(logits, from_the_likely_end)).astype(dtype)
+        distance = 1 / rate + jnp.exp(-rate) / jnp.expm1(-rate)
+        return jnp.where(is_small, near_zero, _from_likely_end(logits, distance)).astype(dtype)
 
     def sample(key: Array, logits: Array) -> Array:
         check_floating(logits=logits)
@@ -177,21 +182,21 @@ def continuous_bernoulli() -> Likelihood:
         is_tiny = jnp.abs(logits) < 1e-3
         rate = jnp.where(is_tiny, jnp.ones_like(logits), jnp.abs(logits))
         near_zero = uniform + 0.5 * logits * uniform * (1 - uniform)
-        from_the_likely_end = -jnp.log1p(uniform * jnp.expm1(-rate)) / rate
-        return jnp.where(is_tiny, near_zero, _to_side(logits, from_the_likely_end)).astype(dtype)
+        distance = -jnp.log1p(uniform * jnp.expm1(-rate)) / rate
+        return jnp.where(is_tiny, near_zero, _from_likely_end(logits, distance)).astype(dtype)
 
     return Likelihood(log_prob, mean, sample, Support(0.0, 1.0), "continuous_bernoulli")
 
 
 def beta() -> Likelihood:
-    """Independent beta features: log p(x) = Σᵢ [(αᵢ - 1) log xᵢ + (βᵢ - 1) log(1 - xᵢ) - log B(αᵢ, βᵢ)].
+    """Returns independent beta features: log p(x) = Σᵢ [(αᵢ - 1) log xᵢ + (βᵢ - 1) log(1 - xᵢ) - log B(αᵢ, βᵢ)].
 
-    The parameters are (..., 2): log α and log β along the last axis. x lies strictly inside (0, 1): at 0 and 1 the
-    log-density may be infinite, and its gradient with it. In float32, digits are lost where α or β is beyond some 10⁴,
-    and log α and log β must be below 88.
+    The parameters are (..., 2): log α and log β along the last axis. x must lie strictly inside (0, 1): at 0 and 1 the
+    log-density and its gradient may be infinite. In float32, digits are lost where α or β is above about 10⁴, and log α
+    and log β must be below 88.
 
     Raises:
-      ValueError: in `log_prob`, shapes that do not fit.
+      ValueError: in `log_prob`, the shapes do not match; elsewhere, the parameters' last axis does not have length 2.
 
     Source: N. L. Johnson, S. Kotz, N. Balakrishnan (1995), Continuous Univariate Distributions 2, chapter 25.
 
@@ -203,7 +208,7 @@ def beta() -> Likelihood:
         log_alpha, log_beta = _unpack(x, parameters, "log α and log β")
         dtype, x = common_dtype(x, parameters), widened(x)
         a, b = jnp.exp(log_alpha), jnp.exp(log_beta)
-        # betaln of JAX has some 9 digits in float64; Γ(a) = Γ(a + 1) / a, where an a next to 0 would make it infinite
+        # JAX's betaln has about 9 digits in float64; log Γ(a) = log Γ(a + 1) - log a is finite where a underflows to 0
         log_gamma_a = gammaln(a + 1) - log_alpha
         log_gamma_b = gammaln(b + 1) - log_beta
         log_gamma_sum = gammaln(a + b + 1) - jnp.logaddexp(log_alpha, log_beta)
@@ -231,19 +236,19 @@ def beta() -> Likelihood:
     )
 
 
-def _unpack(x: Array, parameters: Array, wanted: str) -> tuple[Array, Array]:
-    """The two parameters of every feature of x, in the dtype to compute in."""
+def _unpack(x: Array, parameters: Array, expected: str) -> tuple[Array, Array]:
+    """Returns the two parameters of every feature of x, in the dtype to compute in."""
     check_floating(x=x, parameters=parameters)
     if parameters.shape != (*x.shape, 2):
         raise ValueError(
-            f"the parameters are {wanted}, of shape {(*x.shape, 2)} for x {x.shape}; got {parameters.shape}"
+            f"the parameters must be {expected}, of shape {(*x.shape, 2)} for x {x.shape}; got {parameters.shape}"
         )
-    return _pair(parameters, wanted)
+    return _pair(parameters, expected)
 
 
-def _pair(parameters: Array, wanted: str) -> tuple[Array, Array]:
+def _pair(parameters: Array, expected: str) -> tuple[Array, Array]:
     check_floating(parameters=parameters)
-    check_trailing_axis(parameters, 2, f"numbers, {wanted}")
+    check_trailing_axis(parameters, 2, f"numbers, {expected}")
     parameters = widened(parameters)
     return parameters[..., 0], parameters[..., 1]
 
@@ -254,7 +259,7 @@ def _location(location: Array) -> Array:
 
 
 def _shifted(location: Array, scale: float, draw: Callable[..., Array], key: Array) -> Array:
-    """Standard noise of a distribution, scaled and added to its location."""
+    """Returns a location plus scaled standard noise that `draw` samples."""
     check_floating(location=location)
     dtype = at_least_single(location.dtype)
     noise = draw(key, location.shape, dtype)
@@ -262,16 +267,17 @@ def _shifted(location: Array, scale: float, draw: Callable[..., Array], key: Arr
 
 
 def _reciprocal(scale: float, dtype: DTypeLike) -> Array:
-    """The reciprocal of a scale, finite however small the scale: 0 errors times it are 0."""
+    """Returns 1 / scale, finite for any positive scale, so that an error of 0 times it is 0."""
     return knob(1 / scale if scale > 1e-300 else 1e300, at_least_single(dtype))
 
 
 def _small_and_large(logits: Array) -> tuple[Array, Array, Array]:
-    # each formula sees only logits that it is right for, so that the unused one sends no NaN through the gradient
+    # each formula receives only logits for which it is valid, so that the unused one has no NaN in its gradient
     is_small = jnp.abs(logits) < 1
     one = jnp.ones_like(logits)
     return is_small, jnp.where(is_small, logits, 0 * one), jnp.where(is_small, one, logits)
 
 
-def _to_side(logits: Array, from_the_likely_end: Array) -> Array:
-    return jnp.where(logits < 0, from_the_likely_end, 1 - from_the_likely_end)
+def _from_likely_end(logits: Array, distance: Array) -> Array:
+    """Returns `distance` where the logit is negative, so that 0 is the likely end, and 1 - `distance` elsewhere."""
+    return jnp.where(logits < 0, distance, 1 - distance)

@@ -1,4 +1,4 @@
-"""Bits, classes and counts.
+"""Likelihoods of bits, classes and counts.
 
 Half precision is computed, drawn and summed in float32, and the result is rounded to the dtype of the parameters.
 """
@@ -15,14 +15,17 @@ from aejax.likelihoods.record import Likelihood, Support, check_trailing_axis, t
 from aejax.losses import binary_cross_entropy, categorical_cross_entropy
 from aejax.precision import widened
 
-_LARGE_RATE = 1e5  # beyond, JAX's rejection sampler loses its digits, and 32-bit integers overflow from 2e9 on
+_LARGE_RATE = 1e5  # above it JAX's rejection sampler loses digits, and from 2e9 on its 32-bit integers overflow
 
 
 def bernoulli() -> Likelihood:
-    """Independent Bernoulli features, parameterized by logits: log p(x) = -binary_cross_entropy(x, logits).
+    """Returns independent Bernoulli features: log p(x) = Σᵢ [xᵢ log pᵢ + (1 - xᵢ) log(1 - pᵢ)], p = σ(logits).
 
-    Gray values in [0, 1] are allowed as x, as is customary; the result is then no density of x, and
-    `continuous_bernoulli` is one.
+    The parameters are the logits, of the shape of x. Gray values in [0, 1] are accepted as x, as is common practice;
+    the result is then not a density of x, for which `continuous_bernoulli` can be used.
+
+    Raises:
+      ValueError: in `log_prob`, the shapes differ.
 
     >>> likelihood = bernoulli()
     >>> round(likelihood.log_prob(jnp.ones(2), jnp.zeros(2)).item(), 4), likelihood.mean(jnp.zeros(2)).tolist()
@@ -47,18 +50,20 @@ def bernoulli() -> Likelihood:
 
 
 def categorical(*, classes: int) -> Likelihood:
-    """Independent features, each one of C classes: log p(x) = Σᵢ log softmax(logitsᵢ)ₓᵢ.
+    """Returns independent features, each one of C classes: log p(x) = Σᵢ log softmax(logitsᵢ)ₓᵢ.
 
-    The parameters are logits (..., C). x holds classes 0 to C - 1 as integers or as floats (...), or one-hot vectors
-    (..., C); what is no class has the log-probability NaN. `sample` returns classes as numbers of the logits' dtype, or
-    of float32 where that dtype does not hold all of them (bfloat16 more than 256, float16 more than 2048; give x of so
-    many classes as integers or float32 too); `mean` that of one-hot vectors: the probabilities (..., C).
+    The parameters are logits (..., C). x holds classes 0 to C - 1 as integers or floats (...), or one-hot vectors
+    (..., C); the log-probability is NaN if a number is not a class. `sample` returns classes (...) in the logits'
+    dtype, or in float32 where that dtype cannot represent all classes (more than 256 in bfloat16, more than 2048 in
+    float16; then pass x as integers or float32 too). `mean` returns the probabilities (..., C), the mean of one-hot
+    vectors.
 
     Args:
       classes: C >= 2.
 
     Raises:
-      ValueError: fewer than two classes; in `log_prob`, shapes that do not fit.
+      ValueError: classes is below 2; in `log_prob`, the shapes do not match.
+      TypeError: classes is not an integer.
 
     Source: C. M. Bishop (2006), Pattern Recognition and Machine Learning, eq. 4.104 and 4.108.
 
@@ -106,17 +111,18 @@ def categorical(*, classes: int) -> Likelihood:
 
 
 def poisson() -> Likelihood:
-    """Independent counts, parameterized by the log of their rates: log p(x) = Σᵢ [xᵢ log λᵢ - λᵢ - log xᵢ!].
+    """Returns independent Poisson counts: log p(x) = Σᵢ [xᵢ log λᵢ - λᵢ - log xᵢ!].
 
-    x may be of an integer or a floating type; what is no count has the log-probability -∞. The rate must be finite: in
-    float32, log-rates up to 88. There a log-probability is a difference of numbers near x log λ, and of counts beyond
-    some 10⁵ its digits are lost. Samples at rates beyond 10⁵ are drawn from the normal approximation, its skewness
-    corrected; from log-rates of some 32 on, where the deviation is below one step of float32, they scatter by one step.
-    They are whole numbers that the dtype holds: of bfloat16 and float16 only those up to 256 and 2048 are exact, and
-    float16 ends at 65,504, a log-rate of 11, above which mean and samples are infinite.
+    The parameters are the log-rates log λ, of the shape of x. x may be of an integer or a floating type; the
+    log-probability is -∞ if a number is not a count. Rates must be finite: in float32, log-rates up to 88. The
+    log-probability is a difference of numbers of size x log λ, so its digits are lost for counts above about 10⁵.
+    Samples at rates above 10⁵ are drawn from the normal approximation with corrected skewness; from log-rates of about
+    32 on, where the standard deviation is below the spacing of float32, they vary by one spacing. Samples are whole
+    numbers that the dtype represents: bfloat16 and float16 are exact only up to 256 and 2048, and above 65,504, a
+    log-rate of 11, float16 means and samples are infinite.
 
     Raises:
-      ValueError: in `log_prob`, shapes that differ.
+      ValueError: in `log_prob`, the shapes differ.
 
     Source: N. L. Johnson, A. W. Kemp, S. Kotz (2005), Univariate Discrete Distributions, chapter 4.
 
@@ -132,7 +138,7 @@ def poisson() -> Likelihood:
         x = x.astype(log_rate.dtype)
         is_count = (x == jnp.floor(x)) & (x >= 0) & jnp.isfinite(x)
         counts = jnp.where(is_count, x, 0)
-        # of no counts 0 log 0 is 0, where the rate is 0
+        # 0 log 0 counts as 0 where both the count and the rate are 0
         by_rate = counts * jnp.where(counts == 0, 0, log_rate) - jnp.exp(log_rate)
         return jnp.sum(jnp.where(is_count, by_rate - gammaln(counts + 1), -jnp.inf)).astype(dtype)
 

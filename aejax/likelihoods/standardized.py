@@ -1,4 +1,4 @@
-"""A likelihood of standardized data as one of the data in their own units."""
+"""A likelihood of standardized data, turned into a likelihood of the data in their own units."""
 
 import math
 
@@ -10,19 +10,21 @@ from aejax.standardization import standardization
 
 
 def standardized(likelihood: Likelihood, *, mean: ArrayLike, standard_deviation: ArrayLike) -> Likelihood:
-    """The distribution of x = m + s z where z follows `likelihood`: log p(x) = log p_z((x - m)/s) - Σᵢ log sᵢ.
+    """Returns the distribution of x = m + s z with z ~ `likelihood`: log p(x) = log p_z((x - m)/s) - Σᵢ log sᵢ.
 
     Args:
-      likelihood: of the standardized example z, whose support is all real numbers.
+      likelihood: the likelihood of the standardized example z; its support must be all real numbers.
       mean: m, one number for all features or an array of the shape of one example.
-      standard_deviation: s >= 0, likewise; 0, of a constant feature, counts as 1.
+      standard_deviation: s >= 0, one number or an array of the shape of one example; 0, of a constant feature, counts
+        as 1.
 
     Returns:
       A likelihood with the same parameters, whose densities, mean and samples are in the units of x.
 
     Raises:
-      TypeError: no likelihood, or statistics that are no real numbers.
-      ValueError: a likelihood of other than all real numbers, or statistics that are not finite or negative.
+      TypeError: likelihood is not a Likelihood, or a statistic is not a real number.
+      ValueError: the support of likelihood is not all real numbers, a statistic is not finite, or standard_deviation is
+        negative.
 
     >>> import jax.numpy as jnp
     >>> from aejax.likelihoods import gaussian
@@ -37,7 +39,7 @@ def standardized(likelihood: Likelihood, *, mean: ArrayLike, standard_deviation:
     support = likelihood.support
     if support.integers or support.low > -math.inf or support.high < math.inf:
         raise ValueError(
-            f"standardized takes a likelihood of all real numbers, such as gaussian(), got {likelihood.name}"
+            f"standardized expects a likelihood of all real numbers, such as gaussian(), got {likelihood.name}"
         )
     scaling = standardization(mean=mean, standard_deviation=standard_deviation)
 

@@ -230,7 +230,7 @@ def test_statistics_of_another_shape_or_no_numbers_are_refused():
     [likelihoods.bernoulli(), likelihoods.beta(), likelihoods.poisson(), likelihoods.continuous_bernoulli()],
 )
 def test_likelihoods_of_bits_counts_and_bounded_values_are_refused(likelihood):
-    with pytest.raises(ValueError, match="takes a likelihood of all real numbers"):
+    with pytest.raises(ValueError, match="expects a likelihood of all real numbers"):
         in_units(vae(likelihood=likelihood))
 
 

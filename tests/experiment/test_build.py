@@ -489,7 +489,7 @@ def test_bytes_of_pairs_are_read_alike_but_for_masks(x: str, noisy: str, expecte
 def test_bytes_that_no_likelihood_explains_are_said_to_be_what_they_are(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", BYTES["dark"])
     splits = load_splits(Data(dataset=str(tmp_path / "x.npy")))
-    with pytest.raises(UserError, match=r"reach from 0 to 100; take --byte-values scaled if they are gray values, or"):
+    with pytest.raises(UserError, match=r"range from 0 to 100; take --byte-values scaled if they are gray values, or"):
         check_data(Model(), splits, "x.npy")
     with pytest.raises(UserError, match="byte_values: scaled makes fractions of counts"):
         check(Experiment(data=Data(byte_values="scaled"), model=Model(likelihood="poisson")))
@@ -587,7 +587,7 @@ def splits_between(low: float, high: float) -> Splits:
 )
 def test_bernoulli_wants_values_in_the_unit_interval(model: Model) -> None:
     check_data(model, splits_between(0, 1), "data")
-    with pytest.raises(UserError, match=r"data: .* wants values in \[0, 1\].* from -0.5 to 2"):
+    with pytest.raises(UserError, match=r"data: .* expects values in \[0, 1\].* from -0.5 to 2"):
         check_data(model, splits_between(-0.5, 2), "data")
 
 
@@ -600,9 +600,9 @@ def test_other_losses_take_any_values() -> None:
 @pytest.mark.parametrize(
     ("likelihood", "low", "high", "message"),
     [
-        ("beta", 0, 1, r"data: beta wants values in \(0, 1\)"),
-        ("continuous_bernoulli", 0, 2, r"data: continuous_bernoulli wants values in \[0, 1\]"),
-        ("poisson", 0, 1, "data: poisson wants whole numbers"),
+        ("beta", 0, 1, r"data: beta expects values in \(0, 1\)"),
+        ("continuous_bernoulli", 0, 2, r"data: continuous_bernoulli expects values in \[0, 1\]"),
+        ("poisson", 0, 1, "data: poisson expects whole numbers"),
     ],
 )
 def test_other_likelihoods_want_their_support(likelihood: str, low: float, high: float, message: str) -> None:

@@ -191,13 +191,17 @@ def test_supports_and_shapes_of_parameters(likelihood, x, parameters):
 @pytest.mark.parametrize(
     ("likelihood", "value", "message"),
     [
-        (bernoulli(), -0.5, r"pixels: bernoulli wants values in \[0, 1\], and they reach from -0.5 to 0.5"),
-        (continuous_bernoulli(), 1.5, r"continuous_bernoulli wants values in \[0, 1\], and they reach from 0.5 to 1.5"),
-        (beta(), 1.0, r"beta wants values in \(0, 1\), and they reach from 0.5 to 1; scale them"),
-        (beta(), 0.0, r"beta wants values in \(0, 1\), and they reach from 0 to 0.5"),
-        (poisson(), 2.0, "poisson wants whole numbers, and there are fractions such as 0.5"),
-        (categorical(classes=3), 3.0, r"categorical\(classes=3\) wants values in \[0, 2\]"),
-        (gaussian(), math.nan, "gaussian wants finite values, and they reach from nan to nan"),
+        (bernoulli(), -0.5, r"pixels: bernoulli expects values in \[0, 1\], but they range from -0.5 to 0.5"),
+        (
+            continuous_bernoulli(),
+            1.5,
+            r"continuous_bernoulli expects values in \[0, 1\], but they range from 0.5",
+        ),
+        (beta(), 1.0, r"beta expects values in \(0, 1\), but they range from 0.5 to 1; scale them"),
+        (beta(), 0.0, r"beta expects values in \(0, 1\), but they range from 0 to 0.5"),
+        (poisson(), 2.0, "poisson expects whole numbers, but there are fractions such as 0.5"),
+        (categorical(classes=3), 3.0, r"categorical\(classes=3\) expects values in \[0, 2\]"),
+        (gaussian(), math.nan, "gaussian expects finite values, but they range from nan to nan"),
     ],
 )
 def test_data_outside_the_support_are_refused(likelihood, value, message):
@@ -305,7 +309,7 @@ def test_refuses_shapes_that_differ_and_integers(likelihood, x, parameters, with
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.inf, math.nan])
-def test_refuses_a_variance_or_a_scale_that_is_none(value):
+def test_refuses_an_invalid_variance_or_scale(value):
     with pytest.raises(ValueError, match="variance must be positive and finite"):
         gaussian(variance=value)
     with pytest.raises(ValueError, match="scale must be positive and finite"):
@@ -335,7 +339,7 @@ def test_a_gain_moves_a_global_log_variance_faster_from_the_same_start():
 
 
 @pytest.mark.parametrize(("knobs", "message"), [({"initial": float("nan")}, "initial"), ({"gain": 0.0}, "gain")])
-def test_a_global_log_variance_that_cannot_be_is_refused(knobs, message):
+def test_an_invalid_global_log_variance_is_refused(knobs, message):
     with pytest.raises(ValueError, match=message):
         with_global_log_variance(MLP(output_shape=(4,)), **knobs)
 
@@ -369,8 +373,8 @@ def test_categorical_takes_classes_of_every_type(dtype):
         assert np.isnan(likelihood.log_prob(jnp.array(np.array([200, 1], dtype)), logits))
 
 
-def test_categorical_of_more_classes_than_half_precision_holds():
-    """Samples are exact: of float32, where bfloat16 holds whole numbers up to 256 only."""
+def test_categorical_with_more_classes_than_half_precision_represents():
+    """Samples are exact float32 numbers, as bfloat16 represents whole numbers up to 256 only."""
     logits = jnp.zeros((4000, 300), jnp.bfloat16)
     x = np.asarray(categorical(classes=300).sample(jax.random.key(0), logits))
     assert x.dtype == np.float32
@@ -415,7 +419,7 @@ def test_poisson_of_a_rate_of_zero_and_of_no_finite_count():
 
 @pytest.mark.parametrize("scale", [1e-320, 1e-80, 1e-45, 1e-30])
 def test_densities_of_tiny_scales_are_no_nan(scale):
-    """At the mode that of SciPy; elsewhere -∞ or the least there is, with a gradient that is no NaN."""
+    """At the mode they equal SciPy's; elsewhere they are -∞ or the smallest number, with a gradient that is not NaN."""
     x, elsewhere = jnp.ones(2), jnp.zeros(2)
     for likelihood, law in (
         (gaussian(variance=scale), -math.log(2 * math.pi) - math.log(scale)),
@@ -480,7 +484,7 @@ def test_a_knob_of_numpy_promotes_nothing(number, dtype, float64, without_type_c
 
 
 @every_likelihood
-def test_mean_and_sample_refuse_parameters_that_cannot_be(likelihood, x, parameters, without_type_checks):
+def test_mean_and_sample_refuse_parameters_of_another_shape(likelihood, x, parameters, without_type_checks):
     for function in (likelihood.mean, lambda parameters: likelihood.sample(KEY, parameters)):
         with pytest.raises(TypeError, match=r"must be a floating-point array, got dtype int32"):
             function(jnp.zeros(np.shape(parameters), int))
@@ -499,16 +503,16 @@ def test_mean_and_sample_refuse_parameters_that_cannot_be(likelihood, x, paramet
     [
         (
             [[0.5], [math.nan]],
-            r"pixels: bernoulli wants finite values, .*; 1 of 2 are missing \(NaN\): fill them in, by",
+            r"pixels: bernoulli expects finite values, .*; 1 of 2 are missing \(NaN\); fill them in, for",
         ),
         ([[0.5], [None]], "1 of 2 are missing"),
         (np.ma.masked_array([0.5, 0.5], [False, True]), "1 of 2 are missing"),
-        ([0.5, math.inf], "they reach from 0.5 to inf: fill them in"),
-        ([["a"], ["b"]], "pixels: numbers are wanted, and they are of type <U1 such as 'a'"),
-        (np.array([0.5, "a"], object), "pixels: numbers are wanted, and there is 'a'"),
-        ([[0.5], [0.5, 1]], "pixels: the rows must be of one length"),
-        (np.array(["2020-01-01"], "datetime64[D]"), "they are of type datetime64"),
-        (np.array([0.5j]), "they are of type complex128"),
+        ([0.5, math.inf], "they range from 0.5 to inf; fill them in"),
+        ([["a"], ["b"]], "pixels: expected numbers, but the values have type <U1 such as 'a'"),
+        (np.array([0.5, "a"], object), "pixels: expected numbers, but there is 'a'"),
+        ([[0.5], [0.5, 1]], "pixels: all rows must have the same length"),
+        (np.array(["2020-01-01"], "datetime64[D]"), "the values have type datetime64"),
+        (np.array([0.5j]), "the values have type complex128"),
     ],
 )
 def test_missing_values_and_text_are_refused_with_what_to_do(values, message):
@@ -516,7 +520,7 @@ def test_missing_values_and_text_are_refused_with_what_to_do(values, message):
         check_support(bernoulli(), values, "pixels")
 
 
-def test_data_of_every_type_of_number_fit():
+def test_numbers_of_every_type_are_accepted():
     for values in ([0, 1], [True, False], np.array([0, 1], np.uint8), np.array([0, 1], np.float16), np.zeros(0)):
         check_support(bernoulli(), values, "pixels")
         check_support(poisson(), values, "counts")

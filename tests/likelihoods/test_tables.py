@@ -117,7 +117,7 @@ def test_statistics_are_those_of_the_rows_given():
     ("columns", "message"),
     [
         ([], "at least one column"),
-        ([Binary("a"), Count("a")], "more than one is called a"),
+        ([Binary("a"), Count("a")], "more than one column is called a"),
         ([Categorical("a", classes=1)], "column a: classes must be at least 2, got 1"),
         ([Categorical("a", classes=2.5)], r"column a: classes must be an integer, got 2\.5"),
         ([Categorical("a", classes=True)], "column a: classes must be an integer, got True"),
@@ -126,7 +126,7 @@ def test_statistics_are_those_of_the_rows_given():
         ([Continuous("a", mean=math.nan)], "column a: mean must be finite"),
     ],
 )
-def test_refuses_columns_that_cannot_be(columns, message):
+def test_refuses_invalid_columns(columns, message):
     for function in (table_likelihood, parameter_size, input_size):
         with pytest.raises(UserError, match=message):
             function(columns)
@@ -135,10 +135,10 @@ def test_refuses_columns_that_cannot_be(columns, message):
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        (2, 0.5, "houses, column garden: bernoulli wants whole numbers"),
-        (3, 3.0, r"houses, column heating: .* wants values in \[0, 2\], and they reach from 2 to 3"),
-        (4, -1.0, "houses, column rooms: poisson wants values in"),
-        (4, 1.5, "houses, column rooms: poisson wants whole numbers"),
+        (2, 0.5, "houses, column garden: bernoulli expects whole numbers"),
+        (3, 3.0, r"houses, column heating: .* expects values in \[0, 2\], but they range from 2 to 3"),
+        (4, -1.0, "houses, column rooms: poisson expects values in"),
+        (4, 1.5, "houses, column rooms: poisson expects whole numbers"),
         (0, math.nan, "houses, column area: .* from nan to nan"),
     ],
 )
@@ -150,13 +150,13 @@ def test_refuses_rows_that_do_not_fit_their_columns(column, value, message):
         check_rows(COLUMNS, x, "houses")
 
 
-def test_refuses_shapes_that_do_not_fit():
+def test_refuses_shapes_that_do_not_fit(without_type_checks):
     likelihood = table_likelihood(COLUMNS)
-    with pytest.raises(ValueError, match=r"a row of this table has shape \(5,\), got \(4,\)"):
+    with pytest.raises(ValueError, match=r"a row of this table must have shape \(5,\), got \(4,\)"):
         likelihood.log_prob(jnp.zeros(4), jnp.zeros(8))
-    with pytest.raises(ValueError, match=r"parameters of this table have shape \(8,\), got \(5,\)"):
+    with pytest.raises(ValueError, match=r"parameters of this table must have shape \(8,\), got \(5,\)"):
         likelihood.log_prob(jnp.zeros(5), jnp.zeros(5))
-    with pytest.raises(ValueError, match="a row of this table has shape"):
+    with pytest.raises(ValueError, match="a row of this table must have shape"):
         encode_inputs(COLUMNS, jnp.zeros((2, 5)))
     with pytest.raises(UserError, match="5 columns are declared"):
         check_rows(COLUMNS, np.zeros((3, 4)), "houses")
@@ -219,7 +219,7 @@ def test_eight_numbers_of_an_autoencoder_explain_more_of_50_columns_than_eight_p
 
 
 class Frame:
-    """What a DataFrame is here: columns with names, each an array by its name."""
+    """A minimal DataFrame: named columns, each an array."""
 
     def __init__(self, columns, rows):
         self.columns = list(columns)
@@ -266,21 +266,21 @@ def test_statistics_of_rows_of_every_type(dtype):
     [
         (
             {"area": [1.0, None, 3.0]},
-            r"houses, column area: .*; 1 of 3 are missing \(NaN\): fill them in, by the median",
+            r"houses, column area: .*; 1 of 3 are missing \(NaN\); fill them in, for instance by the median",
         ),
         ({"area": [1.0, math.nan, 3.0]}, r"column area: .* 1 of 3 are missing"),
         (
             {"area": ["small", "large", "small"]},
-            "column area: numbers are wanted, and they are of type <U5 such as 'small'",
+            "column area: expected numbers, but the values have type <U5 such as 'small'",
         ),
         (
             {"area": np.array(["small", 2, 3], object)},
-            "column area: numbers are wanted, and there is 'small'; give each",
+            "column area: expected numbers, but there is 'small'; give each",
         ),
-        ({"area": [1.0, 1e300, 3.0]}, r"column area: it reaches 1e\+300, near the end of float32"),
-        ({"area": [1.0, 2.0]}, "the columns must be numbers, as many in each"),
-        ({"area": np.ones((3, 2))}, "the columns must be numbers, as many in each"),
-        ({"garden": [0, 1, 2]}, r"column garden: bernoulli wants values in \[0, 1\]"),
+        ({"area": [1.0, 1e300, 3.0]}, r"column area: it reaches 1e\+300, near the limit of float32"),
+        ({"area": [1.0, 2.0]}, "the columns must be vectors of the same length"),
+        ({"area": np.ones((3, 2))}, "the columns must be vectors of the same length"),
+        ({"garden": [0, 1, 2]}, r"column garden: bernoulli expects values in \[0, 1\]"),
         ({"cellar": [0, 1, 1]}, "houses: no column cellar is declared"),
         ({"garden": None, "cellar": [0, 1, 1]}, "houses: it has no column garden; no column cellar is declared"),
     ],
@@ -292,21 +292,21 @@ def test_refuses_columns_by_name_with_what_to_do(change, message):
         check_rows([Continuous("area"), Binary("garden")], data, "houses")
 
 
-def test_refuses_rows_and_columns_that_are_none():
+def test_refuses_values_that_are_no_rows_or_columns(without_type_checks):
     columns = [Continuous("area"), Binary("garden")]
-    with pytest.raises(UserError, match="training rows: there are none"):
+    with pytest.raises(UserError, match="training rows: expected at least two rows"):
         with_statistics(columns, np.zeros((0, 2)))
-    with pytest.raises(UserError, match="rows must be of one length"):
+    with pytest.raises(UserError, match="rows must have the same length"):
         with_statistics(columns, [[1.0, 0], [2.0]])
-    with pytest.raises(UserError, match=r"2 columns are declared, and the data have shape \(2,\)"):
+    with pytest.raises(UserError, match=r"2 columns are declared, but the data have shape \(2,\)"):
         with_statistics(columns, [1.0, 0])
     frame = Frame(["area", "garden"], np.ones((3, 2)))
     frame.columns.append("garden")
     with pytest.raises(UserError, match="columns of the same name"):
         check_rows(columns, frame, "houses")
-    with pytest.raises(UserError, match="a column is Continuous, Binary, Categorical or Count, got 'area'"):
+    with pytest.raises(UserError, match="a column must be Continuous, Binary, Categorical or Count, got 'area'"):
         table_likelihood(["area"])
-    with pytest.raises(UserError, match="column area: it is 1e-40 in every training row, or hardly differs"):
+    with pytest.raises(UserError, match="column area: it is 1e-40 in every training row, up to rounding"):
         with_statistics([Continuous("area")], [[1e-40], [2e-40]])
 
 

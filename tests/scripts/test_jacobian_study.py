@@ -179,7 +179,7 @@ def test_a_folder_that_exists(refused, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "culprit"),
     [
-        (["--dataset", "mine.npz"], "wants values in [0, 1], and they reach from -1 to 2; scale them"),
+        (["--dataset", "mine.npz"], "expects values in [0, 1], but they range from -1 to 2; scale them"),
         (["--dataset", "mine.npy"], "mine.npy has no labels, but the study requires them to classify codes"),
     ],
 )

@@ -365,7 +365,7 @@ def test_mistakes_on_the_command_line(refused, tmp_path: Path, arguments: list[s
         (np.zeros((0, 4)), "no examples"),
         (np.zeros(20), r"(20,)"),
         (np.array([["text"]] * 20), "numbers"),
-        (np.linspace(-1, 2, 80).reshape(20, 4), "bernoulli wants values in [0, 1]"),
+        (np.linspace(-1, 2, 80).reshape(20, 4), "bernoulli expects values in [0, 1]"),
         (np.zeros((2, 4)), "2 examples are too few"),
     ],
 )

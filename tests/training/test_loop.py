@@ -236,6 +236,6 @@ def test_examples_that_the_likelihood_cannot_explain_are_refused_before_the_firs
     good, bad = np.full((8, 3), 0.5, np.float32), np.full((8, 3), 1.5, np.float32)
     snapshot = start(vae, optax.adam(1e-3), jax.random.key(0), good[0])
     parts = (bad, good) if part == "training" else (good, bad)
-    message = rf"the {part} examples: bernoulli wants values in \[0, 1\], and they reach from 1.5 to 1.5; scale them"
+    message = rf"the {part} examples: bernoulli expects values in \[0, 1\], but they range from 1.5 to 1.5; scale them"
     with pytest.raises(UserError, match=message):
         next(train(vae, optax.adam(1e-3), snapshot, *parts, batch_size=8, epochs=1))

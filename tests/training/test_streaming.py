@@ -157,10 +157,10 @@ def test_streamed_examples_that_the_likelihood_cannot_explain_are_refused(tmp_pa
     x[3, 0, 0] = 1.5
     np.save(tmp_path / "x.npy", x)
     stored = load_arrays(tmp_path / "x.npy", stored=True).x
-    with pytest.raises(UserError, match=r"the training examples: bernoulli wants values in \[0, 1\]"):
+    with pytest.raises(UserError, match=r"the training examples: bernoulli expects values in \[0, 1\]"):
         learn(stored)
     gather(Examples(stored), np.array([0, 1]), bernoulli(), "few")
-    with pytest.raises(UserError, match="few: bernoulli wants"):
+    with pytest.raises(UserError, match="few: bernoulli expects"):
         gather(Examples(stored), np.array([[3]]), bernoulli(), "few")
 
 
