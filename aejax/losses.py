@@ -163,7 +163,7 @@ def categorical_cross_entropy(x: Array, logits: Float[Array, "... classes"]) -> 
 def structural_dissimilarity(
     x: Float[Array, "H W *C"], reconstruction: Float[Array, "H W *C"], *, data_range: ArrayLike = 1.0, window: int = 7
 ) -> Float[Array, ""]:
-    """1 - SSIM: one minus the mean structural similarity of two images, over all windows inside them and all channels.
+    """Returns 1 - SSIM, with the structural similarity of two images averaged over all windows and channels.
 
     In each window, SSIM = (2 μₓμᵧ + c₁)(2 σₓᵧ + c₂) / ((μₓ² + μᵧ² + c₁)(σₓ² + σᵧ² + c₂)) with uniform weights and
     unbiased variances, c₁ = (0.01 R)², c₂ = (0.03 R)². The result is accurate for values with any offset.

@@ -106,13 +106,13 @@ def learned():
         *(pytest.param(k, marks=pytest.mark.slow) for k in ({"accumulation_steps": 4}, {"streamed": True})),
     ],
 )
-def test_what_is_drawn_depends_on_the_example_and_the_step_alone(learned, knobs):
+def test_a_shift_depends_on_the_example_and_the_step_alone(learned, knobs):
     one, other = (reports[-1].snapshot.state.params for reports in (learned, learn(**knobs)))
     chex.assert_trees_all_close(one, other, atol=1e-5, rtol=1e-5)
 
 
-def test_training_sees_what_is_drawn_and_evaluation_does_not():
-    """By an autoencoder without noise of its own, so that nothing else differs."""
+def test_training_examples_are_augmented_and_evaluated_ones_are_not():
+    """With an autoencoder without noise, so that nothing else differs."""
     still, moved = (learn(PLAIN, augment=augment, learning_rate=1e-30) for augment in (None, BY_ONE))
     for one, other in zip(still, moved, strict=True):
         assert one.evaluation["validation/loss"] == other.evaluation["validation/loss"]
@@ -120,7 +120,7 @@ def test_training_sees_what_is_drawn_and_evaluation_does_not():
 
 
 def test_pairs_are_moved_alike():
-    """What is seen of an example and what it is meant to be stay as far apart as they were."""
+    """Inputs and targets are shifted by the same distance."""
     plain, optimizer = undercomplete(MLP((3,)), MLP(SHAPE)), optax.sgd(1e-2)
 
     def distance(params, key, batch):

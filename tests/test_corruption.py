@@ -30,7 +30,7 @@ def assert_binomial(count, probability):
 
 @pytest.mark.parametrize("amount", [0.01, 0.1, 0.5, 0.9])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_salt_and_pepper_replaces_that_part_half_low_and_half_high(amount, seed):
+def test_salt_and_pepper_replaces_that_fraction_half_low_and_half_high(amount, seed):
     x = jnp.full(N, 0.5)
     corrupted = np.asarray(salt_and_pepper(jax.random.key(seed), x, amount=amount, low=-2.0, high=3.0))
     low, high, kept = ((corrupted == value).sum() for value in (-2, 3, 0.5))
@@ -40,7 +40,7 @@ def test_salt_and_pepper_replaces_that_part_half_low_and_half_high(amount, seed)
 
 
 @pytest.mark.parametrize("amount", [0.01, 0.1, 0.5, 0.9])
-def test_masking_sets_that_part_to_zero(amount):
+def test_masking_sets_that_fraction_to_zero(amount):
     x = jnp.linspace(1.0, 2.0, N)
     corrupted = np.asarray(masking(jax.random.key(0), x, amount=amount))
     masked = corrupted == 0
@@ -166,7 +166,7 @@ def test_gaussian_blur_of_one_pixel_is_the_filter_and_of_a_flat_image_the_image(
 
 
 def test_gaussian_blur_is_its_own_transpose_and_keeps_the_mean():
-    """A mirrored edge loses no light, and what a pixel gives another one it gets from it."""
+    """Reflection keeps the sum, and the weight of pixel a in pixel b is that of b in a."""
     x, y = jax.random.uniform(jax.random.key(0), (2, 6, 5))
     np.testing.assert_allclose(blur(x, 1.5).mean(), x.mean(), rtol=1e-5)
     gradient = jax.grad(lambda x: jnp.sum(y * blur(x, 1.5)))(x)
@@ -239,7 +239,7 @@ def test_knobs_of_numpy_promote_nothing(number, dtype, float64):
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_noise_of_half_precision_is_that_of_float32_rounded(dtype):
-    """Of its own, bfloat16's ends at 2.5 standard deviations."""
+    """Noise drawn in bfloat16 would end at 2.5 standard deviations."""
     x = jnp.zeros(N, dtype)
     noise = gaussian_noise(jax.random.key(0), x, standard_deviation=0.5)
     single = gaussian_noise(jax.random.key(0), x.astype(jnp.float32), standard_deviation=0.5)

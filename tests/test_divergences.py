@@ -197,13 +197,13 @@ def test_bernoulli_kl_is_the_categorical_one_of_two_classes():
 
 
 @pytest.mark.parametrize("rho_hat", [1e-37, 1e-10, 1e-8, 1e-6, 0.5, 1 - 1e-6])
-def test_bernoulli_kl_of_units_next_to_off_or_on_keeps_value_and_slope(rho_hat):
+def test_bernoulli_kl_of_units_close_to_0_or_1_is_accurate_with_its_derivative(rho_hat):
     """In float32: by SciPy, and (ρ̂ - ρ) / (ρ̂ (1 - ρ̂))."""
     rho, rho_hat = 0.05, np.float32(rho_hat)
-    value, slope = jax.value_and_grad(bernoulli_kl, argnums=1)(rho, jnp.array(rho_hat))
+    value, derivative = jax.value_and_grad(bernoulli_kl, argnums=1)(rho, jnp.array(rho_hat))
     exact = np.float64(rho_hat)
     np.testing.assert_allclose(value, special.rel_entr(rho, exact) + special.rel_entr(1 - rho, 1 - exact), rtol=1e-5)
-    np.testing.assert_allclose(slope, (exact - rho) / (exact * (1 - exact)), rtol=1e-5)
+    np.testing.assert_allclose(derivative, (exact - rho) / (exact * (1 - exact)), rtol=1e-5)
 
 
 @pytest.mark.parametrize("rho_hat", [0.0, 1.0])
@@ -287,7 +287,7 @@ def test_bernoulli_kl_is_finite_for_every_pair_of_extremes(rho, rho_hat):
 
 
 def test_categorical_kl_of_impossible_classes():
-    """Impossible under both, a class counts nothing; a prior that excludes what may be is infinitely far off."""
+    """A class that is impossible under both adds 0; a prior that excludes a possible class has infinite divergence."""
     logits, other = jnp.array([0.0, 1.0, -jnp.inf]), jnp.array([1.0, 0.0, -jnp.inf])
     value, gradient = jax.value_and_grad(categorical_kl, argnums=(0, 1))(logits, other)
     p, q = special.softmax(np.asarray(logits)), special.softmax(np.asarray(other))
@@ -326,8 +326,8 @@ def pairs_next_to_each_other(count, shape):
     return jnp.asarray(logits), jnp.asarray((logits + distance * rng.normal(size=logits.shape)).astype(np.float32))
 
 
-def test_divergences_are_never_negative_where_rounding_is_all_that_is_left():
-    """And right to some digits there: by float64, of the same float32 numbers."""
+def test_divergences_of_nearly_equal_distributions_are_never_negative():
+    """And accurate to some digits, compared with float64 for the same float32 inputs."""
     one, other = pairs_next_to_each_other(300, (6,))
     rates = jax.nn.sigmoid(one), jax.nn.sigmoid(other)
     scale, other_scale = (jax.vmap(jnp.diag)(jnp.exp(each)) + 0.1 for each in (one, other))
@@ -400,7 +400,7 @@ def test_a_divergence_without_a_dimension_is_zero_and_other_types_are_refused(wi
         bernoulli_kl(0.5, [0.5])
 
 
-def test_half_precision_holds_a_divergence_whose_double_it_does_not_hold():
+def test_half_precision_represents_a_divergence_whose_double_overflows():
     mean = jnp.full(8, 100.0, jnp.float16)
     assert gaussian_kl(mean, jnp.zeros_like(mean)).item() == 40000
     assert full_gaussian_kl(mean, jnp.eye(8, dtype=jnp.float16)).item() == 40000

@@ -114,7 +114,7 @@ def arc_by_numpy(start, end, points):
 
 
 @pytest.mark.parametrize("distance", [1e-6, 1e-4, 1e-2, 0.3, 1.0])
-def test_arcs_and_their_derivatives_are_right_next_to_one_direction(distance, float64):
+def test_arcs_and_their_derivatives_are_accurate_for_nearly_equal_directions(distance, float64):
     start, off = (jnp.array(each, float) for each in codes_of(3))
     end, weights = 1.3 * start + distance * off, jnp.arange(1.0, 8.0)
     single = interpolate_spherically(start.astype(jnp.float32), end.astype(jnp.float32), points=5)
@@ -190,7 +190,7 @@ def test_refuses_shapes_and_units_that_do_not_fit(without_type_checks):
 
 @pytest.mark.parametrize("dtype", [jnp.int8, jnp.uint8, jnp.int32])
 def test_a_traversal_of_units_of_a_narrow_type_changes_one_unit(dtype, without_type_checks):
-    """In int8 a code of 300 units has two whose places are 1."""
+    """In int8 the indices 1 and 257 of a code of 300 units would be equal."""
     found = traversals(jnp.zeros(300), jnp.ones((1, 1)), jnp.array([1], dtype))
     assert np.flatnonzero(found[0, 0]).tolist() == [1]
 

@@ -179,7 +179,7 @@ def test_output_link_is_logistic_for_logits_and_the_identity_elsewhere():
         np.testing.assert_array_equal(output_link(loss)(output), output)
 
 
-def test_huber_has_a_bounded_slope_and_the_curvature_of_half_the_square():
+def test_huber_has_a_bounded_derivative_and_the_curvature_of_half_the_square():
     error = jnp.array([0.0, 0.5, -0.5, 3.0, -1e4])
     slope = jax.vmap(jax.grad(lambda error: huber(jnp.zeros(()), error, delta=2.0)))(error)
     np.testing.assert_allclose(slope, [0, 0.5, -0.5, 2, -2], rtol=1e-6)
@@ -236,7 +236,7 @@ def test_categorical_cross_entropy_is_finite_at_extreme_logits():
 
 
 @pytest.mark.parametrize("label", [-1, 3])
-def test_categorical_cross_entropy_of_what_is_no_class_is_nan(label):
+def test_categorical_cross_entropy_of_an_invalid_class_is_nan(label):
     assert np.isnan(categorical_cross_entropy(jnp.array([0, label]), jnp.zeros((2, 3))))
 
 
@@ -251,7 +251,7 @@ def test_categorical_cross_entropy_refuses_shapes_that_do_not_fit(without_type_c
 
 
 def dissimilarity(x, y, *, data_range, window):
-    """The same by the definition: window by window, with the moments of NumPy."""
+    """The definition, window by window, with NumPy's moments."""
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
     similarities = []
     for channel in range(x.shape[2]):

@@ -13,14 +13,14 @@ N = 20_000
 
 
 def mixture_of(components, *shape):
-    """Logits, means and log-variances of so many components, fixed but irregular."""
+    """Logits, means and log-variances of a number of components, fixed but irregular."""
     rng = np.random.default_rng(0)
     means, log_variances = 2 * rng.standard_normal((components, *shape)), rng.uniform(-2, 0.5, (components, *shape))
     return rng.standard_normal(components), means, log_variances
 
 
 def log_density(code, logits, means, log_variances):
-    """Of a mixture at codes (..., K), by SciPy."""
+    """Log-density of a mixture at codes (..., K), by SciPy."""
     of_components = stats.norm.logpdf(code[..., None, :], means, np.exp(0.5 * log_variances)).sum(axis=-1)
     return special.logsumexp(special.log_softmax(logits) + of_components, axis=-1)
 
@@ -78,7 +78,7 @@ def test_log_prob_of_a_mixture_is_finite_far_away():
 
 
 def test_samples_of_a_mixture_come_from_each_component_as_often_as_its_weight():
-    """Components far apart, so that each sample tells its own: all statistics within 5 standard errors."""
+    """Components are far apart, so that a sample identifies its own; all statistics agree within 5 standard errors."""
     weights, means, variances = np.array([0.5, 0.3, 0.2]), np.array([-50.0, 0.0, 50.0]), np.array([1.0, 4.0, 0.25])
     parts = np.log(weights), means[:, None] + [0.0, 5.0], np.log(variances)[:, None] + [0.0, 1.0]
     sample = gaussian_mixture(*(jnp.array(part, jnp.float32) for part in parts)).sample
@@ -159,7 +159,7 @@ def test_refuses_a_mixture_of_nothing(components):
         mixture_prior(components)
 
 
-def test_every_code_of_a_batch_is_of_a_component_of_its_own():
+def test_codes_of_a_batch_draw_their_components_independently():
     """Two components at -3 and 3 with weights 1/4 and 3/4, within 5 standard errors."""
     mixture = gaussian_mixture(jnp.log(jnp.array([1.0, 3.0])), jnp.array([[-3.0], [3.0]]), jnp.full((2, 1), -4.0))
     codes = np.asarray(mixture.sample(jax.random.key(0), (10, 100, 1)))

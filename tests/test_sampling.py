@@ -125,7 +125,7 @@ def test_log_prob_of_a_tiny_difference_and_a_tiny_variance_equals_scipy():
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_half_precision_is_drawn_and_summed_in_single(dtype):
-    """The noise is float32's, rounded; of its own it would end at 2.5 deviations in bfloat16."""
+    """The noise is drawn in float32 and rounded; drawn in bfloat16 it would end at 2.5 standard deviations."""
     mean = jnp.zeros(N, dtype)
     z = np.asarray(reparameterize(jax.random.key(0), mean, mean), np.float64)
     single = reparameterize(jax.random.key(0), mean.astype(jnp.float32), mean.astype(jnp.float32))

@@ -1,8 +1,9 @@
-"""Exact Jacobians of functions of one example, and what is made of them.
+"""Exact Jacobians of functions of one example: norms, penalties, spectra, estimators and geometry.
 
-All are pure functions of ONE example, vmapped by the caller. Norms of half precision are summed in single: for an
-encoder of parameters in float32 that computes in bfloat16 (`flax.linen.Dense(..., dtype=jnp.bfloat16)`), the relative
-error of ‖J‖_F² against float64, as largest (median) of 16 examples, Flax's initial weights, on CPU:
+All functions are pure and expect ONE example; the caller maps them over a batch with `jax.vmap`. Norms of Jacobians of
+half precision are summed in float32. For an encoder with float32 parameters that computes in bfloat16
+(`flax.linen.Dense(..., dtype=jnp.bfloat16)`), the relative error of ‖J‖_F² against float64 is, as maximum (median) over
+16 examples, with Flax's initial weights, on CPU:
 
     encoder                float32 jacrev  float32 structured  bfloat16 jacrev  bfloat16 structured
     784-512-256-32 tanh    3e-7 (1e-7)     4e-7 (2e-7)         2e-3 (7e-4)      4e-3 (2e-3)

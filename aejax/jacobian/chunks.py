@@ -1,4 +1,4 @@
-"""Sums over a basis taken some vectors at a time: memory grows with the chunk, not with the basis."""
+"""Sums over a basis in chunks of vectors: memory grows with the chunk, not with the basis."""
 
 import math
 from collections.abc import Callable
@@ -12,37 +12,37 @@ from aejax.jacobian.placement import placed_as
 
 
 def check_chunk_size(chunk_size: int | None) -> None:
-    """Raise TypeError unless a chunk size is None or an integer, ValueError unless it is at least 1."""
+    """Raise TypeError unless the chunk size is None or an integer, ValueError unless it is at least 1."""
     if chunk_size is not None:
         check_count("chunk_size", chunk_size)
 
 
-def basis(indices: Int[Array, "chunk"], one: Array | jax.ShapeDtypeStruct) -> Array:
-    """The standard basis vectors of these numbers, (chunk, *one.shape), of one's type and where it is placed."""
-    vectors = jax.nn.one_hot(indices, math.prod(one.shape), dtype=one.dtype)
-    return placed_as(vectors.reshape(indices.size, *one.shape), one)
+def basis(indices: Int[Array, "chunk"], like: Array | jax.ShapeDtypeStruct) -> Array:
+    """Returns the standard basis vectors at `indices`, (chunk, *like.shape), with the dtype and placement of `like`."""
+    vectors = jax.nn.one_hot(indices, math.prod(like.shape), dtype=like.dtype)
+    return placed_as(vectors.reshape(indices.size, *like.shape), like)
 
 
 def sum_over_chunks(term: Callable[[Array], Array], size: int, chunk_size: int | None) -> Array:
-    """The sum of term(indices) over chunks of the numbers 0 to size - 1; term is recomputed for its gradient."""
-    first, *rest = (jnp.sum(part, axis=0) for part in _parts(term, size, chunk_size))
+    """Returns the sum of term(indices) over chunks of range(size); term is recomputed in the backward pass."""
+    first, *rest = (jnp.sum(values, axis=0) for values in _map_over_chunks(term, size, chunk_size))
     return sum(rest, start=first)
 
 
 def stack_chunks(rows: Callable[[Array], Array], size: int, chunk_size: int | None) -> Array:
-    """rows(indices), (chunk, ...), of all chunks of the numbers 0 to size - 1, as (size, ...)."""
-    parts = _parts(rows, size, chunk_size)
-    return jnp.concatenate([part.reshape(part.shape[0] * part.shape[1], *part.shape[2:]) for part in parts])
+    """Returns rows(indices), (chunk, ...), of all chunks of range(size), concatenated to (size, ...)."""
+    chunks = _map_over_chunks(rows, size, chunk_size)
+    return jnp.concatenate([chunk.reshape(chunk.shape[0] * chunk.shape[1], *chunk.shape[2:]) for chunk in chunks])
 
 
-def _parts(function: Callable[[Array], Array], size: int, chunk_size: int | None) -> list[Array]:
-    """The function of all full chunks, stacked, and of the partial one if there is any, also with a leading axis."""
+def _map_over_chunks(function: Callable[[Array], Array], size: int, chunk_size: int | None) -> list[Array]:
+    """Returns the function's values on all full chunks, stacked, and on the incomplete last one with a leading axis."""
     if chunk_size is None or chunk_size >= size:
         return [function(jnp.arange(size))[None]]
-    # without rematerialization the gradient would keep what every chunk has computed
+    # without rematerialization the gradient would keep the intermediate values of every chunk
     function = jax.checkpoint(function)
     full = size - size % chunk_size
-    parts = [jax.lax.map(function, jnp.arange(full).reshape(-1, chunk_size))]
+    values = [jax.lax.map(function, jnp.arange(full).reshape(-1, chunk_size))]
     if full < size:
-        parts.append(function(jnp.arange(full, size))[None])
-    return parts
+        values.append(function(jnp.arange(full, size))[None])
+    return values

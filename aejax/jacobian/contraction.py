@@ -1,4 +1,4 @@
-"""Contraction beyond the first derivative: how far a sphere of any radius about an example is drawn together."""
+"""Contraction beyond the first derivative: how much a function contracts spheres of any radius around an example."""
 
 from collections.abc import Callable
 
@@ -21,25 +21,25 @@ def contraction_curve(
     *,
     directions: int,
 ) -> Float[Array, "radii"]:
-    """E ‖f(x + r v) - f(x)‖ / r over directions v uniform on the unit sphere, for each radius r.
+    """Contraction ratio E ‖f(x + r v) - f(x)‖ / r for each radius r, over directions v uniform on the unit sphere.
 
-    Where f(x + r v) = f(x) the norm has a kink; its derivatives count as 0 there. Towards r = 0 it is E ‖J v‖, whose
-    square is at most ‖J‖_F² / D. Where it rises with r, more distant examples are told apart; where it falls, units
-    saturate.
+    For r → 0 it tends to E ‖J v‖, whose square is at most ‖J‖_F² / D. Where the ratio increases with r, more distant
+    examples are distinguished better; where it decreases, units saturate. Where f(x + r v) = f(x) the norm has a kink,
+    and its derivatives count as 0.
 
     Args:
-      key: a key, not used elsewhere.
-      f: from ONE example to its code, arrays of any shape.
-      x: one example, of D numbers.
+      key: a PRNG key, not used elsewhere.
+      f: a function from ONE example to its code, arrays of any shape.
+      x: one example, with D features.
       radii: r > 0, in x's unit.
-      directions: how many v are drawn, the same for all radii.
+      directions: the number of random v, which are the same for all radii.
 
     Returns:
-      The mean over v, for each radius, in float32 at least.
+      The mean over v for each radius, (radii,), in the code's unit per x's unit, in at least float32.
 
     Raises:
-      ValueError: radii of another shape or not positive, no direction, or an example of no numbers.
-      TypeError: x, f(x) or the radii are not of a floating type, or directions is no integer.
+      ValueError: radii is not a vector or not positive, directions is below 1, or x is empty.
+      TypeError: x, f(x) or radii is not of a floating type, or directions is not an integer.
 
     Source: S. Rifai et al. (2011), Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, section
     5.3, the contraction ratio.
@@ -53,11 +53,11 @@ def contraction_curve(
     check_count("directions", directions)
     if radii.ndim != 1:
         raise ValueError(f"radii must be a vector, got shape {radii.shape}")
-    # by NumPy: within a trace the comparison of a JAX array would be traced
+    # with NumPy, because the comparison of a JAX array inside a trace would be traced
     if not isinstance(radii, jax.core.Tracer) and not (np.asarray(radii) > 0).all():
         raise ValueError(f"radii must be positive, got {radii}")
     if x.size == 0:
-        raise ValueError(f"x must have at least one number, got shape {x.shape}")
+        raise ValueError(f"x must have at least one feature, got shape {x.shape}")
     dtype = at_least_single(x.dtype)
     v = jax.random.normal(key, (directions, x.size), dtype)
     v = (v / jnp.linalg.norm(v, axis=1, keepdims=True)).reshape(directions, *x.shape)

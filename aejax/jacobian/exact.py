@@ -22,23 +22,23 @@ METHODS = ("jacfwd", "jacrev", "structured", "auto")
 def jacobian(
     f: Callable[[Array], Array], x: Float[Array, "..."], *, method: str = "jacfwd", chunk_size: int | None = None
 ) -> Float[Array, "..."]:
-    """J(x) = ∂f/∂x, exactly.
+    """Returns the exact Jacobian J(x) = ∂f/∂x.
 
     Args:
-      f: from ONE example to its code (or from one code to its example), arrays of any shape.
-      x: one example, of D numbers; f(x) is of K.
-      method: `jacfwd` pushes a tangent forward for each feature, `jacrev` pulls a cotangent back for each dimension
-        of the code; `auto` takes the one with fewer of them. `structured`, which saves the Jacobian of the first
-        layer in a norm, has nothing to save here: it is `jacrev`, for functions that it applies to.
-      chunk_size: how many of them at a time, each lot recomputed for the gradient: memory beside J itself grows with
-        it, not with D or K. None takes all at once.
+      f: a function from ONE example to its code (or from one code to its example), arrays of any shape.
+      x: one example, with D features; f(x) has K dimensions.
+      method: `jacfwd` pushes one tangent per feature forward, `jacrev` pulls one cotangent per dimension of the code
+        back, and `auto` uses the one with fewer vectors. `structured`, which avoids the first layer's Jacobian in
+        `frobenius_norm_squared`, saves nothing here: it equals `jacrev`, for functions whose first layer is linear.
+      chunk_size: the number of tangents or cotangents computed at a time; each chunk is recomputed in the backward
+        pass, so that memory in addition to J grows with chunk_size, not with D or K. None computes all at once.
 
     Returns:
-      (*code_shape, *x.shape).
+      J, of shape (*f(x).shape, *x.shape).
 
     Raises:
-      ValueError: an unknown method, a chunk size below 1, or `structured` where the first layer is not linear.
-      TypeError: x or f(x) is not one array of a floating type.
+      ValueError: method is unknown, chunk_size is below 1, or method is `structured` and the first layer is not linear.
+      TypeError: x or f(x) is not one array of a floating type, or chunk_size is not an integer.
 
     >>> jacobian(lambda x: x[0] * x, jnp.array([2.0, 3.0]))
     Array([[4., 0.],
@@ -63,41 +63,41 @@ def jacobian(
 def frobenius_norm_squared(
     f: Callable[[Array], Array], x: Float[Array, "..."], *, method: str = "jacfwd", chunk_size: int | None = None
 ) -> Float[Array, ""]:
-    """‖J(x)‖_F² = Σₖᵢ (∂fₖ/∂xᵢ)², exactly.
+    """Returns the exact squared Frobenius norm ‖J(x)‖_F² = Σₖᵢ (∂fₖ/∂xᵢ)².
 
-    Of an encoder or a posterior's mean, f is `partial(autoencoder.encode, params)` and x an example; of a decoder,
-    `partial(autoencoder.decode, params)` and x a code; of the score that a denoising autoencoder r has learned,
+    For an encoder or a posterior's mean, f is `partial(autoencoder.encode, params)` and x an example; for a decoder,
+    `partial(autoencoder.decode, params)` and x a code; for the score that a denoising autoencoder r has learned,
     `lambda x: (r(x) - x) / σ²`.
 
-    `structured` is for functions whose first layer is linear, f(x) = above(W x), as an MLP's. With M the Jacobian of
-    `above` and H the rows of W, ‖J‖_F² = ‖M W‖_F² = Σ M ∘ (M G), where G = W Wᵀ is the same for all examples of the
-    caller's vmap, and computed once for all: nothing of size K x D is formed. Where H >= D, M W is the smaller product.
-    Where `above` is elementwise, M is diagonal, and this is the closed form Σₕ Mₕ² ‖Wₕ‖² of one layer, whatever its
-    activation. With G the absolute error is about ε ‖M‖_F² ‖G‖, ε that of the dtype, and the number never negative:
-    where ‖M W‖_F² is as small beside ‖M‖_F² ‖G‖, rows of W nearly dependent, take `jacrev`.
+    `structured` requires a function whose first layer is linear, f(x) = above(W x), such as an MLP. With M the Jacobian
+    of `above` and W of H rows, ‖J‖_F² = ‖M W‖_F² = Σ M ∘ (M G), where G = W Wᵀ does not depend on the example and is
+    computed once for all examples of the caller's vmap; no array of size K x D is formed. If H >= D, M W is computed
+    instead, as the smaller product. If `above` is elementwise, M is diagonal, and the norm is Σₕ Mₕ² ‖Wₕ‖², the closed
+    form of one layer, for any activation. With G the absolute error is about ε ‖M‖_F² ‖G‖, ε the dtype's rounding unit,
+    and the result is never negative. Use `jacrev` if ‖M W‖_F² may be that small because rows of W are nearly dependent.
 
-    `auto` counts the multiplications for one example, G not among them, with A those of `above` for one tangent or
-    cotangent, and takes the first of the cheapest:
+    `auto` counts the multiplications for one example, without G, where A is their number in `above` for one tangent or
+    cotangent, and uses the first method with the lowest count:
 
-        structured  K (A + H min(H, D)), or none where `above` is elementwise
-        jacfwd      D A, the first layer's own tangents being the same for all examples
+        structured  K (A + H min(H, D)), or 0 if `above` is elementwise
+        jacfwd      D A, as the first layer's tangents are the same for all examples
         jacrev      K (A + H D)
 
-    and where the first layer is not linear, jacrev if K < D, else jacfwd.
+    If the first layer is not linear, it uses jacrev if K < D, else jacfwd.
 
     Args:
-      f: from ONE example to its code (or from one code to its example), arrays of any shape.
-      x: one example, of D numbers; f(x) is of K.
-      method: `jacfwd`, `jacrev`, `structured` or `auto`: the same number.
-      chunk_size: how many tangents (jacfwd) or cotangents at a time, each lot recomputed for the gradient: memory
-        grows with it, not with D or K. None takes all at once.
+      f: a function from ONE example to its code (or from one code to its example), arrays of any shape.
+      x: one example, with D features; f(x) has K dimensions.
+      method: `jacfwd`, `jacrev`, `structured` or `auto`; all compute the same number.
+      chunk_size: the number of tangents (jacfwd) or cotangents computed at a time; each chunk is recomputed in the
+        backward pass, so that memory grows with chunk_size, not with D or K. None computes all at once.
 
     Returns:
-      The sum over all pairs, in float32 at least.
+      The sum over all pairs of code dimension and feature, in at least float32.
 
     Raises:
-      ValueError: an unknown method, a chunk size below 1, or `structured` where the first layer is not linear.
-      TypeError: x or f(x) is not one array of a floating type.
+      ValueError: method is unknown, chunk_size is below 1, or method is `structured` and the first layer is not linear.
+      TypeError: x or f(x) is not one array of a floating type, or chunk_size is not an integer.
 
     >>> kernel = jnp.array([[3.0, 0.0], [0.0, 4.0]])
     >>> frobenius_norm_squared(lambda x: kernel @ x, jnp.ones(2), method="auto").item()
@@ -122,24 +122,24 @@ def frobenius_norm_squared(
         split = split_first_layer(f, x)
     except NoLinearFirstLayerError:
         return first_that_works([by_rows, by_columns] if code.size < x.size else [by_columns, by_rows])
-    ways = [lambda: structured(split), by_columns]
-    return first_that_works([*(ways if _saves(split, x.size, code.size) else ways[::-1]), by_rows])
+    methods = [lambda: structured(split), by_columns]
+    return first_that_works([*(methods if _saves(split, x.size, code.size) else methods[::-1]), by_rows])
 
 
 def jacobian_matrix(
     f: Callable[[Array], Array], x: Float[Array, "..."], *, method: str, chunk_size: int | None = None
 ) -> Float[Array, "K D"]:
-    """J(x) with each shape flattened, in float32 at least: linear algebra knows no half precision."""
-    whole = jacobian(f, x, method=method, chunk_size=chunk_size)
-    of_code = whole.ndim - jnp.ndim(x)
-    matrix = whole.reshape(math.prod(whole.shape[:of_code]), math.prod(whole.shape[of_code:]))
+    """Returns J(x) with both shapes flattened, in at least float32: JAX's linear algebra has no half precision."""
+    array = jacobian(f, x, method=method, chunk_size=chunk_size)
+    code_axes = array.ndim - jnp.ndim(x)
+    matrix = array.reshape(math.prod(array.shape[:code_axes]), math.prod(array.shape[code_axes:]))
     return matrix.astype(at_least_single(matrix.dtype))
 
 
 def first_that_works(attempts: Sequence[Callable[[], Array]]) -> Array:
-    """The result of the first of these that JAX can differentiate; if it can none, the first one's error.
+    """Returns the result of the first attempt that JAX can differentiate; raises the first error if all attempts fail.
 
-    Only a trace tells: `lax.while_loop` has no reverse mode, `jax.custom_vjp` no forward mode.
+    Whether JAX can is known only from tracing: `lax.while_loop` has no reverse mode, `jax.custom_vjp` no forward mode.
     """
     errors = []
     for attempt in attempts:
@@ -151,10 +151,13 @@ def first_that_works(attempts: Sequence[Callable[[], Array]]) -> Array:
 
 
 def check_function(f: Callable[[Array], Array], x: Array) -> tuple[Array, jax.ShapeDtypeStruct]:
-    """X as an array of JAX, and the shape and type of f(x); TypeError unless both are one array of a floating type.
+    """Returns x as a JAX array, and the shape and dtype of f(x).
 
-    On several devices x is cast to differ between them wherever f(x) does, as where only f's parameters differ: else
-    a gradient by x would be summed over them.
+    Under `jax.shard_map`, x is cast to vary over every axis of the mesh over which f(x) varies, for instance because
+    only f's parameters do: otherwise the gradient with respect to x would be summed over the devices.
+
+    Raises:
+      TypeError: f is not callable, or x or f(x) is not one array of a floating type.
     """
     if not callable(f):
         raise TypeError(f"f must be a function of one example, got {type(f).__name__}")
@@ -183,12 +186,12 @@ def _split(f: Callable[[Array], Array], x: Array) -> SplitFunction:
     try:
         return split_first_layer(f, x)
     except NoLinearFirstLayerError as error:
-        reason = f"structured needs a function that begins with a matrix product of x, but {error}"
-        raise ValueError(f"{reason}; take jacfwd, jacrev or auto") from error
+        reason = f"structured expects a function that begins with a matrix product of x, but {error}"
+        raise ValueError(f"{reason}; use jacfwd, jacrev or auto") from error
 
 
 def _saves(split: SplitFunction, size: int, code_size: int) -> bool:
-    """Whether `structured` multiplies no more than `jacfwd` does."""
+    """Returns whether `structured` needs at most as many multiplications as `jacfwd`."""
     positions, (units, features) = split.linear.shape[0], split.kernel.shape
     reverse = code_size * (split.products + positions * units * min(units, features))
     return split.elementwise or reverse <= size * split.products
@@ -198,9 +201,9 @@ def _structured(split: SplitFunction, code_size: int, chunk_size: int | None) ->
     kernel, dtype = split.kernel, at_least_single(split.kernel.dtype)
     units, features = kernel.shape
     if split.elementwise:
-        slope = jax.jvp(split.above, (split.linear,), (jnp.ones_like(split.linear),))[1]
+        derivative = jax.jvp(split.above, (split.linear,), (jnp.ones_like(split.linear),))[1]
         squares = jnp.sum(jnp.square(kernel.astype(dtype)), axis=1)
-        return jnp.sum(jnp.square(slope.astype(dtype).reshape(-1, units)) * squares[None])
+        return jnp.sum(jnp.square(derivative.astype(dtype).reshape(-1, units)) * squares[None])
     rows = _rows(split.above, split.linear)
     gram = gram_matrix(kernel.astype(dtype)) if units < features else None
 
@@ -211,7 +214,7 @@ def _structured(split: SplitFunction, code_size: int, chunk_size: int | None) ->
         return gram_norm_squared(m.astype(dtype), gram)
 
     total = sum_over_chunks(term, code_size, chunk_size)
-    # where the terms cancel, rounding may leave the sum a little below 0; its derivative remains that of the sum
+    # where the terms cancel, rounding may leave the sum slightly below 0; the derivative stays that of the sum
     return total if gram is None else jnp.where(total < 0, total - jax.lax.stop_gradient(total), total)
 
 

@@ -1,4 +1,4 @@
-"""Functions whose first layer is linear, found in their trace and taken apart: f(x) = above(W x)."""
+"""Splits a function whose first layer is linear, f(x) = above(W x), into W and `above`, by its trace."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 
 from aejax.jacobian.products import rows_times_matrix
 
-_RESHAPES = {"reshape", "squeeze", "expand_dims", "copy", "convert_element_type"}  # they keep the features' order
-_CALLS = {"jit": "jaxpr", "remat2": "jaxpr", "closed_call": "call_jaxpr"}  # they have no derivative of their own
+_RESHAPES = {"reshape", "squeeze", "expand_dims", "copy", "convert_element_type"}  # they keep the order of the features
+_CALLS = {"jit": "jaxpr", "remat2": "jaxpr", "closed_call": "call_jaxpr"}  # calls without a custom derivative
 _ELEMENTWISE = {
     *("abs", "add", "clamp", "cos", "div", "erf", "exp", "exp2", "expm1", "integer_pow", "is_finite", "log", "log1p"),
     *("logistic", "max", "min", "mul", "neg", "pow", "rsqrt", "select_n", "sign", "sin", "sqrt", "square"),
@@ -22,33 +22,33 @@ _ELEMENTWISE = {
 
 
 class NoLinearFirstLayerError(ValueError):
-    """A function is not above(W x); the message says why."""
+    """The function is not of the form above(W x); the message says why."""
 
 
 class SplitFunction(NamedTuple):
-    """f(x) = above(u), with u = W x at each position and W no function of x; a vector has one position."""
+    """A function f(x) = above(u) with u = W x at each position, W independent of x; a vector x has one position."""
 
     kernel: Float[Array, "units features"]  # W
     linear: Float[Array, "positions units"]  # u at x
     above: Callable[[Float[Array, "positions units"]], Array]
-    elementwise: bool  # each number of the code depends on one of u alone, in the same order
-    products: int  # multiplications in the matrix products and convolutions of `above`
+    elementwise: bool  # whether entry i of the code depends on entry i of u alone
+    products: int  # number of multiplications in the matrix products and convolutions of `above`
 
 
 def split_first_layer(f: Callable[[Array], Array], x: Float[Array, "..."]) -> SplitFunction:
-    """Take f apart above its first layer, which must be a matrix product of x, as `flax.linen.Dense` is.
+    """Splits f above its first layer, which must be a matrix product with x, such as `flax.linen.Dense`.
 
     Args:
-      f: from ONE example to its code.
-      x: one example. It may be reshaped or cast before the product. A product over the last of several axes, as in
-        a dense layer on the steps of a sequence, has the others as its positions.
+      f: a function from ONE example to its code.
+      x: one example. f may reshape or cast it before the product. If the product is over the last of several axes, as
+        in a dense layer applied to each step of a sequence, the other axes are its positions.
 
     Returns:
-      The parts. Under the caller's vmap over examples W is not batched where it is not in f.
+      The split function. Under the caller's vmap over examples, W has a batch axis only if it has one in f.
 
     Raises:
-      NoLinearFirstLayerError: the first operation on x is another one, x is used more than once, W depends on x, or has
-        no rows.
+      NoLinearFirstLayerError: the first operation on x is not a matrix product, x is used more than once, W depends on
+        x, or W has no rows.
     """
     closed = jax.make_jaxpr(f)(x)
     while True:
@@ -65,7 +65,7 @@ def split_first_layer(f: Callable[[Array], Array], x: Float[Array, "..."]) -> Sp
     (source,) = [number for number, variable in enumerate(product.invars) if variable in own]
     (contracting, batching) = product.params["dimension_numbers"]
     if any(batching) or not contracting[0]:
-        raise NoLinearFirstLayerError("its first matrix product is one for each of several parts of x")
+        raise NoLinearFirstLayerError("its first matrix product is batched, or does not sum over an axis of x")
     other = product.invars[1 - source]
     kernel = other.val if isinstance(other, Literal) else values[other]
     kernel = jnp.moveaxis(kernel, contracting[1 - source], range(-len(contracting[source]), 0))
@@ -87,7 +87,7 @@ def split_first_layer(f: Callable[[Array], Array], x: Float[Array, "..."]) -> Sp
         inner = values | {u_variable: from_rows(rows)}
         for equation in above:
             if _is_activation(equation):
-                inner[equation.outvars[0]] = _by_slope(equation)(inner[equation.invars[0]])
+                inner[equation.outvars[0]] = _activation(equation)(inner[equation.invars[0]])
             elif _is_rows_times_matrix(equation):
                 left, right = (_read(inner, variable) for variable in equation.invars)
                 inner[equation.outvars[0]] = rows_times_matrix(left, right)
@@ -95,10 +95,10 @@ def split_first_layer(f: Callable[[Array], Array], x: Float[Array, "..."]) -> Sp
                 _evaluate([equation], inner)
         return _read(inner, jaxpr.outvars[0])
 
-    _evaluate([product], everything := values | own)
+    _evaluate([product], below_u := values | own)
     return SplitFunction(
         kernel=kernel.reshape(units, -1),
-        linear=to_rows(everything[u_variable]),
+        linear=to_rows(below_u[u_variable]),
         above=rest,
         elementwise=source == 0 and all(_is_elementwise(equation) for equation in above),
         products=sum(map(_products, above)),
@@ -106,7 +106,7 @@ def split_first_layer(f: Callable[[Array], Array], x: Float[Array, "..."]) -> Sp
 
 
 def _follow(jaxpr: Jaxpr) -> tuple[list[JaxprEqn], list[JaxprEqn], list[JaxprEqn]]:
-    """The equations from x up to its first product or call, those above, and those that do not depend on x."""
+    """Returns the equations from x to its first product or call, those above it, and those independent of x."""
     (x,), dependent, independent = jaxpr.invars, [], []
     of_x = {x}
     for equation in _live(jaxpr):
@@ -133,7 +133,7 @@ def _follow(jaxpr: Jaxpr) -> tuple[list[JaxprEqn], list[JaxprEqn], list[JaxprEqn
 
 
 def _live(jaxpr: Jaxpr) -> list[JaxprEqn]:
-    """The equations that the result needs."""
+    """Returns the equations that the result depends on."""
     needed = {variable for variable in jaxpr.outvars if not isinstance(variable, Literal)}
     kept = []
     for equation in reversed(jaxpr.eqns):
@@ -144,7 +144,7 @@ def _live(jaxpr: Jaxpr) -> list[JaxprEqn]:
 
 
 def _is_activation(equation: JaxprEqn) -> bool:
-    """An elementwise function of one array and of numbers, as tanh and relu are."""
+    """Returns whether an equation is an elementwise function of one array, such as tanh or relu."""
     types = {jnp.dtype(variable.aval.dtype) for variable in (*_variables(equation), *equation.outvars)}
     shapes = {_shape(variable) for variable in (*_variables(equation), *equation.outvars)}
     alone = len(equation.invars) == len(_variables(equation)) == len(types) == len(shapes) == 1
@@ -152,7 +152,7 @@ def _is_activation(equation: JaxprEqn) -> bool:
 
 
 def _is_rows_times_matrix(equation: JaxprEqn) -> bool:
-    """Whether this is x @ W, as dense layers have it, at default precision."""
+    """Returns whether an equation is x @ W at default precision, as in a dense layer."""
     if equation.primitive.name != "dot_general":
         return False
     rows, matrix, out = (cast(Any, variable.aval) for variable in (*equation.invars, *equation.outvars))
@@ -161,10 +161,10 @@ def _is_rows_times_matrix(equation: JaxprEqn) -> bool:
     return plain and rows.dtype == matrix.dtype == out.dtype
 
 
-def _by_slope(equation: JaxprEqn) -> Callable[[Array], Array]:
-    """An activation whose tangents and cotangents are multiplied by its slope, once.
+def _activation(equation: JaxprEqn) -> Callable[[Array], Array]:
+    """Returns an activation that multiplies tangents and cotangents by its derivative, once.
 
-    The rule that JAX has for tanh multiplies each of them twice, and keeps what lies between for the gradient.
+    JAX's rule for tanh multiplies each of them twice and stores the intermediate product for the gradient.
     """
 
     def evaluate(u: Array) -> Array:
@@ -178,8 +178,8 @@ def _by_slope(equation: JaxprEqn) -> Callable[[Array], Array]:
     @activation.defjvp
     def _jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
         (u,), (tangent,) = primals, tangents
-        out, slope = jax.jvp(evaluate, (u,), (jnp.ones_like(u),))
-        return out, slope * tangent
+        out, derivative = jax.jvp(evaluate, (u,), (jnp.ones_like(u),))
+        return out, derivative * tangent
 
     return activation
 
@@ -202,14 +202,14 @@ def _is_elementwise(equation: JaxprEqn) -> bool:
     shape, name = _shape(equation.outvars[0]), equation.primitive.name
     if name in _RESHAPES:
         return name != "reshape" or equation.params["dimensions"] is None  # else the axes are permuted first
-    # a number that depends on x would reach every element
+    # a scalar that depends on x would reach every element
     same = all(_shape(one) == shape or (isinstance(one, Literal) and not _shape(one)) for one in equation.invars)
     inner = (one for jaxpr in jaxprs_in_params(equation.params) for one in jaxpr.eqns)
     return name in _ELEMENTWISE and same and all(map(_is_elementwise, inner))
 
 
 def _products(equation: JaxprEqn) -> int:
-    """Multiplications of an equation: those of its matrix products and convolutions, the rest costs little."""
+    """Returns the number of multiplications in an equation's matrix products and convolutions; the rest is cheap."""
     name, size = equation.primitive.name, sum(math.prod(_shape(out)) for out in equation.outvars)
     if name == "dot_general":
         (contracting, _), _ = equation.params["dimension_numbers"]
@@ -226,8 +226,8 @@ def _read(values: dict[Any, Any], variable: Any) -> Any:
 
 
 def _evaluate(equations: Sequence[JaxprEqn], values: dict[Any, Any]) -> None:
-    """Add to the values what the equations compute of them."""
-    # dictionaries, not sets: two processes must compile the same program
+    """Evaluates equations on `values`, a dictionary from variables to arrays, and adds their results to it."""
+    # ordered dictionaries instead of sets, so that all processes compile the same program
     made = dict.fromkeys(variable for equation in equations for variable in equation.outvars)
     read = dict.fromkeys(variable for equation in equations for variable in _variables(equation))
     inputs = [variable for variable in read if variable not in made]
@@ -239,7 +239,7 @@ def _evaluate(equations: Sequence[JaxprEqn], values: dict[Any, Any]) -> None:
 
 
 def _inline(jaxpr: Jaxpr, constants: Sequence[Any], call: JaxprEqn) -> Callable[[Array], Array]:
-    """The same function, with a call replaced by its body."""
+    """Returns the same function with a call replaced by its body."""
     (number,) = [number for number, equation in enumerate(jaxpr.eqns) if equation is call]
 
     def function(x: Array) -> Array:

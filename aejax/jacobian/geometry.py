@@ -1,6 +1,6 @@
-"""The surface that a decoder spans, measured where it lies: in data space.
+"""Riemannian geometry of the surface that a decoder spans in data space: metric, lengths, volumes, geodesics.
 
-Source of all: H. Shao, A. Kumar, P. T. Fletcher (2018), The Riemannian Geometry of Deep Generative Models;
+Source: H. Shao, A. Kumar, P. T. Fletcher (2018), The Riemannian Geometry of Deep Generative Models;
 G. Arvanitidis, L. K. Hansen, S. Hauberg (2018), Latent Space Oddity: On the Curvature of Deep Generative Models.
 """
 
@@ -22,19 +22,19 @@ from aejax.precision import at_least_single
 def pullback_metric(
     decode: Callable[[Array], Array], code: Float[Array, "K"], *, method: str = "jacfwd"
 ) -> Float[Array, "K K"]:
-    """M(z) = J(z)ᵀ J(z): dzᵀ M dz is the squared distance that a step dz of the code makes in data space.
+    """Returns the pullback metric M(z) = J(z)ᵀ J(z): dzᵀ M dz is the squared distance in data space of a step dz.
 
     Args:
-      decode: g, from ONE code to its example.
+      decode: g, a function from ONE code to its example.
       code: z, a vector.
-      method: as for `aejax.jacobian.jacobian`.
+      method: the method of `aejax.jacobian.jacobian`.
 
     Returns:
-      A symmetric matrix, positive definite where the columns of J are independent; in float32 at least.
+      A symmetric matrix (K, K), positive definite where the columns of J are independent, in at least float32.
 
     Raises:
-      ValueError: the code is no vector; or as `aejax.jacobian.jacobian`.
-      TypeError: as there.
+      ValueError: the code is not a vector, or `aejax.jacobian.jacobian` raises it.
+      TypeError: the code is not of a floating type, or `aejax.jacobian.jacobian` raises it.
 
     >>> pullback_metric(lambda z: jnp.stack([jnp.cos(z[0]), jnp.sin(z[0])]), jnp.array([0.0])).item()
     1.0
@@ -46,18 +46,18 @@ def pullback_metric(
 
 
 def curve_length(decode: Callable[[Array], Array], codes: Float[Array, "T K"]) -> Float[Array, ""]:
-    """Σₜ ‖g(zₜ₊₁) - g(zₜ)‖: the length in data space of a curve through codes, from below.
+    """Returns Σₜ ‖g(zₜ₊₁) - g(zₜ)‖, a lower bound of the length in data space of a curve through the codes.
 
     Args:
-      decode: g, from ONE code to its example.
-      codes: along the curve, at least two.
+      decode: g, a function from ONE code to its example.
+      codes: at least two codes along the curve.
 
     Returns:
-      The length of the polygon, in the unit of the data, in float32 at least. Where neighbors are decoded alike it has
-      a kink, and its derivatives count as 0.
+      The length of the polygon, in the unit of the data, in at least float32. Where two neighbors have the same
+      reconstruction it has a kink, and its derivatives count as 0.
 
     Raises:
-      ValueError: fewer than two codes, or another shape.
+      ValueError: there are fewer than two codes, or codes is not (T, K).
       TypeError: the codes are not of a floating type.
 
     >>> curve_length(lambda z: jnp.stack([3.0 * z[0], 4.0 * z[0]]), jnp.array([[0.0], [1.0], [2.0]])).item()
@@ -67,19 +67,19 @@ def curve_length(decode: Callable[[Array], Array], codes: Float[Array, "T K"]) -
 
 
 def curve_energy(decode: Callable[[Array], Array], codes: Float[Array, "T K"]) -> Float[Array, ""]:
-    """½ ∫ ‖∂g(z(t))/∂t‖² dt over t from 0 to 1, with T codes: (T - 1) / 2 · Σₜ ‖g(zₜ₊₁) - g(zₜ)‖².
+    """Returns the energy ½ ∫ ‖∂g(z(t))/∂t‖² dt, t from 0 to 1, of a curve: (T - 1) / 2 · Σₜ ‖g(zₜ₊₁) - g(zₜ)‖².
 
-    At least half the squared length; equal where the speed is constant. A geodesic minimizes it.
+    It is at least half the squared length, with equality at constant speed. Geodesics minimize it.
 
     Args:
-      decode: g, from ONE code to its example.
-      codes: along the curve, at equal steps of t, at least two.
+      decode: g, a function from ONE code to its example.
+      codes: at least two codes along the curve, at equal steps of t.
 
     Returns:
-      The energy, in the squared unit of the data, in float32 at least.
+      The energy, in the squared unit of the data, in at least float32.
 
     Raises:
-      ValueError: fewer than two codes, or another shape.
+      ValueError: there are fewer than two codes, or codes is not (T, K).
       TypeError: the codes are not of a floating type.
 
     >>> curve_energy(lambda z: jnp.stack([3.0 * z[0], 4.0 * z[0]]), jnp.array([[0.0], [1.0], [2.0]])).item()
@@ -90,19 +90,19 @@ def curve_energy(decode: Callable[[Array], Array], codes: Float[Array, "T K"]) -
 
 
 def log_volume(decode: Callable[[Array], Array], codes: Float[Array, "N K"]) -> Float[Array, "N"]:
-    """½ log det J(z)ᵀ J(z) at every code of a grid: how much of data space a piece of latent space spreads over.
+    """Returns ½ log det J(z)ᵀ J(z) at every code: the logarithm of the factor by which the decoder scales volume.
 
-    High values are where the decoder changes fast, as between clusters.
+    It is high where the decoder changes fast, such as between clusters.
 
     Args:
-      decode: g, from ONE code to its example, which has at least as many numbers.
-      codes: the points of the grid, in any order.
+      decode: g, a function from ONE code to its example, which has at least as many dimensions as the code.
+      codes: N codes, such as the points of a grid, in any order.
 
     Returns:
-      In nats, one for each code, with the limits and derivatives of `aejax.jacobian.log_determinant`.
+      One number for each code, (N,), in nats, with the limits and derivatives of `aejax.jacobian.log_determinant`.
 
     Raises:
-      ValueError: codes of another shape, or more numbers in a code than in its example.
+      ValueError: codes is not (N, K), or a code has more dimensions than its example.
       TypeError: the codes are not of a floating type.
 
     >>> log_volume(lambda z: jnp.exp(z), jnp.array([[0.0, 0.0], [1.0, 2.0]]))
@@ -122,33 +122,34 @@ def geodesic(
     steps: int = 500,
     learning_rate: float = 0.01,
 ) -> Float[Array, "points K"]:
-    """The curve of codes between two whose `curve_energy` is least: locally the shortest way on the decoder's surface.
+    """Returns a curve between two codes that minimizes `curve_energy`: locally the shortest path on the surface.
 
-    The curve begins as the straight line between the codes and is brought down by Adam with a rate that falls to 0 as
-    a cosine; it ends in the minimum next to that line, which need not be the shortest way of all. Each dimension of the
-    code is measured in its own unit, in which the decoder moves an example by the length of that line's image, root
-    mean square along the line: in what units codes and data are does not matter.
+    The curve starts as the straight line between the codes and is optimized by Adam with a cosine decay of the learning
+    rate to 0. It converges to a minimum close to that line, which need not be the global one. Each dimension of the
+    code is scaled by the step that moves an example by the length of the line's image, as root mean square along the
+    line, so that the units of codes and data do not matter.
 
     Args:
-      decode: g, from ONE code to its example, smooth.
-      start: the first code, which stays.
-      end: the last code, which stays.
-      points: T, both ends counted, at least 3.
-      steps: of Adam.
-      learning_rate: its first, as a fraction of those units.
+      decode: g, a smooth function from ONE code to its example.
+      start: the first code, which is kept fixed.
+      end: the last code, which is kept fixed.
+      points: T, the number of codes, both ends included, at least 3.
+      steps: the number of Adam steps.
+      learning_rate: the initial learning rate, as a fraction of those scales.
 
     Returns:
-      The codes along the curve, at steps of near equal length in data space.
+      The codes along the curve, (points, K), at steps of nearly equal length in data space.
 
     Raises:
-      ValueError: codes of different shapes, too few points, no step, or a learning rate that is not positive.
-      TypeError: a code is not of a floating type, or points or steps is no integer.
+      ValueError: the codes have different shapes or are not vectors, points is below 3, steps is below 1, or
+        learning_rate is not positive.
+      TypeError: a code is not of a floating type, or points or steps is not an integer.
 
-    >>> bent = geodesic(lambda z: z, jnp.zeros(2), jnp.ones(2), points=3, steps=1)
-    >>> bent.shape
+    >>> curve = geodesic(lambda z: z, jnp.zeros(2), jnp.ones(2), points=3, steps=1)
+    >>> curve.shape
     (3, 2)
     """
-    import optax  # here, so that the functions of a decoder alone do not load it
+    import optax  # imported here, so that the other functions do not load it
 
     check_floating(start=start, end=end)
     check_same_shape(start=start, end=end)
@@ -160,36 +161,36 @@ def geodesic(
     check_count("steps", steps)
     check_positive("learning_rate", learning_rate)
     if points < 3:
-        raise ValueError(f"points must be at least 3, both ends counted, got {points}")
+        raise ValueError(f"points must be at least 3, both ends included, got {points}")
 
-    share = jnp.linspace(0, 1, points, dtype=start.dtype)[:, None]
-    line = ((1 - share) * start[None] + share * end[None]).at[-1].set(end)
+    t = jnp.linspace(0, 1, points, dtype=start.dtype)[:, None]
+    line = ((1 - t) * start[None] + t * end[None]).at[-1].set(end)
     length = curve_length(decode, line)
-    units = _units(decode, line, length)
+    scales = _scales(decode, line, length)
 
-    def whole(moved: Array) -> Array:
-        return line.at[1:-1].add(moved * units[None])
+    def curve(offsets: Array) -> Array:
+        return line.at[1:-1].add(offsets * scales[None])
 
-    def energy(moved: Array) -> Array:
-        steps = _steps(decode, whole(moved)) / jnp.where(length > 0, length, 1)
+    def energy(offsets: Array) -> Array:
+        steps = _steps(decode, curve(offsets)) / jnp.where(length > 0, length, 1)
         return 0.5 * (points - 1) * jnp.sum(jnp.square(steps))
 
     rate = jnp.asarray(learning_rate, start.dtype)
     optimizer = optax.scale_by_adam()
 
     def step(carry: tuple[Array, optax.OptState], count: Array) -> tuple[tuple[Array, optax.OptState], None]:
-        moved, state = carry
-        updates, state = optimizer.update(jax.grad(energy)(moved), state)
-        falling = 0.5 * (1 + jnp.cos(jnp.pi * count.astype(rate.dtype) / steps))
-        return (moved - rate * falling * updates, state), None
+        offsets, state = carry
+        updates, state = optimizer.update(jax.grad(energy)(offsets), state)
+        decay = 0.5 * (1 + jnp.cos(jnp.pi * count.astype(rate.dtype) / steps))
+        return (offsets - rate * decay * updates, state), None
 
-    moved = jnp.zeros_like(line[1:-1])
-    (moved, _), _ = jax.lax.scan(step, (moved, optimizer.init(moved)), jnp.arange(steps))
-    return whole(moved)
+    offsets = jnp.zeros_like(line[1:-1])
+    (offsets, _), _ = jax.lax.scan(step, (offsets, optimizer.init(offsets)), jnp.arange(steps))
+    return curve(offsets)
 
 
-def _units(decode: Callable[[Array], Array], line: Array, length: Array) -> Array:
-    """For each dimension of the code, the step that moves an example by this length, root mean square along a line."""
+def _scales(decode: Callable[[Array], Array], line: Array, length: Array) -> Array:
+    """Returns the step of each code dimension that moves an example by `length`, as root mean square along a line."""
 
     def squares(code: Array) -> Array:
         return jnp.sum(
@@ -197,16 +198,16 @@ def _units(decode: Callable[[Array], Array], line: Array, length: Array) -> Arra
         )
 
     speed = jnp.sqrt(jnp.mean(jax.lax.map(squares, line), axis=0))
-    units = jnp.where(speed > 0, 1 / jnp.where(speed > 0, speed, 1), 0)
-    return jax.lax.stop_gradient(units.astype(line.dtype))
+    scales = jnp.where(speed > 0, 1 / jnp.where(speed > 0, speed, 1), 0)
+    return jax.lax.stop_gradient(scales.astype(line.dtype))
 
 
 def _steps(decode: Callable[[Array], Array], codes: Array) -> Array:
-    """The differences of neighbors along a curve, (T - 1, D)."""
+    """Returns the differences of neighboring reconstructions along a curve, (T - 1, D)."""
     check_floating(codes=codes)
     _check_axes("codes", codes, 2)
     if codes.shape[0] < 2:
-        raise ValueError(f"a curve needs at least 2 codes, got {codes.shape[0]}")
+        raise ValueError(f"a curve must have at least 2 codes, got {codes.shape[0]}")
     examples = jax.vmap(decode)(codes)
     examples = examples.reshape(codes.shape[0], math.prod(examples.shape[1:]))
     return jnp.diff(examples.astype(at_least_single(examples.dtype)), axis=0)
@@ -214,5 +215,5 @@ def _steps(decode: Callable[[Array], Array], codes: Array) -> Array:
 
 def _check_axes(name: str, array: Array, axes: int) -> None:
     if array.ndim != axes:
-        wanted = "a vector (K,)" if axes == 1 else "codes in rows (T, K)"
-        raise ValueError(f"{name} must be {wanted}, got shape {array.shape}")
+        expected = "a vector (K,)" if axes == 1 else "codes in rows (T, K)"
+        raise ValueError(f"{name} must be {expected}, got shape {array.shape}")

@@ -1,4 +1,4 @@
-"""The quadratic form ‖M W‖_F² = Σ M ∘ (M W Wᵀ), with derivatives that compute every product once."""
+"""The quadratic form ‖M W‖_F² = Σ M ∘ (M W Wᵀ), whose derivatives compute every product once."""
 
 import jax
 import jax.numpy as jnp
@@ -9,9 +9,10 @@ from aejax.jacobian.products import rows_times_matrix
 
 @jax.custom_jvp
 def gram_matrix(kernel: Float[Array, "units features"]) -> Float[Array, "units units"]:
-    """W Wᵀ, for `gram_norm_squared` alone.
+    """Returns W Wᵀ, only for use in `gram_norm_squared`.
 
-    Its derivative is 2 dW Wᵀ, whose symmetric part is the true one: half the products, and the form sees no other part.
+    Its derivative is computed as 2 dW Wᵀ instead of dW Wᵀ + W dWᵀ: half the products. Both have the same symmetric
+    part, and `gram_norm_squared` depends on the symmetric part only.
     """
     return jnp.einsum("hd,gd->hg", kernel, kernel)
 
@@ -24,9 +25,9 @@ def _gram_matrix_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Arr
 
 @jax.custom_jvp
 def gram_norm_squared(m: Float[Array, "rows units"], gram: Float[Array, "units units"]) -> Float[Array, ""]:
-    """Σ M ∘ (M G), of whose G only the symmetric part matters.
+    """Returns Σ M ∘ (M G), which depends only on the symmetric part of G.
 
-    Its derivative is 2 Σ (M G) ∘ dM + Σ M ∘ (M dG): M G is there already.
+    Its derivative 2 Σ (M G) ∘ dM + Σ M ∘ (M dG) uses the product M G of the value again.
     """
     return _inner_product(m, _times_symmetric_part(m, gram))
 
@@ -45,4 +46,4 @@ def _times_symmetric_part(m: Array, gram: Array) -> Array:
 
 
 def _inner_product(a: Array, b: Array) -> Array:
-    return jnp.sum(jnp.sum(a * b, axis=-1))  # of one sum over both axes XLA on CPU writes all products to memory first
+    return jnp.sum(jnp.sum(a * b, axis=-1))  # for one sum over both axes XLA on CPU would write all products to memory

@@ -1,7 +1,8 @@
-"""Functions of the singular values of a matrix, whose derivatives of any order are finite where values are equal or 0.
+"""Functions of the singular values of a matrix; derivatives of any order are finite where values are equal or 0.
 
-A sum over all values, as the nuclear norm and the log-determinant are, is smooth where values cross, though each value
-by itself has a kink there: its derivatives are written without the differences of values that JAX's rule divides by.
+A symmetric sum over all values, such as the nuclear norm or the log-determinant, is smooth where two values cross,
+although each value alone has a kink there. Its derivatives here do not divide by differences of values, as JAX's rule
+does.
 """
 
 import math
@@ -15,8 +16,8 @@ from jaxtyping import Array, Float
 Value = TypeVar("Value")
 
 
-class Frames(NamedTuple):
-    """A = U diag(σ) Vᵀ, as narrow as it can be."""
+class SingularValueDecomposition(NamedTuple):
+    """The thin decomposition A = U diag(σ) Vᵀ, of rank min(m, n)."""
 
     u: Float[Array, "m rank"]
     values: Float[Array, "rank"]
@@ -25,20 +26,20 @@ class Frames(NamedTuple):
 
 @jax.custom_jvp
 def singular_values_of(matrix: Float[Array, "m n"]) -> Float[Array, "rank"]:
-    """σ₁ >= σ₂ >= ... of one matrix; where values are equal, their vectors count as fixed in second derivatives."""
+    """Returns σ₁ >= σ₂ >= ... of a matrix; vectors of equal values count as constant in second derivatives."""
     return jnp.linalg.svd(matrix, compute_uv=False)
 
 
 @singular_values_of.defjvp
 def _singular_values_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (matrix,), (tangent,) = primals, tangents
-    u, values, v = _frames(matrix)
+    u, values, v = _svd(matrix)
     return values, jnp.sum(u * (tangent @ v), axis=0)
 
 
 @jax.custom_jvp
 def sum_of_singular_values(matrix: Float[Array, "m n"]) -> Float[Array, ""]:
-    """Σᵢ σᵢ, with the gradient U Vᵀ over the values that are not 0: by those that are the sum has a kink."""
+    """Returns Σᵢ σᵢ, with the gradient U Vᵀ over the nonzero values; where a value is 0 the sum has a kink."""
     return jnp.sum(singular_values_of(matrix))
 
 
@@ -52,7 +53,7 @@ def _sum_of_singular_values_jvp(primals: tuple[Array], tangents: tuple[Array]) -
 
 @jax.custom_jvp
 def sum_of_log_singular_values(matrix: Float[Array, "m n"]) -> Float[Array, ""]:
-    """Σᵢ log σᵢ, -inf where a value is not told from 0, and its gradient, the transposed pseudo-inverse."""
+    """Returns Σᵢ log σᵢ, -inf if a value is 0 up to rounding; its gradient is the transposed pseudo-inverse."""
     values = singular_values_of(matrix)
     return jnp.sum(jnp.where(_vanish(values, matrix), -jnp.inf, jnp.log(values)))
 
@@ -64,9 +65,9 @@ def _sum_of_log_singular_values_jvp(primals: tuple[Array], tangents: tuple[Array
 
 
 def relative_rounding(matrix: Float[Array, "m n"]) -> float:
-    """(√m + √n) ε: how far rounding moves singular values, as a fraction of the largest.
+    """Returns (√m + √n) ε, the error of singular values due to rounding, as a fraction of the largest value.
 
-    Independent errors of its entries, each at most ε times their size, move the values of an (m, n) matrix by so much.
+    Independent relative errors of at most ε in the entries of an (m, n) matrix change its singular values by this much.
     """
     rows, columns = matrix.shape
     return float(jnp.finfo(matrix.dtype).eps) * (math.sqrt(rows) + math.sqrt(columns))
@@ -75,60 +76,62 @@ def relative_rounding(matrix: Float[Array, "m n"]) -> float:
 def _with_derivative(
     function: Callable[[Array], Value], derivative: Callable[[Value, Array, Array], Value]
 ) -> Callable[[Array], Value]:
-    """The function of a matrix whose derivative is derivative(value, matrix, tangent).
+    """Returns the function of a matrix with its derivative replaced by derivative(value, matrix, tangent).
 
-    The backward pass of `lax.scan` drops custom rules: so the value itself holds a first-order term, which is 0.
+    The backward pass of `lax.scan` drops custom rules, so the value itself contains the first-order term, which is 0.
     """
 
     @jax.custom_jvp
-    def whole(matrix: Array) -> Value:
+    def with_rule(matrix: Array) -> Value:
         fixed = jax.lax.stop_gradient(matrix)
         value = function(fixed)
         return cast(Value, jax.tree.map(jnp.add, value, derivative(value, fixed, matrix - fixed)))
 
-    @whole.defjvp
+    @with_rule.defjvp
     def _jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Value, Value]:
         (matrix,), (tangent,) = primals, tangents
-        value: Value = whole(matrix)
+        value: Value = with_rule(matrix)
         return value, derivative(value, matrix, tangent)
 
-    return cast(Callable[[Array], Value], whole)
+    return cast(Callable[[Array], Value], with_rule)
 
 
-def _decompose(matrix: Array) -> Frames:
+def _decompose(matrix: Array) -> SingularValueDecomposition:
     u, values, vt = jnp.linalg.svd(matrix, full_matrices=False)
-    return Frames(u, values, vt.T)
+    return SingularValueDecomposition(u, values, vt.T)
 
 
-def _turn_frames(frames: Frames, matrix: Array, tangent: Array) -> Frames:
-    u, values, v = frames
+def _decomposition_derivative(
+    svd: SingularValueDecomposition, matrix: Array, tangent: Array
+) -> SingularValueDecomposition:
+    u, values, v = svd
     core = u.T @ tangent @ v
     row, column = values[None, :], values[:, None]
     equal = jnp.abs(row - column) <= _rounding(values, matrix)
     gaps = _reciprocal((row - column) * (row + column), equal)
     inverse = _reciprocal(row, _vanish(row, matrix))
-    return Frames(
+    return SingularValueDecomposition(
         u @ (gaps * (core * row + column * core.T)) + (tangent @ v - u @ core) * inverse,
         jnp.diagonal(core),
         v @ (gaps * (column * core + core.T * row)) + (tangent.T @ u - v @ core.T) * inverse,
     )
 
 
-def _product_of_frames(matrix: Array) -> Array:
-    """U Vᵀ of a matrix that is not wider than high, over the singular values that are not 0."""
+def _orthogonal_factor(matrix: Array) -> Array:
+    """Returns U Vᵀ over the nonzero singular values, for a matrix with at least as many rows as columns."""
     u, values, v = _decompose(matrix)
     return jnp.where(_vanish(values, matrix)[None], 0, u) @ v.T
 
 
-def _turn_polar_factor(q: Array, matrix: Array, tangent: Array) -> Array:
-    """DQ = Q Ω + (1 - Q Qᵀ) dA H⁻¹ for A = Q H, where Ω H + H Ω = Qᵀ dA - dAᵀ Q."""
+def _polar_factor_derivative(q: Array, matrix: Array, tangent: Array) -> Array:
+    """Returns dQ = Q Ω + (1 - Q Qᵀ) dA H⁻¹ for A = Q H, where Ω H + H Ω = Qᵀ dA - dAᵀ Q."""
     h, along = q.T @ matrix, q.T @ tangent
     h = 0.5 * (h + h.T)
     return q @ _solve_lyapunov(h, along - along.T) + (tangent - q @ along) @ _pseudo_inverse(h)
 
 
 def _solve_lyapunov(h: Array, right: Array) -> Array:
-    """X with H X + X H = right, for a symmetric H with eigenvalues >= 0; 0 where two of them add to 0."""
+    """Solves H X + X H = right for a symmetric H with eigenvalues >= 0; X is 0 where two eigenvalues sum to 0."""
     eigenvalues, vectors = jnp.linalg.eigh(jax.lax.stop_gradient(h))
     sums = eigenvalues[:, None] + eigenvalues[None, :]
     inverse = _reciprocal(sums, sums <= relative_rounding(h) * jnp.max(eigenvalues, initial=0))
@@ -145,16 +148,20 @@ def _invert(matrix: Array) -> Array:
     return (v * _reciprocal(values, _vanish(values, matrix))[None]) @ u.T
 
 
-def _turn_pseudo_inverse(inverse: Array, matrix: Array, tangent: Array) -> Array:
-    """Where the rank stays: G. H. Golub, V. Pereyra (1973), The Differentiation of Pseudo-Inverses and [...]."""
+def _pseudo_inverse_derivative(inverse: Array, matrix: Array, tangent: Array) -> Array:
+    """Returns the derivative at constant rank.
+
+    Source: G. H. Golub, V. Pereyra (1973), The Differentiation of Pseudo-Inverses and Nonlinear Least Squares Problems
+    Whose Variables Separate.
+    """
     left = inverse @ inverse.T @ tangent.T
     right = tangent.T @ inverse.T @ inverse
     return -inverse @ tangent @ inverse + left - left @ matrix @ inverse + right - inverse @ matrix @ right
 
 
-_frames = _with_derivative(_decompose, _turn_frames)
-_polar_factor = _with_derivative(_product_of_frames, _turn_polar_factor)
-_pseudo_inverse = _with_derivative(_invert, _turn_pseudo_inverse)
+_svd = _with_derivative(_decompose, _decomposition_derivative)
+_polar_factor = _with_derivative(_orthogonal_factor, _polar_factor_derivative)
+_pseudo_inverse = _with_derivative(_invert, _pseudo_inverse_derivative)
 
 
 def _rounding(values: Array, matrix: Array) -> Array:
@@ -166,5 +173,5 @@ def _vanish(values: Array, matrix: Array) -> Array:
 
 
 def _reciprocal(values: Array, is_zero: Array) -> Array:
-    """1 / values, and 0 where they count as 0, with its derivatives."""
+    """Returns 1 / values, and 0, with derivatives of 0, where `is_zero`."""
     return jnp.where(is_zero, 0, 1 / jnp.where(is_zero, 1, values))

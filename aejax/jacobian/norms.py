@@ -1,4 +1,4 @@
-"""Other norms of a Jacobian, and what a decoder's columns are made to be."""
+"""Spectral and nuclear norm of a Jacobian, the log-determinant of a decoder, and the orthogonality of its columns."""
 
 from collections.abc import Callable
 
@@ -18,25 +18,25 @@ from aejax.precision import at_least_single
 def spectral_norm(
     key: Key[Array, ""], f: Callable[[Array], Array], x: Float[Array, "..."], *, iterations: int = 20
 ) -> Float[Array, ""]:
-    """σ₁ = max ‖J v‖ over ‖v‖ = 1, by power iteration u <- J v / ‖J v‖, v <- Jᵀ u / ‖Jᵀ u‖, J never formed.
+    """Returns σ₁ = max ‖J v‖ over ‖v‖ = 1 by power iteration, u <- J v / ‖J v‖, v <- Jᵀ u / ‖Jᵀ u‖, without forming J.
 
-    From a random start the relative error falls as (σ₂ / σ₁)^(4 · iterations), always from below. Its derivatives are
-    exact, of any order, where the iteration has converged and σ₁ > σ₂: those of ‖J v‖ with v fixed, and from the second
-    on with v's own, by as many steps of conjugate gradients. Where σ₁ = σ₂ or J = 0 the norm has a kink: there they are
-    finite, and those of ‖J v‖ with v fixed; at J = 0 they are 0.
+    From a random start it rises to σ₁ with a relative error of order (σ₂ / σ₁)^(4 · iterations). Where it has
+    converged and σ₁ > σ₂, its derivatives of any order are exact: the first is that of ‖J v‖ with v fixed, higher ones
+    include v's own derivative, computed by `iterations` steps of conjugate gradients. Where σ₁ = σ₂ or J = 0 the norm
+    has a kink: there the derivatives are finite, those of ‖J v‖ with v fixed, and 0 at J = 0.
 
     Args:
-      key: of the start, not used elsewhere.
-      f: from ONE example to its code, arrays of any shape.
+      key: a PRNG key for the start vector, not used elsewhere.
+      f: a function from ONE example to its code, arrays of any shape.
       x: one example.
-      iterations: each is one product by J and one by Jᵀ.
+      iterations: the number of power iterations; each is one product with J and one with Jᵀ.
 
     Returns:
-      ‖J v‖ with the last v, in float32 at least.
+      ‖J v‖ with the last v, in at least float32.
 
     Raises:
-      ValueError: no iteration.
-      TypeError: x or f(x) is not one array of a floating type, or iterations is no integer.
+      ValueError: iterations is below 1.
+      TypeError: x or f(x) is not one array of a floating type, or iterations is not an integer.
 
     Source: Y. Yoshida, T. Miyato (2017), Spectral Norm Regularization for Improving the Generalizability of Deep
     Learning, algorithm 1, for a Jacobian in place of a weight matrix.
@@ -46,11 +46,11 @@ def spectral_norm(
     """
     x, _ = check_function(f, x)
     check_count("iterations", iterations)
-    # half precision has too few numbers to draw normal ones from
+    # half precision is too coarse to draw normal numbers from
     start = unit(jax.random.normal(key, x.shape, at_least_single(x.dtype))).astype(x.dtype)
-    of_constants, constants = jax.closure_convert(f, x)
+    f_of_constants, constants = jax.closure_convert(f, x)
     return norm_by_power_iteration(
-        lambda point: of_constants(point[0], *point[1]),
+        lambda point: f_of_constants(point[0], *point[1]),
         (x, constants),
         placed_as(start[None], x)[0],
         iterations=int(iterations),
@@ -58,19 +58,19 @@ def spectral_norm(
 
 
 def nuclear_norm(f: Callable[[Array], Array], x: Float[Array, "..."], *, method: str = "jacfwd") -> Float[Array, ""]:
-    """Σᵢ σᵢ of J(x), the convex envelope of its rank: as a penalty it asks for few directions, not for short ones.
+    """Returns the nuclear norm Σᵢ σᵢ of J(x), the convex envelope of its rank: as a penalty it favors low rank.
 
     Args:
-      f: from ONE example to its code, arrays of any shape.
+      f: a function from ONE example to its code, arrays of any shape.
       x: one example.
-      method: as for `aejax.jacobian.jacobian`.
+      method: the method of `aejax.jacobian.jacobian`.
 
     Returns:
-      The sum of all singular values.
+      The sum of all singular values, in at least float32.
 
     Raises:
-      ValueError: as `aejax.jacobian.jacobian`.
-      TypeError: as there.
+      ValueError: `aejax.jacobian.jacobian` raises it.
+      TypeError: `aejax.jacobian.jacobian` raises it.
 
     Source: M. Fazel, H. Hindi, S. P. Boyd (2001), A Rank Minimization Heuristic with Application to Minimum Order
     System Approximation.
@@ -84,23 +84,23 @@ def nuclear_norm(f: Callable[[Array], Array], x: Float[Array, "..."], *, method:
 def log_determinant(
     decode: Callable[[Array], Array], code: Float[Array, "..."], *, method: str = "jacfwd"
 ) -> Float[Array, ""]:
-    """The log-determinant log det JᵀJ = 2 Σᵢ log σᵢ of a decoder: twice the logarithm of how it scales volume.
+    """Returns log det JᵀJ = 2 Σᵢ log σᵢ of a decoder: twice the logarithm of the factor by which it scales volume.
 
     The density of x = g(z) on the decoder's manifold is log p(x) = log p(z) - ½ log det JᵀJ.
 
     Args:
-      decode: g, from ONE code to its example, which has at least as many numbers.
+      decode: g, a function from ONE code to its example, which has at least as many dimensions as the code.
       code: z.
-      method: as for `aejax.jacobian.jacobian`.
+      method: the method of `aejax.jacobian.jacobian`.
 
     Returns:
-      The whole logarithm, not half of it, in float32 at least; -inf where the columns of J are dependent, which is
-      where σ is at most (√D + √K) ε σ₁, the rounding of a (D, K) matrix. There its derivatives are finite, and those
-      of the sum over the other σ.
+      log det JᵀJ, without the factor ½, in nats, in at least float32. It is -inf where the columns of J are dependent,
+      that is where some σ is at most (√D + √K) ε σ₁, the rounding error of a (D, K) matrix. Its derivatives there are
+      finite: those of the sum over the other σ.
 
     Raises:
-      ValueError: the example has fewer numbers than the code; or as `aejax.jacobian.jacobian`.
-      TypeError: as there.
+      ValueError: the example has fewer dimensions than the code, or `aejax.jacobian.jacobian` raises it.
+      TypeError: `aejax.jacobian.jacobian` raises it.
 
     Source: A. Ben-Israel (1999), The Change-of-Variables Formula Using Matrix Volume.
 
@@ -109,31 +109,33 @@ def log_determinant(
     """
     code, example = check_function(decode, code)
     if example.size < code.size:
-        raise ValueError(f"an example must have at least as many numbers as its code, got {example.size} < {code.size}")
+        raise ValueError(
+            f"an example must have at least as many dimensions as its code, got {example.size} < {code.size}"
+        )
     return 2 * sum_of_log_singular_values(jacobian_matrix(decode, code, method=method))
 
 
 def orthogonality_penalty(
     decode: Callable[[Array], Array], code: Float[Array, "..."], *, method: str = "jacfwd"
 ) -> Float[Array, ""]:
-    """Σ_{i ≠ j} (JᵀJ)ᵢⱼ²: zero where the dimensions of the code move an example in orthogonal directions.
+    """Returns Σ_{i ≠ j} (JᵀJ)ᵢⱼ², which is 0 if the dimensions of the code move an example in orthogonal directions.
 
-    It says nothing of their lengths; those are `frobenius_norm_squared`.
+    It does not constrain the lengths of J's columns; `frobenius_norm_squared` is the sum of their squares.
 
     Args:
-      decode: g, from ONE code to its example.
+      decode: g, a function from ONE code to its example.
       code: z.
-      method: as for `aejax.jacobian.jacobian`.
+      method: the method of `aejax.jacobian.jacobian`.
 
     Returns:
-      The sum over ordered pairs of code dimensions.
+      The sum over ordered pairs of code dimensions, in at least float32.
 
     Raises:
-      ValueError: as `aejax.jacobian.jacobian`.
-      TypeError: as there.
+      ValueError: `aejax.jacobian.jacobian` raises it.
+      TypeError: `aejax.jacobian.jacobian` raises it.
 
-    Source: as a penalty, what M. Rolinek, D. Zietlow, G. Martius (2019), Variational Autoencoders Pursue PCA Directions
-    (by Accident), find decoders of variational autoencoders to tend to.
+    Source: M. Rolinek, D. Zietlow, G. Martius (2019), Variational Autoencoders Pursue PCA Directions (by Accident), who
+    find that decoders of variational autoencoders tend to this orthogonality; here it is a penalty.
 
     >>> kernel = jnp.array([[1.0, 1.0], [0.0, 2.0]])
     >>> orthogonality_penalty(lambda z: kernel @ z, jnp.zeros(2)).item()

@@ -22,21 +22,21 @@ def contractive_penalty(
     method: str = "jacfwd",
     chunk_size: int | None = None,
 ) -> Float[Array, ""]:
-    """Squared Frobenius norm ‖J(x)‖_F² = Σₖᵢ (∂hₖ/∂xᵢ)² of the encoder's Jacobian, exact.
+    """Returns the exact squared Frobenius norm ‖J(x)‖_F² = Σₖᵢ (∂hₖ/∂xᵢ)² of the encoder's Jacobian.
 
     Args:
-      encode: h, from ONE example to its code, arrays of any shape.
+      encode: h, a function from ONE example to its code, arrays of any shape.
       x: one example.
-      method: `jacfwd`, `jacrev`, `structured` or `auto`, as for `aejax.jacobian.frobenius_norm_squared`: the same
-        number, at very different cost.
-      chunk_size: how many tangents or cotangents at a time, as there; None takes all at once.
+      method: `jacfwd`, `jacrev`, `structured` or `auto`, the methods of `aejax.jacobian.frobenius_norm_squared`: all
+        compute the same number, at very different cost.
+      chunk_size: the number of tangents or cotangents computed at a time, to bound memory; None computes all at once.
 
     Returns:
-      The sum over all pairs of code dimension and feature.
+      The sum over all pairs of code dimension and feature, in at least float32.
 
     Raises:
-      ValueError: an unknown method, a chunk size below 1, or `structured` where the first layer is not linear.
-      TypeError: x or its code is not one array of a floating type.
+      ValueError: method is unknown, chunk_size is below 1, or method is `structured` and the first layer is not linear.
+      TypeError: x or its code is not one array of a floating type, or chunk_size is not an integer.
 
     Source: S. Rifai et al. (2011), Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, eq. 1.
 
@@ -56,28 +56,28 @@ def higher_order_penalty(
     samples: int,
     method: str = "jacfwd",
 ) -> Float[Array, ""]:
-    """E ‖J(x) - J(x + ε)‖_F², ε ~ N(0, σ² I), as a mean over samples of ε: how much the encoder's Jacobian bends.
+    """Returns a sample mean of E ‖J(x) - J(x + ε)‖_F², ε ~ N(0, σ² I): how much the encoder's Jacobian varies near x.
 
-    For small σ the expectation is σ² ‖H(x)‖_F² + O(σ⁴), H being the encoder's second derivatives. An encoder with
-    kinks, as ReLU's, is refused: there the term would count the kinks that ε crosses, and its gradient would not see
-    how they move.
+    For small σ the expectation is σ² ‖H(x)‖_F² + O(σ⁴), where H are the encoder's second derivatives. Encoders with
+    kinks, such as ReLU networks, are rejected: the term would measure the kinks that ε crosses, and its gradient would
+    ignore how the kinks move.
 
     Args:
-      key: a key, not used elsewhere.
-      encode: h, from ONE example to its code, arrays of any shape.
+      key: a PRNG key, not used elsewhere.
+      encode: h, a function from ONE example to its code, arrays of any shape.
       x: one example.
       standard_deviation: σ > 0, in x's unit.
-      samples: how many ε are drawn, at least 1; all their Jacobians are held at once.
-      method: as for `aejax.jacobian.jacobian`.
+      samples: the number of ε drawn, at least 1; the Jacobians of all samples are held in memory at once.
+      method: the method of `aejax.jacobian.jacobian`.
 
     Returns:
-      The sum over all pairs of code dimension and feature, averaged over the samples, in float32 at least.
+      The sum over all pairs of code dimension and feature, averaged over the samples, in at least float32.
 
     Raises:
-      ValueError: a standard deviation that is not positive, no sample, an unknown method, or an encoder with kinks.
-      TypeError: x or its code is not one array of a floating type, or samples is no integer.
+      ValueError: standard_deviation is not positive, samples is below 1, method is unknown, or the encoder has kinks.
+      TypeError: x or its code is not one array of a floating type, or samples is not an integer.
 
-    Source: S. Rifai et al. (2011), Higher Order Contractive Auto-Encoder, the CAE+H objective's last term.
+    Source: S. Rifai et al. (2011), Higher Order Contractive Auto-Encoder, last term of the CAE+H objective.
 
     >>> linear = lambda x: 3 * x
     >>> higher_order_penalty(jax.random.key(0), linear, jnp.ones(2), standard_deviation=0.1, samples=4).item()
@@ -88,15 +88,15 @@ def higher_order_penalty(
     check_count("samples", samples)
     if found := kinks(encode, x):
         raise ValueError(
-            f"higher_order_penalty wants a smooth encoder, and this one has {', '.join(found)}, whose kinks it cannot "
-            "see; take tanh, sigmoid, softplus or gelu, and no max pooling"
+            f"higher_order_penalty expects a smooth encoder, but this one has kinks from {', '.join(found)}; use tanh, "
+            "sigmoid, softplus or gelu, and no max pooling"
         )
     dtype = at_least_single(x.dtype)
     noise = jnp.asarray(standard_deviation, dtype) * jax.random.normal(key, (samples, *x.shape), dtype)
 
-    def of(x: Array) -> Array:
-        whole = jacobian(encode, x, method=method)
-        return whole.astype(at_least_single(whole.dtype))
+    def jacobian_at(x: Array) -> Array:
+        matrix = jacobian(encode, x, method=method)
+        return matrix.astype(at_least_single(matrix.dtype))
 
-    difference = jax.vmap(of)(x[None] + placed_as(noise.astype(x.dtype), x)) - of(x)[None]
+    difference = jax.vmap(jacobian_at)(x[None] + placed_as(noise.astype(x.dtype), x)) - jacobian_at(x)[None]
     return jnp.sum(jnp.square(difference)) / float(samples)

@@ -1,7 +1,7 @@
-"""Vectors that are made for an example, placed as the example is: under `jax.shard_map` and on explicit meshes.
+"""Gives vectors the placement of the example they are used with, under `jax.shard_map` and on explicit meshes.
 
-What a function of one example makes by itself, such as a basis or a random direction, is the same on all devices. Where
-the example differs between them, JAX's derivatives refuse such a vector until it is cast.
+A vector that a function of one example creates, such as a basis vector or a random direction, is the same on all
+devices. If the example varies over the devices, JAX's derivatives reject such a vector until it is cast.
 """
 
 from typing import Any, cast
@@ -13,36 +13,36 @@ from jaxtyping import Array
 
 
 def varying_as(array: Array, *others: Any) -> Array:
-    """The array, cast to differ between devices along every axis of a mesh along which one of the others does."""
+    """Returns the array, cast to vary over every axis of the mesh over which one of the others varies."""
     missing = frozenset[str]().union(*map(_varying, others)) - _varying(array)
     return cast(Array, jax.lax.pcast(array, tuple(sorted(missing)), to="varying")) if missing else array
 
 
-def placed_as(vectors: Array, one: Any) -> Array:
-    """Vectors (n, *shape) with the placement of one of that shape, an array or what `jax.eval_shape` has of it."""
-    vectors = varying_as(vectors, one)
-    spec = _spec(one)
+def placed_as(vectors: Array, like: Any) -> Array:
+    """Returns vectors (n, *like.shape), each with the placement of `like`, an array or a result of `jax.eval_shape`."""
+    vectors = varying_as(vectors, like)
+    spec = _spec(like)
     if any(axis is not None for axis in spec):
         vectors = cast(Array, jax.sharding.reshard(vectors, PartitionSpec(None, *spec)))
     return vectors
 
 
 def placed_along(vector: Array, rows: Any) -> Array:
-    """A vector (n,) placed as the first axis of rows (n, ...) is on an explicit mesh, where `jax.vmap` asks for it."""
+    """Returns a vector (n,) with the placement of the first axis of rows (n, ...), as `jax.vmap` requires it."""
     spec = _spec(rows)[:1]
     return cast(Array, jax.sharding.reshard(vector, PartitionSpec(*spec))) if spec and spec[0] is not None else vector
 
 
 def row_of(rows: Array, index: Array) -> Array:
-    """rows[index]; on an explicit mesh, where JAX takes no single row of those that it divides, as a sum over rows."""
+    """Returns rows[index]; on an explicit mesh as a sum over rows, as JAX cannot index an axis that is sharded."""
     if not on_explicit_mesh(rows):
         return rows[index]
-    is_it = placed_along(jnp.arange(len(rows)), rows) == index
-    return jnp.sum(jnp.where(is_it.reshape(-1, *(1,) * (rows.ndim - 1)), rows, 0), axis=0).astype(rows.dtype)
+    is_row = placed_along(jnp.arange(len(rows)), rows) == index
+    return jnp.sum(jnp.where(is_row.reshape(-1, *(1,) * (rows.ndim - 1)), rows, 0), axis=0).astype(rows.dtype)
 
 
 def on_explicit_mesh(*arrays: Any) -> bool:
-    """Whether shardings are a part of the types of these arrays."""
+    """Returns whether the sharding of any of these arrays is part of its type (`jax.sharding.AxisType.Explicit`)."""
     return any(AxisType.Explicit in (_mesh(array).axis_types or ()) for array in arrays if _mesh(array) is not None)
 
 

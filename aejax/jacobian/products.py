@@ -1,9 +1,9 @@
-"""Many rows times one matrix, as a primitive whose derivatives under vmap remain products of two matrices.
+"""Rows times a matrix, as a primitive whose derivatives under vmap remain products of two matrices.
 
-The gradient of a product of rows by a matrix that all examples share sums over examples and rows, two axes. XLA on CPU
-computes such a product from a transposed copy of its operand, which takes as long as the product: 20 of 77 ms of the
-gradient of ‖J‖_F² for 784-512-256-32 and 128 examples on two cores. Of two matrices it needs no copy. A function of one
-example cannot put the two axes together, as only its caller's vmap brings the other; a primitive can.
+The gradient with respect to a matrix that all examples share sums over two axes, examples and rows. XLA on CPU computes
+such a product from a transposed copy of its operand, and the copy takes as long as the product: 20 of 77 ms of the
+gradient of ‖J‖_F² for 784-512-256-32 and 128 examples on two cores. A product of two matrices needs no copy. A function
+of one example cannot merge the two axes, as only its caller's vmap adds the batch axis; a primitive can.
 """
 
 from typing import Any
@@ -21,26 +21,26 @@ _sum_of_outer_products = Primitive("sum_of_outer_products")
 
 
 def rows_times_matrix(rows: Float[Array, "*leading n"], matrix: Float[Array, "n m"]) -> Float[Array, "*leading m"]:
-    """Every row times the matrix, as `rows @ matrix`: Σₙ rows[..., n] matrix[n, m].
+    """Returns `rows @ matrix`: Σₙ rows[..., n] matrix[n, m].
 
-    Differentiable to any order, forward and in reverse; the gradient with respect to the matrix is
-    `sum_of_outer_products` of the rows and their products' cotangents.
+    It is differentiable to any order, in forward and reverse mode; the gradient with respect to the matrix is
+    `sum_of_outer_products` of the rows and the cotangents.
 
     Args:
-      rows: any number of them, along any number of axes.
-      matrix: one for all rows, of the rows' type.
+      rows: any number of rows, along any number of axes.
+      matrix: one matrix for all rows, of the same dtype.
 
     >>> rows_times_matrix(jnp.ones((3, 1, 2)), jnp.array([[1.0], [2.0]])).tolist()
     [[[3.0]], [[3.0]], [[3.0]]]
     """
-    if on_explicit_mesh(rows, matrix):  # JAX's own product knows how shardings pass through it
+    if on_explicit_mesh(rows, matrix):  # JAX's own product propagates the shardings
         return jnp.matmul(rows, matrix)
     product: Array = _rows_times_matrix.bind(*_varying_alike(rows, matrix))
     return product
 
 
 def sum_of_outer_products(left: Float[Array, "*leading n"], right: Float[Array, "*leading m"]) -> Float[Array, "n m"]:
-    """Σ left[..., n] right[..., m] over all leading axes.
+    """Returns Σ left[..., n] right[..., m] over all leading axes.
 
     >>> sum_of_outer_products(jnp.ones((5, 4, 1)), jnp.ones((5, 4, 2))).tolist()
     [[20.0, 20.0]]
@@ -55,7 +55,7 @@ def _varying_alike(first: Array, second: Array) -> tuple[Array, Array]:
     return varying_as(first, second), varying_as(second, first)
 
 
-def _multiply(rows: Any, matrix: Any) -> Array:  # an eager cotangent is an array of NumPy's
+def _multiply(rows: Any, matrix: Any) -> Array:  # an eager cotangent is a NumPy array
     return (_flat(rows) @ jnp.asarray(matrix)).reshape(*rows.shape[:-1], matrix.shape[-1])
 
 
@@ -92,7 +92,10 @@ def _with_batch_in_front(operands: tuple[Array, Array], axes: tuple[int | None, 
 
 
 def _define(primitive: Primitive, evaluate: Any, shape: Any, batch: Any, of_first: Any, of_second: Any) -> None:
-    """All rules of a bilinear primitive; `of_first` and `of_second` transpose it: (cotangent, first, second)."""
+    """Registers all rules of a bilinear primitive; `of_first` and `of_second` are its transposes.
+
+    Both have the arguments (cotangent, first, second).
+    """
     primitive.def_impl(evaluate)
     primitive.def_abstract_eval(lambda first, second: first.update(shape=shape(first.shape, second.shape)))
     mlir.register_lowering(primitive, mlir.lower_fun(evaluate, multiple_results=False))

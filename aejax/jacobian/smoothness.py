@@ -1,4 +1,4 @@
-"""Whether a function has kinks, which its second derivatives do not see; told from its trace."""
+"""Detects kinks of a function, which its second derivatives ignore, from its trace."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,11 +8,11 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr, DebugInfo, Jaxpr, JaxprEqn, Literal, jaxpr_as_fun, jaxprs_in_params
 from jaxtyping import Array, Float
 
-from aejax.jacobian.traces import Fact, Trace, is_floating, of_function
+from aejax.jacobian.traces import Fact, Trace, is_floating, trace_of
 
 _KINKED = {"relu", "relu6", "leaky_relu", "hard_tanh", "hard_sigmoid", "hard_silu", "selu"}  # of jax.nn
-_WITHOUT_JUMP = {"elu", "celu", "soft_sign", "sparse_plus"}  # of the derivative, for all that they select
-_CONTINUOUS = {  # with kinks
+_WITHOUT_JUMP = {"elu", "celu", "soft_sign", "sparse_plus"}  # continuously differentiable, although they use `where`
+_CONTINUOUS = {  # continuous functions with kinks
     **dict.fromkeys(("max", "reduce_max", "reduce_window_max", "cummax", "pmax", "select_and_gather_add"), "max"),
     **dict.fromkeys(("min", "reduce_min", "reduce_window_min", "cummin", "pmin"), "min"),
     **dict.fromkeys(("select_and_scatter_add",), "max"),
@@ -24,26 +24,33 @@ _BY_INDEX = {"gather", "dynamic_slice", "dynamic_update_slice", "scatter", "scat
 
 
 def kinks(f: Callable[[Array], Array], x: Float[Array, "..."]) -> list[str]:
-    """What in a function of ONE example has a derivative that jumps, by name.
+    """Returns the names of the operations in a function of ONE example whose derivative is discontinuous.
 
-    Found are the activations of `jax.nn`; maxima and minima, as in pooling; absolute values and signs; rounding and
-    remainders; sorting, the largest k and medians; and whatever is chosen by comparing values that depend on the
-    example, as by `jnp.where(x > 0, x, 0)`, by an index such as `argmax`, or by the number of turns of a loop. What is
-    chosen so may yet be smooth: it is named all the same, but for the smooth activations of `jax.nn`, which are known
-    by their names. Of a function with a derivative of its own that derivative is searched for jumps.
+    It detects the activations of `jax.nn` with kinks; maxima and minima, such as in pooling; absolute values and signs;
+    rounding and remainders; sorting, top-k and medians; and every choice that depends on a comparison of values that
+    depend on the example: `jnp.where(x > 0, x, 0)`, an index such as `argmax`, or the number of iterations of a loop.
+    Such a choice is reported even where it is smooth, except for the smooth activations of `jax.nn`, which are
+    recognized by name. For a function with a custom derivative, that derivative is searched for discontinuities.
 
-    Not counted is what no derivative passes through, as the maximum in softmax, and what keeps a number that is never
-    negative away from 0 in a normalization: `jnp.maximum(norm, 1e-6)`, `jnp.maximum(0, E x² - (E x)²)`, or a root
-    chosen where its argument is positive.
+    Operations that no derivative passes through, such as the maximum in softmax, are not reported. Neither are those
+    that keep a nonnegative number away from 0 in a normalization: `jnp.maximum(norm, 1e-6)`,
+    `jnp.maximum(0, E x² - (E x)²)`, or a square root where its argument is positive.
+
+    Args:
+      f: a function from ONE example to its code, arrays of any shape.
+      x: one example, of which only shape and dtype matter.
+
+    Returns:
+      The names in alphabetical order; an empty list for a smooth function.
 
     >>> kinks(lambda x: jax.nn.relu(jnp.tanh(x)), jnp.ones(3)), kinks(jax.nn.softplus, jnp.ones(3))
     (['relu'], [])
     """
-    return sorted(set(_kinks(of_function(jax.make_jaxpr(f)(x), [Fact(of_x=True)]))))
+    return sorted(set(_kinks(trace_of(jax.make_jaxpr(f)(x), [Fact(of_x=True)]))))
 
 
 def _kinks(trace: Trace, *, of_derivative: bool = False) -> Iterator[str]:
-    """Of a function; of one that is a derivative already, only what jumps."""
+    """Yields the names of a trace's kinks; if the traced function is itself a derivative, only of its jumps."""
     differentiated = {variable for variable in trace.jaxpr.outvars if not isinstance(variable, Literal)}
     for equation in reversed(trace.jaxpr.eqns):
         passes = any(out in differentiated and is_floating(out) for out in equation.outvars)
@@ -89,39 +96,39 @@ def _kinks_of_equation(trace: Trace, equation: JaxprEqn, inputs: list[Fact], *, 
 
 
 def _is_smooth(trace: Trace, equation: JaxprEqn, inputs: list[Fact]) -> bool:
-    """Whether a maximum is a guard, or an absolute value is of what is never negative."""
+    """Returns whether a maximum is a guard against 0, or an absolute value has a nonnegative argument."""
     name = equation.primitive.name
     return (name == "max" and trace.is_guarded(equation)) or (name == "abs" and inputs[0].nonnegative)
 
 
 def _names(equation: JaxprEqn) -> set[str]:
-    """Of the functions that an equation's own function calls."""
+    """Returns the names of the functions that an equation's function calls."""
     return {str(one.params.get("name", "")) for jaxpr in jaxprs_in_params(equation.params) for one in jaxpr.eqns}
 
 
 def _derivative(equation: JaxprEqn, inputs: list[Fact]) -> Trace:
-    """The trace of the derivative that a function has of its own, by its floating arguments at once."""
+    """Returns the trace of a function's custom derivative, in the direction of ones in all floating-point arguments."""
     variables = [variable for variable in equation.invars if not isinstance(variable, Literal)]
     names = DebugInfo("jacobian", "smoothness", ("",) * len(variables), ("",) * len(equation.outvars))
     call = jaxpr_as_fun(ClosedJaxpr(Jaxpr((), variables, equation.outvars, [equation], debug_info=names), ()))
     floating = [is_floating(variable) for variable in variables]
 
     def derivative(*values: Array) -> list[Array]:
-        def of_floating(*some: Array) -> list[Array]:
-            left = iter(some)
+        def of_floating(*floats: Array) -> list[Array]:
+            remaining = iter(floats)
             results: list[Any] = call(
-                *(next(left) if mine else one for mine, one in zip(floating, values, strict=True))
+                *(next(remaining) if is_float else value for is_float, value in zip(floating, values, strict=True))
             )
             return [result for result, out in zip(results, equation.outvars, strict=True) if is_floating(out)]
 
-        arguments = [one for mine, one in zip(floating, values, strict=True) if mine]
+        arguments = [value for is_float, value in zip(floating, values, strict=True) if is_float]
         if equation.primitive.name == "custom_vjp_call":
             results, pull = jax.vjp(of_floating, *arguments)
             return list(pull([jnp.ones_like(result) for result in results]))
         return list(jax.jvp(of_floating, arguments, [jnp.ones_like(one) for one in arguments])[1])
 
     known = [one for one, variable in zip(inputs, equation.invars, strict=True) if not isinstance(variable, Literal)]
-    return of_function(jax.make_jaxpr(derivative)(*map(_type, variables)), known)
+    return trace_of(jax.make_jaxpr(derivative)(*map(_type, variables)), known)
 
 
 def _type(variable: Any) -> jax.ShapeDtypeStruct:

@@ -1,4 +1,4 @@
-"""What the singular values of a Jacobian and the activity of a code tell: ranks, dimensions, saturation."""
+"""Singular values of a Jacobian, effective rank and intrinsic dimension from them, and saturation of a code."""
 
 from collections.abc import Callable
 
@@ -15,27 +15,27 @@ from aejax.precision import at_least_single
 def singular_values(
     f: Callable[[Array], Array], x: Float[Array, "..."], *, method: str = "jacfwd", chunk_size: int | None = None
 ) -> Float[Array, "rank"]:
-    """σ₁ >= σ₂ >= ... of J(x), min(K, D) of them.
+    """Returns the min(K, D) singular values σ₁ >= σ₂ >= ... of J(x).
 
-    Where values are equal or 0 each of them has a kink; there its derivatives are finite, but only one choice of many.
-    A sum over all values may be smooth there: of Σ σ and of Σ log σ take the derivatives of
-    `aejax.jacobian.nuclear_norm` and of `aejax.jacobian.log_determinant`, which are exact.
+    Where values are equal or 0, each of them has a kink, and its derivatives are finite but only one of many possible
+    choices. Symmetric sums may be smooth there: for the derivatives of Σ σ and Σ log σ use
+    `aejax.jacobian.nuclear_norm` and `aejax.jacobian.log_determinant`, which are exact.
 
     Args:
-      f: from ONE example to its code (or from one code to its example), arrays of any shape.
-      x: one example, of D numbers; f(x) is of K.
-      method: as for `aejax.jacobian.jacobian`.
-      chunk_size: as there.
+      f: a function from ONE example to its code (or from one code to its example), arrays of any shape.
+      x: one example, with D features; f(x) has K dimensions.
+      method: the method of `aejax.jacobian.jacobian`.
+      chunk_size: the number of tangents or cotangents computed at a time; None computes all at once.
 
     Returns:
-      The values, in falling order, in float32 at least: ‖J‖_F² is the sum of their squares.
+      The values in decreasing order, in at least float32; the sum of their squares is ‖J‖_F².
 
     Raises:
-      ValueError: as `aejax.jacobian.jacobian`.
-      TypeError: as there.
+      ValueError: `aejax.jacobian.jacobian` raises it.
+      TypeError: `aejax.jacobian.jacobian` raises it.
 
-    Source: S. Rifai et al. (2011), Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, the
-    spectra of its section 5.4.
+    Source: S. Rifai et al. (2011), Contractive Auto-Encoders: Explicit Invariance During Feature Extraction,
+    section 5.4.
 
     >>> singular_values(lambda x: jnp.array([3.0, -4.0]) * x, jnp.ones(2))
     Array([4., 3.], dtype=float32)
@@ -44,16 +44,17 @@ def singular_values(
 
 
 def effective_rank(singular_values: Float[Array, "... rank"]) -> Float[Array, "..."]:
-    """exp(-Σᵢ pᵢ log pᵢ), pᵢ = σᵢ / Σⱼ σⱼ: how many directions there are, the weak ones counting less.
+    """Returns the effective rank exp(-Σᵢ pᵢ log pᵢ), pᵢ = σᵢ / Σⱼ σⱼ, in which weak directions count less.
 
     Args:
-      singular_values: σ >= 0, of one matrix or of many.
+      singular_values: σ >= 0 of one matrix, or of many along leading axes.
 
     Returns:
-      Between 1, for rank one, and the number of values, where all are equal; 0 where all are 0. In float32 at least.
+      A number between 1 (rank one) and the number of values (all equal) for each matrix; 0 if all values are 0. In at
+      least float32.
 
     Raises:
-      TypeError: the values are not of a floating type.
+      TypeError: singular_values is not of a floating type.
 
     Source: O. Roy, M. Vetterli (2007), The Effective Rank: A Measure of Effective Dimensionality, definition 1.
 
@@ -62,9 +63,9 @@ def effective_rank(singular_values: Float[Array, "... rank"]) -> Float[Array, ".
     """
     values = _of_largest(singular_values)
     total = jnp.sum(values, axis=-1, keepdims=True)
-    share = values / jnp.where(total > 0, total, 1)
-    counted = share > 0  # the derivative of -p log p is infinite at 0
-    entropy = -jnp.sum(jnp.where(counted, share * jnp.log(jnp.where(counted, share, 1)), 0), axis=-1)
+    p = values / jnp.where(total > 0, total, 1)
+    is_positive = p > 0  # the derivative of -p log p is infinite at 0
+    entropy = -jnp.sum(jnp.where(is_positive, p * jnp.log(jnp.where(is_positive, p, 1)), 0), axis=-1)
     rank = jnp.exp(entropy)
     return jnp.where(total[..., 0] > 0, rank, 0)
 
@@ -72,23 +73,23 @@ def effective_rank(singular_values: Float[Array, "... rank"]) -> Float[Array, ".
 def local_intrinsic_dimension(
     singular_values: Float[Array, "... rank"], *, fraction: float = 0.95
 ) -> Int[Array, "..."]:
-    """The least d with σ₁² + ... + σ_d² >= fraction · Σᵢ σᵢ²: the directions that f follows at an example.
+    """Returns the smallest d with σ₁² + ... + σ_d² >= fraction · Σᵢ σᵢ²: the number of directions that f follows.
 
-    The scale of the values does not matter, and a share that is the fraction up to rounding reaches it. Of a decoder's
-    Jacobian, or of the reconstruction's, the dimension of the manifold that it has learned.
+    For the Jacobian of a decoder or of the reconstruction, it is the dimension of the learned manifold at an example.
+    The scale of the values does not matter. A sum that equals the threshold up to rounding error reaches it.
 
     Args:
-      singular_values: of one matrix or of many, in falling order.
-      fraction: of ‖J‖_F², between 0 and 1.
+      singular_values: σ >= 0 in decreasing order, of one matrix, or of many along leading axes.
+      fraction: the fraction of ‖J‖_F² to be reached, between 0 and 1.
 
     Returns:
-      d; 0 where all values are 0.
+      d for each matrix; 0 if all values are 0.
 
     Raises:
-      ValueError: a fraction out of range.
-      TypeError: the values are not of a floating type.
+      ValueError: fraction is out of range.
+      TypeError: singular_values is not of a floating type.
 
-    Source: the share of variance of principal component analysis, taken of J; compare S. Rifai et al. (2011), The
+    Source: the explained variance of principal component analysis, applied to J; compare S. Rifai et al. (2011), The
     Manifold Tangent Classifier, whose charts are the leading singular vectors of J.
 
     >>> local_intrinsic_dimension(jnp.array([[3.0, 3.0, 0.1], [0.0, 0.0, 0.0]]))
@@ -97,36 +98,36 @@ def local_intrinsic_dimension(
     check_in_range("fraction", fraction, 0.0, 1.0)
     values = _of_largest(singular_values)
     squares = jnp.square(values)
-    # what is left behind each value, added up from the smallest: where the share ties, the sums of equals round alike
-    behind = jnp.flip(jnp.cumsum(jnp.flip(squares, axis=-1), axis=-1), axis=-1)
-    total = behind[..., :1]
+    # the sum from each value to the last, accumulated from the smallest: sums of equal values are rounded alike
+    tail = jnp.flip(jnp.cumsum(jnp.flip(squares, axis=-1), axis=-1), axis=-1)
+    total = tail[..., :1]
     rounding = 4 * jnp.finfo(values.dtype).eps * total
-    short = behind > (1 - jnp.asarray(fraction, values.dtype)) * total + rounding
-    # a fraction of 1 must count the last value that is not 0, whatever the sum was rounded to
-    return jnp.sum((singular_values > 0) & (short | (fraction == 1)), axis=-1)
+    is_needed = tail > (1 - jnp.asarray(fraction, values.dtype)) * total + rounding
+    # a fraction of 1 counts every nonzero value, even one that is lost in the rounding of the sum
+    return jnp.sum((singular_values > 0) & (is_needed | (fraction == 1)), axis=-1)
 
 
 def saturation(
     code: Float[Array, "..."], *, low: float = 0.0, high: float = 1.0, margin: float = 0.05
 ) -> Float[Array, ""]:
-    """The share of units that are within a margin of the bounds of their activation, where it is flat.
+    """Returns the fraction of saturated units, whose activation is close to the lower or upper bound.
 
     Args:
-      code: of one example or of many, of any shape; the share is taken over all of it.
-      low: the lower bound: 0 of the logistic function, -1 of tanh.
-      high: the upper bound.
-      margin: the part of high - low that counts as flat at either end, below ½: by default activities below 0.05 and
-        above 0.95 of the logistic function.
+      code: the codes of one example or of many, any shape; the fraction is over all entries.
+      low: the activation's lower bound: 0 for the logistic function, -1 for tanh.
+      high: the activation's upper bound.
+      margin: the distance from a bound up to which a unit counts as saturated, as a fraction of high - low, in [0, ½];
+        by default activations below 0.05 and above 0.95 of a logistic function.
 
     Returns:
-      Between 0 and 1, in float32 at least.
+      A number between 0 and 1, in at least float32.
 
     Raises:
-      ValueError: the code is empty, low is not below high, or the margin is out of range.
-      TypeError: the code is not of a floating type.
+      ValueError: code is empty, low is not below high, or margin is out of range.
+      TypeError: code is not of a floating type.
 
     Source: S. Rifai et al. (2011), Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, table 1,
-    whose fraction of saturated activities is of activities below 0.05 or above 0.95.
+    which counts activations below 0.05 or above 0.95.
 
     >>> saturation(jnp.array([0.01, 0.5, 0.99, 0.9])).item()
     0.5
@@ -144,7 +145,7 @@ def saturation(
 
 
 def _of_largest(values: Array) -> Array:
-    """The values over the largest of each matrix, in single precision at least: squares may lie outside a dtype."""
+    """Returns the values divided by each matrix's largest, in at least float32, so that squares do not overflow."""
     check_floating(singular_values=values)
     values = values.astype(at_least_single(values.dtype))
     largest = jnp.max(values, axis=-1, keepdims=True, initial=0)

@@ -1,4 +1,4 @@
-"""What is known of each value in the trace of a function: whether it depends on x, jumps with x, can be negative."""
+"""Facts about each value in the trace of a function: whether it depends on x, jumps with x, or can be negative."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, jaxprs_in_params
 
-GUARD = 1e-3  # a bound no larger than this keeps a number that is never negative away from 0, and is no kink
+GUARD = 1e-3  # the maximum of a nonnegative number and a bound of at most this is a guard against 0, not a kink
 _COMPARISONS = {"lt", "le", "gt", "ge"}
 _STEPS = {"floor", "ceil", "round", "sign", "argmax", "argmin"}
 _SQUARES = {"square", "abs", "exp", "exp2", "logistic", "cosh", "sqrt", "erfc"}
-_KEEP_SIGN = {  # never negative if none of their inputs is
+_KEEP_SIGN = {  # nonnegative if all inputs are
     *("add", "mul", "div", "min", "pow", "integer_pow", "log1p", "expm1", "tanh", "sinh", "rsqrt", "cbrt"),
     *("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "cumsum", "cummax", "cummin", "cumprod", "sort"),
     *("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "transpose", "convert_element_type", "copy", "slice"),
@@ -23,19 +23,19 @@ _SAME_NUMBERS = {"broadcast_in_dim", "reshape", "squeeze", "expand_dims", "conve
 
 
 class Fact(NamedTuple):
-    """What is known of one value."""
+    """What is known about one value."""
 
-    of_x: bool = False
-    jumps: bool = False  # a function of x that is constant but for jumps, as a comparison or a rounding
+    of_x: bool = False  # whether it depends on x
+    jumps: bool = False  # whether it is a piecewise constant function of x, such as a comparison or rounding
     nonnegative: bool = False
-    value: float | None = None  # where it is one number, known already
+    value: float | None = None  # the number itself, if it is a known scalar
 
 
 UNKNOWN = Fact(of_x=True)
 
 
 class Trace:
-    """The facts of every value in a jaxpr, of those of its arguments."""
+    """The facts about every value in a jaxpr, derived from the facts about its arguments."""
 
     def __init__(self, jaxpr: Jaxpr, arguments: Sequence[Fact], constants: Sequence[Any] = ()) -> None:
         self.jaxpr = jaxpr
@@ -56,7 +56,7 @@ class Trace:
         return [self.fact(variable) for variable in self.jaxpr.outvars]
 
     def calls(self, equation: JaxprEqn) -> list["Trace"]:
-        """Of what an equation calls, its bodies and branches, with what is known of their arguments."""
+        """Returns the traces of an equation's bodies and branches, with the facts about their arguments."""
         name, inputs, params = equation.primitive.name, self.inputs(equation), equation.params
         if name == "scan":
             return [_loop(params["jaxpr"], inputs, params["num_consts"], params["num_carry"])]
@@ -68,7 +68,7 @@ class Trace:
             )
             carried = list(map(body.facts.__getitem__, body.jaxpr.invars[of_body:]))
             return [body, _of_closed(params["cond_jaxpr"], [*inputs[:of_condition], *carried])]
-        if name == "custom_linear_solve":  # its derivative is that of the product alone, not that of the solver
+        if name == "custom_linear_solve":  # its derivative uses the product only, not the solver
             product = params["jaxprs"].matvec
             known = inputs[: params["const_lengths"].matvec]
             return [_of_closed(product, [*known, *[UNKNOWN] * (len(_open(product).invars) - len(known))])]
@@ -78,7 +78,7 @@ class Trace:
         return [Trace(body, arguments if fits else [UNKNOWN] * len(body.invars)) for body in bodies]
 
     def is_guarded(self, equation: JaxprEqn) -> bool:
-        """Whether one of two inputs is a number that is never negative, and the other a bound at 0 or just above."""
+        """Returns whether one of two inputs is nonnegative, and the other a bound from 0 to `GUARD`."""
         first, second = equation.invars
         return any(
             self._is_nonnegative(number) and (bound := self.fact(other).value) is not None and 0 <= bound <= GUARD
@@ -86,7 +86,7 @@ class Trace:
         )
 
     def is_square(self, variable: Any) -> bool:
-        """Whether this is the square of each number of an array, not a sum of squares."""
+        """Returns whether a variable is the elementwise square of an array (not a sum of squares)."""
         equation = self._maker(variable)
         if equation is None:
             return False
@@ -97,7 +97,7 @@ class Trace:
         return name == "square" or twice or (name == "integer_pow" and equation.params["y"] == 2)
 
     def _maker(self, variable: Any) -> JaxprEqn | None:
-        """The equation that a variable comes from, if it is no number and no argument."""
+        """Returns the equation that computes a variable; None for a literal or an argument."""
         return None if isinstance(variable, Literal) else self.made.get(variable)
 
     def _is_nonnegative(self, variable: Any) -> bool:
@@ -125,7 +125,7 @@ class Trace:
         return [Fact(of_x, of_x and self._jumps(equation, out), nonnegative, value) for out in equation.outvars]
 
     def _of_loop(self, equation: JaxprEqn, called: list["Trace"]) -> list[Fact]:
-        """Of what is carried and of what is stacked; how many turns a `while` takes may depend on x."""
+        """Returns the facts about a loop's carried and stacked values; a `while` may stop depending on x."""
         params, (body, *condition) = equation.params, called
         constants = params["body_nconsts"] if condition else params["num_consts"]
         carried = [body.fact(variable) for variable in body.jaxpr.invars[constants:]]
@@ -144,7 +144,7 @@ class Trace:
             return True
         if is_floating(out) or name == "is_finite":
             return False
-        if name in ("eq", "ne"):  # of one number with another that is given, they guard a single point
+        if name in ("eq", "ne"):  # compared with a constant, they single out one point only
             return len(of_x) == 2 and of_x[0][0] is not of_x[1][0]
         if name in _COMPARISONS:
             return not self.is_guarded(equation)
@@ -166,20 +166,20 @@ class Trace:
         return name in _KEEP_SIGN and all(one.nonnegative for one in inputs)
 
     def _is_variance(self, variable: Any) -> bool:
-        """Whether this is E y² - (E y)² of one y."""
+        """Returns whether a variable is E y² - (E y)² for some y."""
         difference = self._maker(variable)
         if difference is None or difference.primitive.name != "sub":
             return False
         of_squares, of_mean = (self._same(one) for one in difference.invars)
         if not self.is_square(of_mean):
             return False
-        squares, whole = self._summed(of_squares), self._summed(self._same(self.made[of_mean].invars[0]))
-        if squares is None or whole is None or not self.is_square(squares[0]):
+        squares, values = self._summed(of_squares), self._summed(self._same(self.made[of_mean].invars[0]))
+        if squares is None or values is None or not self.is_square(squares[0]):
             return False
-        return self._same(self.made[squares[0]].invars[0]) is whole[0] and squares[1:] == whole[1:]
+        return self._same(self.made[squares[0]].invars[0]) is values[0] and squares[1:] == values[1:]
 
     def _summed(self, variable: Any) -> tuple[Any, ...] | None:
-        """Of a mean what it is taken of, over which axes, and the divisor."""
+        """Returns what a mean is computed from, its axes, and its divisor; None for anything but a mean."""
         division = self._maker(variable)
         if division is None or division.primitive.name not in ("div", "mul"):
             return None
@@ -189,7 +189,7 @@ class Trace:
         return self._same(total.invars[0]), total.params["axes"], self.fact(division.invars[1]).value
 
     def _same(self, variable: Any) -> Any:
-        """The variable that this one repeats in another shape or type."""
+        """Returns the variable of which this one is a copy, in another shape or type."""
         while (equation := self._maker(variable)) is not None:
             if equation.primitive.name not in _SAME_NUMBERS:
                 break
@@ -208,8 +208,8 @@ def is_floating(variable: Any) -> bool:
     return bool(jnp.issubdtype(variable.aval.dtype, jnp.floating))
 
 
-def of_function(closed: ClosedJaxpr, arguments: Iterable[Fact]) -> Trace:
-    """The trace of a function whose constants are at hand."""
+def trace_of(closed: ClosedJaxpr, arguments: Iterable[Fact]) -> Trace:
+    """Returns the trace of a function, from its closed jaxpr and the facts about its arguments."""
     return Trace(closed.jaxpr, list(arguments), closed.consts)
 
 
@@ -222,7 +222,7 @@ def _of_closed(body: Any, arguments: Sequence[Fact]) -> Trace:
 
 
 def _loop(body: Any, inputs: list[Fact], constants: int, carried: int) -> Trace:
-    """What is carried comes to be all that the body makes of it, in any turn."""
+    """Returns the trace of a loop's body; the facts about carried values hold in every iteration."""
     while True:
         trace = _of_closed(body, inputs)
         carry = [
@@ -236,7 +236,7 @@ def _loop(body: Any, inputs: list[Fact], constants: int, carried: int) -> Trace:
 
 
 def _of_constant(value: Any) -> Fact:
-    """Of what is at hand; a traced parameter tells nothing."""
+    """Returns the facts about a constant; nothing is known about a traced one."""
     if (
         isinstance(value, jax.core.Tracer)
         or np.size(value) != 1

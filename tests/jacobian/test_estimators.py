@@ -24,7 +24,7 @@ def encode(x):
 @every_distribution
 @pytest.mark.parametrize("num_projections", [1, 3])
 def test_mean_and_variance_are_those_documented(mode, distribution, num_projections, float64):
-    """Over many keys: the mean within 5 standard errors, the variance within 5 of its own, by the fourth moment."""
+    """Over many keys, mean and variance agree within 5 standard errors, the variance's by the fourth moment."""
     x = jnp.linspace(-0.3, 0.5, 5)
     options = {"num_projections": num_projections, "distribution": distribution, "mode": mode}
     keys = jax.random.split(jax.random.key(1), 20_000)
@@ -58,7 +58,7 @@ def test_variance_by_hand(float64):
 
 
 @every_mode
-def test_signs_are_exact_where_the_gram_matrix_is_diagonal(mode):
+def test_rademacher_is_exact_where_the_gram_matrix_is_diagonal(mode):
     x, factors = jnp.ones((2, 2)), jnp.array([[1.0, 2.0], [3.0, 4.0]])
     estimate = estimate_frobenius_norm_squared(jax.random.key(0), lambda x: factors * x, x, mode=mode)
     assert estimate == 30
@@ -88,7 +88,7 @@ def test_half_precision_is_summed_in_single():
 
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_half_precision_estimates_without_bias(dtype):
-    """On the sphere v has its length, up to the dtype's rounding; of f(x) = x the estimate is K."""
+    """On the sphere ‖v‖ is fixed up to the dtype's rounding, so for f(x) = x the estimate is K."""
     x = jnp.ones(70_000, dtype)
     for mode in MODES:
         for distribution in ("sphere", "rademacher"):
@@ -105,7 +105,7 @@ def test_half_precision_estimates_without_bias(dtype):
     np.testing.assert_allclose(half, estimator_variance(jnp.array(matrix, dtype).astype(jnp.float32)), rtol=1e-5)
 
 
-def test_estimate_of_no_numbers_is_zero():
+def test_estimate_for_an_empty_example_is_zero():
     for mode in MODES:
         for distribution in DISTRIBUTIONS:
             options = {"mode": mode, "distribution": distribution}
@@ -113,7 +113,7 @@ def test_estimate_of_no_numbers_is_zero():
             assert estimate_frobenius_norm_squared(jax.random.key(0), lambda x: x, jnp.ones(0), **options) == 0
 
 
-def test_more_projections_than_an_int32_counts():
+def test_more_projections_than_int32_can_count():
     variance = estimator_variance(jnp.ones((1, 2)), num_projections=10**12, distribution="gaussian")
     np.testing.assert_allclose(variance, 8e-12, rtol=1e-6)
 
@@ -139,6 +139,6 @@ def test_refuses_wrong_knobs(without_type_checks):
 
 
 @pytest.mark.parametrize(("size", "scale"), [(3, 0.1), (5, 1.7), (7, 0.1), (7, 3.3)])
-def test_the_sphere_has_no_variance_where_all_directions_are_alike(size, scale):
+def test_the_sphere_has_no_variance_where_all_directions_are_equal(size, scale):
     assert estimator_variance(jnp.eye(size) * scale, distribution="sphere").item() == pytest.approx(0, abs=1e-11)
     assert estimator_variance(jnp.eye(size) * scale, distribution="sphere").item() >= 0

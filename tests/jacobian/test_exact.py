@@ -167,8 +167,8 @@ def test_same_on_several_devices(method, float64):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), parallel, alone)
 
 
-def test_what_is_shared_by_the_batch_is_computed_once():
-    """One Gram matrix, and one product for its gradient, over the examples and the code at once."""
+def test_what_the_batch_shares_is_computed_once():
+    """There is one Gram matrix, and one product for its gradient, over examples and code dimensions together."""
     encode, weights = layers((64, 32, 5))
 
     def mean(weights, batch):
@@ -191,8 +191,8 @@ def equations(jaxpr):
             yield from equations(inner)
 
 
-def test_auto_takes_the_cheapest():
-    """By multiplications: the Gram matrix above a wide example, jacfwd for a long code, the smaller side otherwise."""
+def test_auto_uses_the_cheapest_method():
+    """By multiplications: structured for a wide example, jacfwd for a long code, else the side with fewer vectors."""
 
     def products(f, x, method):
         jaxpr = jax.make_jaxpr(partial(frobenius_norm_squared, f, method=method))(x)
@@ -227,7 +227,7 @@ def peak(f, *arguments):
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["jacfwd", "jacrev", "structured"])
 def test_memory_grows_with_the_chunk_and_not_with_the_basis(method):
-    """Value and gradient; the code is as long as an example, so that every method has one basis vector per number."""
+    """For value and gradient; code and example have the same size, so that all methods have as many basis vectors."""
 
     def temporary(size, chunk_size):
         weights = jax.ShapeDtypeStruct((size, 64), jnp.float32), jax.ShapeDtypeStruct((64, size), jnp.float32)
@@ -252,7 +252,7 @@ def test_memory_grows_with_the_chunk_and_not_with_the_basis(method):
 
 
 @every_method
-def test_refuses_chunks_that_are_none(method, without_type_checks):
+def test_refuses_invalid_chunk_sizes(method, without_type_checks):
     for function in (jacobian, frobenius_norm_squared):
         for chunk_size in (0, -3):
             with pytest.raises(ValueError, match=f"chunk_size must be at least 1, got {chunk_size}"):
@@ -301,15 +301,15 @@ KERNEL = jnp.ones((3, 3))
 )
 def test_structured_says_why_it_does_not_apply(f, reason):
     x = jnp.ones(3)
-    with pytest.raises(ValueError, match=f"structured needs .* but {reason}; take jacfwd, jacrev or auto"):
+    with pytest.raises(ValueError, match=f"structured expects .* but {reason}; use jacfwd, jacrev or auto"):
         frobenius_norm_squared(f, x, method="structured")
     with pytest.raises(NoLinearFirstLayerError):
         split_first_layer(f, x)
     np.testing.assert_allclose(frobenius_norm_squared(f, x, method="auto"), reference(f, x), rtol=1e-6)
 
 
-def test_a_wrong_use_of_a_number_is_not_elementwise(float64):
-    """The first unit is added to all others: their slopes alone would miss it."""
+def test_a_unit_that_is_added_to_all_others_is_not_elementwise(float64):
+    """The first unit is added to all others, which the elementwise derivatives alone would miss."""
     kernel, x = normal(0, 4, 1), normal(1, 4)
     f = lambda x: jnp.tanh((x @ kernel)[0] + jnp.arange(3.0))  # noqa: E731
     assert not split_first_layer(f, x).elementwise
@@ -337,7 +337,7 @@ def test_the_norm_is_never_negative_where_the_rows_are_nearly_dependent(float64)
 
 
 def test_axes_in_another_order_are_not_elementwise(float64):
-    """Each number of the code depends on two units, though every operation keeps the count of them."""
+    """Each entry of the code depends on two units, although every operation keeps their number."""
     kernel, x = normal(0, 4, 3), normal(1, 2, 4)
 
     def f(x):
@@ -353,11 +353,11 @@ def test_axes_in_another_order_are_not_elementwise(float64):
 @every_method
 @pytest.mark.parametrize("chunk_size", [None, 2])
 @pytest.mark.parametrize(("rows", "columns"), [(0, 3), (3, 0), (0, 0)])
-def test_of_no_numbers_the_jacobian_is_empty_and_its_norm_zero(method, chunk_size, rows, columns):
+def test_an_empty_jacobian_has_the_norm_zero(method, chunk_size, rows, columns):
     kernel = jnp.ones((rows, columns))
     f, x = lambda x: kernel @ x, jnp.ones(columns)
     if method == "structured" and rows == 0:
-        with pytest.raises(ValueError, match=r"structured needs .* but its first layer has no units"):
+        with pytest.raises(ValueError, match=r"structured expects .* but its first layer has no units"):
             jacobian(f, x, method=method, chunk_size=chunk_size)
         return
     assert jacobian(f, x, method=method, chunk_size=chunk_size).shape == (rows, columns)
@@ -434,7 +434,7 @@ def test_auto_finds_a_method_that_works(name, float64):
                 np.testing.assert_allclose(norm, np.sum(expected**2), rtol=1e-6)
 
 
-def test_auto_of_what_has_no_derivative_says_what_jax_says():
+def test_auto_raises_the_error_of_jax_where_no_method_works():
     f = lambda x: jax.pure_callback(np.sin, x, x)  # noqa: E731
     for function in (jacobian, frobenius_norm_squared):
         with pytest.raises(ValueError, match="Pure callbacks do not support"):

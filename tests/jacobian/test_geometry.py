@@ -37,7 +37,7 @@ def test_volume_of_the_sphere_is_its_surface(float64):
 
 
 def test_length_and_energy_of_a_parallel(float64):
-    """A parallel at latitude b has the length 2 π R cos b, from below, and half its square as energy."""
+    """A parallel at latitude b has the length 2 π R cos b, approached from below, and half its square as energy."""
     latitude, longitudes = 0.7, jnp.linspace(0, 2 * jnp.pi, 2000)
     codes = jnp.stack([longitudes, jnp.full_like(longitudes, latitude)], axis=1)
     expected = 2 * np.pi * RADIUS * np.cos(latitude)
@@ -50,7 +50,7 @@ def test_length_and_energy_of_a_parallel(float64):
 
 
 def test_geodesic_on_a_sphere_is_the_great_circle(float64):
-    """Two points of latitude 0.8 half a radian short of opposite: the way leads far north of the parallel."""
+    """Between two points at latitude 0.8, half a radian from opposite, the path leads far north of the parallel."""
     start, end = jnp.array([0.0, 0.8]), jnp.array([np.pi - 0.5, 0.8])
     with jax.numpy_dtype_promotion("standard"):  # Optax mixes dtypes
         codes = geodesic(sphere, start, end, points=40, steps=2000, learning_rate=0.03)
@@ -114,14 +114,14 @@ def test_bad_input_is_refused(without_type_checks):
     for function, code, message in (
         (pullback_metric, two, r"code must be a vector \(K,\), got shape \(2, 2\)"),
         (curve_length, one, r"codes must be codes in rows \(T, K\), got shape \(2,\)"),
-        (curve_energy, two[:1], "a curve needs at least 2 codes, got 1"),
+        (curve_energy, two[:1], "a curve must have at least 2 codes, got 1"),
         (log_volume, one, r"codes must be codes in rows \(T, K\), got shape \(2,\)"),
     ):
         with pytest.raises(ValueError, match=message):
             function(sphere, code)
         with pytest.raises(TypeError, match="must be a floating-point array"):
             function(sphere, jnp.zeros((2,) if function is pullback_metric else (2, 2), int))
-    with pytest.raises(ValueError, match="points must be at least 3, both ends counted, got 2"):
+    with pytest.raises(ValueError, match="points must be at least 3, both ends included, got 2"):
         geodesic(sphere, one, one, points=2)
     with pytest.raises(ValueError, match="shapes must be equal: start has"):
         geodesic(sphere, one, jnp.zeros(3))
@@ -137,6 +137,6 @@ def test_lists_are_refused_by_name(function, without_type_checks):
         function(sphere, [[0.1, 0.2], [0.3, 0.4]])
 
 
-def test_one_number_is_no_curve(without_type_checks):
+def test_one_code_is_no_curve(without_type_checks):
     with pytest.raises(ValueError, match=r"codes must be codes in rows \(T, K\), got shape \(\)"):
         curve_energy(sphere, jnp.array(1.0))

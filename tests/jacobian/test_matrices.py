@@ -74,7 +74,7 @@ def test_second_derivatives_equal_finite_differences(name, f, float64):
 @pytest.mark.parametrize("name", ["nuclear", "log determinant"])
 @pytest.mark.parametrize("outer", [jax.jacfwd, pytest.param(jax.jacrev, marks=pytest.mark.slow)])
 def test_second_derivatives_are_the_same_inside_a_scan(name, outer, float64):
-    """Its backward pass drops the rules of custom derivatives."""
+    """The backward pass of a scan drops the rules of custom derivatives."""
     point, norm = jnp.array(POINT), lambda z: NORMS[name](conformal, z)
     looped = lambda z: jax.lax.scan(lambda total, _: (total + norm(z), None), 0.0, length=2)[0]  # noqa: E731
     expected = 2 * differences(jax.jit(jax.grad(norm)), point)
@@ -91,7 +91,7 @@ def test_third_derivatives_equal_finite_differences(name, float64):
 
 @pytest.mark.parametrize("point", [(1.0, 1.0), (0.0, 0.0), (1.0, 0.0)])
 def test_derivatives_are_finite_where_values_are_equal_or_zero(point):
-    """Of z² in float32: J = diag(2 z)."""
+    """For z² in float32, with J = diag(2 z)."""
     norms = [*NORMS.values(), lambda f, z: effective_rank(singular_values(f, z))]
 
     def total(z):
@@ -102,8 +102,8 @@ def test_derivatives_are_finite_where_values_are_equal_or_zero(point):
     assert np.isfinite(second).all()
 
 
-def test_nuclear_norm_of_a_function_that_ignores_a_number_is_smooth(float64):
-    """One singular value is 0 whatever the rest: the others' second derivatives are right."""
+def test_nuclear_norm_of_a_function_that_ignores_a_feature_is_smooth(float64):
+    """One singular value is always 0, and the second derivatives of the others are correct."""
     norm = lambda z: nuclear_norm(lambda z: conformal(z[:2]), z)  # noqa: E731
     point = jnp.array([1.0, 0.5, 7.0])
     expected = differences(jax.jit(jax.grad(norm)), point)
@@ -120,7 +120,7 @@ def test_the_norm_has_its_second_derivatives_where_it_is_zero(method, float64):
 
 
 def test_a_curve_through_equal_examples_has_derivatives():
-    """A dead unit: the decoder moves nothing, or no neighbor of the example."""
+    """With a dead unit, the decoder is constant, or equal at some neighbors on the curve."""
     dead = lambda z: jax.nn.relu(z - 5)  # noqa: E731
     codes = jnp.array([[0.0, 0.0], [1.0, 1.0], [7.0, 7.0]])
     length = lambda codes: curve_length(dead, codes)  # noqa: E731
@@ -138,7 +138,7 @@ def test_short_curves_keep_their_length():
 
 
 def test_log_determinant_of_dependent_columns_is_minus_infinity():
-    """Whatever rounding makes of the least singular value; and finite where they are only nearly dependent."""
+    """It does not depend on the rounding of the smallest singular value, and is finite for nearly dependent columns."""
     found = []
     for seed, (rows, columns) in enumerate([(2, 2), (5, 2), (5, 5), (40, 7), (300, 20)] * 3):
         kernel = np.random.default_rng(seed).standard_normal((rows, columns))

@@ -69,7 +69,7 @@ def test_orthogonality_penalty_is_zero_for_orthogonal_columns(float64):
 def test_bad_input_is_refused(without_type_checks):
     with pytest.raises(ValueError, match="iterations must be at least 1, got 0"):
         spectral_norm(jax.random.key(0), jnp.sin, jnp.ones(2), iterations=0)
-    with pytest.raises(ValueError, match="an example must have at least as many numbers as its code, got 1 < 2"):
+    with pytest.raises(ValueError, match="an example must have at least as many dimensions as its code, got 1 < 2"):
         log_determinant(lambda z: z[:1], jnp.ones(2))
     for norm in NORMS.values():
         with pytest.raises(TypeError, match="x must be a floating-point array"):
@@ -78,7 +78,7 @@ def test_bad_input_is_refused(without_type_checks):
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-15, 1e-12, 1.0, 1e10, 1e15, 1e30])
 def test_spectral_norm_scales_with_the_matrix(scale):
-    """In float32, though ‖J v‖² lies outside of it, with its derivative by the scale."""
+    """In float32, although ‖J v‖² is beyond its range, and so does the derivative with respect to the scale."""
     kernel = jnp.array(KERNEL, jnp.float32)
 
     def norm(scale):
@@ -99,7 +99,7 @@ def test_spectral_norm_has_a_gradient_where_the_jacobian_is_zero(weight, bias):
     np.testing.assert_array_equal(gradient, 0)
 
 
-def test_spectral_norm_of_what_is_not_a_number_is_none():
+def test_spectral_norm_of_nan_is_nan():
     assert np.isnan(spectral_norm(jax.random.key(0), lambda x: jnp.nan * x, jnp.ones(3)))
 
 

@@ -195,7 +195,7 @@ def test_higher_order_penalty_of_a_quadratic_map_is_that_of_its_hessian(method, 
 
 
 @pytest.mark.slow
-def test_higher_order_penalty_of_a_network_is_that_of_its_hessian_for_little_noise(float64):
+def test_higher_order_penalty_of_a_network_is_that_of_its_hessian_for_small_noise(float64):
     params, x = (normal(0, 5, 4), normal(1, 3, 5)), normal(2, 4)
     hessian = np.asarray(jax.hessian(partial(two_layers, params))(x))
     m, samples, sigma = np.einsum("kij,kil->jl", hessian, hessian), 20_000, 1e-3
@@ -263,7 +263,7 @@ def test_higher_order_penalty_refuses_wrong_knobs(without_type_checks):
 
 @pytest.mark.parametrize("closed_form", [contractive_penalty_of_sigmoid_layer, contractive_penalty_of_tanh_layer])
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
-def test_slopes_of_half_precision_are_computed_in_single(closed_form, dtype):
+def test_closed_forms_of_half_precision_are_computed_in_single(closed_form, dtype):
     code, kernel = jax.nn.sigmoid(normal(0, 1000)).astype(dtype), normal(1, 5, 1000).astype(dtype)
     expected = closed_form(code.astype(jnp.float32), kernel.astype(jnp.float32))
     np.testing.assert_allclose(closed_form(code, kernel), expected, rtol=1e-6)

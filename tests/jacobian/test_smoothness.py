@@ -58,7 +58,7 @@ def test_names_an_activation_with_kinks(name):
 
 
 @pytest.mark.parametrize("name", WRITTEN_OUT)
-def test_names_what_is_chosen_by_comparison(name):
+def test_names_choices_by_comparison(name):
     f, expected = WRITTEN_OUT[name]
     with jax.numpy_dtype_promotion("standard"):
         assert kinks(lambda x: jnp.tanh(jax.jit(f)(2 * x)), jnp.ones(3)) == [expected]
@@ -82,7 +82,7 @@ def test_sees_into_networks_and_loops():
 def test_the_higher_order_penalty_refuses_an_encoder_with_kinks():
     encoder = MLP((2,), (4,), activation=jax.nn.relu)
     encode = partial(encoder.apply, encoder.init(jax.random.key(0), jnp.ones(3)))
-    with pytest.raises(ValueError, match="wants a smooth encoder, and this one has relu"):
+    with pytest.raises(ValueError, match="expects a smooth encoder, but this one has kinks from relu"):
         higher_order_penalty(jax.random.key(1), encode, jnp.ones(3), standard_deviation=0.1, samples=2)
 
 
@@ -206,7 +206,7 @@ def test_finds_no_kink_in_a_normalization(name):
 
 
 @pytest.mark.parametrize("name", KINKED_OTHERWISE)
-def test_names_what_rounds_sorts_or_chooses(name):
+def test_names_rounding_sorting_and_choices(name):
     f, expected = KINKED_OTHERWISE[name]
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         for own in (f, jax.jit(f)):

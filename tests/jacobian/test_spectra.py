@@ -150,8 +150,8 @@ def test_bad_input_is_refused(without_type_checks):
         curve(jnp.ones(2), directions=0)
 
 
-def test_the_whole_of_the_norm_counts_every_value_that_is_not_zero():
-    """Even one that is lost in the sum of the squares."""
+def test_a_fraction_of_one_counts_every_nonzero_value():
+    """Even one that is lost in the rounding of the sum of squares."""
     values = jnp.array([[1.0, 1e-3, 1e-5, 1e-6], [1.0, 1e-5, 0.0, 0.0]])
     np.testing.assert_array_equal(local_intrinsic_dimension(values, fraction=1.0), [4, 2])
     np.testing.assert_array_equal(local_intrinsic_dimension(values, fraction=0.5), [1, 1])
@@ -195,7 +195,7 @@ def test_dimensions_and_ranks_do_not_depend_on_the_scale(scale):
         np.testing.assert_array_equal(found, np.arange(size + 1)[::3])
 
 
-def test_of_no_numbers():
+def test_empty_inputs():
     assert singular_values(lambda x: x[:0], jnp.ones(3)).shape == (0,)
     assert nuclear_norm(lambda x: x[:0], jnp.ones(3)) == 0
     assert spectral_norm(jax.random.key(0), lambda x: x[:0], jnp.ones(3)) == 0
@@ -205,7 +205,7 @@ def test_of_no_numbers():
     assert local_intrinsic_dimension(jnp.ones((2, 0))).tolist() == [0, 0]
     with pytest.raises(ValueError, match=r"code must have at least one unit, got shape \(0,\)"):
         saturation(jnp.ones(0))
-    with pytest.raises(ValueError, match=r"x must have at least one number, got shape \(0,\)"):
+    with pytest.raises(ValueError, match=r"x must have at least one feature, got shape \(0,\)"):
         contraction_curve(jax.random.key(0), jnp.sin, jnp.ones(0), jnp.ones(1), directions=2)
 
 

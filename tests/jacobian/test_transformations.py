@@ -123,7 +123,7 @@ def test_numbers_are_those_of_vmap_on_an_explicit_mesh(f):
 @pytest.mark.slow
 @pytest.mark.parametrize("f", [norms, measures])
 def test_gradients_are_those_of_one_device(f):
-    """Of the parameters, which all devices share: under shard_map summed over them, and on an explicit mesh."""
+    """Gradients of parameters that all devices share: under shard_map, summed over devices, and on an explicit mesh."""
 
     def total(params, batch, mapped=jax.vmap(f, (None, 0))):  # noqa: B008
         return sum(jnp.sum(jnp.sin(value)) for value in jax.tree.leaves(mapped(params, batch)))
@@ -139,7 +139,7 @@ def test_gradients_are_those_of_one_device(f):
 
 
 def test_each_device_has_the_jacobian_of_its_own_parameters():
-    """The example is one for all: what JAX would sum over the devices, as it does not vary, is not summed."""
+    """All devices share the example; JAX would sum its gradient over them, as it does not vary, and must not here."""
     own = jax.tree.map(lambda leaf: jnp.stack([leaf * (1 + i / 10) for i in range(DEVICES)]), PARAMS)
 
     def of_both(params, x):
