@@ -160,6 +160,8 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
             located = dataclasses.replace(options.experiment.model, autoencoder=str(Path(autoencoder).absolute()))
             options = dataclasses.replace(options, experiment=dataclasses.replace(options.experiment, model=located))
         check(options.experiment)
+        if autoencoder is not None and preset is None:
+            return options, _as_folder(Path(autoencoder).stem)
         return options, _name_of(preset or DEFAULT, options.experiment.data.dataset)
     from aejax.experiment.run_folder import read_experiment
 
@@ -186,7 +188,11 @@ def _name_of(preset: str, dataset: str) -> str:
     if dataset == PRESETS[preset][1].data.dataset:
         return preset
     path = Path(dataset).absolute()
-    name = path.stem if is_array_file(path) else path.name
+    return _as_folder(path.stem if is_array_file(path) else path.name)
+
+
+def _as_folder(name: str) -> str:
+    """A name that a folder can have on any system."""
     return re.sub(r"[^\w.-]+", "-", name).strip(".-")[:LONGEST_NAME] or "data"
 
 

@@ -24,6 +24,7 @@ def test_it_is_trained_and_resumed_with_trust(run_script, own, tmp_path):
     folder = tmp_path / "run"
     trained = run_script("train", "--autoencoder", own, "--epochs", "1", "--run-dir", folder)
     assert trained.code == 0, trained.errors
+    assert "mine: digits, 1,258 train" in trained.output
     refused = run_script("train", "--resume", folder)
     assert (refused.code, refused.errors.count("\n")) == (2, 1)
     assert "--trust-code" in refused.errors
