@@ -40,8 +40,8 @@ def linear() -> tuple[Network, Network]:
 
 def test_loss_is_that_of_a_network_of_both_inputs():
     autoencoder = conditional(undercomplete(*linear()))
-    params = autoencoder.init(KEY, X[0], SIDE[0])
-    loss, _ = autoencoder.loss(params, KEY, as_batch(Examples(X, condition=SIDE)))
+    params = jax.jit(autoencoder.init)(KEY, X[0], SIDE[0])
+    loss, _ = jax.jit(autoencoder.loss)(params, KEY, as_batch(Examples(X, condition=SIDE)))
     codes = X @ W.T + SIDE @ V.T
     np.testing.assert_allclose(loss, np.mean(np.sum((codes @ W + SIDE @ U.T - X) ** 2, axis=1)), rtol=1e-5)
     np.testing.assert_allclose(autoencoder.encode(params, X[1], SIDE[1]), codes[1], rtol=1e-5, atol=1e-6)
@@ -53,17 +53,17 @@ def test_loss_is_that_of_a_network_of_both_inputs():
 def test_a_class_is_its_one_hot_vector():
     by_class, by_side = conditional(undercomplete(*linear()), classes=3), conditional(undercomplete(*linear()))
     labels = jnp.array([0, 1, 2, 2, 1, 0])
-    params = by_class.init(KEY, X[0], labels[0])
-    loss = by_class.loss(params, KEY, as_batch(Examples(X, condition=labels)))[0]
-    assert loss == by_side.loss(params, KEY, as_batch(Examples(X, condition=jnp.eye(3)[labels])))[0]
+    params = jax.jit(by_class.init)(KEY, X[0], labels[0])
+    loss = jax.jit(by_class.loss)(params, KEY, as_batch(Examples(X, condition=labels)))[0]
+    assert loss == jax.jit(by_side.loss)(params, KEY, as_batch(Examples(X, condition=jnp.eye(3)[labels])))[0]
 
 
 def test_corruption_and_contraction_leave_the_condition_alone():
     base = conditional(undercomplete(*linear()))
-    params, batch = base.init(KEY, X[0], SIDE[0]), as_batch(Examples(X, condition=SIDE))
-    _, metrics = contractive(base, weight=0.5).loss(params, KEY, batch)
+    params, batch = jax.jit(base.init)(KEY, X[0], SIDE[0]), as_batch(Examples(X, condition=SIDE))
+    _, metrics = jax.jit(contractive(base, weight=0.5).loss)(params, KEY, batch)
     np.testing.assert_allclose(metrics["contractive_penalty"], np.sum(W**2), rtol=1e-5)
-    noisy = denoising(base, corrupt=lambda key, x: 0 * x).loss(params, KEY, batch)[0]
+    noisy = jax.jit(denoising(base, corrupt=lambda key, x: 0 * x).loss)(params, KEY, batch)[0]
     codes = SIDE @ V.T
     np.testing.assert_allclose(noisy, np.mean(np.sum((codes @ W + SIDE @ U.T - X) ** 2, axis=1)), rtol=1e-5)
 
@@ -72,14 +72,14 @@ def test_corruption_and_contraction_leave_the_condition_alone():
 def test_importance_weighted_bound_of_one_sample_is_the_bound_given_the_condition():
     vae = conditional(variational(MLP((4,)), MLP((4,))), classes=3)
     batch = as_batch(Examples(X, condition=jnp.array([0, 1, 2, 2, 1, 0])))
-    params = vae.init(KEY, X[0], jnp.array(0))
+    params = jax.jit(vae.init)(KEY, X[0], jnp.array(0))
     loss = jax.jit(jax.vmap(lambda key: importance_weighted(vae, samples=1).loss(params, key, batch)[0]))
     bounds = loss(jax.random.split(KEY, 2000))
     elbos = jax.jit(jax.vmap(lambda key: vae.loss(params, key, batch)[0]))(jax.random.split(KEY, 2000))
     error = np.std(bounds) / np.sqrt(2000) + np.std(elbos) / np.sqrt(2000)
     assert abs(np.mean(bounds) - np.mean(elbos)) < 5 * error
     swapped = batch._replace(condition=jnp.array([1, 2, 0, 0, 2, 1]))
-    assert vae.loss(params, KEY, swapped)[0] != vae.loss(params, KEY, batch)[0]
+    assert jax.jit(vae.loss)(params, KEY, swapped)[0] != jax.jit(vae.loss)(params, KEY, batch)[0]
 
 
 @pytest.mark.slow
@@ -88,7 +88,7 @@ def test_convolutional_networks_take_conditions(code_size):
     encoder, decoder = ConvEncoder((2,), code_size), ConvDecoder((6, 5, 1), (2,))
     autoencoder = conditional(undercomplete(encoder, with_global_log_variance(decoder), loss=_first_of_two), classes=4)
     x, label = jnp.ones((6, 5, 1)), jnp.array(2)
-    params = autoencoder.init(KEY, x, label)
+    params = jax.jit(autoencoder.init)(KEY, x, label)
     outputs = [autoencoder.decode(params, autoencoder.encode(params, x, c), c) for c in (label, jnp.array(3))]
     assert outputs[0].shape == (6, 5, 1, 2)
     assert np.any(outputs[0] != outputs[1])
@@ -100,7 +100,7 @@ def _first_of_two(x, output):
 
 def test_refuses_what_has_no_condition_or_one_that_is_no_class():
     autoencoder = conditional(undercomplete(MLP((2,)), MLP((4,))), classes=3)
-    params = autoencoder.init(KEY, X[0], jnp.array(0))
+    params = jax.jit(autoencoder.init)(KEY, X[0], jnp.array(0))
     with pytest.raises(ValueError, match="needs the condition of every example"):
         autoencoder.loss(params, KEY, X)
     with pytest.raises(ValueError, match="needs the condition of every example"):
@@ -118,11 +118,11 @@ def test_a_class_has_the_type_of_what_is_beside_it(dtype, float64):
     """Else strict promotion refuses to join the two."""
     joins = Network(lambda key, x, c: {}, lambda params, x, c: jnp.concatenate([x, c])[:4])
     autoencoder, x = conditional(undercomplete(joins, joins), classes=3), X.astype(dtype)
-    params = autoencoder.init(KEY, x[0], jnp.array(0))
+    params = jax.jit(autoencoder.init)(KEY, x[0], jnp.array(0))
     batch = as_batch(Examples(x, condition=jnp.arange(6) % 3))
     code = autoencoder.encode(params, x[0], jnp.array(1))
     assert code.dtype == autoencoder.decode(params, code, jnp.array(1)).dtype == dtype
-    assert autoencoder.loss(params, KEY, batch)[0].dtype == dtype
+    assert jax.jit(autoencoder.loss)(params, KEY, batch)[0].dtype == dtype
 
 
 @pytest.mark.slow

@@ -37,8 +37,8 @@ def penalty_of_logistic(x):
 @pytest.mark.parametrize("weight", [0.0, 0.1, 3.0])
 def test_adds_the_weighted_penalty_and_reports_it_unweighted(weight, method, linear):
     base = undercomplete(LOGISTIC, linear(2, 5))
-    loss, metrics = contractive(base, weight=weight, method=method).loss(PARAMS, KEY, jnp.array(X))
-    reconstruction, _ = base.loss(PARAMS, KEY, jnp.array(X))
+    loss, metrics = jax.jit(contractive(base, weight=weight, method=method).loss)(PARAMS, KEY, jnp.array(X))
+    reconstruction, _ = jax.jit(base.loss)(PARAMS, KEY, jnp.array(X))
     np.testing.assert_allclose(metrics["contractive_penalty"], penalty_of_logistic(X), rtol=1e-5)
     np.testing.assert_allclose(loss, reconstruction + weight * penalty_of_logistic(X), rtol=1e-5)
     np.testing.assert_allclose(metrics["reconstruction"], reconstruction, rtol=1e-6)
@@ -48,10 +48,10 @@ def test_adds_the_weighted_penalty_and_reports_it_unweighted(weight, method, lin
 def test_penalty_is_taken_at_what_the_encoder_is_given(linear):
     base, observed = undercomplete(LOGISTIC, linear(2, 5)), X - 1
     batch = as_batch(jnp.array(X))._replace(input=jnp.array(observed))
-    _, metrics = contractive(base, weight=1.0).loss(PARAMS, KEY, batch)
+    _, metrics = jax.jit(contractive(base, weight=1.0).loss)(PARAMS, KEY, batch)
     np.testing.assert_allclose(metrics["contractive_penalty"], penalty_of_logistic(observed), rtol=1e-5)
     corrupted = denoising(contractive(base, weight=1.0), corrupt=lambda key, x: x - 1)
-    _, metrics = corrupted.loss(PARAMS, KEY, jnp.array(X))
+    _, metrics = jax.jit(corrupted.loss)(PARAMS, KEY, jnp.array(X))
     np.testing.assert_allclose(metrics["contractive_penalty"], penalty_of_logistic(observed), rtol=1e-5)
 
 
@@ -59,7 +59,7 @@ def test_of_a_variational_autoencoder_the_posterior_mean_is_meant(linear):
     weights = RNG.standard_normal((4, 5)).astype(np.float32)
     autoencoder = contractive(variational(linear(5, 4), linear(2, 5), beta=2.0), weight=0.5)
     params = {"encoder": jnp.array(weights), "decoder": jnp.array(V)}
-    loss, metrics = autoencoder.loss(params, KEY, jnp.array(X))
+    loss, metrics = jax.jit(autoencoder.loss)(params, KEY, jnp.array(X))
     np.testing.assert_allclose(metrics["contractive_penalty"], (weights[:2] ** 2).sum(), rtol=1e-5)
     expected = metrics["reconstruction"] + 2 * metrics["kl"] + 0.5 * metrics["contractive_penalty"]
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
@@ -108,8 +108,10 @@ def test_adds_the_weighted_higher_order_penalty_and_reports_it_unweighted(linear
     """hₖ = (wₖ·x)² has the Hessian 2 wₖ wₖᵀ: E ‖J(x) - J(x + ε)‖² = σ² M, M = Σₖ 4 ‖wₖ‖⁴, at any x."""
     base, samples, sigma = undercomplete(QUADRATIC, linear(2, 5)), 4000, 0.5
     knobs = {"higher_order_standard_deviation": sigma, "higher_order_samples": samples}
-    without, before = contractive(base, weight=0.1, **knobs).loss(PARAMS, KEY, jnp.array(X))
-    loss, metrics = contractive(base, weight=0.1, higher_order_weight=2.0, **knobs).loss(PARAMS, KEY, jnp.array(X))
+    without, before = jax.jit(contractive(base, weight=0.1, **knobs).loss)(PARAMS, KEY, jnp.array(X))
+    loss, metrics = jax.jit(contractive(base, weight=0.1, higher_order_weight=2.0, **knobs).loss)(
+        PARAMS, KEY, jnp.array(X)
+    )
     assert set(metrics) == {*before, "higher_order_penalty"}
     hessian = 2 * np.einsum("ki,kj->kij", W, W)
     m = np.einsum("kij,kil->jl", hessian, hessian)
@@ -132,8 +134,8 @@ def noisy(identity):
 
 def test_noise_of_what_is_wrapped_is_unchanged_without_a_higher_order_weight(identity):
     params, expected = {"encoder": {}, "decoder": {}}, jax.random.normal(KEY)
-    _, off = contractive(noisy(identity), weight=1.0, higher_order_samples=2).loss(params, KEY, jnp.array(X))
-    _, on = contractive(noisy(identity), weight=1.0, higher_order_weight=1.0).loss(params, KEY, jnp.array(X))
+    _, off = jax.jit(contractive(noisy(identity), weight=1.0, higher_order_samples=2).loss)(params, KEY, jnp.array(X))
+    _, on = jax.jit(contractive(noisy(identity), weight=1.0, higher_order_weight=1.0).loss)(params, KEY, jnp.array(X))
     assert off["drawn"] == expected
     assert on["drawn"] != expected  # no key is used twice
 
@@ -174,9 +176,9 @@ def test_gradient_of_the_higher_order_penalty_reaches_the_encoder(linear):
 @pytest.mark.slow
 def test_penalty_by_projections_has_the_exact_one_as_its_mean():
     plain = undercomplete(MLP((3,), (6,), jnp.tanh), MLP((5,)))
-    params = plain.init(KEY, jnp.ones(5))
+    params = jax.jit(plain.init)(KEY, jnp.ones(5))
     x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 5)), jnp.float32)
-    exact = contractive(plain, weight=0.5).loss(params, KEY, x)[1]
+    exact = jax.jit(contractive(plain, weight=0.5).loss)(params, KEY, x)[1]
     estimated = contractive_by_projections(plain, weight=0.5, num_projections=2)
     terms = jax.jit(jax.vmap(lambda key: estimated.loss(params, key, x)[1]))(jax.random.split(KEY, 4000))
     error = np.std(terms["contractive_penalty"]) / np.sqrt(4000)
@@ -187,9 +189,9 @@ def test_penalty_by_projections_has_the_exact_one_as_its_mean():
 @pytest.mark.parametrize("method", ["jacrev", "structured", "auto"])
 def test_every_method_and_chunk_gives_the_same_penalty(method):
     plain = undercomplete(MLP((3,), (6,), jnp.tanh), MLP((5,)))
-    params = plain.init(KEY, jnp.ones(5))
+    params = jax.jit(plain.init)(KEY, jnp.ones(5))
     x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 5)), jnp.float32)
-    expected = contractive(plain, weight=0.5).loss(params, KEY, x)
+    expected = jax.jit(contractive(plain, weight=0.5).loss)(params, KEY, x)
     for chunk_size in (None, 2):
-        got = contractive(plain, weight=0.5, method=method, chunk_size=chunk_size).loss(params, KEY, x)
+        got = jax.jit(contractive(plain, weight=0.5, method=method, chunk_size=chunk_size).loss)(params, KEY, x)
         jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), got, expected)

@@ -45,7 +45,7 @@ def test_one_sample_is_log_joint_less_log_posterior_by_hand(linear):
     x, w, v = (RNG.standard_normal(shape).astype(np.float32) for shape in ((3, 5), (4, 5), (5, 2)))
     autoencoder = importance_weighted(variational(linear(5, 4), linear(2, 5), likelihood=gaussian()), samples=1)
     params = {"encoder": jnp.array(w), "decoder": jnp.array(v)}
-    loss, metrics = autoencoder.loss(params, KEY, jnp.array(x))
+    loss, metrics = jax.jit(autoencoder.loss)(params, KEY, jnp.array(x))
     mean, log_variance = np.split(x @ w.T, 2, axis=1)
     keys = [jax.random.split(jax.random.fold_in(KEY, index), 1)[0] for index in range(3)]
     code = mean + np.exp(0.5 * log_variance) * np.stack([jax.random.normal(key, (2,)) for key in keys])
@@ -95,7 +95,7 @@ def test_weights_too_small_for_any_float_leave_value_and_gradient_finite(linear)
 @pytest.mark.slow
 def test_gradient_is_the_weighted_mean_of_the_gradients_of_the_samples(linear):
     vae = variational(linear(5, 4), linear(2, 5), likelihood=gaussian())
-    params, x = vae.init(jax.random.key(1), jnp.ones(5)), jnp.linspace(0.0, 1.0, 5)
+    params, x = jax.jit(vae.init)(jax.random.key(1), jnp.ones(5)), jnp.linspace(0.0, 1.0, 5)
     key = jax.random.fold_in(KEY, 0)
     weigh = lambda params: log_importance_weights(vae, params, key, x, x, samples=6)  # noqa: E731
     normalized, by_sample = jax.nn.softmax(weigh(params)), jax.jit(jax.jacobian(weigh))(params)

@@ -56,7 +56,7 @@ def test_small_batches_are_finite(batch):
         lambda codes: maximum_mean_discrepancy(codes, mean),
         lambda codes: total_correlation(codes, mean, log_variance, examples=100),
     ):
-        value, gradient = jax.value_and_grad(loss)(codes)
+        value, gradient = jax.jit(jax.value_and_grad(loss))(codes)
         assert np.isfinite(value)
         assert np.isfinite(gradient).all()
 
@@ -114,11 +114,11 @@ def test_derivatives_equal_finite_differences(float64):
 
 @pytest.mark.slow
 def test_terms_are_added_with_their_weight():
-    params = VAE.init(KEY, X[0])
-    total, metrics = total_correlation_penalized(VAE, weight=3.0, examples=100).loss(params, KEY, X)
+    params = jax.jit(VAE.init)(KEY, X[0])
+    total, metrics = jax.jit(total_correlation_penalized(VAE, weight=3.0, examples=100).loss)(params, KEY, X)
     assert total == pytest.approx(float(-metrics["elbo"] + 3.0 * metrics["total_correlation"]), rel=1e-5)
-    params = PLAIN.init(KEY, X[0])
-    total, metrics = mmd_regularized(PLAIN, weight=3.0).loss(params, KEY, X)
+    params = jax.jit(PLAIN.init)(KEY, X[0])
+    total, metrics = jax.jit(mmd_regularized(PLAIN, weight=3.0).loss)(params, KEY, X)
     assert total == pytest.approx(float(metrics["reconstruction"] + 3.0 * metrics["mmd"]), rel=1e-5)
 
 
@@ -126,10 +126,10 @@ def test_terms_are_added_with_their_weight():
 def test_padded_batches_have_the_loss_of_what_counts():
     """The loss is coupled through the batch: padding must leave it through every term."""
     regularized = total_correlation_penalized(mmd_regularized(VAE, weight=2.0), weight=3.0, examples=100)
-    params = VAE.init(KEY, X[0])
+    params = jax.jit(VAE.init)(KEY, X[0])
     padded = as_batch(X)._replace(weight=jnp.array([1.0, 1.0, 1.0, 1.0, 0.0, 0.0]))
     np.testing.assert_allclose(
-        regularized.loss(params, KEY, padded)[0], regularized.loss(params, KEY, X[:4])[0], rtol=1e-5
+        jax.jit(regularized.loss)(params, KEY, padded)[0], jax.jit(regularized.loss)(params, KEY, X[:4])[0], rtol=1e-5
     )
 
 
@@ -147,7 +147,7 @@ def test_mmd_compares_samples_of_the_posterior_with_others_of_the_prior(center):
 
     Of the posterior's means it would be 1 + √½ - 2 √⅔ = 0.07, and of another prior's samples more than 1.
     """
-    _, metrics = mmd_regularized(standardized(center), weight=1.0).loss(
+    _, metrics = jax.jit(mmd_regularized(standardized(center), weight=1.0).loss)(
         {"encoder": {}, "decoder": {}}, KEY, jnp.full((200, 1), center)
     )
     assert 1e-4 < metrics["mmd"] < 0.02
@@ -158,12 +158,12 @@ def test_the_codes_compared_are_those_of_the_corrupted_examples():
     identity = Network(lambda key, x: {}, lambda params, x: x)
     x, params = normal(200, 1), {"encoder": {}, "decoder": {}}
     moved = denoising(mmd_regularized(undercomplete(identity, identity), weight=1.0), corrupt=lambda key, x: x + 5)
-    assert moved.loss(params, KEY, x - 5)[1]["mmd"] < 0.02
+    assert jax.jit(moved.loss)(params, KEY, x - 5)[1]["mmd"] < 0.02
     penalized = total_correlation_penalized(standardized(0.0), weight=1.0, examples=200)
     alone = denoising(penalized, corrupt=lambda key, x: x * jnp.array([1.0, 0.0]))
     twice = 4 * jnp.concatenate([x, x], axis=1)
-    assert abs(alone.loss(params, KEY, twice)[1]["total_correlation"]) < 0.1
-    assert penalized.loss(params, KEY, twice)[1]["total_correlation"] > 0.5
+    assert abs(jax.jit(alone.loss)(params, KEY, twice)[1]["total_correlation"]) < 0.1
+    assert jax.jit(penalized.loss)(params, KEY, twice)[1]["total_correlation"] > 0.5
 
 
 def test_mistakes_are_refused():
@@ -183,8 +183,8 @@ def test_mmd_has_the_gradient_of_float64_where_the_sets_are_next_to_each_other(d
     samples = normal(4, 2)
     with jax.enable_x64(True):
         exact = jnp.asarray(samples, jnp.float64)
-        right = jax.grad(maximum_mean_discrepancy)(exact + distance, exact)
-    value, gradient = jax.value_and_grad(maximum_mean_discrepancy)(samples + distance, samples)
+        right = jax.jit(jax.grad(maximum_mean_discrepancy))(exact + distance, exact)
+    value, gradient = jax.jit(jax.value_and_grad(maximum_mean_discrepancy))(samples + distance, samples)
     assert value >= 0
     np.testing.assert_allclose(gradient, right, rtol=1e-2, atol=2e-7)
 
@@ -236,14 +236,14 @@ def test_the_weights_of_a_mixture_have_the_gradient_of_the_expected_mmd():
 @pytest.mark.parametrize("padding", [np.nan, np.inf])
 def test_padding_may_be_anything(terms, padding):
     codes, weights = normal(3, 2), jnp.array([1.0, 1.0, 0.0])
-    value, gradient = jax.value_and_grad(terms)(codes.at[2].set(padding), weights)
+    value, gradient = jax.jit(jax.value_and_grad(terms))(codes.at[2].set(padding), weights)
     np.testing.assert_allclose(value, terms(codes, weights), rtol=1e-6)
     assert np.isfinite(gradient).all()
 
 
 def test_total_correlation_of_posteriors_so_narrow_that_none_reaches_another_is_finite():
     codes, tiny = normal(3, 2), jnp.full((3, 2), -120.0)
-    value, gradient = jax.value_and_grad(lambda *a: total_correlation(*a, examples=3), argnums=(0, 1, 2))(
+    value, gradient = jax.jit(jax.value_and_grad(lambda *a: total_correlation(*a, examples=3), argnums=(0, 1, 2)))(
         codes, codes, tiny
     )
     # each code lies in its own posterior alone, jointly and per dimension: log 1/3 - 2 log 1/3

@@ -60,7 +60,7 @@ FAMILIES = {
 def test_padding_may_be_anything_in_value_and_gradient(name, padding):
     autoencoder = FAMILIES[name]
     condition = jnp.array([0, 1, 2, 0, 1, 2]) if name == "conditional" else None
-    params = autoencoder.init(KEY, X[0], *(() if condition is None else (condition[0],)))
+    params = jax.jit(autoencoder.init)(KEY, X[0], *(() if condition is None else (condition[0],)))
     x = jnp.asarray(X).at[4:].set(padding)
     padded = as_batch(Examples(x, condition=condition))._replace(weight=jnp.array([1.0] * 4 + [0.0] * 2))
     whole = as_batch(Examples(x[:4], condition=None if condition is None else condition[:4]))
@@ -76,7 +76,7 @@ def test_where_all_examples_count_the_compiler_replaces_none():
     def loss(params, x):
         return PLAIN.loss(params, KEY, x)[0]
 
-    params = PLAIN.init(KEY, X[0])
+    params = jax.jit(PLAIN.init)(KEY, X[0])
     text = jax.jit(loss).lower(params, X).compile().as_text()
     assert not [operation for operation in (" select(", " gather(", " dynamic-slice(") if operation in text]
 
@@ -84,7 +84,7 @@ def test_where_all_examples_count_the_compiler_replaces_none():
 def test_terms_of_padding_may_be_infinite_in_every_mean():
     batch = as_batch(jnp.zeros((3, 1)))._replace(weight=jnp.array([1.0, 1.0, 0.0]))
     for mean in (mean_over_batch, partial(global_mean_over_batch, axis_name=None)):
-        value, gradient = jax.value_and_grad(lambda terms, mean=mean: mean(terms, batch))(
+        value, gradient = jax.jit(jax.value_and_grad(lambda terms, mean=mean: mean(terms, batch)))(
             jnp.array([1.0, 3.0, jnp.inf])
         )
         assert value == 2
@@ -125,18 +125,18 @@ def test_the_active_fraction_of_a_wide_code_of_half_precision_is_finite():
 
     encoder = Network(nothing, lambda params, x: jnp.ones(70_000, x.dtype).at[:35_000].set(0))
     wide = sparse(undercomplete(encoder, Network(nothing, lambda params, code: code[:4])), weight=0.0)
-    terms = wide.loss({"encoder": {}, "decoder": {}}, KEY, jnp.ones((2, 4), jnp.float16))[1]
+    terms = jax.jit(wide.loss)({"encoder": {}, "decoder": {}}, KEY, jnp.ones((2, 4), jnp.float16))[1]
     assert terms["active_fraction"] == 0.5
 
 
 def test_a_weight_of_zero_silences_what_is_infinite_in_value_and_gradient():
     for weight in (0.0, np.float64(0), jnp.zeros(())):
-        value, gradient = jax.value_and_grad(lambda x, w=weight: weighted(w, jnp.log(x) / x))(0.0)
+        value, gradient = jax.jit(jax.value_and_grad(lambda x, w=weight: weighted(w, jnp.log(x) / x)))(0.0)
         assert (value, gradient) == (0, 0)
     assert jax.jit(weighted)(0.0, jnp.inf) == 0
     codes_beyond_one = sparse_kl(undercomplete(MLP((3,)), MLP((5,))), weight=0.0, rho=0.1)
-    params = jax.tree.map(lambda leaf: 5 * jnp.ones_like(leaf), codes_beyond_one.init(KEY, X[0]))
-    (loss, terms), gradient = jax.value_and_grad(codes_beyond_one.loss, has_aux=True)(params, KEY, X)
+    params = jax.tree.map(lambda leaf: 5 * jnp.ones_like(leaf), jax.jit(codes_beyond_one.init)(KEY, X[0]))
+    (loss, terms), gradient = jax.jit(jax.value_and_grad(codes_beyond_one.loss, has_aux=True))(params, KEY, X)
     assert np.isnan(terms["sparsity_kl"])
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves((loss, gradient)))
 
@@ -156,13 +156,13 @@ def test_a_weight_of_zero_silences_what_is_infinite_in_value_and_gradient():
 def test_a_knob_of_numpy_leaves_the_precision_of_the_loss(build, float64):
     autoencoder = build(np.std([0.0, 1.0]))
     assert type(np.std([0.0, 1.0])) is np.float64
-    params = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), autoencoder.init(KEY, X[0]))
-    loss, terms = autoencoder.loss(params, KEY, jnp.asarray(X, jnp.float32))
+    params = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), jax.jit(autoencoder.init)(KEY, X[0]))
+    loss, terms = jax.jit(autoencoder.loss)(params, KEY, jnp.asarray(X, jnp.float32))
     assert {term.dtype for term in (loss, *terms.values())} == {jnp.dtype(jnp.float32)}
 
 
 def test_the_batch_of_a_loss_is_checked():
-    params = PLAIN.init(KEY, X[0])
+    params = jax.jit(PLAIN.init)(KEY, X[0])
     batch = as_batch(X)
     for wrong in (
         jnp.zeros((0, 5)),

@@ -30,7 +30,7 @@ def kl_of_means(x, rho):
 @pytest.mark.parametrize("weight", [0.0, 0.1, 3.0])
 def test_sparse_adds_the_absolute_values_of_the_code(weight, linear):
     base = undercomplete(RECTIFIED, linear(7, 5))
-    loss, metrics = sparse(base, weight=weight).loss(PARAMS, KEY, jnp.array(X))
+    loss, metrics = jax.jit(sparse(base, weight=weight).loss)(PARAMS, KEY, jnp.array(X))
     code = np.maximum(X @ W.T, 0)
     np.testing.assert_allclose(metrics["l1_penalty"], code.sum(axis=1).mean(), rtol=1e-5)
     np.testing.assert_allclose(metrics["active_fraction"], (code > 0).mean(), rtol=1e-6)
@@ -41,11 +41,11 @@ def test_sparse_adds_the_absolute_values_of_the_code(weight, linear):
 
 
 def test_sparse_takes_the_absolute_value_of_negative_entries_and_of_the_posterior_mean(linear):
-    _, metrics = sparse(undercomplete(linear(5, 7), linear(7, 5)), weight=1.0).loss(PARAMS, KEY, jnp.array(X))
+    _, metrics = jax.jit(sparse(undercomplete(linear(5, 7), linear(7, 5)), weight=1.0).loss)(PARAMS, KEY, jnp.array(X))
     np.testing.assert_allclose(metrics["l1_penalty"], np.abs(X @ W.T).sum(axis=1).mean(), rtol=1e-5)
     vae = variational(linear(5, 4), linear(2, 5))
     params = {"encoder": jnp.array(W[:4]), "decoder": jnp.array(V[:, :2])}
-    _, metrics = sparse(vae, weight=1.0).loss(params, KEY, jnp.array(X))
+    _, metrics = jax.jit(sparse(vae, weight=1.0).loss)(params, KEY, jnp.array(X))
     np.testing.assert_allclose(metrics["l1_penalty"], np.abs(X @ W[:2].T).sum(axis=1).mean(), rtol=1e-5)
     assert {"kl", "elbo"} < set(metrics)
 
@@ -54,8 +54,8 @@ def test_sparse_takes_the_absolute_value_of_negative_entries_and_of_the_posterio
 @pytest.mark.parametrize("weight", [0.0, 0.1, 3.0])
 def test_sparse_kl_adds_the_divergence_of_the_mean_activations(weight, rho, linear):
     base = undercomplete(LOGISTIC, linear(7, 5))
-    loss, metrics = sparse_kl(base, weight=weight, rho=rho).loss(PARAMS, KEY, jnp.array(X))
-    reconstruction, _ = base.loss(PARAMS, KEY, jnp.array(X))
+    loss, metrics = jax.jit(sparse_kl(base, weight=weight, rho=rho).loss)(PARAMS, KEY, jnp.array(X))
+    reconstruction, _ = jax.jit(base.loss)(PARAMS, KEY, jnp.array(X))
     np.testing.assert_allclose(metrics["sparsity_kl"], kl_of_means(X, rho), rtol=1e-5)
     np.testing.assert_allclose(metrics["mean_activation"], special.expit(X @ W.T).mean(), rtol=1e-5)
     np.testing.assert_allclose(loss, reconstruction + weight * kl_of_means(X, rho), rtol=1e-5)
@@ -70,7 +70,7 @@ def test_sparse_kl_pulls_back_a_unit_that_is_all_but_off(linear):
     def penalty(bias):
         return autoencoder.loss(PARAMS | {"encoder": bias}, KEY, jnp.array(X))[1]["sparsity_kl"]
 
-    slope = jax.grad(penalty)(jnp.full(7, special.logit(1e-10), jnp.float32))
+    slope = jax.jit(jax.grad(penalty))(jnp.full(7, special.logit(1e-10), jnp.float32))
     np.testing.assert_allclose(slope, 1e-10 - 0.05, rtol=1e-5)
 
 
@@ -80,29 +80,33 @@ def test_padding_does_not_count(linear):
         sparse(undercomplete(RECTIFIED, linear(7, 5)), weight=0.1),
         sparse_kl(undercomplete(LOGISTIC, linear(7, 5)), weight=0.1, rho=0.05),
     ):
-        terms = autoencoder.loss(PARAMS, KEY, padded), autoencoder.loss(PARAMS, KEY, jnp.array(X[:4]))
+        terms = jax.jit(autoencoder.loss)(PARAMS, KEY, padded), jax.jit(autoencoder.loss)(PARAMS, KEY, jnp.array(X[:4]))
         jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), *terms)
 
 
 @pytest.mark.parametrize("k", [1, 3, 6])
 def test_k_sparse_codes_have_exactly_k_entries_and_gradients_reach_those_alone(k, linear):
     autoencoder = k_sparse(linear(5, 7), linear(7, 5), k=k)
-    codes = np.asarray(jax.vmap(partial(autoencoder.encode, PARAMS))(jnp.array(X)))
+    codes = np.asarray(jax.jit(jax.vmap(partial(autoencoder.encode, PARAMS)))(jnp.array(X)))
     assert np.all(np.count_nonzero(codes, axis=1) == k)
     # the code that training sees: its units are those whose columns of the decoder have a gradient
     for x, code in zip(X, codes, strict=True):
-        gradient = jax.grad(lambda params, x=x: autoencoder.loss(params, KEY, jnp.array(x)[None])[0])(PARAMS)
+        gradient = jax.jit(jax.grad(lambda params, x=x: autoencoder.loss(params, KEY, jnp.array(x)[None])[0]))(PARAMS)
         np.testing.assert_array_equal(np.any(gradient["encoder"] != 0, axis=1), code != 0)
         np.testing.assert_array_equal(np.any(gradient["decoder"] != 0, axis=0), code != 0)
-    loss, metrics = autoencoder.loss(PARAMS, KEY, jnp.array(X))
+    loss, metrics = jax.jit(autoencoder.loss)(PARAMS, KEY, jnp.array(X))
     np.testing.assert_allclose(loss, ((codes @ V.T - X) ** 2).sum(axis=1).mean(), rtol=1e-5)
     assert set(metrics) == {"loss", "reconstruction"}
 
 
 def test_k_sparse_of_all_entries_is_undercomplete(linear):
     whole, plain = k_sparse(linear(5, 7), linear(7, 5), k=7), undercomplete(linear(5, 7), linear(7, 5))
-    jax.tree.map(np.testing.assert_array_equal, whole.init(KEY, jnp.array(X[0])), plain.init(KEY, jnp.array(X[0])))
-    results = [jax.value_and_grad(a.loss, has_aux=True)(PARAMS, KEY, jnp.array(X)) for a in (whole, plain)]
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        jax.jit(whole.init)(KEY, jnp.array(X[0])),
+        jax.jit(plain.init)(KEY, jnp.array(X[0])),
+    )
+    results = [jax.jit(jax.value_and_grad(a.loss, has_aux=True))(PARAMS, KEY, jnp.array(X)) for a in (whole, plain)]
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6), *results)
 
 
@@ -129,7 +133,7 @@ def test_penalties_are_of_the_corrupted_input_and_add_to_others(linear):
     ):
         base = undercomplete(RECTIFIED if name == "l1_penalty" else LOGISTIC, linear(7, 5))
         autoencoder = denoising(contractive(regularize(base), weight=2.0), corrupt=shift)
-        loss, metrics = autoencoder.loss(PARAMS, KEY, jnp.array(X))
+        loss, metrics = jax.jit(autoencoder.loss)(PARAMS, KEY, jnp.array(X))
         np.testing.assert_allclose(metrics[name], expected, rtol=1e-5)
         total = metrics["reconstruction"] + 0.1 * expected + 2 * metrics["contractive_penalty"]
         np.testing.assert_allclose(loss, total, rtol=1e-5)
@@ -145,7 +149,7 @@ def test_k_sparse_takes_a_link_as_undercomplete_does(linear):
 def test_k_sparse_composes(linear):
     base = k_sparse(linear(5, 7), linear(7, 5), k=3)
     autoencoder = denoising(contractive(base, weight=0.1), corrupt=lambda key, x: x + 1)
-    _, metrics = autoencoder.loss(PARAMS, KEY, jnp.array(X))
+    _, metrics = jax.jit(autoencoder.loss)(PARAMS, KEY, jnp.array(X))
     kept = np.argsort(-(X + 1) @ W.T, axis=1)[:, :3]
     np.testing.assert_allclose(metrics["contractive_penalty"], (W**2).sum(axis=1)[kept].sum(axis=1).mean(), rtol=1e-5)
 

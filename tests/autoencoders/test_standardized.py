@@ -91,7 +91,7 @@ def test_training_is_that_on_data_standardized_beforehand(name):
 
 def test_densities_means_samples_and_codes_are_in_the_units_of_the_data():
     inner, outer = vae(), in_units(vae())
-    params = outer.init(jax.random.key(0), X[0])
+    params = jax.jit(outer.init)(jax.random.key(0), X[0])
     code = outer.encode(params, X[0])
     parameters = outer.variational.decode_parameters(params, code)
 
@@ -108,7 +108,7 @@ def test_densities_means_samples_and_codes_are_in_the_units_of_the_data():
     residual = (np.asarray(X[0], np.float64) - mean) / deviation
     density = np.sum(-0.5 * residual**2 - np.log(deviation) - 0.5 * np.log(2 * np.pi))
     np.testing.assert_allclose(outer.variational.likelihood.log_prob(X[0], parameters), density, rtol=1e-5)
-    samples = jax.vmap(outer.variational.likelihood.sample, in_axes=(0, None))(
+    samples = jax.jit(jax.vmap(outer.variational.likelihood.sample, in_axes=(0, None)))(
         jax.random.split(jax.random.key(1), 4000), parameters
     )
     standard = (np.asarray(samples, np.float64) - mean) / deviation
@@ -118,7 +118,7 @@ def test_densities_means_samples_and_codes_are_in_the_units_of_the_data():
 
 def test_anomaly_scores_are_in_the_units_of_the_data():
     inner, outer = vae(), in_units(vae())
-    params = outer.init(jax.random.key(0), X[0])
+    params = jax.jit(outer.init)(jax.random.key(0), X[0])
     key = jax.random.key(3)
 
     np.testing.assert_allclose(
@@ -129,29 +129,31 @@ def test_anomaly_scores_are_in_the_units_of_the_data():
 
 
 def test_wrappers_outside_see_the_data_in_their_own_units():
-    params = plain().init(jax.random.key(0), Z[0])
+    params = jax.jit(plain().init)(jax.random.key(0), Z[0])
     of_z, of_x = contractive(plain(), weight=1.0), contractive(in_units(plain()), weight=1.0)
-    jacobian = np.asarray(jax.vmap(jax.jacrev(partial(plain().encode, params)))(STANDARDIZED)) / SCALE
+    jacobian = np.asarray(jax.jit(jax.vmap(jax.jacrev(partial(plain().encode, params))))(STANDARDIZED)) / SCALE
 
-    penalty = of_x.loss(params, jax.random.key(0), X)[1]["contractive_penalty"]
+    penalty = jax.jit(of_x.loss)(params, jax.random.key(0), X)[1]["contractive_penalty"]
 
     np.testing.assert_allclose(penalty, np.mean(np.sum(jacobian**2, axis=(1, 2))), rtol=1e-4)
-    assert of_z.loss(params, jax.random.key(0), STANDARDIZED)[1]["contractive_penalty"] != pytest.approx(float(penalty))
+    assert jax.jit(of_z.loss)(params, jax.random.key(0), STANDARDIZED)[1]["contractive_penalty"] != pytest.approx(
+        float(penalty)
+    )
     noise = 3.0 * SCALE
     noisy = denoising(in_units(vae()), corrupt=lambda key, x: x + noise.astype(np.float32))
-    vae_params = vae().init(jax.random.key(0), Z[0])
+    vae_params = jax.jit(vae().init)(jax.random.key(0), Z[0])
     key = jax.random.split(jax.random.key(5))[1]
     pairs = Examples(STANDARDIZED, STANDARDIZED + 3.0)
-    wanted = vae().loss(vae_params, key, as_batch(pairs))[0] + LOG_SCALE
-    np.testing.assert_allclose(noisy.loss(vae_params, jax.random.key(5), X)[0], wanted, rtol=1e-4)
+    wanted = jax.jit(vae().loss)(vae_params, key, as_batch(pairs))[0] + LOG_SCALE
+    np.testing.assert_allclose(jax.jit(noisy.loss)(vae_params, jax.random.key(5), X)[0], wanted, rtol=1e-4)
 
 
 def test_a_condition_reaches_the_networks_inside_and_outside():
     x, classes = Examples(X, condition=jnp.arange(6) % 2), 2
     inside, outside = in_units(conditional(vae(), classes=classes)), conditional(in_units(vae()), classes=classes)
-    params = inside.init(jax.random.key(0), X[0], jnp.array(1))
+    params = jax.jit(inside.init)(jax.random.key(0), X[0], jnp.array(1))
 
-    losses = [model.loss(params, jax.random.key(1), as_batch(x))[0] for model in (inside, outside)]
+    losses = [jax.jit(model.loss)(params, jax.random.key(1), as_batch(x))[0] for model in (inside, outside)]
 
     assert losses[0] == losses[1]
     code = inside.encode(params, X[0], jnp.array(1))
@@ -161,12 +163,15 @@ def test_a_condition_reaches_the_networks_inside_and_outside():
 
 def test_pseudo_inputs_are_given_in_the_units_of_the_data():
     outer, inner = in_units(vae(prior=vamp_prior(X[:3]))), vae(prior=vamp_prior(STANDARDIZED[:3]))
-    params, wanted = outer.init(jax.random.key(0), X[0]), inner.init(jax.random.key(0), STANDARDIZED[0])
+    params, wanted = (
+        jax.jit(outer.init)(jax.random.key(0), X[0]),
+        jax.jit(inner.init)(jax.random.key(0), STANDARDIZED[0]),
+    )
 
     np.testing.assert_allclose(params["prior"]["pseudo_inputs"], wanted["prior"]["pseudo_inputs"], rtol=1e-6)
     np.testing.assert_allclose(
-        outer.loss(params, jax.random.key(1), X)[0],
-        inner.loss(wanted, jax.random.key(1), STANDARDIZED)[0] + LOG_SCALE,
+        jax.jit(outer.loss)(params, jax.random.key(1), X)[0],
+        jax.jit(inner.loss)(wanted, jax.random.key(1), STANDARDIZED)[0] + LOG_SCALE,
         rtol=1e-5,
     )
 
@@ -178,7 +183,7 @@ def test_one_number_serves_all_features_and_images():
         mean=127.0,
         standard_deviation=70.0,
     )
-    params = autoencoder.init(jax.random.key(0), images[0])
+    params = jax.jit(autoencoder.init)(jax.random.key(0), images[0])
     code = autoencoder.encode(params, images[0])
 
     assert autoencoder.decode(params, code).shape == (3, 4)
@@ -236,13 +241,13 @@ def test_likelihoods_of_bits_counts_and_bounded_values_are_refused(likelihood):
 
 def test_what_is_exported_takes_and_returns_the_units_of_the_data():
     autoencoder = in_units(plain())
-    params = autoencoder.init(jax.random.key(0), X[0])
+    params = jax.jit(autoencoder.init)(jax.random.key(0), X[0])
 
     functions = export_functions(autoencoder, params, np.asarray(X[0]))
 
-    codes = jax.vmap(partial(autoencoder.encode, params))(X)
+    codes = jax.jit(jax.vmap(partial(autoencoder.encode, params)))(X)
     np.testing.assert_allclose(functions["encode"].call(X), codes, rtol=1e-5, atol=1e-6)
-    decoded = jax.vmap(partial(autoencoder.decode, params))(codes)
+    decoded = jax.jit(jax.vmap(partial(autoencoder.decode, params)))(codes)
     np.testing.assert_allclose(functions["decode"].call(codes), decoded, rtol=1e-5)
-    jacobian = jax.vmap(jax.jacrev(partial(autoencoder.encode, params)))(X)
+    jacobian = jax.jit(jax.vmap(jax.jacrev(partial(autoencoder.encode, params))))(X)
     np.testing.assert_allclose(functions["jacobian"].call(X), jacobian, rtol=1e-4, atol=1e-7)

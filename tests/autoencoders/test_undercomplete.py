@@ -30,7 +30,7 @@ PARAMS = {"encoder": jnp.array(W), "decoder": jnp.array(V)}
 )
 def test_loss_is_the_mean_over_the_batch_of_the_sum_over_features(loss, by_hand, linear):
     autoencoder = undercomplete(linear(5, 2), linear(2, 5), loss=loss)
-    total, metrics = autoencoder.loss(PARAMS, KEY, jnp.array(X))
+    total, metrics = jax.jit(autoencoder.loss)(PARAMS, KEY, jnp.array(X))
     expected = by_hand(X, X @ W.T @ V.T).sum(axis=1).mean()
     np.testing.assert_allclose(total, expected, rtol=1e-5)
     assert metrics == {"loss": total, "reconstruction": total}
@@ -39,7 +39,7 @@ def test_loss_is_the_mean_over_the_batch_of_the_sum_over_features(loss, by_hand,
 def test_encodes_the_input_and_reconstructs_x(linear):
     autoencoder = undercomplete(linear(5, 2), linear(2, 5))
     observed = X + 1
-    total, _ = autoencoder.loss(PARAMS, KEY, as_batch(jnp.array(X))._replace(input=jnp.array(observed)))
+    total, _ = jax.jit(autoencoder.loss)(PARAMS, KEY, as_batch(jnp.array(X))._replace(input=jnp.array(observed)))
     np.testing.assert_allclose(total, ((X - observed @ W.T @ V.T) ** 2).sum(axis=1).mean(), rtol=1e-5)
 
 
@@ -61,12 +61,12 @@ def test_decode_returns_to_data_space(knobs, link, linear):
 
 def test_a_perfect_reconstruction_costs_nothing(identity):
     autoencoder = undercomplete(identity, identity)
-    assert autoencoder.loss({"encoder": {}, "decoder": {}}, KEY, jnp.array(X))[0] == 0
+    assert jax.jit(autoencoder.loss)({"encoder": {}, "decoder": {}}, KEY, jnp.array(X))[0] == 0
 
 
 def test_parameters_follow_the_key_and_differ_between_encoder_and_decoder(linear):
     autoencoder = undercomplete(linear(5, 5), linear(5, 5))
-    params, same, other = (autoencoder.init(jax.random.key(seed), jnp.array(X[0])) for seed in (0, 0, 1))
+    params, same, other = (jax.jit(autoencoder.init)(jax.random.key(seed), jnp.array(X[0])) for seed in (0, 0, 1))
     np.testing.assert_array_equal(params["encoder"], same["encoder"])
     np.testing.assert_array_equal(params["decoder"], same["decoder"])
     assert np.any(params["encoder"] != other["encoder"])
@@ -81,7 +81,7 @@ def test_examples_and_codes_of_any_shape():
     code = autoencoder.encode(params, example)
     assert code.shape == (2, 3)
     assert autoencoder.decode(params, code).shape == example.shape
-    assert autoencoder.loss(params, KEY, example[None])[0].shape == ()
+    assert jax.jit(autoencoder.loss)(params, KEY, example[None])[0].shape == ()
 
 
 def test_refuses_a_decoder_of_another_shape(linear):

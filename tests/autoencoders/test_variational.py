@@ -38,28 +38,28 @@ def test_reconstruction_is_the_negative_log_likelihood_of_x_from_the_code_of_the
     observed = X + 1
     batch = as_batch(jnp.array(X))._replace(input=jnp.array(observed))
     logits = observed @ W[:2].T @ V.T
-    _, metrics = variational(POINTS, linear(2, 5)).loss(PARAMS, KEY, batch)
+    _, metrics = jax.jit(variational(POINTS, linear(2, 5)).loss)(PARAMS, KEY, batch)
     expected = (np.log1p(np.exp(logits)) - X * logits).sum(axis=1).mean()
     np.testing.assert_allclose(metrics["reconstruction"], expected, rtol=1e-5)
-    _, metrics = variational(POINTS, linear(2, 5), likelihood=gaussian(variance=0.25)).loss(PARAMS, KEY, batch)
+    _, metrics = jax.jit(variational(POINTS, linear(2, 5), likelihood=gaussian(variance=0.25)).loss)(PARAMS, KEY, batch)
     expected = -stats.norm.logpdf(X, logits, 0.5).sum(axis=1).mean()
     np.testing.assert_allclose(metrics["reconstruction"], expected, rtol=1e-5)
 
 
 def test_kl_is_the_mean_divergence_of_the_posteriors_from_the_prior(linear):
-    _, metrics = variational(linear(5, 4), linear(2, 5)).loss(PARAMS, KEY, jnp.array(X))
+    _, metrics = jax.jit(variational(linear(5, 4), linear(2, 5)).loss)(PARAMS, KEY, jnp.array(X))
     mean, log_variance = np.split(X @ W.T, 2, axis=1)
     expected = 0.5 * (np.exp(log_variance) + mean**2 - 1 - log_variance).sum(axis=1).mean()
     np.testing.assert_allclose(metrics["kl"], expected, rtol=1e-5)
     shifted = Prior(jax.random.normal, lambda code: code, lambda mean, log_variance: jnp.sum(jnp.square(mean - 1)))
-    _, metrics = variational(linear(5, 4), linear(2, 5), prior=shifted).loss(PARAMS, KEY, jnp.array(X))
+    _, metrics = jax.jit(variational(linear(5, 4), linear(2, 5), prior=shifted).loss)(PARAMS, KEY, jnp.array(X))
     np.testing.assert_allclose(metrics["kl"], ((mean - 1) ** 2).sum(axis=1).mean(), rtol=1e-5)
 
 
 @pytest.mark.parametrize("beta", [0.0, 1.0, 4.0])
 def test_beta_enters_the_loss_only(beta, linear):
-    loss, metrics = variational(linear(5, 4), linear(2, 5), beta=beta).loss(PARAMS, KEY, jnp.array(X))
-    _, plain = variational(linear(5, 4), linear(2, 5)).loss(PARAMS, KEY, jnp.array(X))
+    loss, metrics = jax.jit(variational(linear(5, 4), linear(2, 5), beta=beta).loss)(PARAMS, KEY, jnp.array(X))
+    _, plain = jax.jit(variational(linear(5, 4), linear(2, 5)).loss)(PARAMS, KEY, jnp.array(X))
     for term in ("reconstruction", "kl", "elbo"):
         assert metrics[term] == plain[term]
     np.testing.assert_allclose(metrics["elbo"], -(metrics["reconstruction"] + metrics["kl"]), rtol=1e-6)
@@ -97,7 +97,7 @@ def test_code_is_sampled_once_for_each_example(identity):
     encoder = Network(lambda key, x: {}, lambda params, x: jnp.concatenate([x, jnp.zeros_like(x)]))
     autoencoder = variational(encoder, identity, likelihood=gaussian())
     examples, features = 2000, 4
-    _, metrics = autoencoder.loss({"encoder": {}, "decoder": {}}, KEY, jnp.zeros((examples, features)))
+    _, metrics = jax.jit(autoencoder.loss)({"encoder": {}, "decoder": {}}, KEY, jnp.zeros((examples, features)))
     noise = 2 * (metrics["reconstruction"] - 0.5 * features * math.log(2 * math.pi))
     assert abs(noise - features) < 5 * math.sqrt(2 * features / examples)
 
@@ -107,7 +107,7 @@ def test_images_keep_their_shape_and_halves_lie_on_the_last_axis():
     decoder = Network(lambda key, code: {}, lambda params, code: code)
     autoencoder = variational(encoder, decoder)
     image = jnp.ones((3, 2, 1))
-    mean, log_variance = autoencoder.variational.posterior(autoencoder.init(KEY, image), image)
+    mean, log_variance = autoencoder.variational.posterior(jax.jit(autoencoder.init)(KEY, image), image)
     np.testing.assert_array_equal(mean, image)
     np.testing.assert_array_equal(log_variance, image - 1)
 
@@ -144,7 +144,7 @@ def test_beta_is_at_its_end_where_no_step_is_given(linear):
     scheduled = variational(linear(5, 4), linear(2, 5), beta=linear_warm_up(20, end=4.0))
     constant = variational(linear(5, 4), linear(2, 5), beta=4.0)
     for batch in (jnp.array(X), as_batch(jnp.array(X))):
-        assert scheduled.loss(PARAMS, KEY, batch) == constant.loss(PARAMS, KEY, batch)
+        assert jax.jit(scheduled.loss)(PARAMS, KEY, batch) == jax.jit(constant.loss)(PARAMS, KEY, batch)
 
 
 def kl_by_dimension(weights):
@@ -156,7 +156,7 @@ def kl_by_dimension(weights):
 def test_free_bits_hold_each_dimension_at_its_bound(linear):
     low, high = sorted(kl_by_dimension(W))
     for bound in (low / 2, (low + high) / 2, 2 * high):
-        loss, metrics = variational(linear(5, 4), linear(2, 5), beta=3.0, free_bits=bound).loss(
+        loss, metrics = jax.jit(variational(linear(5, 4), linear(2, 5), beta=3.0, free_bits=bound).loss)(
             PARAMS, KEY, jnp.array(X)
         )
         pressed = np.maximum(kl_by_dimension(W), bound).sum()
@@ -188,7 +188,7 @@ def test_free_bits_press_no_dimension_below_its_bound(linear):
 @pytest.mark.parametrize("prior", [mixture_prior(10), vamp_prior(jnp.array(X[:3]))], ids=["mixture", "vamp"])
 def test_learned_priors_are_parameters_and_learn(prior, linear):
     autoencoder = variational(linear(5, 4), linear(2, 5), prior=prior)
-    params = autoencoder.init(KEY, jnp.array(X[0]))
+    params = jax.jit(autoencoder.init)(KEY, jnp.array(X[0]))
     assert set(params) == {"encoder", "decoder", "prior"}
     gradient, metrics = jax.jit(jax.grad(autoencoder.loss, has_aux=True))(params, KEY, jnp.array(X))
     assert set(metrics) == {"loss", "reconstruction", "kl", "elbo"}
@@ -227,7 +227,7 @@ WIDE = Prior(  # another standard deviation in each place of an image of a code
 
 
 def test_kl_of_a_prior_with_correlations_is_that_of_the_whole_code(linear):
-    _, metrics = variational(linear(5, 4), linear(2, 5), prior=FULL).loss(PARAMS, KEY, jnp.array(X))
+    _, metrics = jax.jit(variational(linear(5, 4), linear(2, 5), prior=FULL).loss)(PARAMS, KEY, jnp.array(X))
     moments = np.split(X @ W.T, 2, axis=1)
     expected = np.mean([FULL.kl(jnp.array(mean), jnp.array(log)) for mean, log in zip(*moments, strict=True)])
     np.testing.assert_allclose(metrics["kl"], expected, rtol=1e-5)
@@ -239,7 +239,7 @@ def test_free_bits_take_the_terms_of_the_prior_by_dimension_of_the_code():
     decoder = Network(lambda key, code: {}, lambda params, code: code)
     autoencoder = variational(encoder, decoder, prior=WIDE, free_bits=2.5)
     x = jnp.array([[[1.0], [1.0]], [[3.0], [3.0]]])
-    loss, metrics = autoencoder.loss({"encoder": {}, "decoder": {}}, KEY, x)
+    loss, metrics = jax.jit(autoencoder.loss)({"encoder": {}, "decoder": {}}, KEY, x)
     np.testing.assert_allclose(loss - metrics["reconstruction"], 2.5 + 3.0, rtol=1e-5)
 
 
