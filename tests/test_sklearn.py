@@ -14,6 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from aejax import losses
+from aejax.experiment import build
 from aejax.sklearn import AutoencoderTransformer
 
 X = StandardScaler().fit_transform(load_iris().data)
@@ -168,3 +170,25 @@ def test_examples_far_from_unit_scale_are_reduced_as_those_at_unit_scale(variati
 def test_errors_name_the_argument(arguments, error, message):
     with pytest.raises(error, match=message):
         AutoencoderTransformer(epochs=1, **arguments).fit(np.random.default_rng(0).normal(size=(9, 3)))
+
+
+def test_fitting_again_compiles_nothing(monkeypatch):
+    """Other examples of the shape, another seed: the same program, as in a grid search."""
+    traces = []
+    whole = losses.squared_error
+
+    def counted(x, reconstruction):
+        traces.append(None)
+        return whole(x, reconstruction)
+
+    monkeypatch.setattr(build, "LOSSES", build.LOSSES | {"squared_error": counted})
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(2, 31, 7)).astype(np.float32)  # a shape that no other test has
+    reduce = AutoencoderTransformer(2, hidden=(6,), epochs=2, batch_size=8, random_state=0)
+    reduce.fit(first)
+    before = len(traces)
+    assert before > 0
+    reduce.set_params(random_state=1).fit(second)
+    assert len(traces) == before
+    reduce.set_params(activation="tanh").fit(second)
+    assert len(traces) > before

@@ -1,5 +1,6 @@
 """From an experiment's configuration and the facts of its data to an autoencoder."""
 
+import math
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from aejax.experiment.configuration import (
     Experiment,
     Model,
     Regularization,
+    Training,
 )
-from aejax.experiment.facts import Facts
+from aejax.experiment.facts import Facts, Values
 from aejax.experiment.loading import known_classes
 from aejax.experiment.objective import LOSSES, build_likelihood, starting_at_rate, statistics_of
 from aejax.experiment.own_autoencoder import build_own
@@ -33,6 +35,7 @@ from aejax.networks import (
 from aejax.networks.network import SupportsInitApply
 from aejax.training.accumulation import check_accumulation
 from aejax.training.devices import AXIS
+from aejax.training.kept import kept
 
 _CHANNELS = (1, 3, 4)  # of images
 ACTIVATIONS = {name: getattr(jax.nn, name) for name in ("relu", "sigmoid", "elu", "gelu", "silu", "softplus")}
@@ -41,11 +44,15 @@ ACTIVATIONS = {name: getattr(jax.nn, name) for name in ("relu", "sigmoid", "elu"
 ACTIVATIONS["tanh"] = jnp.tanh
 
 
+_UNUSED = Values("float32", 1, *(math.nan,) * 4, False, math.nan)  # of examples whose range an autoencoder ignores
 _VARIANCE_GAIN = 10.0  # how many times faster than a weight Adam moves a learned global log-variance
 
 
 def build_autoencoder(experiment: Experiment, facts: Facts) -> Autoencoder:
     """Returns the autoencoder that a configuration names, for examples with these facts.
+
+    It is the same value for configurations and facts that differ in nothing that it depends on, such as the seed or the
+    mean of the examples: so a second training compiles nothing.
 
     Args:
       experiment: which autoencoder.
@@ -79,7 +86,7 @@ def build_autoencoder(experiment: Experiment, facts: Facts) -> Autoencoder:
     if experiment.regularization.corruption == "gaussian_blur" and not is_image:
         raise UserError(f"corruption: gaussian_blur takes images, an example has shape {shape}")
     try:
-        autoencoder = _regularized(_base(experiment, facts), experiment, facts)
+        autoencoder = _built(*_relevant(experiment, facts))
     except IncompatibleError as error:
         setting, other = map(_knob_of, error.names)
         raise ConflictError(setting, other, error.reason) from error
@@ -98,6 +105,29 @@ def _check_accumulation(autoencoder: Autoencoder, experiment: Experiment) -> Non
 
 def _knob_of(part: str) -> str:
     return knob_of_part(part, Model, Regularization)
+
+
+def _relevant(experiment: Experiment, facts: Facts) -> tuple[Experiment, Facts]:
+    """Returns the settings and the facts that an autoencoder is built from, all others at one value."""
+    model, terms = experiment.model, experiment.regularization
+    training = Training(rematerialize=experiment.training.rematerialize)
+    learns_variance = model.family == "variational" and model.likelihood == "gaussian_with_global_variance"
+    relevant = Facts(
+        shape=facts.shape,
+        targets=facts.targets if terms.corruption == "salt_and_pepper" else _UNUSED,
+        classes=facts.classes if model.conditional else None,
+        distinct_labels=facts.distinct_labels if model.conditional else None,
+        scaling=facts.scaling,
+        log_variance=facts.log_variance if learns_variance else None,
+        examples=facts.examples if terms.total_correlation_weight or model.conditional else None,
+        pseudo_inputs=facts.pseudo_inputs if terms.prior == "vamp" else None,
+    )
+    return Experiment(model=model, regularization=terms, training=training), relevant
+
+
+@kept
+def _built(experiment: Experiment, facts: Facts) -> Autoencoder:
+    return _regularized(_base(experiment, facts), experiment, facts)
 
 
 def _check_channels_last(experiment: Experiment, shape: tuple[int, ...]) -> None:
@@ -282,4 +312,9 @@ def _networks(
 
 def build_augmentation(data: Data) -> augmentation.Augmentation | None:
     """The augmentation `(key, x) -> another x` of training examples that a configuration names, if any."""
-    return partial(augmentation.shift, pixels=data.shift) if data.shift else None
+    return _shift(data.shift) if data.shift else None
+
+
+@kept
+def _shift(pixels: int) -> augmentation.Augmentation:
+    return partial(augmentation.shift, pixels=pixels)

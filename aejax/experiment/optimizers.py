@@ -5,8 +5,9 @@ import optax
 from jaxtyping import Array, PyTree
 
 from aejax.errors import UserError
-from aejax.experiment.configuration import Experiment
+from aejax.experiment.configuration import Experiment, Optimization
 from aejax.host.schema import MAX_STEPS
+from aejax.training.kept import kept
 
 _WIDE = 4096  # inputs of a dense layer
 
@@ -20,9 +21,21 @@ def count_steps(epochs: int, batch_size: int, training_examples: int) -> int:
 
 
 def build_optimizer(experiment: Experiment, training_examples: int) -> optax.GradientTransformation:
-    """Adam with the schedule, the clipping and the weight decay of a configuration."""
-    optimization, training = experiment.optimization, experiment.training
-    steps = count_steps(training.epochs, training.batch_size, training_examples)
+    """Returns Adam with the schedule, the clipping and the weight decay of a configuration; equal ones for equal steps.
+
+    Args:
+      experiment: which optimizer.
+      training_examples: the number of them, from which the steps of a schedule follow.
+
+    Raises:
+      UserError: a warm-up that is longer than the training.
+    """
+    training = experiment.training
+    return _built(experiment.optimization, count_steps(training.epochs, training.batch_size, training_examples))
+
+
+@kept
+def _built(optimization: Optimization, steps: int) -> optax.GradientTransformation:
     peak = optimization.learning_rate
     schedule = optax.cosine_decay_schedule(peak, steps) if optimization.schedule == "cosine" else peak
     if optimization.warmup_steps:

@@ -60,7 +60,7 @@ def create_state(
     check_parameters_fit(autoencoder, optimizer, *example)
     init_key, run_key = jax.random.split(key)
     params = jax.jit(autoencoder.init)(init_key, *example)
-    return TrainState(params, optimizer.init(params), jnp.zeros((), jnp.int32), run_key)
+    return TrainState(params, jax.jit(optimizer.init)(params), jnp.zeros((), jnp.int32), run_key)
 
 
 def check_parameters_fit(
