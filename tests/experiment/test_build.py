@@ -335,8 +335,49 @@ def test_a_bug_of_a_constructor_stays_one(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(setup.autoencoders, "variational", broken)
     with pytest.raises(ValueError, match=r"^sparse arrays of tied tensors$") as error:
-        built(Experiment(), examples((5,)))
+        built(Experiment(model=Model(code_size=9)), examples((5,)))  # which no other test builds
     assert not isinstance(error.value, UserError)
+
+
+SMALL = Model(hidden=(6,), code_size=2)
+SALT_AND_PEPPER = Regularization(corruption="salt_and_pepper", corruption_level=0.1)
+
+
+def test_equal_autoencoders_are_one_value() -> None:
+    """Whatever the seed is, how long they train, and on which examples of the shape."""
+    dataset = examples((5,), 8)
+    longer = Training(seed=1, epochs=7, batch_size=2, accumulation_steps=2)
+    first = built(Experiment(model=SMALL), dataset)
+    assert built(Experiment(model=SMALL, training=longer), dataset._replace(x=dataset.x[::-1] / 2)) is first
+    optimizers = [build_optimizer(Experiment(model=model), 640) for model in (SMALL, replace(SMALL, code_size=3))]
+    assert optimizers[0] is optimizers[1]
+    assert build_optimizer(Experiment(optimization=Optimization(learning_rate=0.2)), 640) is not optimizers[0]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "change"),
+    [
+        (Experiment(model=SMALL), {"shape": (6,)}),
+        (Experiment(model=SMALL, regularization=SALT_AND_PEPPER), {"targets": {"high": 2.0}}),
+        (Experiment(model=replace(SMALL, likelihood="gaussian_with_global_variance")), {"log_variance": 0.5}),
+        (Experiment(model=SMALL, regularization=Regularization(total_correlation_weight=1.0)), {"examples": 9}),
+        (
+            Experiment(model=SMALL, regularization=Regularization(prior="vamp", prior_components=2)),
+            {"pseudo_inputs": (0.5,) * 10},
+        ),
+        (Experiment(model=replace(SMALL, conditional=True)), {"classes": (0, 1, 2)}),
+        (
+            Experiment(model=replace(SMALL, likelihood="gaussian", standardize="feature")),
+            {"scaling": {"shift": (0.0,) * 5}},
+        ),
+    ],
+)
+def test_facts_that_an_autoencoder_depends_on_build_another_one(experiment: Experiment, change: dict) -> None:
+    facts = make_facts(experiment, examples((5,), 8))
+    changed = {k: replace(getattr(facts, k), **v) if isinstance(v, dict) else v for k, v in change.items()}
+    one, other = build_autoencoder(experiment, facts), build_autoencoder(experiment, replace(facts, **changed))
+    assert one is build_autoencoder(experiment, facts)
+    assert one is not other
 
 
 @pytest.mark.parametrize(
