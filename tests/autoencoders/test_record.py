@@ -202,6 +202,6 @@ def test_integers_that_would_wrap_are_refused(number, without_type_checks):
         lambda: encode_all(autoencoder, params, wide),
         lambda: as_examples(Examples(x, condition=wide[0])),
     ):
-        with pytest.raises(ValueError, match=f"must hold integers that u?int32 holds, got {number}"):
+        with pytest.raises(ValueError, match=f"must hold integers that fit into u?int32, got {number}"):
             call()
     assert as_batch(np.array([[2**31 - 1]])).x.item() == 2**31 - 1
