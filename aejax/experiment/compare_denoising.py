@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from aejax import plots
 from aejax.datasets.dataset import take
-from aejax.errors import ArgumentError
+from aejax.errors import ArgumentError, UserError
 from aejax.evaluation import filters
 from aejax.evaluation.denoising import Quality, quality
 from aejax.experiment.build import build_corruption
@@ -128,6 +128,11 @@ def draw_comparison(comparison: DenoisingComparison) -> Figure:
 def _corrupted(run: TrainedRun, x: np.ndarray, number: int) -> np.ndarray:
     """Returns examples as the run's encoder expects them; noise of one number is always the same."""
     corrupt = build_corruption(run.experiment.regularization, run.facts)
+    if corrupt is None and run.facts.inputs is None:
+        raise UserError(
+            f"{run.path}: the noise that it was trained with is inside its own autoencoder, and cannot be drawn for a "
+            "comparison; denoise noisy images and compare them with clean ones"
+        )
     if corrupt is None:
         return np.asarray(x)
     keys = jax.random.split(jax.random.fold_in(run.keys.corruption, number), len(x))

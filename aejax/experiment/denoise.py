@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jaxtyping import Array, PyTree
 
+from aejax.autoencoders.denoising import DENOISING
 from aejax.datasets.images import with_channels
 from aejax.errors import UserError
 from aejax.evaluation.denoising import denoise_tiled
@@ -18,7 +19,7 @@ from aejax.experiment.trained import TrainedRun, check_kind
 
 def check_denoises(run: TrainedRun) -> None:
     """Raise UserError where a run was not trained to denoise, or is conditional."""
-    trained = run.experiment.regularization.corruption != "none" or run.facts.inputs is not None
+    trained = DENOISING in run.autoencoder.parts or run.facts.inputs is not None
     expected = "a run that was trained to denoise, by --corruption or on pairs of noisy and clean"
     check_kind(run, trained, expected, what="denoise")
     check_kind(run, not run.experiment.model.conditional, "a run without conditions", what="denoise")

@@ -12,8 +12,9 @@ import pytest
 
 from aejax.errors import ArgumentError, UserError
 from aejax.experiment.build import build_autoencoder
+from aejax.experiment.compare_denoising import compare_denoising
 from aejax.experiment.configuration import Experiment, Model, Regularization, Training, check
-from aejax.experiment.denoise import make_denoise
+from aejax.experiment.denoise import check_denoises, make_denoise
 from aejax.experiment.export import export_run
 from aejax.experiment.generate import sample, traverse
 from aejax.experiment.loading import load_splits
@@ -60,6 +61,16 @@ def build(facts):
     assert facts.layout == "image"
     return variational(Layer((2 * 3,)), Layer(facts.shape), likelihood=logistic())
 '''
+
+
+DENOISES = """
+from aejax.autoencoders import denoising, undercomplete
+from aejax.networks import MLP
+
+
+def build(facts):
+    return denoising(undercomplete(MLP((3,)), MLP(facts.shape)), corrupt=lambda key, x: x)
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -148,6 +159,15 @@ def test_it_is_used_like_any_other(folder):
     assert len(traverse(run, columns=3).examples)
     assert make_denoise(run)(test.x[0]).shape == (8, 8, 1)
     assert set(export_run(run)) == {"encode", "decode", "jacobian"}
+
+
+def test_one_that_denoises_is_known_by_its_parts(make_run, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(DENOISES)
+    run = open_run(make_run(of(path)), trust_code=True)
+    check_denoises(run)
+    with pytest.raises(UserError, match="the noise that it was trained with is inside its own autoencoder"):
+        compare_denoising(run, examples=3)
 
 
 def test_reports_say_whose_loss_it_is(own):
