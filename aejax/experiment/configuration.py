@@ -20,7 +20,8 @@ from aejax.errors import UserError
 from aejax.experiment.architectures import NETWORKS, architecture_of
 from aejax.experiment.conditions import GoesWith, check_conditions
 from aejax.experiment.part_knobs import AddsPart
-from aejax.host.schema import NonNegative, Positive, check_keys, first_error
+from aejax.experiment.upgrades import Upgrade, unchanged, upgraded
+from aejax.host.schema import NonNegative, Positive, first_error, parse_json
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Steps = Annotated[int, Field(gt=0, lt=2**31)]  # as many as an int32 counts on the devices
@@ -247,6 +248,10 @@ class Experiment:
     training: Training = field(default_factory=Training)
 
 
+_OLDEST = 0  # the schema of a document that names none
+_UPGRADES: tuple[Upgrade, ...] = (unchanged,)  # of version 0: it names no schema, and may lack knobs
+
+
 @functools.cache
 def _adapter() -> TypeAdapter[Experiment]:
     return TypeAdapter(Experiment)
@@ -258,28 +263,32 @@ def to_json(experiment: Experiment) -> str:
     >>> from_json(to_json(Experiment()), name="config.json") == Experiment()
     True
     """
-    return json.dumps(dataclasses.asdict(experiment), indent=2) + "\n"
+    return json.dumps({"schema": _OLDEST + len(_UPGRADES), **dataclasses.asdict(experiment)}, indent=2) + "\n"
 
 
 def from_json(text: str | bytes, *, name: str) -> Experiment:
-    """The experiment in a JSON document, checked field by field; UserError names `name` and the field that is wrong."""
+    """The experiment in a JSON document, checked field by field; a document of an older version is upgraded.
+
+    Raises:
+      UserError: no such document, or one of a newer version; the message begins with `name` and names the field.
+    """
+    content = upgraded(parse_json(text, name=name), "schema", _UPGRADES, oldest=_OLDEST, missing=_OLDEST, name=name)
     try:
-        return _parse(text)
+        return _parse(json.dumps(content))
     except UserError as error:
         raise UserError(f"{name}: {error}") from error
 
 
 def check(experiment: Experiment) -> None:
     """Raise UserError, naming the knob, where a value is out of its range or does not go with the family."""
-    _parse(to_json(experiment))
+    _parse(json.dumps(dataclasses.asdict(experiment)))
 
 
-def _parse(text: str | bytes) -> Experiment:
+def _parse(text: str) -> Experiment:
     try:
         experiment = _adapter().validate_json(text)
     except ValidationError as error:
         raise UserError(first_error(error)) from error
-    check_keys(text)
     _check_combination(experiment.model, experiment.regularization)
     if experiment.data.byte_values == "scaled" and has_counts(experiment.model):
         raise UserError("byte_values: scaled makes fractions of counts, and the likelihood is poisson: take as_is")

@@ -13,11 +13,11 @@ from aejax.datasets.stored import blocks_of
 from aejax.errors import ArgumentError
 from aejax.evaluation.anomaly import (
     Detection,
-    anomaly_scores,
     is_finer_than,
     measure_detection,
     threshold_of,
 )
+from aejax.experiment.scores import SAMPLES, score, score_validation
 from aejax.experiment.trained import TrainedRun
 from aejax.host.memory import check_fits
 from aejax.host.optional import optional
@@ -42,7 +42,7 @@ def detect(
     anomalies: Shaped[np.ndarray, "N"] | None = None,
     *,
     quantile: float = 0.95,
-    samples: int = 16,
+    samples: int = SAMPLES,
     name: str = "the examples",
 ) -> Detected:
     """Returns the anomaly score of every example, and which of them are anomalies by a threshold.
@@ -77,9 +77,9 @@ def detect(
     # a score takes the samples of up to 500 examples at once
     size = 4 * samples * min(500, len(examples.x)) * math.prod(run.example_shape)
     check_fits(size, f"{samples:,} samples of every example", advice="use fewer samples")
-    validation_scores = _scores(run, run.splits.validation, samples)
+    validation_scores = score_validation(run, samples=samples)
     threshold = threshold_of(validation_scores, quantile=quantile)
-    scores = _scores(run, examples, samples)
+    scores = score(run, examples, samples=samples)
     unit = "squared error per example" if distributions is None else "negative bound, nats per example"
     detection: Detection | None = None
     notes: list[str] = []
@@ -99,13 +99,6 @@ def draw_scores(detected: Detected) -> Figure:
     kinds = None if detected.detection is None else detected.anomalies
     return plots.anomaly_scores(
         detected.validation_scores, detected.scores, kinds, threshold=detected.threshold, unit=detected.unit
-    )
-
-
-def _scores(run: TrainedRun, examples: Dataset, samples: int) -> np.ndarray:
-    conditions, key = run.conditions_of(examples), run.keys.evaluation
-    return anomaly_scores(
-        run.autoencoder, run.params, key, examples.x, *conditions, inputs=examples.input, samples=samples
     )
 
 

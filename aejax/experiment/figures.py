@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key, PyTree
 from matplotlib.figure import Figure
 
 from aejax import plots
@@ -17,37 +16,26 @@ from aejax.evaluation import encode_all, reconstruct_all
 from aejax.experiment.architectures import architecture_of
 from aejax.experiment.build import build_corruption
 from aejax.experiment.configuration import Experiment
-from aejax.experiment.job import Job
-from aejax.experiment.loading import conditions_of
 from aejax.experiment.report import term_of
+from aejax.experiment.trained import TrainedRun
 
 _SHOWN, _ROWS = 10, 8  # examples that are reconstructed; rows of samples
 
 
 def draw_figures(
-    job: Job,
-    params: PyTree,
-    key: Key[Array, ""],
-    test: Dataset,
-    *,
-    code: Mapping[str, Any] | None,
-    records: Sequence[dict[str, Any]],
-    best_epoch: int,
+    run: TrainedRun, test: Dataset, *, code: Mapping[str, Any] | None, records: Sequence[dict[str, Any]]
 ) -> dict[str, Figure]:
     """The figures of a run, by name.
 
     Args:
-      job: that was trained.
-      params: its best parameters.
-      key: of what is corrupted and sampled.
-      test: examples that the figures show.
+      run: whose best parameters are shown.
+      test: examples to show.
       code: statistics of their codes, where there are any.
       records: of all evaluations.
-      best_epoch: of the evaluation that the parameters are of.
     """
-    corruption_key, sample_key = jax.random.split(key)
-    experiment, autoencoder, facts = job.experiment, job.autoencoder, job.facts
-    conditions = conditions_of(experiment.model, test, facts)
+    corruption_key, sample_key = jax.random.split(run.keys.figures)
+    experiment, autoencoder, params, facts = run.experiment, run.autoencoder, run.params, run.facts
+    conditions = run.conditions_of(test)
     shown = test.x[:_SHOWN]
     rows = {"original": shown}
     if test.input is not None:
@@ -60,7 +48,7 @@ def draw_figures(
     codes = encode_all(autoencoder, params, test.seen, *conditions)
     describe = partial(term_of, parts=autoencoder.parts)
     figures = {
-        "training_curves": plots.training_curves(records, best_epoch=best_epoch, term_of=describe),
+        "training_curves": plots.training_curves(records, best_epoch=run.best_epoch, term_of=describe),
         "reconstructions": plots.reconstructions({name: as_drawn(experiment, x) for name, x in rows.items()}),
         "latent_space": plots.latent_space(codes, test.labels),
     }

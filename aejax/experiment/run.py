@@ -132,13 +132,19 @@ def train_run(
             run, job, snapshot, devices, folder=folder, streamed=streamed, profile_folder=profile, console=console
         )
         means = evaluate_best(job, snapshot, devices=devices, streamed=streamed)
+        trained = TrainedRun(
+            folder,
+            job.experiment,
+            job.autoencoder,
+            jax.device_put(jax.device_get(snapshot.best_params), devices[0]),
+            snapshot.stopping.best_epoch,
+            job.facts,
+            run_keys(snapshot.state),
+            lambda: job.splits,
+        )
         if run is not None:
-            conclude(run, job, snapshot, means, figures=figures, console=console)
-    stopping, keys = snapshot.stopping, run_keys(snapshot.state)
-    params = jax.tree.map(jax.numpy.asarray, jax.device_get(snapshot.best_params))
-    return TrainedRun(
-        folder, job.experiment, job.autoencoder, params, stopping.best_epoch, job.facts, keys, lambda: job.splits
-    )
+            conclude(run, trained, means, step=int(snapshot.state.step), figures=figures, console=console)
+    return trained
 
 
 def _check_resumed(job: Experiment | Job, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a run leaves: config.json, facts.json, data.sha256, metrics.jsonl, events/, checkpoints/, figures/."""
+"""What a run leaves: config.json, facts.json, data.sha256, metrics.jsonl, events/, checkpoints/, figures/, scores."""
 
 import contextlib
 import json
@@ -271,7 +271,7 @@ def check_unchanged(saved: Experiment, given: Experiment, path: Path) -> None:
     if set(changed) <= {"dataset", "labels", "data_dir"}:
         raise UserError(
             f"{path}: was begun with other data: {_list_changes(changed)}; if they are the same ones in another place, "
-            "put them, or a link to them (ln -s), where they were"
+            "give that by --data instead"
         )
     raise UserError(
         f"{path}: was made with other values: {_list_changes(changed)}; a run ends with the values that it was begun "

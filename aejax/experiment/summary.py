@@ -12,11 +12,12 @@ from aejax.evaluation import as_terms, code_statistics
 from aejax.experiment.build import bounds_of_code
 from aejax.experiment.figures import draw_figures
 from aejax.experiment.job import Job
-from aejax.experiment.loading import conditions_of
 from aejax.experiment.plausibility import check_result
 from aejax.experiment.progress import describe_code, summary_table
 from aejax.experiment.report import loss_note
 from aejax.experiment.run_folder import RunFolder
+from aejax.experiment.scores import score, write_scores
+from aejax.experiment.trained import TrainedRun
 from aejax.host.optional import optional
 from aejax.training import Snapshot, make_evaluate, run_keys
 from aejax.training.devices import replicate
@@ -64,49 +65,50 @@ def evaluate_best(
 
 
 def conclude(
-    run: RunFolder,
-    job: Job,
-    snapshot: Snapshot,
+    folder: RunFolder,
+    run: TrainedRun,
     means: dict[str, dict[str, float]],
     *,
+    step: int,
     figures: bool = True,
     console: Console,
 ) -> None:
-    """Write the last record of a run and its figures, and print its summary.
+    """Write what a run ends with, its last record, the scores of validation examples and figures; print its summary.
 
     The statistics of the code and the figures are those of the first `MAX_SHOWN` test examples.
 
     Args:
-      run: to write into.
-      job: that was trained.
-      snapshot: at the end of the training.
+      folder: to write into.
+      run: that was trained.
       means: of every term of the loss, from `evaluate_best`.
+      step: of the end of the training.
       figures: whether to draw them.
       console: to print to.
     """
-    test, params, keys = _shown(job.splits.test), snapshot.best_params, run_keys(snapshot.state)
-    conditions, bounds = conditions_of(job.experiment.model, test, job.facts), bounds_of_code(job.experiment.model)
+    test = _shown(run.splits.test)
+    conditions, bounds = run.conditions_of(test), bounds_of_code(run.experiment.model)
     code = None
     with optional("statistics of the code", console.print):
-        code = code_statistics(job.autoencoder, params, keys.statistics, test.seen, *conditions, bounds=bounds)
-    step, epoch = int(snapshot.state.step), snapshot.stopping.best_epoch
+        code = code_statistics(run.autoencoder, run.params, run.keys.statistics, test.seen, *conditions, bounds=bounds)
     terms = means["test"] | ({} if code is None else as_terms(code))
-    run.write({"step": step, "epoch": epoch, **{f"test/{term}": value for term, value in terms.items()}})
-    epochs = step // job.steps_per_epoch
-    title = f"best epoch {epoch} of {epochs}; means per example, of the parameters after that epoch"
+    folder.write({"step": step, "epoch": run.best_epoch, **{f"test/{term}": value for term, value in terms.items()}})
+    epochs = step // (len(run.splits.train.x) // run.experiment.training.batch_size)
+    title = f"best epoch {run.best_epoch} of {epochs}; means per example, of the parameters after that epoch"
     console.print(summary_table(title, means))
-    console.print(loss_note(job.autoencoder.parts))
+    console.print(loss_note(run.autoencoder.parts))
     if broken := [term for term, value in terms.items() if not math.isfinite(value)]:
         console.print(f"not finite on test examples, and not in the record: {', '.join(broken)}")
     if code is not None:
         for line in describe_code(code).splitlines():
             console.print(line)
+    with optional("anomaly scores of the validation examples", console.print):
+        write_scores(folder.path, score(run, run.splits.validation))
     if not figures:
         return
     with optional("figures", console.print):
-        drawn = draw_figures(job, params, keys.figures, test, code=code, records=run.records(), best_epoch=epoch)
+        drawn = draw_figures(run, test, code=code, records=folder.records())
         for name, figure in drawn.items():
-            figure.savefig(run.figures / f"{name}.png", dpi=150)
+            figure.savefig(folder.figures / f"{name}.png", dpi=150)
 
 
 def _shown(test: Dataset) -> Dataset:

@@ -70,14 +70,6 @@ def parse_json(content: bytes | str, *, name: str) -> Any:
         raise UserError(f"{name}: is not a valid JSON document: {str(error).splitlines()[0]}") from error
 
 
-def check_keys(text: bytes | str) -> None:
-    """Raises UserError if an object of a JSON document has a duplicate key, since parsers disagree on which to use."""
-    try:
-        json.loads(text, object_pairs_hook=_distinct)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-
-
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = set()
     for key, _ in pairs:

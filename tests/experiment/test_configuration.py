@@ -57,6 +57,28 @@ def test_json_there_and_back(experiment):
     check(experiment)
 
 
+@pytest.mark.parametrize(
+    ("version", "expected"),
+    [
+        (
+            0,
+            Experiment(
+                model=Model(hidden=(256,), code_size=10),
+                regularization=Regularization(total_correlation_weight=3.0),
+                optimization=Optimization(learning_rate=0.003, schedule="cosine"),
+                training=Training(epochs=200, patience=50, checkpoint_every=20),
+            ),
+        )
+    ],
+)
+def test_configurations_of_older_versions_are_upgraded(version, expected):
+    """Documents as those versions have written them."""
+    stored = (Path(__file__).parent / "configs" / f"version_{version}.json").read_bytes()
+    assert json.loads(stored).get("schema", 0) == version
+    assert from_json(stored, name="config.json") == expected
+    assert json.loads(to_json(expected))["schema"] == 1
+
+
 def test_a_document_need_not_say_everything():
     assert from_json("{}", name="config.json") == Experiment()
     document = '{"training": {"seed": 3}, "model": {"hidden": [5, 6]}, "regularization": {"beta": 2}}'
@@ -146,15 +168,18 @@ def test_a_wrong_value_is_named_with_its_document_and_knob(group, knob, value):
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ("", "invalid JSON"),
-        ("{", "invalid JSON"),
-        ('{"model": }', "invalid JSON"),
-        (b"\xff\xfe{}", "invalid JSON"),
-        ("[]", "input should be an object"),
-        ("null", "input should be an object"),
+        ("", "is not a valid JSON document"),
+        ("{", "is not a valid JSON document"),
+        ('{"model": }', "is not a valid JSON document"),
+        (b"\xff\xfe{}", "line 1 is not UTF-8 text"),
+        ("[]", "must be an object with schema 1"),
+        ("null", "must be an object with schema 1"),
+        ('{"schema": 2}', "schema: is 2, and this version of aejax reads up to 1; use a newer aejax"),
+        ('{"schema": 1.0}', "schema: must be a whole number from 0 to 1, got 1.0"),
+        ('{"schema": -1}', "schema: must be a whole number from 0 to 1, got -1"),
         ('{"model": null}', "model: input should be an object"),
         ('{"optimizer": {}}', "optimizer: unexpected keyword argument"),
-        ("[" * 10_000, "invalid JSON"),
+        ("[" * 10_000, "is not a valid JSON document"),
     ],
 )
 def test_what_is_no_configuration_is_refused(document, message):

@@ -78,6 +78,7 @@ def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str]) -> 
         "checkpoints",
         ".lock",
         "figures",
+        "validation_scores.npy",
     }
     for name in ("training_curves", "reconstructions", "samples", "latent_space", "code_units"):
         with Image.open(folder / "figures" / f"{name}.png") as figure:
