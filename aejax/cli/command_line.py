@@ -167,7 +167,7 @@ def run(main: Callable[[], None]) -> None:
 
 
 class _Outliving(io.TextIOBase):
-    """A stream whose reader may go (`train.py | head`) without ending the work: what follows is not shown.
+    """A stream whose reader may go (`aejax train | head`) without ending the work: what follows is not shown.
 
     A character that its encoding lacks is shown as an escape, as under LC_ALL=C.
     """

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> None:
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
-    run = options.open()
+    run = options.open_run()
     check_composes(run)
     rolls = compose(run, count=options.count, most_probable=options.most_probable, seed=options.seed)
     with command_line.new_folder(options.folder) as folder:

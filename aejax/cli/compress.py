@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> None:
     check_compression(bits=options.bits, examples=options.examples)
     command_line.check_free(options.folder)
     console = PlainConsole()
-    run = options.open()
+    run = options.open_run()
     compression = compress(run, bits=options.bits, examples=options.examples)
     notes = list(compression.notes)
     methods = {name: [point._asdict() for point in points] for name, points in compression.methods.items()}

@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> None:
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
-    run = options.open()
+    run = options.open_run()
     check_denoises(run)
     if options.test is not None:
         _test(run, options, options.test, console)

@@ -70,7 +70,7 @@ def main(arguments: Sequence[str]) -> None:
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
-    run = options.open()
+    run = options.open_run()
     if options.input is None:
         name = f"the test examples of {run.path}"
         detected = detect(run, quantile=options.quantile, samples=options.samples, name=name)

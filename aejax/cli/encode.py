@@ -59,7 +59,7 @@ def main(arguments: Sequence[str]) -> None:
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
-    run = options.open()
+    run = options.open_run()
     if options.compare is not None:
         _compare(run, options.compare, console)
     else:

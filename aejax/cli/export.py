@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> None:
 
     check_packages()
     console = PlainConsole()
-    run = options.open()
+    run = options.open_run()
     functions = export_run(run, platforms=options.platforms)
     with command_line.new_folder(options.folder) as folder:
         write_run(folder, run, functions)

@@ -75,7 +75,7 @@ def main(arguments: Sequence[str]) -> None:
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
-    run = options.open()
+    run = options.open_run()
     generated = _generate(run, options)
     with command_line.new_folder(options.folder) as folder:
         np.save(folder / "examples.npy", generated.examples)

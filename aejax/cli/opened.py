@@ -22,7 +22,7 @@ class RunOptions:
     trust_code: bool = field(default=False, kw_only=True)
     """For a run with an --autoencoder of your own: run the Python file in its folder."""
 
-    def open(self) -> "TrainedRun":
+    def open_run(self) -> "TrainedRun":
         """Returns the run with its best parameters; UserError where `open_run` refuses it."""
         from aejax.experiment.trained import open_run
 

@@ -11,7 +11,7 @@ import tyro
 
 from aejax.cli import command_line
 from aejax.experiment.presets import PRESETS
-from aejax.host.commands import script_command
+from aejax.host.commands import verb_command
 
 DESCRIPTION = """Download an image data set of TensorFlow Datasets, once, so that `aejax train` can read it by its name.
 
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str]) -> None:
     sizes = ", ".join(f"{size:,} {part}" for part, size in count_examples(folder).items())
     where: list[str | Path] = ["--data-dir", options.data_dir] if options.data_dir else []
     presets = [name for name, (_, experiment) in PRESETS.items() if experiment.data.dataset == options.name]
-    command = script_command("train.py", *(presets[-1:] or ["--dataset", options.name]), *where)
+    command = verb_command("train", *(presets[-1:] or ["--dataset", options.name]), *where)
     console = PlainConsole()
     console.print(f"{options.name}: {sizes} examples in {folder}")
     console.print(f"train on it: {command}")

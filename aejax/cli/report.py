@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> None:
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
-    page = report_page(options.open())
+    page = report_page(options.open_run())
     for line in page.missing:
         console.print(line)
     target.parent.mkdir(parents=True, exist_ok=True)

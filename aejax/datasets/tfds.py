@@ -17,7 +17,7 @@ from aejax.datasets.paths import refuse_dataset
 from aejax.datasets.source import Request, Source
 from aejax.datasets.sources import names
 from aejax.errors import UserError
-from aejax.host.commands import script_command
+from aejax.host.commands import verb_command
 from aejax.host.files import check_tree
 from aejax.host.suggestions import did_you_mean
 
@@ -206,7 +206,7 @@ def _remedy(name: str, data_dir: Path) -> str:
 
     if name.partition("/")[0] not in tfds.list_builders(with_community_datasets=False):
         return "the program that wrote it"
-    return script_command("prepare_data.py", name, "--data-dir", Path(data_dir))
+    return verb_command("prepare", name, "--data-dir", Path(data_dir))
 
 
 def _full_name(builder: Any) -> str:

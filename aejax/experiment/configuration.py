@@ -45,7 +45,7 @@ class Data:
     dataset: str = "digits"
     """digits (comes with the package), ecg5000 (heartbeats), jsb_chorales (piano rolls) or documents (scanned pages),
     from files, a .npy or .npz file of your own, a folder of your own with the images noisy/NAME and clean/NAME, or a
-    TFDS image set such as fashion_mnist, prepared by scripts/prepare_data.py."""
+    TFDS image set such as fashion_mnist, prepared by `aejax prepare`."""
     labels: str | None = None
     """A .npy file with the class of every example for a file of your own, integers or text; they color the figures, and
     are the conditions of a conditional model."""

@@ -1,10 +1,10 @@
-"""The named experiments of `scripts/train.py`, each with its source and what to expect of it."""
+"""The named experiments of `aejax train`, each with its source and what to expect of it."""
 
 from dataclasses import replace
 from typing import Any
 
 from aejax.experiment.configuration import Data, Experiment, Model, Optimization, Regularization, Training, differences
-from aejax.host.commands import script_command
+from aejax.host.commands import verb_command
 
 DEFAULT = "digits-vae"
 # a run without a preset on other data than those of DEFAULT: nothing in it was chosen for some data
@@ -277,7 +277,7 @@ def without_model(experiment: Experiment) -> Experiment:
 def training_command(experiment: Experiment) -> str:
     """What trains that experiment from the command line: every knob that has another value than without a preset.
 
-    >>> training_command(Experiment(data=Data(dataset="/my data.npy"))).partition("train.py ")[2]
+    >>> training_command(Experiment(data=Data(dataset="/my data.npy"))).partition(" train ")[2]
     "--dataset '/my data.npy' --checkpoint-every 1"
     """
     words: list[str] = []
@@ -289,4 +289,4 @@ def training_command(experiment: Experiment) -> str:
         else:
             values = value if isinstance(value, tuple) else [value]
             words += [f"--{flag}", *map(str, values)]
-    return script_command("train.py", *words)
+    return verb_command("train", *words)

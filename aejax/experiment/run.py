@@ -23,7 +23,7 @@ from aejax.experiment.run_folder import RunFolder, check_absent, check_unchanged
 from aejax.experiment.scaling import describe, make_facts
 from aejax.experiment.summary import conclude, evaluate_best
 from aejax.experiment.trained import TrainedRun
-from aejax.host.commands import script_command
+from aejax.host.commands import verb_command
 from aejax.host.preemption import asked_to_stop
 from aejax.host.terminal import PlainConsole
 from aejax.training import Report, Snapshot, check_parameters, run_keys
@@ -251,7 +251,7 @@ def _train(
     if any_process(bool(stop)):
         if run is not None:
             run.checkpoints.wait()
-        command = script_command("train.py", "--resume", folder)
+        command = verb_command("train", "--resume", folder)
         message = f"stopped at step {int(snapshot.state.step)}; continue with: {command}"
         console.print(message)
         raise StoppedError(message, interrupted=any_process(signal.SIGINT in stop[:1]))

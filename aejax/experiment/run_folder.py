@@ -18,7 +18,7 @@ from aejax.experiment.facts import FILE, Facts, write_facts
 from aejax.experiment.own_autoencoder import DIGEST, copy_own
 from aejax.experiment.own_autoencoder import FILE as OWN_AUTOENCODER
 from aejax.experiment.presets import training_command
-from aejax.host.commands import script_command
+from aejax.host.commands import verb_command
 from aejax.host.files import check_tree, read_bytes, read_text, write_text
 from aejax.host.schema import MAX_VALUE, check_record, parse_json
 from aejax.training.checkpoints import Checkpoints
@@ -190,7 +190,7 @@ def check_absent(path: Path) -> None:
         if not is_unbegun(path):
             raise UserError(
                 f"{path}: exists already; take another --run-dir, or continue that run with "
-                f"{script_command('train.py', '--resume', path)}"
+                f"{verb_command('train', '--resume', path)}"
             )
     elif os.path.lexists(path):
         raise UserError(f"{path}: exists already, and is no run folder; take another --run-dir")

@@ -27,7 +27,7 @@ from aejax.experiment.loading import conditions_of, example_of
 from aejax.experiment.optimizers import build_optimizer
 from aejax.experiment.own_autoencoder import with_own_copy
 from aejax.experiment.run_folder import read_experiment
-from aejax.host.commands import script_command
+from aejax.host.commands import verb_command
 from aejax.keys import named_key
 from aejax.likelihoods import check_support
 from aejax.priors import Prior, standard_normal
@@ -145,7 +145,7 @@ def open_run(path: str | Path, *, data: str | Path | None = None, trust_code: bo
     finally:
         checkpoints.close()
     if snapshot.stopping.best_epoch == 0:
-        command = script_command("train.py", "--resume", path)
+        command = verb_command("train", "--resume", path)
         raise UserError(f"{path}: was stopped before its first evaluation; continue it with {command}")
     keys = run_keys(snapshot.state)
     params, epoch = snapshot.best_params, snapshot.stopping.best_epoch

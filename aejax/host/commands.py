@@ -4,20 +4,21 @@ import shlex
 import sys
 from pathlib import Path
 
-_SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
+def verb_command(verb: str, *arguments: str | Path) -> str:
+    """Returns the command that runs a verb of `aejax` with this Python, with absolute paths, quoted for a shell.
 
-def script_command(script: str, *arguments: str | Path) -> str:
-    """Returns the command that runs a script with this Python, with absolute paths, quoted for a shell.
+    The console program is used if it is installed beside this Python, and `python -m aejax` otherwise.
 
     Args:
-      script: the script's file name.
+      verb: the verb's name.
       arguments: its arguments; a `Path` that is relative is resolved against the current folder.
 
-    >>> script_command("train.py", "--resume", Path("/runs of mine/first")).endswith("'/runs of mine/first'")
+    >>> verb_command("train", "--resume", Path("/runs of mine/first")).endswith("train --resume '/runs of mine/first'")
     True
     """
-    path = _SCRIPTS / script
-    program = [sys.executable or "python", str(path)] if path.is_file() else ["python", f"scripts/{script}"]
+    python = sys.executable or "python"
+    console = Path(python).with_name("aejax")
+    program = [str(console)] if console.is_file() else [python, "-m", "aejax"]
     words = (str(word.absolute()) if isinstance(word, Path) else word for word in arguments)
-    return shlex.join([*program, *words])
+    return shlex.join([*program, verb, *words])

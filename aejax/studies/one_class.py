@@ -1,5 +1,7 @@
 """One-class anomaly detection: an autoencoder trained on one class, compared with PCA and an isolation forest."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
@@ -15,7 +17,9 @@ from aejax.evaluation.anomaly import (
     pca_scores,
     threshold_of,
 )
-from aejax.experiment.job import Job, fit
+from aejax.experiment.configuration import Experiment
+from aejax.experiment.job import Job, fit, make_job
+from aejax.experiment.loading import bytes_of, load_splits
 from aejax.keys import named_key
 
 METHODS = ("autoencoder", "PCA", "isolation forest")
@@ -76,6 +80,47 @@ def check_kinds(splits: Splits, normal: str) -> None:
             f"{normal}: the test split has {(~truth).sum()} normal examples and {truth.sum()} anomalies, but two of "
             "each kind are needed to measure detection"
         )
+
+
+def count_seeds(experiment: Experiment, repetitions: int | None = None) -> int:
+    """Returns the number of seeds that each class is trained with: `repetitions`, or 5 on ecg5000 and 1 elsewhere."""
+    return repetitions or (5 if experiment.data.dataset == "ecg5000" else 1)
+
+
+def make_jobs(
+    experiment: Experiment, *, classes: Sequence[str] = (), repetitions: int | None = None
+) -> list[tuple[str, Job]]:
+    """Returns the normal classes, as text, and the job of every trial of a study.
+
+    Args:
+      experiment: of the autoencoder. Its seed is the first one; on ecg5000 every seed also splits the data anew.
+      classes: each in turn is normal; all by default. Of ecg5000 normal beats are normal.
+      repetitions: seeds for each class, as for `count_seeds`.
+
+    Raises:
+      UserError: data without labels, a class that does not exist, or a job that `make_job` refuses.
+    """
+    data, first = experiment.data, experiment.training.seed
+    seeds = range(first, first + count_seeds(experiment, repetitions))
+    trials: list[tuple[str, Experiment, Splits]] = []
+    if data.dataset == "ecg5000":
+        for seed in seeds:
+            of_seed = replace(data, split_seed=seed)
+            changed = replace(experiment, data=of_seed, training=replace(experiment.training, seed=seed))
+            trials.append(("normal beats", changed, load_splits(of_seed, bytes_as=bytes_of(experiment))))
+    else:
+        splits = load_splits(data, bytes_as=bytes_of(experiment))
+        if splits.train.labels is None:
+            raise UserError(f"{data.dataset}: has no labels, which define the normal class")
+        known = {str(label): label for label in np.unique(splits.train.labels).tolist()}
+        for label in classes or known:
+            of_class = one_class(splits, known.get(label, label))
+            for seed in seeds:
+                changed = replace(experiment, training=replace(experiment.training, seed=seed))
+                trials.append((f"class {label}", changed, of_class))
+    for normal, _, splits in trials:
+        check_kinds(splits, normal)
+    return [(normal, make_job(changed, splits)) for normal, changed, splits in trials]
 
 
 def compare(job: Job, *, normal: str, components: int, resamples: int) -> list[Trial]:

@@ -23,6 +23,7 @@ from tensorflow_datasets.image_classification import mnist
 from aejax.datasets.prepare import prepare_tfds
 from aejax.datasets.tfds import load_tfds
 from aejax.errors import UserError
+from aejax.host.commands import verb_command
 
 ORIGINALS = os.environ.get("AEJAX_DATA_DIR")
 SCRIPT = Path(__file__).parents[2] / "scripts" / "prepare_data.py"
@@ -313,7 +314,7 @@ def test_script(tmp_path: Path, archives: Path) -> None:
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
         f"mnist: 50 train, 7 test examples in {folder}",
-        f"train on it: {sys.executable} {SCRIPT.parent}/train.py mnist-vae --data-dir '{tmp_path}/two words'",
+        f"train on it: {verb_command('train', 'mnist-vae', '--data-dir', tmp_path / 'two words')}",
     ]
 
 

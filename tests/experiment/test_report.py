@@ -2,10 +2,7 @@
 
 import dataclasses
 import html.parser
-import importlib.util
 import shlex
-import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from aejax.autoencoders import contractive, importance_weighted, total_correlation_penalized, variational
+from aejax.cli import train
 from aejax.datasets.dataset import Dataset
 from aejax.experiment.build import build_autoencoder
 from aejax.experiment.configuration import Experiment, Model, Regularization
@@ -33,6 +31,7 @@ from aejax.experiment.report import (
     term_of,
 )
 from aejax.experiment.run_folder import read_records
+from aejax.host.commands import verb_command
 from aejax.networks import MLP
 from aejax.schedules import linear_warm_up
 from aejax.training import AXIS
@@ -66,16 +65,11 @@ def test_text_is_escaped_and_everything_is_within_the_page():
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_the_command_trains_the_same(name, monkeypatch):
-    path = Path(__file__).parents[2] / "scripts" / "train.py"
-    specification = importlib.util.spec_from_file_location("train", path)
-    script = importlib.util.module_from_spec(specification)
-    monkeypatch.setitem(sys.modules, "train", script)
-    specification.loader.exec_module(script)
+def test_the_command_trains_the_same(name):
     experiment = PRESETS[name][1]
-    python, _, *arguments = shlex.split(training_command(experiment))
-    assert python == sys.executable
-    assert script._parse(arguments)[0].experiment == experiment
+    program, _, arguments = training_command(experiment).partition(" train")
+    assert program == verb_command("train").removesuffix(" train")
+    assert train._parse(shlex.split(arguments))[0].experiment == experiment
 
 
 def test_records_are_read_without_opening_the_run(tmp_path):

@@ -397,7 +397,7 @@ def test_a_run_that_was_stopped_before_its_first_evaluation(tmp_path):
     run.save(snapshot)
     run.close()
     with pytest.raises(
-        UserError, match=r"was stopped before its first evaluation; continue it with .*scripts/train\.py --resume /"
+        UserError, match=r"was stopped before its first evaluation; continue it with .*aejax train --resume /"
     ):
         open_run(run.path)
 

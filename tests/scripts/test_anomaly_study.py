@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 
+from aejax.cli import study_one_class
 from aejax.evaluation.anomaly import Detection, Interval
 from aejax.studies.one_class import METHODS, Trial
 
@@ -29,14 +30,14 @@ def test_two_classes_of_digits(run_script, tmp_path):
     assert (tmp_path / "study" / "config.json").is_file()
 
 
-def test_means_are_over_classes_and_deviations_over_seeds(load_script):
+def test_means_are_over_classes_and_deviations_over_seeds():
     def trial(normal, seed, method, auroc):
         interval = Interval(auroc, auroc, auroc)
         return Trial(normal, seed, method, Detection(interval, interval, 0.5, 0.5, 0.5, 0.5))
 
     values = {("a", 0): 0.9, ("b", 0): 0.5, ("a", 1): 0.92, ("b", 1): 0.52}
     trials = [trial(*of, method, value) for of, value in values.items() for method in METHODS]
-    table = load_script("anomaly_study")._table("made up", trials)
+    table = study_one_class._table("made up", trials)
     *_, means = ([*column.cells][-1] for column in table.columns)
     assert [*table.columns[0].cells][-1] == "mean ± deviation over 2 seeds"
     assert means == "0.7100 ± 0.0141, 0.7100"

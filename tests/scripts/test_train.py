@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aejax.cli import train
 from aejax.experiment import summary
+from aejax.host.commands import verb_command
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 EPOCHS = 40
@@ -389,10 +391,10 @@ def test_mistakes_in_arrays(refused, tmp_path: Path, array: np.ndarray, culprit:
         ([], "digits-vae"),
     ],
 )
-def test_a_run_is_called_by_its_data_where_they_are_others_than_the_presets(load_script, arguments, name) -> None:
+def test_a_run_is_called_by_its_data_where_they_are_others_than_the_presets(arguments, name) -> None:
     from aejax.experiment.presets import OWN, PRESETS
 
-    options, given = load_script("train")._parse(arguments)
+    options, given = train._parse(arguments)
     assert given == name
     preset = arguments[:1] if arguments[:1] == ["digits-ae"] else ["digits-vae"] if name == "digits-vae" else []
     expected = PRESETS[preset[0]][1] if preset else OWN
@@ -465,8 +467,9 @@ def test_resuming_with_other_values(refused, finished: tuple[Path, str]) -> None
     assert "seed was 0 and is now 3; a run ends with the values that it was begun with. Train a new one with" in said
     command = re.search(r"Train a new one with (.*) \(in Python, aejax\.training\.train goes on", said)
     assert command is not None
-    python, script, *arguments = shlex.split(command[1])
-    assert (python, Path(script)) == (sys.executable, SCRIPT)
+    program, _, words = command[1].partition(" train")
+    assert program == verb_command("train").removesuffix(" train")
+    arguments = shlex.split(words)
     assert arguments[-2:] == ["--seed", "3"]
     assert refused(*arguments, "--run-dir", str(finished[0])).count("exists already") == 1  # the arguments are in order
 

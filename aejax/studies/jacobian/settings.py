@@ -24,7 +24,7 @@ class Study:
 
     dataset: str = "digits"
     """digits (included in the package), a .npz file with x in [0, 1] and labels, or the name of a TFDS image set, such
-    as mnist, that prepare_data.py has prepared."""
+    as mnist, that `aejax prepare` has prepared."""
     data_dir: str | None = None
     """Folder of prepared TFDS sets; TFDS's default folder if not given."""
     train_examples: PositiveInt | None = None

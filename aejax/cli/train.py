@@ -1,0 +1,196 @@
+"""Train an autoencoder on real data and write what it learned into a run folder."""
+
+import contextlib
+import dataclasses
+import itertools
+import os
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from aejax.cli import command_line
+from aejax.errors import UserError
+from aejax.experiment.configuration import Data, Experiment, check
+from aejax.experiment.presets import DEFAULT, PRESETS, default_for, without_model
+from aejax.host import environment
+from aejax.host.exits import INTERRUPTED, PREEMPTED, program
+from aejax.host.preemption import preemptible
+from aejax.host.suggestions import unknown
+
+LONGEST_NAME = 100  # letters of a file's name in that of a run
+WIDTH = max(map(len, PRESETS)) + 2
+DESCRIPTION = f"""Train an autoencoder on real data and write what it learned into a run folder.
+
+  aejax train                           train the preset {DEFAULT}
+  aejax train mnist-vae --beta 4        train another preset with one value changed
+  aejax train --dataset mine.npy        train on data of your own; --dataset mine.npy --help shows the values
+  aejax train --resume runs/NAME        continue a run that was stopped
+
+The run folder holds config.json, facts.json (of the training examples), metrics.jsonl (the same as TensorBoard events
+in events/), checkpoints/ and figures/.
+
+Presets:
+{chr(10).join(f"  {name:{WIDTH}}{description}" for name, (description, _) in PRESETS.items())}
+
+The values shown below are those of the preset named before --help."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where and on what to run; the result does not depend on these, up to rounding error."""
+
+    experiment: Experiment = field(default_factory=Experiment)
+    run_dir: Path | None = None
+    """The run folder to write, which must not exist yet; runs/NAME-DATE-TIME if not given, NAME being the preset's, or
+    that of a file of your own."""
+    resume: Path | None = None
+    """A run folder to continue to its end, as if it had never been stopped."""
+    trust_code: bool = False
+    """With --resume of a run with an --autoencoder of your own: run the Python file in its folder."""
+    data: Path | None = None
+    """--resume: where the run's examples are now, if they have moved: their file, or the folder it lies in."""
+    stream: Literal["auto", "always", "never"] = "auto"
+    """Whether examples stay in memory or in their .npy file, and batches are gathered while the devices work, instead
+    of lying on the devices; auto: where they take more than a GiB, or half of an accelerator's memory."""
+    deterministic: bool = False
+    """Ask for the same bits in every run on a GPU, at some cost of time; on CPU and TPU they are the same anyway."""
+    compilation_cache: bool = True
+    """Keep what is compiled in ~/.cache/aejax ($XDG_CACHE_HOME/aejax), so that the next run starts sooner."""
+    profile: Path | None = None
+    """A folder for a trace of some steps, which TensorBoard and https://ui.perfetto.dev show."""
+    devices: int | None = None
+    """How many devices to train on; all if not given. The batch size must be a multiple of it. Of several processes:
+    of each."""
+    coordinator: str | None = None
+    """HOST:PORT of process 0, for several processes that train as one; with --num-processes and --process-id."""
+    num_processes: int | None = None
+    """How many processes train as one."""
+    process_id: int | None = None
+    """Which of them this is, from 0 on; process 0 alone writes."""
+    distributed: bool = False
+    """Train as one of several processes that the scheduler's environment describes (SLURM, Open MPI, TPU pods)."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse, and train alone or as one of several processes."""
+    started = time.perf_counter()
+    with preemptible():
+        options, name = _parse(arguments)
+        with _group(options):
+            _run(options, name, started)
+
+
+def _group(options: Options) -> contextlib.AbstractContextManager[None]:
+    place = (options.coordinator, options.num_processes, options.process_id)
+    if not options.distributed and place == (None, None, None):
+        return contextlib.nullcontext()
+    from aejax.training.distributed import together
+
+    return together(*place)
+
+
+def _run(options: Options, name: str, started: float) -> None:
+    """Train, and print where the run is."""
+    from aejax.experiment.run import StoppedError, train_run
+    from aejax.host.terminal import PlainConsole
+    from aejax.training.devices import choose_devices
+    from aejax.training.distributed import is_writer
+
+    run_dir = options.resume or options.run_dir or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    if options.resume is None and is_writer():
+        command_line.check_can_be_made(run_dir)
+    console = PlainConsole(quiet=not is_writer())
+    try:
+        train_run(
+            options.experiment,
+            run_dir,
+            resume=options.resume is not None,
+            data=options.data,
+            trust_code=options.trust_code,
+            title=name,
+            devices=choose_devices(options.devices),
+            streamed={"always": True, "never": False}.get(options.stream),
+            profile=options.profile,
+            console=console,
+        )
+    except StoppedError as stop:
+        sys.exit(INTERRUPTED if stop.interrupted else PREEMPTED)
+    console.print(f"{time.perf_counter() - started:.1f} s in all; the run is in {run_dir}")
+
+
+def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
+    """The options, and the name of the experiment: its preset's or its run folder's."""
+    preset = None
+    if arguments and not arguments[0].startswith("-"):
+        preset, *arguments = arguments
+    if preset is not None and preset not in PRESETS:
+        if os.path.lexists(preset):
+            raise UserError(f"there is no preset {preset!r}; data of your own are given by --dataset {preset}")
+        raise UserError(unknown("preset", preset, PRESETS, kinds="presets"))
+
+    values = [value for option, value in itertools.pairwise(["", *arguments]) if not option.startswith("-")]
+    if preset is None and (late := [value for value in values if value in PRESETS]):
+        raise UserError(f"the preset comes first: {program()} {late[0]} ...")
+
+    def parse(experiment: Experiment) -> Options:
+        return command_line.parse(
+            Options,
+            arguments,
+            default=Options(experiment),
+            names=f"[{preset or 'PRESET'}]",
+            description=DESCRIPTION,
+        )
+
+    autoencoder = _value_of("--autoencoder", arguments)
+    dataset = _value_of("--dataset", arguments) or Data.dataset
+    begun = default_for(dataset, autoencoder) if preset is None else PRESETS[preset][1]
+    options = parse(begun if autoencoder is None else without_model(begun))
+    if options.deterministic:  # before anything that follows imports JAX
+        environment.make_deterministic()
+    if options.compilation_cache:
+        environment.use_compilation_cache()
+    folder = options.resume
+    if folder is None:
+        if autoencoder is not None:
+            located = dataclasses.replace(options.experiment.model, autoencoder=str(Path(autoencoder).absolute()))
+            options = dataclasses.replace(options, experiment=dataclasses.replace(options.experiment, model=located))
+        check(options.experiment)
+        if autoencoder is not None and preset is None:
+            return options, _as_folder(Path(autoencoder).stem)
+        return options, _name_of(preset or DEFAULT, options.experiment.data.dataset)
+    from aejax.experiment.run_folder import read_experiment
+
+    if options.run_dir is not None:
+        raise UserError("--run-dir and --resume: take one of them; a run is continued in its own folder")
+    saved = read_experiment(folder)
+    if preset is None:
+        options = dataclasses.replace(options, experiment=parse(saved).experiment)
+    check(options.experiment)
+    return options, folder.resolve().name
+
+
+def _value_of(name: str, arguments: Sequence[str]) -> str | None:
+    """The value of an option before all are parsed, whose defaults depend on it; None where it is not given."""
+    given = [value for option, value in itertools.pairwise(arguments) if option == name]
+    given += [option.partition("=")[2] for option in arguments if option.startswith(f"{name}=")]
+    return given[-1] if given else None
+
+
+def _name_of(preset: str, dataset: str) -> str:
+    """The preset's name, or, of other data than its own, that of the data, as the name of a folder."""
+    from aejax.datasets.paths import is_array_file
+
+    if dataset == PRESETS[preset][1].data.dataset:
+        return preset
+    path = Path(dataset).absolute()
+    return _as_folder(path.stem if is_array_file(path) else path.name)
+
+
+def _as_folder(name: str) -> str:
+    """Returns a name that a folder can have on any system."""
+    return re.sub(r"[^\w.-]+", "-", name).strip(".-")[:LONGEST_NAME] or "data"
