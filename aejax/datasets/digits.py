@@ -32,4 +32,4 @@ def _load_splits(request: Request) -> Splits:
     return Splits(*split(load_digits(), fractions=request.fractions, seed=request.seed))
 
 
-SOURCE = Source(_load_splits, layout="image", name="digits")
+SOURCE = Source(_load_splits, layout="image", name="digits", is_embedded=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from aejax.datasets.dataset import Splits, fingerprint
 from aejax.datasets.paths import is_array_file
+from aejax.datasets.sources import source_of
 from aejax.errors import UserError
 from aejax.experiment.configuration import Data, Experiment
 from aejax.experiment.facts import Facts, as_older, bytes_as, check_shape, facts_of, read_facts
@@ -31,8 +32,8 @@ def at_place(data: Data, place: str | Path | None) -> Data:
     if place is None:
         return data
     place = Path(place).absolute()
-    if data.dataset == "digits":
-        raise UserError(f"{place}: is no place for digits, which come with the package: leave it out")
+    if source_of(data.dataset).is_embedded:
+        raise UserError(f"{place}: is no place for {data.dataset}, which come with the package: leave it out")
     if not place.exists():
         raise UserError(f"{place}: no such file or folder")
     if not Path(data.dataset).is_absolute():
