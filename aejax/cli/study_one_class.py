@@ -110,6 +110,7 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
         description=DESCRIPTION,
     )
     check(options.experiment)
+    from aejax.datasets.sources import source_of
     from aejax.studies.one_class import count_seeds
 
     if options.experiment.model.code_size is None:
@@ -120,8 +121,9 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
         raise UserError(f"--repetitions: must be between 1 and {MAX_REPETITIONS:,}, got {options.repetitions:,}")
     if (last := options.experiment.training.seed + count_seeds(options.experiment, options.repetitions) - 1) >= 2**32:
         raise UserError(f"--seed: the last repetition's must be below {2**32:,}, got {last:,}")
-    if options.classes and options.experiment.data.dataset == "ecg5000":
-        raise UserError("--classes: normal beats of ecg5000 are those of class 1")
+    dataset = options.experiment.data.dataset
+    if options.classes and (normal := source_of(dataset).normal) is not None:
+        raise UserError(f"--classes: has no effect on {dataset}, whose training examples are {normal} alone")
     if not 2 <= options.resamples <= MAX_RESAMPLES:
         raise UserError(f"--resamples: must be between 2 and {MAX_RESAMPLES:,}, got {options.resamples:,}")
     return options, name

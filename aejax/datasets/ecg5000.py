@@ -76,4 +76,4 @@ def _load_splits(request: Request) -> Splits:
     return normal_beats(beats, validation_fraction=request.validation_fraction, seed=request.seed)
 
 
-SOURCE = Source(_load_splits, layout="series", name="ecg5000", fixed=("test_fraction",))
+SOURCE = Source(_load_splits, layout="series", name="ecg5000", fixed=("test_fraction",), normal="normal beats")

@@ -42,6 +42,7 @@ class Source(NamedTuple):
     name: str | None = None  # of a data set that has one
     matches: Callable[[str], bool] | None = None  # whether it reads a data set of another name; None: of no other
     reads_paths: bool = False  # whether such a name is a path
+    normal: str | None = None  # what training examples are called, where they are of one class and test ones of more
     is_embedded: bool = False  # whether the data come with the package, and lie in no place of the user's
     knobs: tuple[str, ...] = ()  # that it alone uses, and `load` is given by keyword
     fixed: tuple[str, ...] = ()  # knobs of the division without effect, since the data come divided

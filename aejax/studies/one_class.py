@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from aejax.datasets.dataset import Splits, take
+from aejax.datasets.sources import source_of
 from aejax.errors import UserError
 from aejax.evaluation.anomaly import (
     Detection,
@@ -83,8 +84,11 @@ def check_kinds(splits: Splits, normal: str) -> None:
 
 
 def count_seeds(experiment: Experiment, repetitions: int | None = None) -> int:
-    """Returns the number of seeds that each class is trained with: `repetitions`, or 5 on ecg5000 and 1 elsewhere."""
-    return repetitions or (5 if experiment.data.dataset == "ecg5000" else 1)
+    """Returns the number of seeds that each class is trained with: `repetitions`, or 1, or 5 where a seed splits anew.
+
+    Each seed also splits the data anew where the data set, as ecg5000, has normal training examples alone.
+    """
+    return repetitions or (1 if source_of(experiment.data.dataset).normal is None else 5)
 
 
 def make_jobs(
@@ -103,11 +107,11 @@ def make_jobs(
     data, first = experiment.data, experiment.training.seed
     seeds = range(first, first + count_seeds(experiment, repetitions))
     trials: list[tuple[str, Experiment, Splits]] = []
-    if data.dataset == "ecg5000":
+    if (normal := source_of(data.dataset).normal) is not None:
         for seed in seeds:
             of_seed = replace(data, split_seed=seed)
             changed = replace(experiment, data=of_seed, training=replace(experiment.training, seed=seed))
-            trials.append(("normal beats", changed, load_splits(of_seed, bytes_as=bytes_of(experiment))))
+            trials.append((normal, changed, load_splits(of_seed, bytes_as=bytes_of(experiment))))
     else:
         splits = load_splits(data, bytes_as=bytes_of(experiment))
         if splits.train.labels is None:
@@ -118,9 +122,9 @@ def make_jobs(
             for seed in seeds:
                 changed = replace(experiment, training=replace(experiment.training, seed=seed))
                 trials.append((f"class {label}", changed, of_class))
-    for normal, _, splits in trials:
-        check_kinds(splits, normal)
-    return [(normal, make_job(changed, splits)) for normal, changed, splits in trials]
+    for title, _, splits in trials:
+        check_kinds(splits, title)
+    return [(title, make_job(changed, splits)) for title, changed, splits in trials]
 
 
 def compare(job: Job, *, normal: str, components: int, resamples: int) -> list[Trial]:

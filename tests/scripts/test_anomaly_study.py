@@ -47,7 +47,7 @@ def test_means_are_over_classes_and_deviations_over_seeds():
     ("arguments", "complaint"),
     [
         (["no-such-study"], "there is no study 'no-such-study'; the studies are ecg5000, digits"),
-        (["ecg5000", "--classes", "2"], "--classes: normal beats of ecg5000 are those of class 1"),
+        (["ecg5000", "--classes", "2"], "--classes: has no effect on ecg5000, whose training examples are normal"),
         (["digits", "--classes", "0", "12"], "there is no class 12"),
         (["digits", "--conditional"], "conditional: one class is trained on"),
         (["digits", "--batch-size", "2000"], "batch_size must be at most the"),
