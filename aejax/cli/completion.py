@@ -1,5 +1,6 @@
-"""Completion scripts for shells: all verbs and their options, of which tyro makes one parser."""
+"""Completion scripts for shells: all verbs, studies and options, of which tyro makes one parser."""
 
+import dataclasses
 import functools
 import importlib
 import operator
@@ -8,19 +9,25 @@ from typing import Annotated, Any
 
 import tyro
 
-from aejax.cli.verbs import Verb
+from aejax.cli.verbs import STUDIES, VERBS, Verb
 
 
-def complete(program: str, verbs: Mapping[str, Verb], words: Sequence[str]) -> None:
+def complete(program: str, words: Sequence[str]) -> None:
     """Print or write a completion script, as `--tyro-print-completion SHELL` or `--tyro-write-completion SHELL FILE`.
 
     Args:
-      program: what is completed.
-      verbs: its verbs by name.
+      program: the name of the program that is completed.
       words: those of the command line, from the option on.
     """
-    kinds = [_as_subcommand(name, verb) for name, verb in verbs.items()]
-    tyro.cli(functools.reduce(operator.or_, kinds), args=list(words), prog=program)
+    study = dataclasses.make_dataclass("study", [("study", _any_of(STUDIES))])
+    named = tyro.conf.subcommand("study", description="train many autoencoders, and compare them")
+    studies: Any = Annotated[study, tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, named]
+    tyro.cli(_any_of(VERBS) | studies, args=list(words), prog=program)
+
+
+def _any_of(verbs: Mapping[str, Verb]) -> Any:
+    """Returns the union of the verbs' options, each a subcommand of the verb's name."""
+    return functools.reduce(operator.or_, (_as_subcommand(name, verb) for name, verb in verbs.items()))
 
 
 def _as_subcommand(name: str, verb: Verb) -> Any:

@@ -36,7 +36,7 @@ def main() -> None:
     elif words and words[0].startswith("--tyro-"):
         from aejax.cli.completion import complete
 
-        complete(_PROGRAM, {**VERBS, **{f"{_STUDY}-{name}": study for name, study in STUDIES.items()}}, words)
+        complete(_PROGRAM, words)
     elif words[:1] == [_STUDY]:
         _run_one(STUDIES, words[1:], f"{_PROGRAM} {_STUDY}", _HELP_OF_STUDIES, ("study", "studies"))
     else:

@@ -52,6 +52,8 @@ def test_the_version(call):
     [
         (("compos",), "aejax: error: there is no verb 'compos'; did you mean compose or compress?\n"),
         (("--seed", "3"), "aejax: error: there is no verb '--seed'; the verbs are "),
+        (("stduy",), "aejax: error: there is no verb 'stduy'; did you mean study?\n"),
+        (("study", "jacobien"), "aejax: error: there is no study 'jacobien'; did you mean jacobian?\n"),
     ],
 )
 def test_an_unknown_name_is_one_line(call, words, line):
@@ -107,6 +109,9 @@ def test_bash_completes_verbs_and_options(call, tmp_path):
         '_tyro_aejax aejax "${COMP_WORDS[$COMP_CWORD]}" ""; echo "${COMPREPLY[@]}"; }',
         "complete_words aejax compo",
         "complete_words aejax compose --cou",
+        "complete_words aejax train --free-b",
+        "complete_words aejax study one",
+        "complete_words aejax study one-class --resam",
     ]
     done = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, check=True, text=True)
-    assert done.stdout.splitlines() == ["compose", "--count"]
+    assert done.stdout.splitlines() == ["compose", "--count", "--free-bits", "one-class", "--resamples"]
