@@ -107,7 +107,7 @@ def test_the_key_decides(corrupt):
 def test_same_with_and_without_jit_and_vmap(corrupt):
     keys, x = jax.random.split(jax.random.key(0), 3), jax.random.uniform(jax.random.key(1), (3, 5))
     loop = jnp.stack([corrupt(*one) for one in zip(keys, x, strict=True)])
-    np.testing.assert_allclose(jax.vmap(corrupt)(keys, x), loop, rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.vmap(corrupt))(keys, x), loop, rtol=1e-6)
     np.testing.assert_allclose(jax.jit(corrupt)(keys[0], x[0]), loop[0], rtol=1e-6)
 
 
@@ -169,7 +169,7 @@ def test_gaussian_blur_is_its_own_transpose_and_keeps_the_mean():
     """Reflection keeps the sum, and the weight of pixel a in pixel b is that of b in a."""
     x, y = jax.random.uniform(jax.random.key(0), (2, 6, 5))
     np.testing.assert_allclose(blur(x, 1.5).mean(), x.mean(), rtol=1e-5)
-    gradient = jax.grad(lambda x: jnp.sum(y * blur(x, 1.5)))(x)
+    gradient = jax.jit(jax.grad(lambda x: jnp.sum(y * blur(x, 1.5))))(x)
     np.testing.assert_allclose(gradient, blur(y, 1.5), rtol=1e-5)
 
 

@@ -77,7 +77,7 @@ def test_keeps_its_digits_near_equality():
 
 def test_value_and_gradient_are_right_at_extremes():
     mean, log_variance = (g.ravel().astype(np.float32) for g in np.meshgrid([-1e4, 0, 1e4], [-1e4, -80, 0, 80]))
-    value, gradient = jax.vmap(jax.value_and_grad(gaussian_kl, argnums=(0, 1)))(mean, log_variance)
+    value, gradient = jax.jit(jax.vmap(jax.value_and_grad(gaussian_kl, argnums=(0, 1))))(mean, log_variance)
     exact_mean, exact_log_variance = mean.astype(float), log_variance.astype(float)
     expected = 0.5 * (np.expm1(exact_log_variance) - exact_log_variance + exact_mean**2)
     np.testing.assert_allclose(value, expected, rtol=1e-5)
@@ -122,7 +122,7 @@ def test_never_negative_zero_at_equality_and_same_under_jit(mean, log_variance, 
 def test_vmap_equals_a_loop():
     mean, log_variance = np.random.default_rng(0).standard_normal((2, 5, 4)).astype(np.float32)
     one_by_one = [gaussian_kl(*map(jnp.array, pair)) for pair in zip(mean, log_variance, strict=True)]
-    np.testing.assert_allclose(jax.vmap(gaussian_kl)(mean, log_variance), jnp.stack(one_by_one), rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.vmap(gaussian_kl))(mean, log_variance), jnp.stack(one_by_one), rtol=1e-6)
 
 
 def covariance(seed, size):
@@ -177,7 +177,7 @@ def test_categorical_kl_by_hand_and_by_scipy(float64):
 def test_categorical_kl_is_finite_at_extreme_logits():
     logits, uniform = jnp.array([1e4, -1e4]), jnp.zeros(2)
     for arguments, expected in (((logits, uniform), math.log(2)), ((uniform, logits), 1e4 - math.log(2))):
-        value, gradient = jax.value_and_grad(categorical_kl, argnums=(0, 1))(*arguments)
+        value, gradient = jax.jit(jax.value_and_grad(categorical_kl, argnums=(0, 1)))(*arguments)
         np.testing.assert_allclose(value, expected, rtol=1e-6)
         assert np.isfinite(gradient).all()
 
@@ -200,7 +200,7 @@ def test_bernoulli_kl_is_the_categorical_one_of_two_classes():
 def test_bernoulli_kl_of_units_close_to_0_or_1_is_accurate_with_its_derivative(rho_hat):
     """In float32: by SciPy, and (ρ̂ - ρ) / (ρ̂ (1 - ρ̂))."""
     rho, rho_hat = 0.05, np.float32(rho_hat)
-    value, derivative = jax.value_and_grad(bernoulli_kl, argnums=1)(rho, jnp.array(rho_hat))
+    value, derivative = jax.jit(jax.value_and_grad(bernoulli_kl, argnums=1))(rho, jnp.array(rho_hat))
     exact = np.float64(rho_hat)
     np.testing.assert_allclose(value, special.rel_entr(rho, exact) + special.rel_entr(1 - rho, 1 - exact), rtol=1e-5)
     np.testing.assert_allclose(derivative, (exact - rho) / (exact * (1 - exact)), rtol=1e-5)
@@ -208,7 +208,7 @@ def test_bernoulli_kl_of_units_close_to_0_or_1_is_accurate_with_its_derivative(r
 
 @pytest.mark.parametrize("rho_hat", [0.0, 1.0])
 def test_bernoulli_kl_of_units_that_are_always_off_or_on_is_finite(rho_hat):
-    value, gradient = jax.value_and_grad(bernoulli_kl, argnums=1)(0.05, jnp.full(3, rho_hat))
+    value, gradient = jax.jit(jax.value_and_grad(bernoulli_kl, argnums=1))(0.05, jnp.full(3, rho_hat))
     assert 0 < value < 3 * 17  # 0.05 · log 1.2e-38, or 0.95 · log 6e-8
     assert np.isfinite(gradient).all()
 
@@ -280,7 +280,7 @@ def test_bernoulli_kl_takes_a_traced_rho():
 @pytest.mark.parametrize("rho_hat", [0.0, 1e-30, 1.0])
 def test_bernoulli_kl_is_finite_for_every_pair_of_extremes(rho, rho_hat):
     for function in (bernoulli_kl, jax.jit(bernoulli_kl)):
-        value, gradient = jax.value_and_grad(function, argnums=(0, 1))(rho, jnp.full(3, rho_hat))
+        value, gradient = jax.jit(jax.value_and_grad(function, argnums=(0, 1)))(rho, jnp.full(3, rho_hat))
         assert -1e-6 <= value <= 3 * 88
         assert abs(value) < 1e-5 or abs(rho - rho_hat) > 1e-9
         assert np.isfinite(gradient[1]).all()
@@ -289,7 +289,7 @@ def test_bernoulli_kl_is_finite_for_every_pair_of_extremes(rho, rho_hat):
 def test_categorical_kl_of_impossible_classes():
     """A class that is impossible under both adds 0; a prior that excludes a possible class has infinite divergence."""
     logits, other = jnp.array([0.0, 1.0, -jnp.inf]), jnp.array([1.0, 0.0, -jnp.inf])
-    value, gradient = jax.value_and_grad(categorical_kl, argnums=(0, 1))(logits, other)
+    value, gradient = jax.jit(jax.value_and_grad(categorical_kl, argnums=(0, 1)))(logits, other)
     p, q = special.softmax(np.asarray(logits)), special.softmax(np.asarray(other))
     np.testing.assert_allclose(value, stats.entropy(p, q), rtol=1e-5)
     assert all(np.isfinite(part).all() for part in gradient)
@@ -300,7 +300,7 @@ def test_categorical_kl_of_impossible_classes():
 @pytest.mark.parametrize("scale", [1e-8, 1e8])
 def test_full_gaussian_kl_is_finite_for_narrow_and_for_wide_distributions(scale):
     mean, sigma = jnp.array([1e4, -1e4]), scale * jnp.array([[2.0, 1.0], [1.0, 2.0]])
-    value, gradient = jax.value_and_grad(full_gaussian_kl, argnums=(0, 1))(mean, sigma)
+    value, gradient = jax.jit(jax.value_and_grad(full_gaussian_kl, argnums=(0, 1)))(mean, sigma)
     expected = 0.5 * (4 * scale - 2 - math.log(3) - 2 * math.log(scale) + 2e8)
     np.testing.assert_allclose(value, expected, rtol=1e-5)
     np.testing.assert_allclose(gradient[0], mean, rtol=1e-5)
@@ -355,7 +355,7 @@ def test_divergences_of_nearly_equal_distributions_are_never_negative():
 
 
 def test_divergences_are_finite_for_tiny_variances_and_means_that_are_equal():
-    value, gradient = jax.value_and_grad(gaussian_kl, argnums=(0, 1))(
+    value, gradient = jax.jit(jax.value_and_grad(gaussian_kl, argnums=(0, 1)))(
         jnp.ones(3), jnp.full(3, -300.0), prior_mean=1.0, prior_log_variance=-300.0
     )
     assert value == 0

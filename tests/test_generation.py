@@ -55,7 +55,9 @@ def test_codes_of_one_direction_are_joined_by_a_straight_line(factor):
 def test_the_arc_has_a_gradient_everywhere():
     for start, end in [((1.0, 2.0), (2.0, 4.0)), ((1.0, 0.0), (0.0, 1.0)), ((0.0, 0.0), (1.0, 1.0))]:
         ends = jnp.array(start), jnp.array(end)
-        gradient = jax.grad(lambda a, b: interpolate_spherically(a, b, points=4)[1].sum(), argnums=(0, 1))(*ends)
+        gradient = jax.jit(jax.grad(lambda a, b: interpolate_spherically(a, b, points=4)[1].sum(), argnums=(0, 1)))(
+            *ends
+        )
         assert all(bool(jnp.isfinite(one).all()) for one in gradient), (start, end)
 
 
@@ -125,7 +127,7 @@ def test_arcs_and_their_derivatives_are_accurate_for_nearly_equal_directions(dis
 
     step = 1e-5 * np.eye(7)
     around = [[arc_by_numpy(start, end + sign * d, 4)[1] @ weights for sign in (1, -1)] for d in step]
-    np.testing.assert_allclose(jax.grad(project)(end), np.diff(around)[:, 0] / -2e-5, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.grad(project))(end), np.diff(around)[:, 0] / -2e-5, rtol=1e-5, atol=1e-6)
 
 
 def test_the_derivative_at_one_direction_is_the_limit(float64):

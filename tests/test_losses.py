@@ -89,7 +89,7 @@ def test_derivatives_equal_finite_differences(loss, float64, without_type_checks
 def test_binary_cross_entropy_is_right_at_extreme_logits():
     x, logits = (grid.astype(np.float32) for grid in np.meshgrid([0, 0.5, 1], [1e4, -1e4, 3e38, -3e38, 0]))
     sigmoid = special.expit(logits)
-    value, slope = jax.vmap(jax.value_and_grad(binary_cross_entropy, argnums=1))(x.ravel(), logits.ravel())
+    value, slope = jax.jit(jax.vmap(jax.value_and_grad(binary_cross_entropy, argnums=1)))(x.ravel(), logits.ravel())
     expected = np.where(logits == 0, np.log(2), np.maximum(logits, 0) - x * logits)
     np.testing.assert_allclose(value, expected.ravel(), rtol=1e-6)
     np.testing.assert_allclose(slope, (sigmoid - x).ravel())
@@ -104,7 +104,7 @@ def test_binary_cross_entropy_is_right_at_extreme_logits():
 @pytest.mark.parametrize("loss", [squared_error, absolute_error])
 def test_errors_and_their_gradients_are_finite_at_extremes_and_at_equality(loss):
     x, reconstruction = jnp.array([1e4, -1e4, 0.0, 5.0]), jnp.array([-1e4, 1e4, 0.0, 5.0])
-    value, gradient = jax.value_and_grad(loss, argnums=1)(x, reconstruction)
+    value, gradient = jax.jit(jax.value_and_grad(loss, argnums=1))(x, reconstruction)
     assert np.isfinite(value)
     np.testing.assert_array_equal(gradient[:2], [-4e4, 4e4] if loss is squared_error else [-1, 1])
     assert np.all(np.abs(gradient[2:]) <= (0 if loss is squared_error else 1))
@@ -164,7 +164,7 @@ def test_binary_cross_entropy_is_least_where_the_probability_is_x(x, step):
 def test_vmap_equals_a_loop(loss):
     x, output = np.random.default_rng(0).uniform(size=(2, 6, 5)).astype(np.float32)
     one_by_one = [loss(*map(jnp.array, pair)) for pair in zip(x, output, strict=True)]
-    np.testing.assert_allclose(jax.vmap(loss)(x, output), jnp.stack(one_by_one), rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.vmap(loss))(x, output), jnp.stack(one_by_one), rtol=1e-6)
 
 
 def test_output_link_is_logistic_for_logits_and_the_identity_elsewhere():
@@ -181,9 +181,9 @@ def test_output_link_is_logistic_for_logits_and_the_identity_elsewhere():
 
 def test_huber_has_a_bounded_derivative_and_the_curvature_of_half_the_square():
     error = jnp.array([0.0, 0.5, -0.5, 3.0, -1e4])
-    slope = jax.vmap(jax.grad(lambda error: huber(jnp.zeros(()), error, delta=2.0)))(error)
+    slope = jax.jit(jax.vmap(jax.grad(lambda error: huber(jnp.zeros(()), error, delta=2.0))))(error)
     np.testing.assert_allclose(slope, [0, 0.5, -0.5, 2, -2], rtol=1e-6)
-    assert jax.hessian(lambda error: huber(jnp.zeros(()), error))(0.0) == 1
+    assert jax.jit(jax.hessian(lambda error: huber(jnp.zeros(()), error)))(0.0) == 1
 
 
 @pytest.mark.parametrize("delta", [0.0, -1.0, math.inf, math.nan])
@@ -220,14 +220,14 @@ def test_derivatives_of_categorical_cross_entropy_equal_finite_differences(float
 
 def test_categorical_cross_entropy_has_the_log_probabilities_as_gradient_by_x():
     logits = jnp.array([0.0, 1.0, -2.0])
-    gradient = jax.grad(categorical_cross_entropy)(jnp.array([0.0, 0.0, 1.0]), logits)
+    gradient = jax.jit(jax.grad(categorical_cross_entropy))(jnp.array([0.0, 0.0, 1.0]), logits)
     np.testing.assert_allclose(gradient, -jax.nn.log_softmax(logits), rtol=1e-6)
 
 
 def test_categorical_cross_entropy_is_finite_at_extreme_logits():
     logits = jnp.array([1e4, -1e4, 0.0])
     for x, expected in ((jnp.array(0), 0), (jnp.array(1), 2e4), (jnp.array([0.0, 0.5, 0.5]), 1.5e4)):
-        value, gradient = jax.value_and_grad(categorical_cross_entropy, argnums=1)(x, logits)
+        value, gradient = jax.jit(jax.value_and_grad(categorical_cross_entropy, argnums=1))(x, logits)
         np.testing.assert_allclose(value, expected)
         target = x if x.ndim else jax.nn.one_hot(x, 3)
         np.testing.assert_allclose(gradient, jnp.array([1.0, 0.0, 0.0]) - target)
@@ -297,7 +297,9 @@ def test_structural_dissimilarity_of_one_window_by_hand():
 def test_structural_dissimilarity_is_zero_for_equal_images_and_finite_for_flat_ones():
     image = jax.random.uniform(jax.random.key(0), (8, 8))
     assert structural_dissimilarity(image, image) == 0
-    value, gradient = jax.value_and_grad(structural_dissimilarity, argnums=1)(jnp.zeros((8, 8)), jnp.ones((8, 8)))
+    value, gradient = jax.jit(jax.value_and_grad(structural_dissimilarity, argnums=1))(
+        jnp.zeros((8, 8)), jnp.ones((8, 8))
+    )
     np.testing.assert_allclose(value, 1 - 0.0001 / 1.0001, rtol=1e-4)  # luminance c1 / (1 + c1), structure 1
     assert np.isfinite(gradient).all()
 
@@ -335,7 +337,7 @@ def test_structural_dissimilarity_and_its_gradient_are_finite_at_extremes(scale)
 
 def test_huber_is_finite_at_extremes_and_at_equality():
     x, reconstruction = jnp.array([1e37, -1e37, 0.0, 5.0]), jnp.array([-1e37, 1e37, 0.0, 5.0])
-    value, gradient = jax.value_and_grad(huber, argnums=1)(x, reconstruction)
+    value, gradient = jax.jit(jax.value_and_grad(huber, argnums=1))(x, reconstruction)
     np.testing.assert_allclose(value, 4e37, rtol=1e-6)
     np.testing.assert_array_equal(gradient, [-1, 1, 0, 0])
 
@@ -361,13 +363,13 @@ def test_binary_cross_entropy_has_derivatives_of_all_digits_on_either_side_of_sa
         np.testing.assert_allclose(float(slope(*at)), -sign * special.expit(-logit), rtol=float(jnp.finfo(dtype).eps))
         np.testing.assert_allclose(float(curvature(*at)), special.expit(-logit), rtol=2 * float(jnp.finfo(dtype).eps))
     near = 1 - 2.0**-10  # a gray value next to 1: the slope is a difference of small numbers
-    slope = jax.grad(binary_cross_entropy, 1)(jnp.array(near), jnp.array(12.0))
+    slope = jax.jit(jax.grad(binary_cross_entropy, 1))(jnp.array(near), jnp.array(12.0))
     np.testing.assert_allclose(slope, 2.0**-10 - special.expit(-12.0), rtol=1e-6)
 
 
 def test_binary_cross_entropy_of_an_infinite_logit_is_that_of_a_certain_probability():
     x, logits = jnp.array([1.0, 0.0, 0.0, 0.5]), jnp.array([jnp.inf, -jnp.inf, jnp.inf, jnp.inf])
-    value, slope = jax.vmap(jax.value_and_grad(binary_cross_entropy, argnums=1))(x, logits)
+    value, slope = jax.jit(jax.vmap(jax.value_and_grad(binary_cross_entropy, argnums=1)))(x, logits)
     np.testing.assert_array_equal(value, [0, 0, np.inf, np.inf])
     np.testing.assert_array_equal(slope, [0, 0, 1, 0.5])
 
@@ -387,8 +389,10 @@ def test_half_precision_is_summed_in_single(loss, x, output, dtype):
     """The value is that of float32, rounded once; so is the gradient, where the sum is beyond float16 too."""
     size = 500
     x, output = (jnp.full(size, number, dtype) for number in (x, output))
-    value, gradient = jax.value_and_grad(loss, argnums=1)(x, output)
-    exact, exact_gradient = jax.value_and_grad(loss, argnums=1)(x.astype(jnp.float32), output.astype(jnp.float32))
+    value, gradient = jax.jit(jax.value_and_grad(loss, argnums=1))(x, output)
+    exact, exact_gradient = jax.jit(jax.value_and_grad(loss, argnums=1))(
+        x.astype(jnp.float32), output.astype(jnp.float32)
+    )
     assert value.dtype == gradient.dtype == dtype
     np.testing.assert_allclose(float(value), float(exact), rtol=float(jnp.finfo(dtype).eps))
     np.testing.assert_allclose(
@@ -458,8 +462,8 @@ def test_structural_dissimilarity_has_the_gradient_of_float64_at_a_large_offset(
     x = 1000 + rng.random((12, 12))
     y = np.asarray(x + 0.1 * rng.normal(size=x.shape), np.float32)
     with jax.enable_x64(True):
-        right = jax.grad(structural_dissimilarity, 1)(jnp.asarray(np.float32(x), float), jnp.asarray(y, float))
-    got = jax.grad(structural_dissimilarity, 1)(jnp.asarray(x, jnp.float32), jnp.asarray(y))
+        right = jax.jit(jax.grad(structural_dissimilarity, 1))(jnp.asarray(np.float32(x), float), jnp.asarray(y, float))
+    got = jax.jit(jax.grad(structural_dissimilarity, 1))(jnp.asarray(x, jnp.float32), jnp.asarray(y))
     np.testing.assert_allclose(got, right, atol=1e-3 * float(np.max(np.abs(right))))
 
 

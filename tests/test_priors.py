@@ -63,7 +63,7 @@ def test_log_prob_of_the_standard_normal_equals_scipy(float64):
 def test_log_prob_of_a_mixture_equals_scipy(float64):
     mixture, codes = mixture_of(10, 3), 3 * np.random.default_rng(1).standard_normal((20, 3))
     prior = gaussian_mixture(*map(jnp.array, mixture))
-    log_probs = jax.vmap(prior.log_prob)(jnp.array(codes))
+    log_probs = jax.jit(jax.vmap(prior.log_prob))(jnp.array(codes))
     np.testing.assert_allclose(log_probs, log_density(codes, *mixture), rtol=1e-12)
     assert prior.kl is None
     assert prior.kl_per_dimension is None
@@ -71,7 +71,7 @@ def test_log_prob_of_a_mixture_equals_scipy(float64):
 
 def test_log_prob_of_a_mixture_is_finite_far_away():
     prior = gaussian_mixture(*(jnp.array(part, jnp.float32) for part in mixture_of(10, 3)))
-    value, gradient = jax.value_and_grad(prior.log_prob)(jnp.full(3, 1e4))
+    value, gradient = jax.jit(jax.value_and_grad(prior.log_prob))(jnp.full(3, 1e4))
     assert value < -1e7
     assert np.isfinite(value)
     assert np.isfinite(gradient).all()
@@ -82,7 +82,7 @@ def test_samples_of_a_mixture_come_from_each_component_as_often_as_its_weight():
     weights, means, variances = np.array([0.5, 0.3, 0.2]), np.array([-50.0, 0.0, 50.0]), np.array([1.0, 4.0, 0.25])
     parts = np.log(weights), means[:, None] + [0.0, 5.0], np.log(variances)[:, None] + [0.0, 1.0]
     sample = gaussian_mixture(*(jnp.array(part, jnp.float32) for part in parts)).sample
-    z = np.asarray(jax.vmap(sample, in_axes=(0, None))(jax.random.split(jax.random.key(0), N), (2,)), np.float64)
+    z = np.asarray(jax.jit(jax.vmap(lambda key: sample(key, (2,))))(jax.random.split(jax.random.key(0), N)), np.float64)
     nearest = np.abs(z[:, :1] - means).argmin(axis=1)
     for component, weight in enumerate(weights):
         of_component, variance = z[nearest == component], np.exp(parts[2][component])
@@ -126,12 +126,12 @@ def test_estimated_divergence_from_a_mixture_equals_quadrature(dimensions):
 
 def test_parameters_of_a_mixture_prior():
     prior, code = mixture_prior(10), jnp.zeros((2, 3))
-    params = prior.init(jax.random.key(0), jnp.zeros(7), code)
+    params = jax.jit(prior.init)(jax.random.key(0), jnp.zeros(7), code)
     shapes = jax.tree.map(jnp.shape, params)
     assert shapes == {"logits": (10,), "mean": (10, 2, 3), "log_variance": (10, 2, 3)}
     log_prob = prior.distribution(params, lambda x: (x, x)).log_prob(code)
     assert log_prob == gaussian_mixture(**params).log_prob(code)
-    gradient = jax.grad(lambda params: prior.distribution(params, lambda x: (x, x)).log_prob(code))(params)
+    gradient = jax.jit(jax.grad(lambda params: prior.distribution(params, lambda x: (x, x)).log_prob(code)))(params)
     assert all(np.any(leaf != 0) for leaf in jax.tree.leaves(gradient))
 
 
@@ -144,11 +144,11 @@ def test_vamp_prior_is_the_mixture_of_the_posteriors_of_its_pseudo_inputs(float6
         posterior = lambda x: (jnp.dot(weights[0], x), jnp.dot(weights[1], x))  # noqa: E731
         return prior.distribution(params, posterior).log_prob(jnp.array(code))
 
-    params = prior.init(jax.random.key(0), jnp.zeros(5), jnp.zeros(3))
+    params = jax.jit(prior.init)(jax.random.key(0), jnp.zeros(5), jnp.zeros(3))
     np.testing.assert_array_equal(params["pseudo_inputs"], inputs)
     expected = log_density(code, np.zeros(4), inputs @ weights[0].T, inputs @ weights[1].T)
     np.testing.assert_allclose(log_prob(params, jnp.array(weights)), expected, rtol=1e-12)
-    by_inputs, by_encoder = jax.grad(log_prob, argnums=(0, 1))(params, jnp.array(weights))
+    by_inputs, by_encoder = jax.jit(jax.grad(log_prob, argnums=(0, 1)))(params, jnp.array(weights))
     assert np.all(by_inputs["pseudo_inputs"] != 0)
     assert np.all(by_encoder != 0)
 
@@ -193,7 +193,7 @@ def test_a_component_that_has_collapsed_leaves_value_and_gradient_of_the_others(
         return gaussian_mixture(jnp.zeros(2), mean, log_variance).log_prob(code)
 
     arguments = jnp.array([1.0]), jnp.array([[-3.0], [3.0]]), jnp.array([[log_variance], [0.0]])
-    value, gradient = jax.value_and_grad(log_prob, argnums=(0, 1, 2))(*arguments)
+    value, gradient = jax.jit(jax.value_and_grad(log_prob, argnums=(0, 1, 2)))(*arguments)
     np.testing.assert_allclose(value, np.log(0.5) + stats.norm.logpdf(1, 3), rtol=1e-6)
     np.testing.assert_allclose(gradient[0], [2.0], rtol=1e-6)
     np.testing.assert_allclose(gradient[1], [[0.0], [-2.0]], rtol=1e-6)
@@ -207,7 +207,7 @@ def test_the_terms_of_a_divergence_do_not_broadcast():
 
 def test_pseudo_inputs_are_examples_of_the_dtype_of_the_data(float64):
     x, code = jnp.zeros(5, jnp.float32), jnp.zeros(2, jnp.float32)
-    params = vamp_prior(jnp.zeros((4, 5))).init(jax.random.key(0), x, code)
+    params = jax.jit(vamp_prior(jnp.zeros((4, 5))).init)(jax.random.key(0), x, code)
     assert params["pseudo_inputs"].dtype == jnp.float32
     with pytest.raises(ValueError, match=r"pseudo_inputs must have shape \('M', 5\), got \(4, 3\)"):
         vamp_prior(jnp.zeros((4, 3))).init(jax.random.key(0), x, code)

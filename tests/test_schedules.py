@@ -32,7 +32,7 @@ def test_values_by_hand_with_and_without_jit(name):
     schedule, steps, weights = VALUES[name]
     np.testing.assert_allclose([schedule(step) for step in steps], weights, rtol=1e-6)
     np.testing.assert_allclose([jax.jit(schedule)(jnp.int32(step)) for step in steps], weights, rtol=1e-6)
-    np.testing.assert_allclose(jax.vmap(schedule)(jnp.array(steps)), weights, rtol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.vmap(schedule))(jnp.array(steps)), weights, rtol=1e-6)
 
 
 @every_schedule

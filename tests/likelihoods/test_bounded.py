@@ -17,7 +17,7 @@ def test_it_is_the_identity_between_its_ends_bit_for_bit_with_the_gradient_of_th
     output = jnp.asarray(np.random.default_rng(0).uniform(-30, 10, 1000), jnp.float32)
 
     assert jnp.array_equal(bounded_log(output), output)
-    assert jnp.array_equal(jax.vmap(jax.grad(bounded_log))(output), jnp.ones_like(output))
+    assert jnp.array_equal(jax.jit(jax.vmap(jax.grad(bounded_log)))(output), jnp.ones_like(output))
 
 
 def test_beyond_them_its_exponential_is_linear_in_the_output():
@@ -37,7 +37,7 @@ def test_no_finite_output_overflows_and_none_loses_its_gradient(size):
         bounded = bounded_log(output)
         assert jnp.isfinite(jnp.exp(bounded))
         assert jnp.exp(bounded) > 0
-        assert size > 1e32 or jax.grad(bounded_log)(output) > 0
+        assert size > 1e32 or jax.jit(jax.grad(bounded_log))(output) > 0
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
@@ -62,7 +62,7 @@ def test_a_decoder_whose_output_is_huge_has_finite_densities_gradients_and_sampl
 
         output = jnp.full(shape, size)
         assert jnp.isfinite(log_prob(output))
-        assert jnp.isfinite(jax.grad(log_prob)(output)).all()
+        assert jnp.isfinite(jax.jit(jax.grad(log_prob))(output)).all()
         assert jnp.isfinite(likelihood.sample(jax.random.key(0), constrain(likelihood, output))).all()
         small = jnp.linspace(-1.0, 1.0, output.size).reshape(shape)
         assert jnp.array_equal(constrain(likelihood, small), small)
@@ -82,12 +82,12 @@ def test_value_kl_samples_and_bounds_of_a_variational_autoencoder_are_finite_far
         prior=prior,
     )
     x = jnp.array([[2000.0, 1999.0, 2001.0], [-2000.0, -1999.0, -2001.0]])
-    params = autoencoder.init(jax.random.key(0), x[0])
+    params = jax.jit(autoencoder.init)(jax.random.key(0), x[0])
     if "prior" in params and "log_variance" in params["prior"]:
         params["prior"]["log_variance"] = jnp.full_like(params["prior"]["log_variance"], 300.0)
 
     for model in (autoencoder, importance_weighted(autoencoder, samples=3)):
-        (loss, metrics), gradient = jax.value_and_grad(model.loss, has_aux=True)(params, jax.random.key(1), x)
+        (loss, metrics), gradient = jax.jit(jax.value_and_grad(model.loss, has_aux=True))(params, jax.random.key(1), x)
         assert jnp.isfinite(loss)
         assert all(jnp.isfinite(value) for value in metrics.values())
         assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
@@ -96,11 +96,11 @@ def test_value_kl_samples_and_bounds_of_a_variational_autoencoder_are_finite_far
 
 def test_posterior_and_divergence_use_one_bounded_log_variance():
     autoencoder = variational(scaled(1.0, 2), scaled(1.0, 3))
-    params = autoencoder.init(jax.random.key(0), jnp.ones(3))
+    params = jax.jit(autoencoder.init)(jax.random.key(0), jnp.ones(3))
     x = jnp.full((1, 3), 40.0)
 
     _, log_variance = autoencoder.variational.posterior(params, x[0])
-    _, metrics = autoencoder.loss(params, jax.random.key(1), x)
+    _, metrics = jax.jit(autoencoder.loss)(params, jax.random.key(1), x)
 
     wanted = 10 + np.log(1 + 120.0 - 10)
     np.testing.assert_allclose(log_variance, [wanted], rtol=1e-6)

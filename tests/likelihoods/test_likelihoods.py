@@ -83,7 +83,7 @@ def test_log_probabilities_equal_scipy(name, shape, float64):
 
 def test_probabilities_sum_to_one(float64):
     logits, every_x = jnp.array([-2.0, 0.0, 5.0]), jnp.array(list(itertools.product((0.0, 1.0), repeat=3)))
-    total = jnp.sum(jnp.exp(jax.vmap(bernoulli().log_prob, in_axes=(0, None))(every_x, logits)))
+    total = jnp.sum(jnp.exp(jax.jit(jax.vmap(bernoulli().log_prob, in_axes=(0, None)))(every_x, logits)))
     np.testing.assert_allclose(total, 1, rtol=1e-14)
     likelihood = gaussian(variance=0.3)
     density = jax.jit(lambda x: jnp.exp(likelihood.log_prob(x, jnp.array(0.7))))
@@ -294,7 +294,7 @@ def test_samples_follow_the_key_and_keep_shape_and_dtype(likelihood, x, paramete
 def test_same_with_and_without_jit_and_vmap(likelihood, x, parameters):
     x, parameters = jnp.array([x, x[::-1]]), jnp.array([parameters, parameters])
     loop = jnp.stack([likelihood.log_prob(*pair) for pair in zip(x, parameters, strict=True)])
-    np.testing.assert_allclose(jax.vmap(likelihood.log_prob)(x, parameters), loop, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.vmap(likelihood.log_prob))(x, parameters), loop, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(jax.jit(likelihood.log_prob)(x[0], parameters[0]), loop[0], rtol=1e-6, atol=1e-6)
 
 
@@ -331,7 +331,7 @@ def test_categorical_refuses_fewer_than_two_classes(classes):
 
 def test_a_gain_moves_a_global_log_variance_faster_from_the_same_start():
     network = with_global_log_variance(MLP(output_shape=(4,)), initial=-2.0, gain=10.0)
-    params = network.init(jax.random.key(0), jnp.ones(2))
+    params = jax.jit(network.init)(jax.random.key(0), jnp.ones(2))
     moved = {**params, "log_variance": params["log_variance"] + 0.001}
 
     np.testing.assert_allclose(network.apply(params, jnp.ones(2))[..., 1], -2.0, rtol=1e-6)
@@ -348,7 +348,7 @@ def test_a_global_log_variance_is_one_parameter_whose_best_value_is_the_variance
     decoder = MLP(output_shape=(4, 3))
     network, likelihood = with_global_log_variance(decoder, initial=0.5), gaussian_with_predicted_variance()
     code, x = jnp.ones(2), jax.random.normal(jax.random.key(1), (4, 3))
-    params = network.init(jax.random.key(0), code)
+    params = jax.jit(network.init)(jax.random.key(0), code)
     mean, log_variance = jnp.moveaxis(network.apply(params, code), -1, 0)
     np.testing.assert_array_equal(mean, decoder.apply(params["decoder"], code))
     np.testing.assert_array_equal(log_variance, np.full((4, 3), 0.5))
@@ -409,7 +409,7 @@ def test_poisson_samples_have_the_distribution_on_both_sides_of_the_normal_appro
 
 def test_poisson_of_a_rate_of_zero_and_of_no_finite_count():
     likelihood = poisson()
-    value, slope = jax.value_and_grad(likelihood.log_prob, argnums=1)(jnp.zeros(2), jnp.full(2, -jnp.inf))
+    value, slope = jax.jit(jax.value_and_grad(likelihood.log_prob, argnums=1))(jnp.zeros(2), jnp.full(2, -jnp.inf))
     np.testing.assert_allclose(value, 0, atol=1e-5)  # gammaln(1) is rounding
     np.testing.assert_array_equal(slope, [0, 0])
     np.testing.assert_array_equal(likelihood.sample(jax.random.key(0), jnp.full(3, -jnp.inf)), np.zeros(3))

@@ -71,7 +71,7 @@ def test_log_probability_is_the_sum_of_scipys_over_the_columns(float64):
     np.testing.assert_allclose(log_prob(jnp.array(ROW), jnp.array(PARAMETERS)), expected, rtol=1e-12)
     loop = [log_prob(jnp.array(ROW), jnp.array(scale * PARAMETERS)) for scale in (0.5, 1.0)]
     both = jnp.array([0.5, 1.0])[:, None] * jnp.array(PARAMETERS)[None]
-    np.testing.assert_allclose(jax.vmap(log_prob, (None, 0))(jnp.array(ROW), both), loop, rtol=1e-12)
+    np.testing.assert_allclose(jax.jit(jax.vmap(log_prob, (None, 0)))(jnp.array(ROW), both), loop, rtol=1e-12)
 
 
 def test_derivatives_equal_finite_differences(float64):

@@ -83,7 +83,7 @@ def test_vmap_equals_a_loop(random_params):
     encoder, x = ConvEncoder(features=(2,), code_size=3), jax.random.normal(jax.random.key(1), (3, 5, 4))
     params, apply = random_params(encoder, x[0]), jax.jit(encoder.apply)
     loop = jnp.stack([apply(params, one) for one in x])
-    np.testing.assert_allclose(jax.vmap(apply, in_axes=(None, 0))(params, x), loop, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.vmap(apply, in_axes=(None, 0)))(params, x), loop, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(4, 6, 3), (5, 4, 1), (7, 7, 2), (1, 4, 1)])

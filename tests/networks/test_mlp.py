@@ -42,7 +42,7 @@ def test_vmap_equals_a_loop(random_params):
     network, x = MLP(hidden=(5,), output_shape=(2,)), jax.random.normal(jax.random.key(0), (3, 2, 2))
     params, apply = random_params(network, x[0]), jax.jit(network.apply)
     loop = jnp.stack([apply(params, one) for one in x])
-    np.testing.assert_allclose(jax.vmap(apply, in_axes=(None, 0))(params, x), loop, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(jax.jit(jax.vmap(apply, in_axes=(None, 0)))(params, x), loop, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("input_shape", "output_shape"), [((5,), ()), ((), (3,)), ((2, 3, 1), (4, 2, 1))])

@@ -37,7 +37,7 @@ def two_layers(*sizes):
 )
 def test_from_nnx_equals_the_module_itself(build):
     network = from_nnx(build)
-    params = network.init(jax.random.key(0), X)
+    params = jax.jit(network.init)(jax.random.key(0), X)
     module = build(nnx.Rngs(jax.random.key(0)))
     np.testing.assert_array_equal(network.apply(params, X), module(X))
     doubled = jax.tree.map(lambda leaf: 2 * leaf, params)  # the parameters count, not those of the module's making
@@ -46,18 +46,22 @@ def test_from_nnx_equals_the_module_itself(build):
 
 def test_from_nnx_is_pure_and_batches():
     network = from_nnx(two_layers(4, 3, 2))
-    params = network.init(jax.random.key(0), X)
-    np.testing.assert_array_equal(network.init(jax.random.key(0), X)["first"]["kernel"], params["first"]["kernel"])
-    assert np.any(network.init(jax.random.key(1), X)["first"]["kernel"] != params["first"]["kernel"])
+    params = jax.jit(network.init)(jax.random.key(0), X)
+    np.testing.assert_array_equal(
+        jax.jit(network.init)(jax.random.key(0), X)["first"]["kernel"], params["first"]["kernel"]
+    )
+    assert np.any(jax.jit(network.init)(jax.random.key(1), X)["first"]["kernel"] != params["first"]["kernel"])
     batch = jax.random.normal(jax.random.key(2), (3, 4))
     loop = jnp.stack([network.apply(params, one) for one in batch])
-    np.testing.assert_allclose(jax.vmap(jax.jit(network.apply), (None, 0))(params, batch), loop, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        jax.jit(jax.vmap(jax.jit(network.apply), (None, 0)))(params, batch), loop, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_from_nnx_lets_gradients_through():
     network = from_nnx(two_layers(4, 3, 2))
-    params = network.init(jax.random.key(0), X)
-    gradient = jax.grad(lambda params: jnp.sum(jnp.square(network.apply(params, X))))(params)
+    params = jax.jit(network.init)(jax.random.key(0), X)
+    gradient = jax.jit(jax.grad(lambda params: jnp.sum(jnp.square(network.apply(params, X)))))(params)
     output, hidden = network.apply(params, X), jnp.tanh(X @ params["first"]["kernel"] + params["first"]["bias"])
     np.testing.assert_allclose(gradient["second"]["kernel"], jnp.outer(hidden, 2 * output), rtol=1e-5)
     assert all(np.any(leaf != 0) for leaf in jax.tree.leaves(gradient))
@@ -107,7 +111,7 @@ def test_a_plain_pair_is_a_network(constructor):
     encoder = Network(lambda key, x: jax.random.normal(key, (x.size, 2)), lambda weights, x: x @ weights)
     decoder = Network(lambda key, code: jnp.ones((code.size, 4)), lambda weights, code: code @ weights)
     autoencoder = constructor(encoder, decoder)
-    params = autoencoder.init(jax.random.key(0), X)
+    params = jax.jit(autoencoder.init)(jax.random.key(0), X)
     code = autoencoder.encode(params, X)
     np.testing.assert_allclose(code, (X @ params["encoder"])[: code.size], rtol=1e-6)
     assert autoencoder.decode(params, code).shape == (4,)

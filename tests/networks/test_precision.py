@@ -13,8 +13,8 @@ from aejax.networks import MLP, ConvEncoder, computing_in
 def test_products_are_of_the_computation_and_the_rest_is_not(network) -> None:
     x = jnp.asarray(np.random.default_rng(0).uniform(size=(6, 6, 1)), jnp.float32)
     half = computing_in(network, jnp.bfloat16)
-    params = half.init(jax.random.key(0), x)
-    jax.tree.map(np.testing.assert_array_equal, params, network.init(jax.random.key(0), x))
+    params = jax.jit(half.init)(jax.random.key(0), x)
+    jax.tree.map(np.testing.assert_array_equal, params, jax.jit(network.init)(jax.random.key(0), x))
     equations = jax.make_jaxpr(half.apply)(params, x).jaxpr.eqns
     products = [e for e in equations if e.primitive.name in ("dot_general", "conv_general_dilated")]
     assert len(products) == 2
@@ -28,9 +28,9 @@ def test_products_are_of_the_computation_and_the_rest_is_not(network) -> None:
 def test_losses_and_gradients_are_float32_and_conditions_reach_both_networks() -> None:
     encoder, decoder = (computing_in(MLP(shape, (8,)), jnp.bfloat16) for shape in ((6,), (5,)))
     vae = conditional(variational(encoder, decoder), classes=3)
-    params = vae.init(jax.random.key(0), jnp.ones(5), jnp.array(1))
+    params = jax.jit(vae.init)(jax.random.key(0), jnp.ones(5), jnp.array(1))
     from aejax.autoencoders import Examples, as_batch
 
     batch = as_batch(Examples(jnp.full((4, 5), 0.5), None, jnp.arange(4) % 3))
-    gradient, terms = jax.grad(vae.loss, has_aux=True)(params, jax.random.key(1), batch)
+    gradient, terms = jax.jit(jax.grad(vae.loss, has_aux=True))(params, jax.random.key(1), batch)
     assert {leaf.dtype for leaf in jax.tree.leaves((gradient, terms))} == {jnp.dtype("float32")}

@@ -24,14 +24,14 @@ LEAN = undercomplete(rematerialized(ENCODER), rematerialized(DECODER))
 )
 def test_gradients_are_equal(wrap) -> None:
     plain, lean = wrap(PLAIN), wrap(LEAN)
-    params = plain.init(jax.random.key(0), X[0])
-    slopes = [jax.grad(one.loss, has_aux=True)(params, jax.random.key(0), X)[0] for one in (plain, lean)]
+    params = jax.jit(plain.init)(jax.random.key(0), X[0])
+    slopes = [jax.jit(jax.grad(one.loss, has_aux=True))(params, jax.random.key(0), X)[0] for one in (plain, lean)]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), *slopes)
 
 
 def test_inner_values_are_not_kept(capsys: pytest.CaptureFixture[str]) -> None:
     """What JAX keeps for the gradient; the hidden layers of a batch have 16 times 32 numbers."""
-    params = PLAIN.init(jax.random.key(0), X[0])
+    params = jax.jit(PLAIN.init)(jax.random.key(0), X[0])
     kept = []
     for autoencoder in (PLAIN, LEAN):
         print_saved_residuals(lambda params, a=autoencoder: a.loss(params, jax.random.key(0), X)[0], params)

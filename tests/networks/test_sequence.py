@@ -29,7 +29,7 @@ def test_a_sequence_of_any_length_comes_back_in_its_length(length, channels, fea
 def test_the_encoder_is_what_its_parameters_say():
     x = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32)
     encoder = SequenceEncoder(features=(3,), code_size=2, activation=jnp.tanh)
-    params = encoder.init(KEY, jnp.asarray(x))
+    params = jax.jit(encoder.init)(KEY, jnp.asarray(x))
     kernel, bias = (np.asarray(params["params"]["Conv_0"][name], np.float64) for name in ("kernel", "bias"))
     padded = np.pad(x, ((2, 2), (0, 0)))  # of 5 taps at stride 2, centered on every other step
     steps = np.stack([np.einsum("tc,tcf->f", padded[place : place + 5], kernel) for place in range(0, 7, 2)])
@@ -41,7 +41,7 @@ def test_the_encoder_is_what_its_parameters_say():
 def test_a_condition_reaches_both():
     x, code = jnp.ones((6, 2)), jnp.ones(3)
     for network, given_ in ((SequenceEncoder((4,), 3), x), (SequenceDecoder((6, 2), (4,)), code)):
-        params = network.init(KEY, given_, jnp.eye(4)[0])
+        params = jax.jit(network.init)(KEY, given_, jnp.eye(4)[0])
         first, second = (network.apply(params, given_, jnp.eye(4)[k]) for k in (0, 1))
         assert not np.allclose(first, second)
 
