@@ -121,8 +121,8 @@ def _denoise_arrays(run: "TrainedRun", options: Options, console: "PlainConsole"
     """Examples of the size that the run was trained on."""
     import numpy as np
 
+    from aejax.experiment.at_use import load_examples
     from aejax.experiment.compare_denoising import NOISY, OURS, fit_filters, qualities
-    from aejax.experiment.trained import load_examples
 
     assert options.input is not None
     assert options.output is not None

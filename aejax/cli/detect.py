@@ -65,8 +65,8 @@ def main(arguments: Sequence[str]) -> None:
     folder = _check(options)
 
     from aejax.evaluation.anomaly import MAX_SCORE
+    from aejax.experiment.at_use import load_examples
     from aejax.experiment.detect import detect, draw_scores
-    from aejax.experiment.trained import load_examples
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()

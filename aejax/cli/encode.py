@@ -85,7 +85,7 @@ def _convert(run: "TrainedRun", options: Options, console: "PlainConsole") -> No
     """Encode or decode a file."""
     import numpy as np
 
-    from aejax.experiment.trained import load_codes, load_examples
+    from aejax.experiment.at_use import load_codes, load_examples
 
     assert options.input is not None
     assert options.output is not None

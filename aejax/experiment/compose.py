@@ -13,8 +13,9 @@ from aejax.datasets.jsb_chorales import LOWEST_NOTE
 from aejax.datasets.sources import source_of
 from aejax.errors import ArgumentError
 from aejax.evaluation.music import frequency_baseline
+from aejax.experiment.at_use import check_kind
 from aejax.experiment.loading import as_examples
-from aejax.experiment.trained import TrainedRun, check_kind
+from aejax.experiment.trained import TrainedRun
 from aejax.keys import named_key
 from aejax.training import make_evaluate
 from aejax.training.devices import replicate

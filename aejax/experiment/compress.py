@@ -14,7 +14,8 @@ from aejax.evaluation.compression import RatePoint, best_settings, rate_of_codes
 from aejax.evaluation.denoising import peak_signal_to_noise_ratio
 from aejax.evaluation.principal import fit_pca
 from aejax.evaluation.transform_coding import fit_transform, mean_pullback_metric, rate_of_transformed_codes
-from aejax.experiment.trained import TrainedRun, check_no_pairs
+from aejax.experiment.at_use import check_no_pairs
+from aejax.experiment.trained import TrainedRun
 from aejax.host.optional import optional
 
 BITS = (1, 2, 3, 4, 5, 6, 8)

@@ -13,8 +13,9 @@ from aejax.datasets.images import with_channels
 from aejax.errors import UserError
 from aejax.evaluation.denoising import denoise_tiled
 from aejax.experiment.architectures import architecture_of
+from aejax.experiment.at_use import check_kind
 from aejax.experiment.build import build_autoencoder, extent_of
-from aejax.experiment.trained import TrainedRun, check_kind
+from aejax.experiment.trained import TrainedRun
 
 
 def check_denoises(run: TrainedRun) -> None:

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from aejax import plots
 from aejax.datasets.dataset import Splits, in_memory
 from aejax.evaluation.reduction import Reduction, embed_2d, measure_reduction, principal_components
+from aejax.experiment.at_use import check_no_pairs
 from aejax.experiment.figures import as_drawn
-from aejax.experiment.trained import TrainedRun, check_no_pairs
+from aejax.experiment.trained import TrainedRun
 
 OURS, PCA = "autoencoder", "PCA"
 _SHOWN = 10  # examples in the figure of reconstructions

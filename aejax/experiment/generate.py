@@ -10,8 +10,9 @@ import numpy as np
 
 from aejax.datasets.dataset import Dataset, take
 from aejax.errors import ArgumentError, UserError
+from aejax.experiment.at_use import check_kind
 from aejax.experiment.generated import MAX_UNITS_SHOWN, Generated
-from aejax.experiment.trained import TrainedRun, check_kind
+from aejax.experiment.trained import TrainedRun
 from aejax.generation import (
     interpolate,
     interpolate_spherically,

@@ -50,6 +50,8 @@ def preemptible() -> Iterator[None]:
 def asked_to_stop() -> Iterator[list[int]]:
     """Context manager that records Ctrl-C and SIGTERM instead of acting on them; a second Ctrl-C interrupts as usual.
 
+    Outside the main thread, which alone receives signals, it records none.
+
     Returns:
       A list of the signals received so far. The body checks it and stops when it is no longer empty.
     """
@@ -61,7 +63,9 @@ def asked_to_stop() -> Iterator[list[int]]:
         os.write(2, b"stopping: saving a checkpoint first; press Ctrl-C again to stop without it\n")
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    before = [(number, signal.signal(number, note)) for number in (signal.SIGINT, signal.SIGTERM)]
+    # only the main thread of a program receives signals
+    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = [(number, signal.signal(number, note)) for number in numbers]
     try:
         yield received
     finally:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from aejax.errors import UserError
+from aejax.experiment.at_use import load_examples
 from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training
 from aejax.experiment.denoise import make_denoise
 from aejax.experiment.detect import detect
@@ -17,7 +18,7 @@ from aejax.experiment.generate import sample
 from aejax.experiment.run import train_run
 from aejax.experiment.run_folder import read_experiment
 from aejax.experiment.scores import FILE, read_scores, score
-from aejax.experiment.trained import load_examples, open_run
+from aejax.experiment.trained import open_run
 
 X = np.random.default_rng(0).uniform(size=(90, 8, 8)).astype(np.float32)
 KNOBS = {"corruption": "salt_and_pepper", "prior": "vamp", "prior_components": 3}

@@ -14,6 +14,7 @@ import pytest
 
 from aejax.datasets.dataset import fingerprint
 from aejax.errors import UserError
+from aejax.experiment.at_use import check_kind, load_codes, load_examples
 from aejax.experiment.build import build_autoencoder
 from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training
 from aejax.experiment.data_of_run import at_place
@@ -23,7 +24,7 @@ from aejax.experiment.loading import load_splits
 from aejax.experiment.optimizers import build_optimizer
 from aejax.experiment.run_folder import RunFolder
 from aejax.experiment.scaling import completed
-from aejax.experiment.trained import check_kind, load_codes, load_examples, open_run
+from aejax.experiment.trained import open_run
 from aejax.training import start
 
 MODEL = Model(family="undercomplete", hidden=(), code_size=3)
