@@ -140,7 +140,7 @@ assert "did you mean moons?" in str(refuse_dataset("mons", ()))
 try:
     load_splits(Data(points=20))
 except UserError as error:
-    assert "points: goes with the dataset moons" in str(error)
+    assert "points: requires the dataset moons" in str(error)
 else:
     raise AssertionError
 """,
@@ -159,7 +159,7 @@ from aejax.errors import UserError
 try:
     check(Experiment(model=Model(family="undercomplete", network="linear", code_size=None)))
 except UserError as error:
-    assert "network linear needs one" in str(error)
+    assert "network linear requires a number" in str(error)
 else:
     raise AssertionError
 """,

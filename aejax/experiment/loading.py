@@ -62,9 +62,9 @@ def _check_knobs(data: Data, source: Source) -> None:
     for knob in changed:
         users = [other.title for other in sources() if knob in other.knobs]
         if users and knob not in source.knobs:
-            raise UserError(f"{knob}: goes with {' or '.join(users)}, and the dataset is {data.dataset}")
+            raise UserError(f"{knob}: requires {' or '.join(users)}, but the dataset is {data.dataset}")
         if knob in source.fixed:
-            raise UserError(f"{knob}: has no effect on {data.dataset}, which comes divided")
+            raise UserError(f"{knob}: has no effect on {data.dataset}, which has fixed splits")
 
 
 def bytes_of(experiment: Experiment) -> BytesAs:

@@ -1,4 +1,4 @@
-"""Which knob adds which part of an autoencoder, on the field that it is; so a refused part is named as its knob."""
+"""Maps parts of an autoencoder to the knobs that add them, so that an error about a part can name the knob."""
 
 import typing
 from dataclasses import dataclass
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class AddsPart:
-    """Metadata of a field: the name of the part that it adds, in which {} stands for the field's value."""
+    """Metadata of a field: the name of the part that it adds; {} in the name is replaced by the field's value."""
 
     name: str
 
 
 def knob_of_part(part: str, *groups: type) -> str:
-    """Returns the knob that adds a part, with its value where it is a choice; the part's name where no knob does.
+    """Returns the knob that adds a part, with its value if it is a choice; the part's name if no knob adds it.
 
     Args:
-      part: its name.
+      part: the part's name.
       *groups: dataclasses whose fields are knobs.
 
     >>> from typing import Annotated, Literal

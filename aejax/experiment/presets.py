@@ -1,4 +1,4 @@
-"""The named experiments of `aejax train`, each with its source and what to expect of it."""
+"""The presets of `aejax train`: named experiments, with their sources and their results."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,7 +7,7 @@ from aejax.experiment.configuration import Data, Experiment, Model, Optimization
 from aejax.host.commands import verb_command
 
 DEFAULT = "digits-vae"
-# a run without a preset on other data than those of DEFAULT: nothing in it was chosen for some data
+# for runs without a preset on other data than that of DEFAULT; no value was tuned for a particular data set
 OWN = Experiment(training=Training(checkpoint_every=5))
 
 
@@ -29,8 +29,8 @@ _ONE_LAYER = Model(family="tied", hidden=(), code_size=200, activation="sigmoid"
 _OVERCOMPLETE = Model(family="undercomplete", hidden=(), code_size=128, code_activation="relu")
 
 
-def _reducing(dataset: str, epochs: int) -> Experiment:
-    """Dense and wide; images moved by a pixel are not learned by heart, and cross-entropy converges sooner."""
+def _dimension_reduction(dataset: str, epochs: int) -> Experiment:
+    """Returns a wide dense autoencoder for images; shifts by a pixel reduce overfitting, cross-entropy is faster."""
     return Experiment(
         data=Data(dataset=dataset, validation_fraction=0.05, shift=1),
         model=Model(
@@ -67,7 +67,7 @@ _FASHION_DENOISE = Experiment(
     training=Training(batch_size=128, epochs=100, patience=10),
 )
 
-_TO_PAGES: dict[str, Any] = {"loss": "binary_cross_entropy"}
+_PAGE_LOSS: dict[str, Any] = {"loss": "binary_cross_entropy"}
 
 
 def _on_documents(model: Model) -> Experiment:
@@ -79,8 +79,8 @@ def _on_documents(model: Model) -> Experiment:
     )
 
 
-# 200 of the 292 normal beats, and no other, are trained and validated on. Over 5 splits the bound tells abnormal beats
-# with a mean AUROC of 0.996; PCA with 8 components reaches 0.993, with 2, its best, 0.994.
+# Trained and validated on 200 of the 292 normal beats and on no abnormal beat. Over 5 splits the bound detects abnormal
+# beats with a mean AUROC of 0.996; PCA with 8 components reaches 0.993, with 2, its best, 0.994.
 _ECG5000 = Experiment(
     data=Data(dataset="ecg5000", validation_fraction=0.2),
     model=Model(hidden=(128,), code_size=8, activation="tanh", likelihood="gaussian_with_global_variance"),
@@ -90,9 +90,9 @@ _ECG5000 = Experiment(
 
 PRESETS: dict[str, tuple[str, Experiment]] = {
     "digits-vae": ("variational, 8x8 handwritten digits; under a minute on two cores", _on_digits(_VAE, epochs=300)),
-    "digits-ae": ("undercomplete, 10 numbers for 64 pixels", _on_digits(_AUTOENCODER)),
+    "digits-ae": ("undercomplete, 10-dimensional code of 64 pixels", _on_digits(_AUTOENCODER)),
     "digits-linear": (
-        "linear and undercomplete: what PCA finds, learned",
+        "linear and undercomplete, whose optimum spans the subspace of PCA",
         _on_digits(Model(family="undercomplete", hidden=(), code_size=8), learning_rate=1e-2),
     ),
     "digits-deep": (
@@ -105,7 +105,7 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
     ),
     "digits-tied": ("tied weights, one layer of 200 logistic units", _on_digits(_ONE_LAYER)),
     "digits-sparse": (
-        "sparse by L1, 128 units for 64 pixels",
+        "sparse by L1, 128-dimensional code of 64 pixels",
         _on_digits(_OVERCOMPLETE, Regularization(sparse_weight=0.1)),
     ),
     "digits-sparse-kl": (
@@ -129,7 +129,7 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
         ),
     ),
     "digits-denoise": (
-        "denoising, a third of the pixels masked",
+        "denoising, 33 % of the pixels masked",
         _on_digits(_AUTOENCODER, Regularization(corruption="masking", corruption_level=0.33)),
     ),
     "digits-beta-vae": (
@@ -139,7 +139,10 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
             Regularization(beta=4.0, beta_schedule="linear"),
         ),
     ),
-    "digits-free-bits": ("variational with half a nat free per unit", _on_digits(_VAE, Regularization(free_bits=0.5))),
+    "digits-free-bits": (
+        "variational with free bits, 0.5 nats per unit",
+        _on_digits(_VAE, Regularization(free_bits=0.5)),
+    ),
     "digits-mixture-vae": (
         "variational with a learned mixture of 10 Gaussians as prior",
         _on_digits(_VAE, Regularization(prior="mixture")),
@@ -149,7 +152,7 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
         _on_digits(_VAE, Regularization(prior="vamp", prior_components=50), epochs=100),
     ),
     "digits-conditional": (
-        "variational and told the class, which it then generates on request",
+        "variational and conditional on the class",
         _on_digits(replace(_VAE, conditional=True)),
     ),
     "digits-iwae": (
@@ -158,7 +161,7 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
     ),
     "digits-infovae": ("variational with maximum mean discrepancy", _on_digits(_VAE, Regularization(mmd_weight=100.0))),
     "digits-wae": (
-        "Wasserstein: undercomplete, its codes made normal by maximum mean discrepancy",
+        "Wasserstein: undercomplete, codes matched to N(0, I) by maximum mean discrepancy",
         _on_digits(_AUTOENCODER, Regularization(mmd_weight=10.0)),
     ),
     "digits-tcvae": (
@@ -173,7 +176,7 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
         _FASHION_DENOISE,
     ),
     "fashion-denoise-unet": (
-        "as fashion-denoise, a U-Net",
+        "U-Net denoising autoencoder on Fashion-MNIST, 10 % salt and pepper",
         replace(
             _FASHION_DENOISE,
             model=replace(_FASHION_DENOISE.model, network="unet", hidden=(32, 48, 64)),
@@ -182,35 +185,36 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
         ),
     ),
     "fashion-vae2d": (
-        "convolutional variational autoencoder on Fashion-MNIST with a code that can be drawn, 2 numbers",
+        "convolutional variational autoencoder on Fashion-MNIST with a 2-dimensional code",
         Experiment(
             data=Data(dataset="fashion_mnist"),
             model=Model(family="variational", network="conv", hidden=(32, 64), code_size=2),
             training=Training(batch_size=128, epochs=30, patience=5),
         ),
     ),
-    # The one-block autoencoder of tutorials on these pages, which sees 5 pixels around each.
+    # The one-block autoencoder of tutorials on these pages; its receptive field extends 5 pixels around each pixel.
     "documents-tutorial": (
-        "scanned pages, the one block of tutorials: convolution, pooling, convolution, upsampling, convolution",
-        _on_documents(Model(family="undercomplete", network="conv", hidden=(64,), code_size=None, **_TO_PAGES)),
+        "scanned pages, the tutorials' network: convolution, pooling, convolution, upsampling, convolution",
+        _on_documents(Model(family="undercomplete", network="conv", hidden=(64,), code_size=None, **_PAGE_LOSS)),
     ),
-    # After 40 epochs, in 25 minutes of one core, test pages had an RMSE of 0.0238, 0.0220 and 0.0222 (3 seeds); divided
-    # by their background 0.0344, as they are 0.1615. Their twins are not trained on, but other pages with the same
-    # stains are. Silver of Kaggle's Denoising Dirty Documents, split otherwise, was 0.0261.
+    # After 40 epochs, in 25 minutes on one core, test pages have an RMSE of 0.0238, 0.0220 and 0.0222 (3 seeds);
+    # division by the background reaches 0.0344, the noisy pages have 0.1615. Other scans of the test pages are not in
+    # the training split, but other pages with the same stains are. The silver medal of Kaggle's Denoising Dirty
+    # Documents, on another split, was at 0.0261.
     "documents-denoise": (
-        "scanned pages, a U-Net that sees 105 pixels around each",
+        "scanned pages, a U-Net with a receptive field of 105 pixels around each pixel",
         _on_documents(
-            Model(family="undercomplete", network="unet", hidden=(32, 48, 64, 96), code_size=None, **_TO_PAGES)
+            Model(family="undercomplete", network="unet", hidden=(32, 48, 64, 96), code_size=None, **_PAGE_LOSS)
         ),
     ),
-    "mnist-ae32": ("undercomplete, dense, 32 numbers for 784 pixels of MNIST", _reducing("mnist", 40)),
+    "mnist-ae32": ("undercomplete, dense, 32-dimensional code of MNIST", _dimension_reduction("mnist", 40)),
     "fashion-ae32": (
-        "undercomplete, dense, 32 numbers for 784 pixels of Fashion-MNIST",
-        _reducing("fashion_mnist", 60),
+        "undercomplete, dense, 32-dimensional code of Fashion-MNIST",
+        _dimension_reduction("fashion_mnist", 60),
     ),
-    "ecg5000-vae": ("variational, of 200 normal heartbeats, to tell abnormal ones", _ECG5000),
+    "ecg5000-vae": ("variational, on 200 normal heartbeats, to detect abnormal ones", _ECG5000),
     "ecg5000-sequence": (
-        "as ecg5000-vae, convolutional over time",
+        "variational, on 200 normal heartbeats, convolutional over time",
         replace(
             _ECG5000,
             model=replace(_ECG5000.model, network="sequence", hidden=(16, 32)),
@@ -228,7 +232,7 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
         ),
     ),
     # The 784-400-20 network of the Flax and PyTorch examples, after D. P. Kingma, M. Welling (2014), on gray values
-    # as they are (not binarized).
+    # that are not binarized.
     "mnist-vae": (
         "variational autoencoder 784-400-20 on MNIST",
         Experiment(
@@ -240,9 +244,9 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
     ),
 }
 
-# the studies of scripts/anomaly_study.py: normal examples are trained on, the others told
+# the studies of `aejax study one-class`: trained on normal examples, the others are to be detected
 ONE_CLASS: dict[str, tuple[str, Experiment]] = {
-    "ecg5000": ("200 normal heartbeats, and 300 others to test on; 5 splits", _ECG5000),
+    "ecg5000": ("200 normal heartbeats for training, 300 other heartbeats for testing; 5 splits", _ECG5000),
     "digits": (
         "8x8 handwritten digits, each class against the rest",
         Experiment(
@@ -258,9 +262,12 @@ ONE_CLASS: dict[str, tuple[str, Experiment]] = {
 
 
 def default_for(dataset: str, autoencoder: str | None = None) -> Experiment:
-    """What a run without a preset begins with: on the digits the preset DEFAULT, on other data OWN.
+    """Returns the experiment of a run without a preset: the preset DEFAULT on its own data set, OWN on other data.
 
-    With an autoencoder of the user's own, OWN on any data.
+    Args:
+      dataset: the data set of the run.
+      autoencoder: the file of the user's own autoencoder, for which the experiment is always OWN; None for a built-in
+        one.
 
     >>> default_for("mine.npy") is OWN, default_for("digits") is PRESETS[DEFAULT][1]
     (True, True)
@@ -270,12 +277,12 @@ def default_for(dataset: str, autoencoder: str | None = None) -> Experiment:
 
 
 def without_model(experiment: Experiment) -> Experiment:
-    """The experiment for an autoencoder of the user's own: its data, optimization and training."""
+    """Returns the experiment with the default model and regularization, as the user's own autoencoder requires."""
     return replace(experiment, model=Model(), regularization=Regularization())
 
 
 def training_command(experiment: Experiment) -> str:
-    """What trains that experiment from the command line: every knob that has another value than without a preset.
+    """Returns the command that trains an experiment: it sets every knob that differs from a run without a preset.
 
     >>> training_command(Experiment(data=Data(dataset="/my data.npy"))).partition(" train ")[2]
     "--dataset '/my data.npy' --checkpoint-every 1"

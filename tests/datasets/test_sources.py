@@ -34,7 +34,7 @@ def test_knobs_of_sources_are_knobs_of_the_configuration():
 def test_a_knob_of_another_source_is_refused(dataset, knob):
     data = replace(Data(dataset=dataset), **{knob: OF_SOURCES[knob]})
     if knob not in source_of(dataset).knobs:
-        with pytest.raises(UserError, match=f"^{knob}: goes with .*, and the dataset is {dataset}"):
+        with pytest.raises(UserError, match=f"^{knob}: requires .*, but the dataset is {dataset}"):
             load_splits(data)
 
 

@@ -54,9 +54,9 @@ def test_splits_are_disjoint_and_fixed_by_their_seed(tmp_path: Path) -> None:
     ("data", "message"),
     [
         (Data(validation_fraction=0.5, test_fraction=0.5), "leave nothing to train on"),
-        (Data(labels="labels.npy"), "labels: goes with a file of your own"),
+        (Data(labels="labels.npy"), "labels: requires a file of your own"),
         (Data(dataset="missing.npy"), "missing.npy: no such file"),
-        (Data(window=32), "window: goes with the dataset jsb_chorales, and the dataset is digits"),
+        (Data(window=32), "window: requires the dataset jsb_chorales, but the dataset is digits"),
     ],
 )
 def test_data_that_cannot_be_had(data: Data, message: str) -> None:
@@ -454,7 +454,7 @@ def test_what_is_held_out_is_of_classes_that_are_trained_on() -> None:
 )
 def test_a_data_set_that_comes_divided_is_not_divided_otherwise(dataset: str, knob: str) -> None:
     value = 3 if knob == "split_seed" else 0.4
-    with pytest.raises(UserError, match=f"{knob}: has no effect on {dataset}, which comes divided"):
+    with pytest.raises(UserError, match=f"{knob}: has no effect on {dataset}, which has fixed splits"):
         load_splits(Data(dataset=dataset, **{knob: value}))
 
 
@@ -532,9 +532,9 @@ def test_bytes_that_no_likelihood_explains_are_said_to_be_what_they_are(tmp_path
     splits = load_splits(Data(dataset=str(tmp_path / "x.npy")))
     with pytest.raises(UserError, match=r"range from 0 to 100; take --byte-values scaled if they are gray values, or"):
         check_data(Model(), splits, "x.npy")
-    with pytest.raises(UserError, match="byte_values: scaled makes fractions of counts"):
+    with pytest.raises(UserError, match="byte_values: likelihood poisson expects counts"):
         check(Experiment(data=Data(byte_values="scaled"), model=Model(likelihood="poisson")))
-    with pytest.raises(UserError, match="byte_values: goes with a file of your own, and the dataset is digits"):
+    with pytest.raises(UserError, match="byte_values: requires a file of your own, but the dataset is digits"):
         load_splits(Data(byte_values="as_is"))
 
 

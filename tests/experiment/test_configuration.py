@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from aejax.errors import UserError
 from aejax.experiment import configuration
-from aejax.experiment.conditions import GoesWith, conditions_of
+from aejax.experiment.conditions import Requires, conditions_of
 from aejax.experiment.configuration import (
     Data,
     Experiment,
@@ -196,62 +196,68 @@ def of(family="undercomplete", **knobs):
 
 
 MISMATCHES = [
-    (of("tied", compute_dtype="bfloat16"), "compute_dtype: goes with family undercomplete or k_sparse or variational"),
-    (dataclasses.replace(of("tied"), training=Training(rematerialize=True)), "rematerialize: goes with an encoder and"),
-    (of(beta=2.0), "beta: goes with family variational, and the family is undercomplete"),
-    (of(likelihood="gaussian"), "likelihood: goes with family variational"),
-    (of(likelihood_variance=2.0), "likelihood_variance: goes with family variational"),
-    (of(importance_samples=5), "importance_samples: goes with family variational"),
-    (of(prior="vamp"), "prior: goes with family variational"),
-    (of("variational", likelihood_variance=2.0), "likelihood_variance: goes with likelihood gaussian or laplace"),
-    (of("variational", loss="absolute_error"), "loss: goes with family undercomplete or tied or k_sparse, and the"),
-    (of("variational", code_activation="tanh"), "code_activation: goes with family"),
-    (of(active_entries=3), "active_entries: goes with family k_sparse"),
+    (of("tied", compute_dtype="bfloat16"), "compute_dtype: requires family undercomplete or k_sparse or variational"),
+    (
+        dataclasses.replace(of("tied"), training=Training(rematerialize=True)),
+        "rematerialize: requires family undercomplete",
+    ),
+    (of(beta=2.0), "beta: requires family variational, but the family is undercomplete"),
+    (of(likelihood="gaussian"), "likelihood: requires family variational"),
+    (of(likelihood_variance=2.0), "likelihood_variance: requires family variational"),
+    (of(importance_samples=5), "importance_samples: requires family variational"),
+    (of(prior="vamp"), "prior: requires family variational"),
+    (of("variational", likelihood_variance=2.0), "likelihood_variance: requires likelihood gaussian or laplace"),
+    (of("variational", loss="absolute_error"), "loss: requires family undercomplete or tied or k_sparse, but the"),
+    (of("variational", code_activation="tanh"), "code_activation: requires family"),
+    (of(active_entries=3), "active_entries: requires family k_sparse"),
     (of("k_sparse", code_size=5, active_entries=6), "active_entries: must be at most the code_size, 5, got 6"),
-    (of(network="mlp", code_size=None), "code_size: network mlp needs one; None is for conv and unet"),
-    (of(network="conv", hidden=()), "hidden: a conv network needs at least one block"),
-    (of("k_sparse", network="unet", code_size=None), "network: unet goes with family undercomplete and code_size None"),
-    (of("undercomplete", network="unet"), "network: unet goes with family undercomplete and code_size None"),
-    (of(network="sequence", hidden=()), "hidden: a sequence network needs at least one block"),
-    (of(network="sequence", code_size=None), "code_size: network sequence needs one"),
-    (of("tied", network="sequence"), "network: tied weights are those of dense layers, mlp, not sequence"),
-    (of("tied", network="conv"), "network: tied weights are those of dense layers"),
-    (of(corruption="masking", corruption_level=1.5), "corruption_level: a fraction is between 0 and 1, got 1.5"),
-    (of(corruption="salt_and_pepper", corruption_level=1.5), "corruption_level: a fraction"),
-    (of(corruption_level=0.5), "corruption_level: goes with corruption"),
-    (of(target_activation=0.5), "target_activation: goes with a sparse_kl_weight above 0"),
-    (of(higher_order_noise=0.5), "higher_order_noise: goes with a higher_order_weight above 0"),
-    (of(contractive_projections=1), "contractive_projections: goes with a contractive_weight above 0"),
+    (of(network="mlp", code_size=None), "code_size: network mlp requires a number; None requires network conv or unet"),
+    (of(network="conv", hidden=()), "hidden: network conv requires at least one block"),
+    (of("k_sparse", network="unet", code_size=None), "network: unet requires family undercomplete and code_size None"),
+    (of("undercomplete", network="unet"), "network: unet requires family undercomplete and code_size None"),
+    (of(network="sequence", hidden=()), "hidden: network sequence requires at least one block"),
+    (of(network="sequence", code_size=None), "code_size: network sequence requires a number"),
+    (of("tied", network="sequence"), "network: family tied requires dense layers, network mlp, got sequence"),
+    (of("tied", network="conv"), "network: family tied requires dense layers"),
+    (
+        of(corruption="masking", corruption_level=1.5),
+        "corruption_level: masking expects a fraction between 0 and 1, got 1.5",
+    ),
+    (of(corruption="salt_and_pepper", corruption_level=1.5), "corruption_level: salt_and_pepper expects a fraction"),
+    (of(corruption_level=0.5), "corruption_level: requires corruption"),
+    (of(target_activation=0.5), "target_activation: requires a sparse_kl_weight above 0"),
+    (of(higher_order_noise=0.5), "higher_order_noise: requires a higher_order_weight above 0"),
+    (of(contractive_projections=1), "contractive_projections: requires a contractive_weight above 0"),
     (
         of(activation="tanh", contractive_projections=1, contractive_weight=1.0, higher_order_weight=1.0),
-        "contractive_projections: the higher-order term is exact",
+        "contractive_projections: cannot be combined with higher_order_weight",
     ),
-    (of(higher_order_weight=1.0), "higher_order_weight: wants a smooth activation"),
+    (of(higher_order_weight=1.0), "higher_order_weight: requires a smooth activation"),
     (
         of(higher_order_weight=1.0, network="conv", activation="tanh"),
-        "higher_order_weight: wants a smooth encoder, and conv takes maxima",
+        "higher_order_weight: requires a smooth encoder, and conv computes maxima",
     ),
     (
         of("k_sparse", higher_order_weight=1.0, activation="tanh"),
-        "higher_order_weight: wants a smooth encoder, and k_sparse takes maxima",
+        "higher_order_weight: requires a smooth encoder, and k_sparse computes maxima",
     ),
-    (of("variational", beta_steps=5), "beta_steps: goes with beta_schedule linear or cyclical"),
-    (of("variational", beta_cycles=5, beta_schedule="linear"), "beta_cycles: goes with beta_schedule cyclical"),
-    (of("variational", prior_components=5), "prior_components: goes with prior mixture or vamp"),
-    (of(hidden=(), activation="tanh"), "activation: is that of hidden layers, and there are none"),
-    (of(sparse_kl_weight=0.1), "sparse_kl_weight: wants codes between 0 and 1: take code_activation sigmoid"),
-    (of("tied", sparse_kl_weight=0.1), "sparse_kl_weight: wants codes between 0 and 1: take activation sigmoid"),
-    (of(network="conv", code_size=None, mmd_weight=0.1), "mmd_weight and total_correlation_weight: want a code"),
+    (of("variational", beta_steps=5), "beta_steps: requires beta_schedule linear or cyclical"),
+    (of("variational", beta_cycles=5, beta_schedule="linear"), "beta_cycles: requires beta_schedule cyclical"),
+    (of("variational", prior_components=5), "prior_components: requires prior mixture or vamp"),
+    (of(hidden=(), activation="tanh"), "activation: has no effect, because there are no hidden layers"),
+    (of(sparse_kl_weight=0.1), "sparse_kl_weight: requires codes between 0 and 1: use code_activation sigmoid"),
+    (of("tied", sparse_kl_weight=0.1), "sparse_kl_weight: requires codes between 0 and 1: use activation sigmoid"),
+    (of(network="conv", code_size=None, mmd_weight=0.1), "mmd_weight and total_correlation_weight: require a code"),
 ]
 
 
 @pytest.mark.parametrize(("experiment", "message"), MISMATCHES)
-def test_knobs_that_do_not_go_together_are_named(experiment, message):
+def test_knobs_that_cannot_be_combined_are_named(experiment, message):
     with pytest.raises(UserError, match=f"^{message}"):
         check(experiment)
 
 
-def test_knobs_that_do_not_go_together_are_named_with_their_document():
+def test_knobs_that_cannot_be_combined_are_named_with_their_document():
     experiment, message = MISMATCHES[0]
     with pytest.raises(UserError, match=rf"^config\.json: .*{message}"):
         from_json(to_json(experiment), name="config.json")
@@ -377,5 +383,5 @@ def test_help_says_of_every_knob_of_variational_runs_that_it_is_one():
     text = Path(configuration.__file__).read_text()
     for group in (Model, Regularization):
         for knob, conditions in conditions_of(group).items():
-            if GoesWith("family", ("variational",)) in conditions:
+            if Requires("family", ("variational",)) in conditions:
                 assert re.search(rf'\n    {knob}: (?:[^"]|"(?!""))*"""variational: ', text), knob

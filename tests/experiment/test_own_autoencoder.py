@@ -192,7 +192,7 @@ def test_knobs_of_the_model_are_refused_by_name(knobs, name):
         regularization=Regularization(**knobs.get("regularization", {})),
         training=Training(**knobs.get("training", {})),
     )
-    with pytest.raises(UserError, match=f"^{name}: has no effect on an autoencoder of your own"):
+    with pytest.raises(UserError, match=f"^{name}: has no effect on your own autoencoder"):
         check(experiment)
 
 

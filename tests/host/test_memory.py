@@ -108,7 +108,7 @@ def test_more_schedule_steps_than_an_int32_are_refused(regularization: Regulariz
 
 def test_a_code_too_long_to_be_sorted_is_refused() -> None:
     with pytest.raises(
-        UserError, match="code_size: k_sparse sorts fewer than 2,147,483,648 entries, got 10,000,000,000"
+        UserError, match="code_size: family k_sparse expects fewer than 2,147,483,648 units, got 10,000,000,000"
     ):
         check(experiment(Model(family="k_sparse", code_size=10**10)))
 
