@@ -80,7 +80,7 @@ import jax.numpy as jnp
 
 from aejax.autoencoders.part import Part, Term
 from aejax.autoencoders.penalized import penalized
-from aejax.autoencoders.record import global_mean_over_batch, observations
+from aejax.autoencoders.record import encoder_inputs, global_mean_over_batch
 
 CENTERED = Part(
     "centered",
@@ -92,7 +92,7 @@ CENTERED = Part(
 
 def centered(autoencoder, *, weight, axis_name=None):
     def terms(params, batch):
-        codes = jax.vmap(partial(autoencoder.encode, params))(*observations(batch))
+        codes = jax.vmap(partial(autoencoder.encode, params))(*encoder_inputs(batch))
         return {"mean_penalty": jnp.sum(jnp.square(global_mean_over_batch(codes, batch, axis_name)))}
 
     return penalized(autoencoder, CENTERED, terms, weight=weight)

@@ -1,4 +1,4 @@
-"""Conditions: encoder and decoder are told something about an example, a class or any side input."""
+"""Conditional autoencoders: encoder and decoder also receive a condition, such as the class of the example."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,25 +19,25 @@ CONDITIONAL = Part("conditional", excludes=(("vamp_prior", "pseudo-inputs have n
 
 
 def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Autoencoder:
-    """Encodes and decodes given a condition c: h = f(x, c), x̂ = g(h, c); of a variational one log p(x | c) is bounded.
+    """Conditions encoder and decoder on c: h = f(x, c), x̂ = g(h, c); a variational loss then bounds log p(x | c).
 
-    The condition of every example is part of the data, `Examples(x, condition=...)`, and the last argument of `encode`,
-    `decode`, `variational.posterior` and `variational.decode_parameters`. The code need not hold what the condition
-    says; decoding one code under several conditions changes that alone.
+    The condition is stored with the examples, `Examples(x, condition=...)`, and is the last argument of `encode`,
+    `decode`, `variational.posterior` and `variational.decode_parameters`. The code need not contain what the condition
+    already determines: decoding one code under several conditions changes only what depends on the condition.
 
     Args:
-      autoencoder: any whose networks take a condition as their last argument, as those of `aejax.networks` do.
-      classes: C >= 2, where the condition is a class, 0 to C - 1 as an integer; it reaches the networks as a one-hot
-        vector. A class out of range is refused; one that is traced, whose value is not known, reaches them as zeros.
-        None: the condition is an array of numbers, and reaches them as it is.
+      autoencoder: any autoencoder whose networks accept a condition as last argument, as those of `aejax.networks` do.
+      classes: C >= 2, the number of classes, where the condition is a class: an integer from 0 to C - 1, which the
+        networks receive as a one-hot vector. A class outside this range raises ValueError, unless it is traced and its
+        value unknown: the networks then receive zeros. None: the condition is an array of numbers, passed on as it is.
 
     Returns:
-      The autoencoder with that condition, without which it raises ValueError, as for a class out of range; its metrics
-      stay.
+      The conditional autoencoder, with the same metrics. Its functions raise ValueError for a missing condition or a
+      class out of range.
 
     Raises:
-      ValueError: fewer than two classes, or an autoencoder that has no room for a condition.
-      TypeError: classes is no integer.
+      ValueError: classes is below 2, or the autoencoder cannot have a condition.
+      TypeError: classes is not an integer.
 
     Source: K. Sohn, H. Lee, X. Yan (2015), Learning Structured Output Representation using Deep Conditional Generative
     Models, eq. 4, with a prior that does not depend on the condition; D. P. Kingma et al. (2014), Semi-Supervised
@@ -56,45 +56,47 @@ def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Auto
     if classes is not None:
         check_count("classes", classes, 2)
 
-    def describe(given: Any, condition: Any = None, *, rank: int = 0) -> Array:
+    def condition_array(example: Any, condition: Any = None, *, rank: int = 0) -> Array:
         if condition is None:
-            raise ValueError("a conditional autoencoder needs the condition of every example, and none was given")
+            raise ValueError("a conditional autoencoder expects the condition of every example, got none")
         condition = as_array("condition", condition)
-        # of the type of the example or of the code beside it
-        dtype = given.dtype if jnp.issubdtype(given.dtype, jnp.floating) else jnp.float32
+        # in the dtype of the example or code that it goes with
+        dtype = example.dtype if jnp.issubdtype(example.dtype, jnp.floating) else jnp.float32
         if classes is None:
             if jnp.issubdtype(condition.dtype, jnp.complexfloating):
                 raise TypeError(f"the condition must hold real numbers, got dtype {condition.dtype}")
             return as_jax_array("the condition", condition).astype(dtype)
         if not jnp.issubdtype(condition.dtype, jnp.integer):
-            raise TypeError(f"the condition is a class, an integer, got dtype {condition.dtype}")
+            raise TypeError(f"the condition must be a class, an integer, got dtype {condition.dtype}")
         if condition.ndim != rank:
-            wanted = "(B,), one per example" if rank else "(), that of ONE example"
-            raise ValueError(f"the condition is a class of shape {wanted}, got shape {condition.shape}")
+            expected = "(B,), one class per example" if rank else "(), the class of ONE example"
+            raise ValueError(f"the condition must have shape {expected}, got shape {condition.shape}")
         check_classes(condition, classes)
-        # in a type that holds them all: of int8 there are 127 at most
+        # one_hot compares in the integer type of the classes, and int8 holds only 127 of them
         return jax.nn.one_hot(jnp.asarray(condition).astype(jnp.int32), classes, dtype=dtype)
 
-    def given(function: Callable[..., Any]) -> Callable[..., Any]:
-        def of_one(first: PyTree, second: Any, *condition: Any) -> Any:
+    def with_condition(function: Callable[..., Any]) -> Callable[..., Any]:
+        def function_with_condition(first: PyTree, second: Any, *condition: Any) -> Any:
             second = as_array("the example or code", second)
-            return function(first, second, describe(second, *condition))
+            return function(first, second, condition_array(second, *condition))
 
-        return of_one
+        return function_with_condition
 
     def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
         batch = as_batch(batch)
-        return autoencoder.loss(params, key, batch._replace(condition=describe(batch.x, batch.condition, rank=1)))
+        condition = condition_array(batch.x, batch.condition, rank=1)
+        return autoencoder.loss(params, key, batch._replace(condition=condition))
 
     distributions = autoencoder.variational
     if distributions is not None:
         distributions = distributions._replace(
-            posterior=given(distributions.posterior), decode_parameters=given(distributions.decode_parameters)
+            posterior=with_condition(distributions.posterior),
+            decode_parameters=with_condition(distributions.decode_parameters),
         )
     return autoencoder._replace(
-        init=given(autoencoder.init),
-        encode=given(autoencoder.encode),
-        decode=given(autoencoder.decode),
+        init=with_condition(autoencoder.init),
+        encode=with_condition(autoencoder.encode),
+        decode=with_condition(autoencoder.decode),
         loss=loss,
         variational=distributions,
         parts=(*autoencoder.parts, CONDITIONAL),
@@ -102,16 +104,16 @@ def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Auto
 
 
 def check_classes(labels: ArrayLike, classes: int) -> None:
-    """Raise ValueError for a label that is no class, from 0 to `classes` - 1; traced ones pass.
+    """Raise ValueError unless all labels lie between 0 and `classes` - 1; labels that are traced are not checked.
 
     >>> check_classes(jnp.array([0, 3]), 3)
     Traceback (most recent call last):
     ...
-    ValueError: the condition is a class from 0 to 2, got 3
+    ValueError: the condition must be a class from 0 to 2, got 3
     """
     if isinstance(labels, Tracer) or not np.size(labels):
         return
-    values = np.asarray(labels)  # by NumPy: within a trace the minimum of a JAX array would be traced
+    values = np.asarray(labels)  # NumPy: under a transformation the minimum of a JAX array would be traced
     for label in (values.min(), values.max()):
         if not 0 <= label < classes:
-            raise ValueError(f"the condition is a class from 0 to {classes - 1}, got {label}")
+            raise ValueError(f"the condition must be a class from 0 to {classes - 1}, got {label}")

@@ -1,4 +1,4 @@
-"""Contraction: the encoder is kept from following small changes of its input."""
+"""Contractive autoencoders: the loss penalizes the Jacobian of the encoder."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.part import Part, Term
 from aejax.autoencoders.penalized import penalized
-from aejax.autoencoders.record import Autoencoder, Batch, Metrics, example_keys, mean_over_batch, observations
+from aejax.autoencoders.record import Autoencoder, Batch, Metrics, encoder_inputs, example_keys, mean_over_batch
 from aejax.checks import check_count, check_in_range, check_positive
 from aejax.jacobian import contractive_penalty, estimate_frobenius_norm_squared, higher_order_penalty
 from aejax.jacobian.estimators import check_estimator
@@ -29,28 +29,29 @@ def contractive(
     higher_order_standard_deviation: float = 0.1,
     higher_order_samples: int = 4,
 ) -> Autoencoder:
-    """Adds λ E ‖J(x)‖_F², J = ∂f/∂x being the exact Jacobian of the encoder, to an autoencoder's loss.
+    """Adds λ E ‖J(x)‖_F² to an autoencoder's loss, where J = ∂f/∂x is the exact Jacobian of the encoder.
 
-    With a higher-order weight also γ E ‖J(x) - J(x + ε)‖_F², ε ~ N(0, σ² I), the term of CAE+H. Both are taken at what
-    this autoencoder is given: at corrupted examples in `denoising(contractive(...))`, at clean ones in
-    `contractive(denoising(...))`.
+    With a positive higher_order_weight, the loss also has the term of CAE+H, γ E ‖J(x) - J(x + ε)‖_F², ε ~ N(0, σ² I).
+    Both terms are computed at the inputs of the wrapped autoencoder: at corrupted examples in
+    `denoising(contractive(...))`, at clean ones in `contractive(denoising(...))`.
 
     Args:
-      autoencoder: any; of a variational one the Jacobian of the posterior's mean is meant.
-      weight: λ >= 0, times a sum over all pairs of code dimension and feature.
-      method: as for `aejax.jacobian.contractive_penalty`, for both terms.
-      chunk_size: as there, for the first term.
-      higher_order_weight: γ >= 0; 0 leaves that term out, and draws nothing.
+      autoencoder: any autoencoder; for a variational one J is the Jacobian of the posterior's mean.
+      weight: λ >= 0, the weight of a sum over all pairs of code dimension and feature.
+      method: the method of `aejax.jacobian.contractive_penalty`, for both terms.
+      chunk_size: the chunk size of `aejax.jacobian.contractive_penalty`, for the first term only.
+      higher_order_weight: γ >= 0; 0 omits the second term, and then no random numbers are drawn.
       higher_order_standard_deviation: σ > 0, in x's unit.
-      higher_order_samples: how many ε are drawn for each example, anew at every step.
+      higher_order_samples: the number of ε drawn for each example at every step.
 
     Returns:
-      The autoencoder with that loss, and the metric `contractive_penalty`, not yet weighted, besides its own; and
-      `higher_order_penalty`, where it has a weight.
+      The autoencoder with the new loss. Its metrics are those of the wrapped autoencoder, `contractive_penalty` and,
+      with a positive higher_order_weight, `higher_order_penalty`, both before weighting.
 
     Raises:
-      ValueError: a negative weight, a standard deviation that is not positive, or no sample.
-      TypeError: higher_order_samples is no integer.
+      ValueError: a weight is negative, the method is unknown, higher_order_standard_deviation is not positive,
+        higher_order_samples is below 1, or the autoencoder is contractive already.
+      TypeError: higher_order_samples is not an integer.
 
     Source: S. Rifai et al. (2011), Contractive Auto-Encoders: Explicit Invariance During Feature Extraction;
     S. Rifai et al. (2011), Higher Order Contractive Auto-Encoder, the objective of CAE+H.
@@ -70,29 +71,29 @@ def contractive(
     check_positive("higher_order_standard_deviation", higher_order_standard_deviation)
     check_count("higher_order_samples", higher_order_samples)
 
-    def encode_given(params: PyTree, *condition: Array) -> Callable[[Array], Array]:
+    def encoder_with(params: PyTree, *condition: Array) -> Callable[[Array], Array]:
         return lambda x: autoencoder.encode(params, x, *condition)
 
     def penalty(params: PyTree, batch: Batch) -> Metrics:
-        def of_one(x: Array, *condition: Array) -> Array:
-            encode = encode_given(params, *condition)
+        def of_example(x: Array, *condition: Array) -> Array:
+            encode = encoder_with(params, *condition)
             return contractive_penalty(encode, x, method=method, chunk_size=chunk_size)
 
-        return {"contractive_penalty": mean_over_batch(jax.vmap(of_one)(*observations(batch)), batch)}
+        return {"contractive_penalty": mean_over_batch(jax.vmap(of_example)(*encoder_inputs(batch)), batch)}
 
     def higher_order_term(params: PyTree, batch: Batch, key: Array) -> Metrics:
-        def of_one(key: Array, x: Array, *condition: Array) -> Array:
+        def of_example(key: Array, x: Array, *condition: Array) -> Array:
             return higher_order_penalty(
                 key,
-                encode_given(params, *condition),
+                encoder_with(params, *condition),
                 x,
                 standard_deviation=higher_order_standard_deviation,
                 samples=higher_order_samples,
                 method=method,
             )
 
-        changes = jax.vmap(of_one)(example_keys(key, batch), *observations(batch))
-        return {"higher_order_penalty": mean_over_batch(changes, batch)}
+        penalties = jax.vmap(of_example)(example_keys(key, batch), *encoder_inputs(batch))
+        return {"higher_order_penalty": mean_over_batch(penalties, batch)}
 
     contracted = penalized(autoencoder, CONTRACTIVE, penalty, weight=weight)
     if not higher_order_weight:
@@ -110,22 +111,24 @@ def contractive_by_projections(
 ) -> Autoencoder:
     """Adds an unbiased estimate of λ E ‖J(x)‖_F² to an autoencoder's loss, from a few random projections of J.
 
-    The cost is that of so many gradients of the encoder, whatever the length of the code; `contractive` has the exact
-    term, and `aejax.jacobian.estimator_variance` says what is lost.
+    The cost is that of `num_projections` gradients of the encoder, whatever the length of the code. `contractive` adds
+    the exact term; `aejax.jacobian.estimator_variance` gives the variance of the estimate.
 
     Args:
-      autoencoder: any; of a variational one the Jacobian of the posterior's mean is meant.
-      weight: λ >= 0, times a sum over all pairs of code dimension and feature.
-      num_projections: of each example, drawn anew at every step.
-      distribution: as for `aejax.jacobian.estimate_frobenius_norm_squared`.
-      mode: as there.
+      autoencoder: any autoencoder; for a variational one J is the Jacobian of the posterior's mean.
+      weight: λ >= 0, the weight of a sum over all pairs of code dimension and feature.
+      num_projections: the number of projections of each example, drawn anew at every step.
+      distribution: the distribution of `aejax.jacobian.estimate_frobenius_norm_squared`.
+      mode: the mode of `aejax.jacobian.estimate_frobenius_norm_squared`.
 
     Returns:
-      The autoencoder with that loss, and the metric `contractive_penalty`, the estimate, not yet weighted.
+      The autoencoder with the new loss. Its metrics are those of the wrapped autoencoder and `contractive_penalty`, the
+      estimate before weighting.
 
     Raises:
-      ValueError: a negative weight, no projection, an unknown distribution or mode, or an autoencoder that is
+      ValueError: weight is negative, num_projections is below 1, distribution or mode is unknown, or the autoencoder is
         contractive already.
+      TypeError: num_projections is not an integer.
 
     Source: J. Hoffman, D. A. Roberts, S. Yaida (2019), Robust Learning with Jacobian Regularization, section 2.3.
 
@@ -140,7 +143,7 @@ def contractive_by_projections(
     check_estimator(num_projections, distribution, mode)
 
     def estimate(params: PyTree, batch: Batch, key: Array) -> Metrics:
-        def of_one(key: Array, x: Array, *condition: Array) -> Array:
+        def of_example(key: Array, x: Array, *condition: Array) -> Array:
             return estimate_frobenius_norm_squared(
                 key,
                 lambda x: autoencoder.encode(params, x, *condition),
@@ -150,7 +153,7 @@ def contractive_by_projections(
                 mode=mode,
             )
 
-        estimates = jax.vmap(of_one)(example_keys(key, batch), *observations(batch))
+        estimates = jax.vmap(of_example)(example_keys(key, batch), *encoder_inputs(batch))
         return {"contractive_penalty": mean_over_batch(estimates, batch)}
 
     return penalized(autoencoder, CONTRACTIVE, estimate, weight=weight, keys=1)

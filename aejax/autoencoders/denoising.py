@@ -1,4 +1,4 @@
-"""Denoising: the code is computed from a corrupted example, the loss from the clean one."""
+"""Denoising autoencoders: the input is a corrupted example, the target the clean one."""
 
 import jax
 from jaxtyping import Array, PyTree
@@ -8,20 +8,23 @@ from aejax.autoencoders.part import Part
 from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, example_keys, masked_batch
 from aejax.corruption import Corruption
 
-# what is corrupted already may be corrupted again
+# it may be applied twice: a corrupted example can be corrupted again
 DENOISING = Part("denoising", once=False, lives_in_loss=True)
 
 
 def denoising(autoencoder: Autoencoder, *, corrupt: Corruption) -> Autoencoder:
-    """Minimizes E L(x, g(f(x̃))) with x̃ drawn anew from `corrupt(key, x)` at every step.
+    """Minimizes E L(x, g(f(x̃))), where x̃ is drawn anew from `corrupt(key, x)` at every step.
 
     Args:
-      autoencoder: any; its loss sees the corrupted example as input and the clean one as target.
-      corrupt: (key, x) -> x̃ of ONE example, such as
+      autoencoder: any autoencoder; the input of its loss is the corrupted example, the target the clean one.
+      corrupt: (key, x) -> x̃, a function of ONE example, such as
         `functools.partial(aejax.corruption.salt_and_pepper, amount=0.1)`.
 
     Returns:
-      The autoencoder with that loss; `encode` and `decode` stay, the caller corrupts where he wants to.
+      The autoencoder with the new loss and the same metrics; `encode` and `decode` do not corrupt their input.
+
+    Raises:
+      TypeError: `autoencoder` is not an `Autoencoder`, or corrupt is not a function.
 
     Source: P. Vincent et al. (2008), Extracting and Composing Robust Features with Denoising Autoencoders, eq. 5.
 

@@ -1,4 +1,4 @@
-"""The entrance of an autoencoder's functions: ONE example or code, as an array, and the parameters it belongs to."""
+"""Checks of the arguments of an autoencoder's functions: ONE example or code, its condition, and the parameters."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,24 +12,24 @@ Shape = tuple[int, ...]
 
 
 def as_inputs(name: str, value: Any, *condition: Any) -> tuple[Array, tuple[Array, ...]]:
-    """One example or code and its condition as arrays: lists, data frames and tensors are read.
+    """Returns one example or code, and its condition, as arrays; lists, data frames and tensors are converted.
 
     Raises:
-      TypeError: what holds no numbers.
-      ValueError: an example or a code without any.
+      TypeError: `value` or the condition does not hold numbers.
+      ValueError: `value` is empty.
     """
-    one = as_jax_array(name, value)
-    if one.size == 0:
-        raise ValueError(f"{name} must hold at least one number, got shape {one.shape}")
-    return one, tuple(as_jax_array("condition", part) for part in condition)
+    array = as_jax_array(name, value)
+    if array.size == 0:
+        raise ValueError(f"{name} must hold at least one number, got shape {array.shape}")
+    return array, tuple(as_jax_array("condition", each) for each in condition)
 
 
 def part_of(params: PyTree, name: str) -> PyTree:
-    """The parameters of the encoder or of the decoder, by name.
+    """Returns the entry of that name, such as `encoder` or `decoder`, of an autoencoder's parameters.
 
     Raises:
-      TypeError: what is no dictionary.
-      ValueError: a dictionary without them.
+      TypeError: params is not a dictionary.
+      ValueError: params has no entry of that name.
     """
     if not isinstance(params, Mapping):
         raise TypeError(
@@ -40,38 +40,38 @@ def part_of(params: PyTree, name: str) -> PyTree:
     return params[name]
 
 
-def check_example(example: Array, reconstruction: Callable[[], Shape]) -> None:
-    """Raise ValueError where an autoencoder is initialized with a batch.
+def check_example(example: Array, reconstruction_shape: Callable[[], Shape]) -> None:
+    """Raise ValueError if an autoencoder is initialized with a batch instead of one example.
 
     Args:
-      example: what `init` is given.
-      reconstruction: to the shape of what the decoder returns.
+      example: the example that `init` receives.
+      reconstruction_shape: returns the shape of the decoder's output.
     """
-    if example.ndim > 1 and (wanted := reconstruction()) == example.shape[1:] != example.shape:
+    if example.ndim > 1 and (expected := reconstruction_shape()) == example.shape[1:] != example.shape:
         raise ValueError(
-            f"init expects ONE example, of shape {wanted}, got a batch of shape {example.shape}: take x[0]"
+            f"init expects ONE example, of shape {expected}, got a batch of shape {example.shape}: pass x[0]"
         )
 
 
-def check_no_batch_of_one(name: str, given: Array, wanted: Callable[[], Shape]) -> None:
-    """Raise ValueError where a network that flattens its input would take a batch of one for its example.
+def check_no_batch_of_one(name: str, array: Array, expected_shape: Callable[[], Shape]) -> None:
+    """Raise ValueError if the array is a batch of one, which a network that flattens its input would accept.
 
-    A larger batch does not fit the network's parameters (`aejax.networks.entrance`).
+    A larger batch does not match the network's parameters, and `aejax.networks.entrance` reports it.
 
     Args:
-      name: what the message calls it.
-      given: an example or a code.
-      wanted: to the shape of one, from the autoencoder's other function; only called for what may be a batch.
+      name: the name of the array in the message.
+      array: an example or a code.
+      expected_shape: returns the shape of one example or code; only called for arrays that may be a batch of one.
     """
-    if given.ndim > 1 and given.shape[0] == 1 and wanted() == given.shape[1:]:
+    if array.ndim > 1 and array.shape[0] == 1 and expected_shape() == array.shape[1:]:
         raise ValueError(
-            f"{name} must be ONE of shape {given.shape[1:]}, got a batch of shape {given.shape}: take {name}[0], "
+            f"{name} must be ONE of shape {array.shape[1:]}, got a batch of shape {array.shape}: pass {name}[0], "
             "or map over the batch, jax.vmap(function, in_axes=(None, 0))"
         )
 
 
 def output_shape(function: Callable[..., Array], *arguments: PyTree) -> Shape:
-    """The shape of what a function returns, without computing it; () where it takes no such arguments.
+    """Returns the shape of a function's output, without computing it; () if the function rejects the arguments.
 
     >>> import jax.numpy as jnp
     >>> output_shape(lambda x: x[None], jnp.zeros(3))
@@ -79,5 +79,5 @@ def output_shape(function: Callable[..., Array], *arguments: PyTree) -> Shape:
     """
     try:
         return jax.eval_shape(function, *arguments).shape
-    except (TypeError, ValueError):  # an autoencoder of pairs, whose encoder does not take what its decoder returns
+    except (TypeError, ValueError):  # with pairs of input and target, the encoder may reject the decoder's output
         return ()

@@ -1,4 +1,4 @@
-"""The importance weighted bound, tighter than the evidence lower bound the more samples it takes."""
+"""Importance weighted autoencoders: a bound that becomes tighter than the evidence lower bound with more samples."""
 
 import math
 
@@ -12,10 +12,10 @@ from aejax.autoencoders.record import (
     Autoencoder,
     BatchLike,
     Metrics,
+    encoder_inputs,
     example_keys,
     masked_batch,
     mean_over_batch,
-    observations,
 )
 from aejax.checks import check_count
 from aejax.sampling import gaussian_log_prob, reparameterize
@@ -27,8 +27,8 @@ IMPORTANCE_WEIGHTED = Part(
     needs_posterior=True,
     replaces_loss=True,
     excludes=(
-        ("beta", "the bound does not weigh the divergence: beta must be 1"),
-        ("free_bits", "the bound has no divergence by dimension: leave free_bits out"),
+        ("beta", "the bound has no weight of the divergence: beta must be 1"),
+        ("free_bits", "the bound has no divergence of each dimension: free_bits must be 0"),
     ),
 )
 
@@ -37,17 +37,17 @@ def importance_weighted(autoencoder: Autoencoder, *, samples: int) -> Autoencode
     """Minimizes -E log (1/k) Σᵢ p(x, zᵢ)/q(zᵢ | x), z₁, ..., zₖ ~ q(z | x), in place of a variational loss.
 
     Args:
-      autoencoder: a variational one, whose beta is 1.
-      samples: k >= 1; with 1 the bound is the evidence lower bound, of which one sample of the divergence is taken
-        where `variational` takes its closed form.
+      autoencoder: a variational autoencoder with beta 1 and no free bits.
+      samples: k >= 1. With 1 the bound is the evidence lower bound, its divergence estimated from one sample, where
+        `variational` uses the closed form.
 
     Returns:
-      The autoencoder with that loss; its metrics, in nats, are `loss` and `elbo`, here the bound with k samples.
+      The autoencoder with the new loss; its metrics, in nats, are `loss` and `elbo`, here the bound with k samples.
 
     Raises:
-      ValueError: samples below 1, a beta or free bits, which the bound does not have, or an autoencoder with terms
-        besides its own, which would be lost: wrap them around this one.
-      TypeError: an autoencoder that is not variational.
+      ValueError: samples is below 1, the autoencoder has a beta other than 1 or free bits, or it has wrappers that
+        change the loss, which would be lost: apply them to the importance weighted autoencoder.
+      TypeError: the autoencoder is not variational, or samples is not an integer.
 
     Source: Y. Burda, R. Grosse, R. Salakhutdinov (2016), Importance Weighted Autoencoders, eq. 8.
 
@@ -67,40 +67,41 @@ def importance_weighted(autoencoder: Autoencoder, *, samples: int) -> Autoencode
     def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
         batch = masked_batch(batch)
 
-        def bound(key: Array, x: Array, *observed: Array) -> Array:
-            log_weights = log_importance_weights(autoencoder, params, key, x, *observed, samples=samples)
+        def bound(key: Array, x: Array, *inputs: Array) -> Array:
+            log_weights = log_importance_weights(autoencoder, params, key, x, *inputs, samples=samples)
             return logsumexp(log_weights) - math.log(samples)
 
-        mean = mean_over_batch(jax.vmap(bound)(example_keys(key, batch), batch.x, *observations(batch)), batch)
+        mean = mean_over_batch(jax.vmap(bound)(example_keys(key, batch), batch.x, *encoder_inputs(batch)), batch)
         return -mean, {"loss": -mean, "elbo": mean}
 
-    of_loss, bound_term = IMPORTANCE_WEIGHTED.terms
-    bound_term = bound_term._replace(note=f"of {samples} importance weighted samples")
-    part = IMPORTANCE_WEIGHTED._replace(terms=(of_loss, bound_term))
+    loss_term, bound_term = IMPORTANCE_WEIGHTED.terms
+    bound_term = bound_term._replace(note=f"{samples} importance weighted samples")
+    part = IMPORTANCE_WEIGHTED._replace(terms=(loss_term, bound_term))
     return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, part))
 
 
 def log_importance_weights(
-    autoencoder: Autoencoder, params: PyTree, key: Key[Array, ""], x: Array, *observed: Array, samples: int
+    autoencoder: Autoencoder, params: PyTree, key: Key[Array, ""], x: Array, *inputs: Array, samples: int
 ) -> Array:
-    """Log p(x, zᵢ)/q(zᵢ | x) of samples zᵢ of the posterior: (samples,), in nats.
+    """Returns log p(x, zᵢ)/q(zᵢ | x) of samples zᵢ of the posterior: (samples,), in nats.
 
     Args:
-      autoencoder: a variational one.
+      autoencoder: a variational autoencoder.
       params: its parameters.
-      key: a key, not used elsewhere.
-      x: ONE example, as the likelihood judges it.
-      *observed: what is encoded, x itself or a corrupted x, and its condition where there is one.
-      samples: how many.
+      key: a PRNG key, not used elsewhere.
+      x: ONE example, the target of the likelihood.
+      *inputs: the arguments of the posterior: x itself or a corrupted x and, for a conditional autoencoder, the
+        condition.
+      samples: the number of samples.
     """
     distributions = autoencoder.variational
     assert distributions is not None
-    mean, log_variance = distributions.posterior(params, *observed)
+    mean, log_variance = distributions.posterior(params, *inputs)
     prior = distributions.prior(params)
 
     def log_weight(key: Array) -> Array:
         code = reparameterize(key, mean, log_variance)
-        parameters = distributions.decode_parameters(params, code, *observed[1:])
+        parameters = distributions.decode_parameters(params, code, *inputs[1:])
         log_joint = distributions.likelihood.log_prob(x, parameters) + prior.log_prob(code)
         return log_joint - gaussian_log_prob(code, mean, log_variance)
 

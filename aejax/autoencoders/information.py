@@ -1,4 +1,4 @@
-"""Regularizers of the aggregated posterior: maximum mean discrepancy and total correlation."""
+"""Regularizers of the aggregated posterior: maximum mean discrepancy (InfoVAE, WAE) and total correlation (β-TCVAE)."""
 
 import math
 from functools import partial
@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PyTree
 
 from aejax.autoencoders.part import Part, Term
 from aejax.autoencoders.penalized import penalized
-from aejax.autoencoders.record import Autoencoder, Batch, Metrics, example_keys, gather_batch, observations
+from aejax.autoencoders.record import Autoencoder, Batch, Metrics, encoder_inputs, example_keys, gather_batch
 from aejax.checks import check_count, check_floating, check_positive, check_same_shape
 from aejax.precision import common_dtype, knob, widened
 from aejax.priors import standard_normal
@@ -21,7 +21,7 @@ MMD_REGULARIZED = Part(
     "mmd_regularized",
     terms=(Term("mmd", "mmd", "no unit"),),
     excludes=(
-        ("k_sparse", "codes of which all but k entries are 0 cannot follow the prior"),
+        ("k_sparse", "codes with only k nonzero entries cannot follow the prior"),
         ("sparse_kl", "codes in [0, 1] cannot follow a normal prior"),
     ),
     coupled_through="the distance of all codes from the prior",
@@ -29,7 +29,7 @@ MMD_REGULARIZED = Part(
 )
 TOTAL_CORRELATION_PENALIZED = Part(
     "total_correlation_penalized",
-    terms=(Term("total_correlation", "total correlation", "nats", "estimated from batches, and may come out below 0"),),
+    terms=(Term("total_correlation", "total correlation", "nats", "estimated from batches, so it may be negative"),),
     needs_posterior=True,
     coupled_through="the density of all codes",
 )
@@ -38,22 +38,22 @@ TOTAL_CORRELATION_PENALIZED = Part(
 def mmd_regularized(
     autoencoder: Autoencoder, *, weight: float, bandwidth: float | None = None, axis_name: str | None = None
 ) -> Autoencoder:
-    """Adds λ MMD²(q(z), p(z)), the distance of the codes of a batch from samples of the prior, to the loss.
+    """Adds λ MMD²(q(z), p(z)), the distance between the codes of a batch and samples of the prior, to the loss.
 
     Coupled through the batch: never `vmap` its loss over examples. The codes are those of the global batch: samples of
-    the posterior of a variational autoencoder (InfoVAE), else the codes themselves (WAE).
+    the posterior of a variational autoencoder (InfoVAE), or the codes themselves of any other (WAE).
 
     Args:
-      autoencoder: any whose code is a vector; one that has no prior is given the standard normal one.
+      autoencoder: any autoencoder whose code is a vector; without a prior of its own, the prior is standard normal.
       weight: λ >= 0.
-      bandwidth: as for `maximum_mean_discrepancy`; the square root of twice the code's length by default.
-      axis_name: the mapped axis over which the global batch is spread; None where the loss is given the whole batch.
+      bandwidth: h of `maximum_mean_discrepancy`; by default the square root of twice the code's length.
+      axis_name: the mapped axis over which the global batch is split; None if the loss receives the whole batch.
 
     Returns:
-      The autoencoder with that loss, and the metric `mmd`, not yet weighted, besides its own.
+      The autoencoder with the new loss. Its metrics are those of the wrapped autoencoder and `mmd`, before weighting.
 
     Raises:
-      ValueError: a negative weight.
+      ValueError: weight is negative, bandwidth is not positive, or the autoencoder cannot be combined with this term.
 
     Source: S. Zhao et al. (2019), InfoVAE, section 3.2; I. Tolstikhin et al. (2018), Wasserstein Auto-Encoders,
     algorithm 2.
@@ -73,11 +73,11 @@ def mmd_regularized(
         distributions = autoencoder.variational
         prior = standard_normal() if distributions is None else distributions.prior(params)
 
-        def draw(code_key: Array, prior_key: Array, *observed: Array) -> tuple[Array, Array, Array]:
+        def draw(code_key: Array, prior_key: Array, *inputs: Array) -> tuple[Array, Array, Array]:
             if distributions is None:
-                code = autoencoder.encode(params, *observed)
+                code = autoencoder.encode(params, *inputs)
             else:
-                code = reparameterize(code_key, *distributions.posterior(params, *observed))
+                code = reparameterize(code_key, *distributions.posterior(params, *inputs))
             check_vector(code)
             if prior.weighted_sample is None:
                 sample, sample_weight = prior.sample(prior_key, code.shape), jnp.ones(())
@@ -86,11 +86,11 @@ def mmd_regularized(
             return code, sample.astype(code.dtype), sample_weight.astype(code.dtype)
 
         keys = (example_keys(code_key, batch), example_keys(prior_key, batch))
-        pairs = jax.vmap(draw)(*keys, *observations(batch))
+        pairs = jax.vmap(draw)(*keys, *encoder_inputs(batch))
         codes, samples, sample_weights = gather_batch(pairs, axis_name)
-        examples = gather_batch(batch.weight, axis_name)
+        weights = gather_batch(batch.weight, axis_name)
         squared = maximum_mean_discrepancy(
-            codes, samples, weights=examples, sample_weights=sample_weights, bandwidth=bandwidth
+            codes, samples, weights=weights, sample_weights=sample_weights, bandwidth=bandwidth
         )
         return {"mmd": squared}
 
@@ -105,26 +105,28 @@ def maximum_mean_discrepancy(
     sample_weights: Float[Array, "B"] | None = None,
     bandwidth: ArrayLike | None = None,
 ) -> Float[Array, ""]:
-    """MMD² = E k(z, z') + E k(s, s') - 2 E k(z, s) of two sets of points, k(a, b) = exp(-‖a - b‖² / 2 h²).
+    """Returns MMD² = E k(z, z') + E k(s, s') - 2 E k(z, s) of two sets of points, k(a, b) = exp(-‖a - b‖² / 2 h²).
 
-    Coupled through the batch: never `vmap` it over examples. The estimate takes all pairs, a point with itself too, so
-    it is at least 0, and finite for one point. The value is 0 where rounding would leave it below, and the gradient is
-    that of the estimate there too. Half precision is computed in float32 and rounded to the dtype of the codes.
+    Coupled through the batch: never `vmap` it over examples. The means are over all pairs, including pairs of a point
+    with itself, so the estimate is at least 0, and finite for one point. Where rounding makes it negative, the value is
+    0 and the gradient is still that of the estimate. Half precision is computed in float32 and rounded to the dtype of
+    the codes.
 
     Args:
-      codes: B points.
-      samples: as many points of the distribution to be compared with.
-      weights: 1 for a pair of points that counts, 0 for padding, whose points may be anything.
-      sample_weights: relative weights of the samples; equal by default. Those of `Prior.weighted_sample` are 1 and
-        give the estimate the gradient of a mixture's weights, of the right direction and 1 - 1/B of its length.
-      bandwidth: h > 0; the square root of 2 K by default, about the distance of two standard normal points.
+      codes: z, B points.
+      samples: s, B points of the distribution that the codes are compared with.
+      weights: 1 for a pair of code and sample that counts, 0 for padding, which may hold any values.
+      sample_weights: relative weights of the samples; equal by default. `Prior.weighted_sample` returns weights whose
+        value is 1 and whose gradient is that of a mixture's weights. The gradient of the estimate then has the right
+        direction and 1 - 1/B of the right length.
+      bandwidth: h > 0; by default the square root of 2 K, about the distance between two standard normal points.
 
     Returns:
-      A number in [0, 2]; 0 if the two sets are equal, or no pair counts.
+      A number in [0, 2] without a unit; 0 if the two sets are equal, or if no pair counts.
 
     Raises:
-      ValueError: points that are no two sets of B vectors, weights of another shape than (B,), or a bandwidth that is
-        not positive and finite.
+      ValueError: codes and samples are not two (B, K) arrays, weights do not have shape (B,), or bandwidth is not
+        positive and finite.
       TypeError: an input is not of a floating type.
 
     Source: A. Gretton et al. (2012), A Kernel Two-Sample Test, eq. 5.
@@ -136,7 +138,7 @@ def maximum_mean_discrepancy(
     check_floating(codes=codes, samples=samples)
     check_points(codes=codes, samples=samples)
     if bandwidth is None:
-        bandwidth = math.sqrt(2 * codes.shape[-1]) or 1.0  # points without a dimension are all equal
+        bandwidth = math.sqrt(2 * codes.shape[-1]) or 1.0  # points of dimension 0 are all equal
     check_positive("bandwidth", bandwidth)
     dtype, codes, samples = common_dtype(codes, samples), widened(codes), widened(samples)
     counts = _weights_or_ones("weights", weights, codes)
@@ -146,13 +148,16 @@ def maximum_mean_discrepancy(
 
     def mean_kernel(first: Array, first_shares: Array, second: Array, second_shares: Array) -> Array:
         squared = jnp.sum(jnp.square((first[:, None] - second[None]) / scale), axis=-1)
-        # of k - 1: the ones of the three means cancel, with the digits that they would cost
+        # the mean of k - 1: the ones cancel in the sum of the three means, and would cost digits
         return first_shares @ jnp.expm1(-0.5 * squared) @ second_shares
 
-    of_codes, of_samples = (each / jnp.where(jnp.sum(each) > 0, jnp.sum(each), 1) for each in (counts, sample_counts))
-    within = mean_kernel(codes, of_codes, codes, of_codes) + mean_kernel(samples, of_samples, samples, of_samples)
-    squared = within - 2 * mean_kernel(codes, of_codes, samples, of_samples)
-    # rounding may leave it a little below 0; a maximum would halve the gradient there, or drop it
+    code_shares, sample_shares = (
+        each / jnp.where(jnp.sum(each) > 0, jnp.sum(each), 1) for each in (counts, sample_counts)
+    )
+    within_codes = mean_kernel(codes, code_shares, codes, code_shares)
+    within_samples = mean_kernel(samples, sample_shares, samples, sample_shares)
+    squared = within_codes + within_samples - 2 * mean_kernel(codes, code_shares, samples, sample_shares)
+    # rounding may make it slightly negative; with a plain maximum the gradient there would be halved or 0
     return (squared + jax.lax.stop_gradient(jnp.maximum(squared, 0) - squared)).astype(dtype)
 
 
@@ -161,21 +166,22 @@ def total_correlation_penalized(
 ) -> Autoencoder:
     """Adds λ TC(z), the total correlation KL(q(z) ‖ Πₖ q(zₖ)) of the aggregated posterior, to a variational loss.
 
-    Coupled through the batch: never `vmap` its loss over examples. With λ = β - 1 over the evidence lower bound this is
-    β-TCVAE.
+    Coupled through the batch: never `vmap` its loss over examples. Added to the negative evidence lower bound with
+    λ = β - 1, it gives the loss of β-TCVAE.
 
     Args:
-      autoencoder: a variational one.
+      autoencoder: a variational autoencoder.
       weight: λ >= 0.
-      examples: N, of the whole training set.
-      axis_name: the mapped axis over which the global batch is spread; None where the loss is given the whole batch.
+      examples: N, the number of examples in the whole training set.
+      axis_name: the mapped axis over which the global batch is split; None if the loss receives the whole batch.
 
     Returns:
-      The autoencoder with that loss, and the metric `total_correlation` in nats, not yet weighted, besides its own.
+      The autoencoder with the new loss. Its metrics are those of the wrapped autoencoder and `total_correlation`, in
+      nats, before weighting.
 
     Raises:
-      ValueError: a negative weight, or fewer than one example.
-      TypeError: an autoencoder that is not variational.
+      ValueError: weight is negative, or examples is below 1.
+      TypeError: the autoencoder is not variational, or examples is not an integer.
 
     Source: R. T. Q. Chen et al. (2018), Isolating Sources of Disentanglement in VAEs, eq. 4 and appendix C.2.
 
@@ -191,36 +197,36 @@ def total_correlation_penalized(
     check_count("examples", examples)
 
     def correlation(params: PyTree, batch: Batch, key: Array) -> Metrics:
-        assert autoencoder.variational is not None  # `penalized` has seen to it
-        mean, log_variance = jax.vmap(partial(autoencoder.variational.posterior, params))(*observations(batch))
+        assert autoencoder.variational is not None  # `penalized` checks this
+        mean, log_variance = jax.vmap(partial(autoencoder.variational.posterior, params))(*encoder_inputs(batch))
         check_vector(mean[0])
         codes = jax.vmap(reparameterize)(example_keys(key, batch), mean, log_variance)
-        codes, mean, log_variance, counted = gather_batch((codes, mean, log_variance, batch.weight), axis_name)
-        estimate = total_correlation(codes, mean, log_variance, examples=examples, weights=counted)
+        codes, mean, log_variance, weights = gather_batch((codes, mean, log_variance, batch.weight), axis_name)
+        estimate = total_correlation(codes, mean, log_variance, examples=examples, weights=weights)
         return {"total_correlation": estimate}
 
     return penalized(autoencoder, TOTAL_CORRELATION_PENALIZED, correlation, weight=weight, keys=1)
 
 
 def check_vector(code: Array) -> None:
-    """Raise ValueError where the code of one example is not a vector."""
+    """Raise ValueError unless the code of one example is a vector."""
     if code.ndim != 1:
-        raise ValueError(f"a code must be a vector to be compared with others, got shape {code.shape}")
+        raise ValueError(f"the code of one example must be a vector, of shape (K,), got shape {code.shape}")
 
 
 def check_points(**points: Array) -> None:
-    """Raise ValueError unless all arrays, given by their names, are B vectors of one length each."""
+    """Raise ValueError unless all arrays, passed by their names, have the same shape (B, K) with B at least 1."""
     check_same_shape(**points)
     for name, array in points.items():
         if array.ndim != 2 or not len(array):
-            raise ValueError(f"{name} must be at least one vector, of shape (B, K), got shape {array.shape}")
+            raise ValueError(f"{name} must have shape (B, K) with at least one vector, got shape {array.shape}")
 
 
 def _weights_or_ones(name: str, weights: Array | None, codes: Array) -> Array:
     if weights is None:
         return jnp.ones(len(codes), codes.dtype)
     if jnp.shape(weights) != (len(codes),):
-        raise ValueError(f"{name} must have shape {(len(codes),)}, one of each point, got {jnp.shape(weights)}")
+        raise ValueError(f"{name} must have shape {(len(codes),)}, one weight per point, got {jnp.shape(weights)}")
     return jnp.asarray(weights, codes.dtype)
 
 
@@ -232,31 +238,31 @@ def total_correlation(
     examples: int,
     weights: Float[Array, "B"] | None = None,
 ) -> Float[Array, ""]:
-    """E [log q(z) - Σₖ log q(zₖ)] of the aggregated posterior q(z) = (1/N) Σₙ N(z; μₙ, diag σₙ²), from a batch of it.
+    """Estimates E [log q(z) - Σₖ log q(zₖ)] of q(z) = (1/N) Σₙ N(z; μₙ, diag σₙ²), the aggregated posterior.
 
-    Coupled through the batch: never `vmap` it over examples. q(z) is estimated by stratified sampling: the posterior
-    that a code was drawn from weighs 1/N, and the others of the batch share the rest, so it is right in expectation
-    for any batch. Finite for a batch of one, where it is 0.
+    Coupled through the batch: never `vmap` it over examples. q(z) is estimated from a batch by stratified sampling: the
+    posterior that a code was drawn from has weight 1/N, and the other posteriors of the batch have equal weights that
+    sum to the rest, so the estimate of q(z) is unbiased for any batch. For a batch of one the result is 0.
 
     Args:
       codes: one sample of each posterior.
       mean: μ of the B posteriors.
-      log_variance: log σ² of them.
-      examples: N, of the whole training set, at least the batch.
-      weights: 1 for an example that counts, 0 for padding, whose code and posterior may be anything.
+      log_variance: log σ² of the B posteriors.
+      examples: N, the number of examples in the whole training set, at least the size of the batch.
+      weights: 1 for an example that counts, 0 for padding, whose code and posterior may hold any values.
 
     Returns:
-      A number in nats; 0 in expectation where the dimensions of z are independent. Half precision is computed in
-      float32 and rounded to the dtype of the codes.
+      The total correlation in nats; its expectation is 0 where the dimensions of z are independent. Half precision is
+      computed in float32 and rounded to the dtype of the codes.
 
     Raises:
-      ValueError: codes, means and log-variances that are not (B, K) each, weights of another shape than (B,), or fewer
-        than one example.
-      TypeError: an input is not of a floating type, or examples is no integer.
+      ValueError: codes, mean and log_variance do not all have the same shape (B, K), weights do not have shape (B,), or
+        examples is below 1.
+      TypeError: an input is not of a floating type, or examples is not an integer.
 
-    Source: R. T. Q. Chen et al. (2018), Isolating Sources of Disentanglement in VAEs, appendix C.2. In the authors'
-    code the weight 1/N lands in the first column instead of on the diagonal; here it is on the diagonal, and the rest
-    is shared evenly, which has the expectation of theirs and less variance.
+    Source: R. T. Q. Chen et al. (2018), Isolating Sources of Disentanglement in VAEs, appendix C.2. The authors' code
+    places the weight 1/N in the first column instead of on the diagonal. Here it is on the diagonal and the other
+    weights are equal, which gives the same expectation with less variance.
 
     >>> total_correlation(jnp.ones((1, 3)), jnp.zeros((1, 3)), jnp.zeros((1, 3)), examples=100).item()
     0.0
@@ -271,7 +277,7 @@ def total_correlation(
     counted = jnp.sum(weights)
     own = jnp.eye(batch, dtype=codes.dtype)
     others = (1 - own) * weights[None]
-    # where a batch is all of the data, or only one example, every posterior in it weighs the same
+    # if a batch is the whole training set, or has only one example, all its posteriors have the same weight
     population = jnp.maximum(jnp.asarray(examples, codes.dtype), counted)
     share_of_others = (population - 1) / population / jnp.maximum(counted - 1, 1)
     log_shares = jnp.log(own / population + others * share_of_others)
@@ -279,7 +285,7 @@ def total_correlation(
     log_densities = gaussian_log_densities(codes[:, None] - mean[None], jnp.broadcast_to(log_variance, pairs))
     log_joint = logsumexp(log_shares + jnp.sum(log_densities, axis=-1), axis=1)
     log_marginals = logsumexp(log_shares[..., None] + log_densities, axis=1)
-    # a batch of one estimates q(z) by a single density, whose weight must not be counted once per dimension
+    # in a batch of one, q(z) is estimated by a single density, whose weight must not be counted once per dimension
     excess = logsumexp(log_shares, axis=1) * (codes.shape[-1] - 1)
     per_code = log_joint - jnp.sum(log_marginals, axis=-1) + excess
     return (jnp.sum(weights * per_code) / jnp.maximum(counted, 1)).astype(dtype)

@@ -1,4 +1,4 @@
-"""What is known of a constructor before it runs: its name, its terms, and what it does not go with, as data."""
+"""The traits of a constructor, as data: its name, the terms of its loss, and what it cannot be combined with."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -9,31 +9,31 @@ from aejax.schedules import Schedule
 
 
 class Term(NamedTuple):
-    """A term of a loss, as tables and figures name it."""
+    """A term of a loss, with its title and unit in tables and figures."""
 
-    name: str  # among the metrics
+    name: str  # its key in the metrics
     title: str
     unit: str
-    note: str = ""  # what a reader of its value has to know
-    weight: ArrayLike | Schedule | None = None  # with which the loss has it as a summand; None: it is reported only
+    note: str = ""  # a remark for readers of its value
+    weight: ArrayLike | Schedule | None = None  # its weight in the loss; None: a metric that is not a summand
 
 
 class Part(NamedTuple):
-    """A constructor, or an argument of one, and its traits; all tuples, so that an autoencoder can be hashed."""
+    """A constructor, or an argument of a constructor, with its traits; only tuples, so that it can be hashed."""
 
     name: str  # of the constructor
-    terms: tuple[Term, ...] = ()  # that it adds to the metrics; of a penalty its own comes first
-    once: bool = True  # whether a second one would count the same term twice
-    excludes: tuple[tuple[str, str], ...] = ()  # names of parts that it contradicts, each with the reason
-    needs_posterior: bool = False  # whether it goes with variational autoencoders only
+    terms: tuple[Term, ...] = ()  # the terms that it adds to the metrics; the first one of a penalty is the penalty
+    once: bool = True  # whether it can be applied only once: a second time would count the same term twice
+    excludes: tuple[tuple[str, str], ...] = ()  # names of parts that it cannot be combined with, each with the reason
+    needs_posterior: bool = False  # whether it can be applied to variational autoencoders only
     coupled_through: str | None = None  # what it computes from all examples of the global batch together, if anything
-    lives_in_loss: bool = False  # whether it changes the loss alone, so that it is lost where that is replaced
+    lives_in_loss: bool = False  # whether it changes only the loss, so that it is lost if the loss is replaced
     replaces_loss: bool = False
-    matches_prior: bool = False  # whether it draws codes towards a prior, so that codes of that may be decoded
+    matches_prior: bool = False  # whether it moves codes towards a prior, so that samples of the prior can be decoded
 
 
 def part_names(parts: Iterable[Part]) -> tuple[str, ...]:
-    """Returns the names of the constructors and arguments that made an autoencoder, from the inside out.
+    """Returns the names of the constructors and arguments that made an autoencoder, innermost first.
 
     >>> part_names((Part("undercomplete"), Part("sparse")))
     ('undercomplete', 'sparse')
@@ -42,7 +42,7 @@ def part_names(parts: Iterable[Part]) -> tuple[str, ...]:
 
 
 def loss_terms(parts: Iterable[Part]) -> dict[str, Term]:
-    """Returns every term that the loss of an autoencoder returns among its metrics, by name.
+    """Returns every term in the metrics of an autoencoder's loss, by name.
 
     >>> from aejax.autoencoders import sparse, undercomplete
     >>> from aejax.networks import MLP

@@ -1,4 +1,4 @@
-"""What all regularizers share: a term, times its weight, is added to the loss of any autoencoder."""
+"""The wrapper that all regularizers share: it adds a term, times its weight, to the loss of any autoencoder."""
 
 from collections.abc import Callable
 
@@ -15,22 +15,23 @@ from aejax.checks import check_in_range
 def penalized(
     autoencoder: Autoencoder, part: Part, terms: Callable[..., Metrics], *, weight: ArrayLike, keys: int = 0
 ) -> Autoencoder:
-    """Adds λ R(θ, batch) to an autoencoder's loss, R being the first of a regularizer's terms.
+    """Adds λ R(θ, batch) to an autoencoder's loss, where R is the first term of a regularizer.
 
     Args:
-      autoencoder: any that the part goes with.
-      part: the regularizer: its name, and its terms of which the first is R.
+      autoencoder: any autoencoder that the regularizer can be combined with.
+      part: the regularizer's name, terms and other traits; R is the first term.
       terms: (params, batch, *keys) -> every term of the part by name, a mean over the examples of the batch or a
-        function of all of them. The batch is a `Batch` whose examples all count or are replaced (`masked_batch`).
+        function of all of them. It receives a `Batch` in which padding is replaced (`masked_batch`).
       weight: λ >= 0.
-      keys: how many keys the terms are drawn with; none leaves the autoencoder the noise that it has without them.
+      keys: the number of PRNG keys that `terms` expects; with 0 the autoencoder's own noise stays as it is.
 
     Returns:
-      The autoencoder with that loss, and the terms, not yet weighted, besides its own metrics.
+      The autoencoder with the new loss. Its metrics are those of the wrapped autoencoder and all terms, before
+      weighting.
 
     Raises:
-      TypeError: no autoencoder, or one without the posterior that the part needs.
-      ValueError: a negative weight, or a part that is there already or contradicts another.
+      TypeError: `autoencoder` is not an `Autoencoder`, or has no posterior and the part requires one.
+      ValueError: weight is negative, or the part has been applied before or cannot be combined with another part.
 
     >>> import jax.numpy as jnp
     >>> from aejax.autoencoders import Term, undercomplete

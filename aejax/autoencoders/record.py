@@ -1,4 +1,4 @@
-"""An autoencoder is a value: a record of pure functions; and the batch that its loss is a function of."""
+"""The record of pure functions that is an autoencoder, and the batch that its loss expects."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
@@ -16,20 +16,20 @@ from aejax.likelihoods import Likelihood
 from aejax.precision import at_least_single, knob
 from aejax.priors import Prior
 
-AFTER_ALL_STEPS = 2**31 - 1  # where no step is given, and in evaluation, schedules are at their end
+AFTER_ALL_STEPS = 2**31 - 1  # the step in evaluation and where none is given: every schedule has reached its end
 
-BatchLike = Any  # a `Batch`, `Examples`, or (B, ...) as an array or what NumPy reads as one
-Metrics = dict[str, Array]  # every term of a loss by name, `loss` itself among them: means over the batch
+BatchLike = Any  # a `Batch`, `Examples`, or (B, ...) as an array or anything that NumPy converts to one
+Metrics = dict[str, Array]  # every term of a loss by name, including `loss` itself: means over the batch
 
 
 class Variational(NamedTuple):
-    """The distributions of a variational autoencoder, as pure functions of explicit parameters, of ONE example or code.
+    """The distributions of a variational autoencoder, as pure functions of explicit parameters and ONE example or code.
 
-    Where an example has a condition, it is the last argument: (params, x, condition).
+    In a conditional autoencoder the condition is the last argument: (params, x, condition).
     """
 
     posterior: Callable[..., tuple[Array, Array]]  # (params, x) -> (mean, log_variance)
-    prior: Callable[[PyTree], Prior]  # params -> the prior that they define
+    prior: Callable[[PyTree], Prior]  # params -> the prior with these parameters
     likelihood: Likelihood
     decode_parameters: Callable[..., Array]  # (params, code) -> the likelihood's parameters
 
@@ -37,77 +37,79 @@ class Variational(NamedTuple):
 class Autoencoder(NamedTuple):
     """Pure functions of explicit parameters; `encode` and `decode` expect ONE example, `loss` a batch.
 
-    A variational autoencoder's `encode` is its posterior's mean, its `decode` its likelihood's mean. Where an example
-    has a condition, it is the last argument of every function of an example or a code: (params, x, condition).
+    In a variational autoencoder, `encode` returns the posterior's mean and `decode` the likelihood's mean. In a
+    conditional autoencoder the condition is the last argument of every function of an example or a code:
+    (params, x, condition).
     """
 
     init: Callable[..., PyTree]  # (key, example) -> params
     encode: Callable[..., Array]  # (params, x) -> code
     decode: Callable[..., Array]  # (params, code) -> reconstruction, in data space
-    loss: Callable[[PyTree, Array, BatchLike], tuple[Array, Metrics]]  # (params, key, batch)
-    variational: Variational | None = None  # the distributions; None where there are none
-    parts: tuple[Part, ...] = ()  # the constructors that made it, from the inside out, with their traits
+    loss: Callable[[PyTree, Array, BatchLike], tuple[Array, Metrics]]  # (params, key, batch) -> (loss, metrics)
+    variational: Variational | None = None  # the distributions of a variational autoencoder, None in any other
+    parts: tuple[Part, ...] = ()  # the constructors that made it, innermost first, with their traits
 
 
 class Examples(NamedTuple):
-    """N examples to learn from, and where at hand what is seen of them (pairs of clean and noisy) and known of them."""
+    """N examples to train on: the targets and, if there are any, separate inputs (noisy ones) and conditions."""
 
-    x: Float[Array, "N ..."]  # what is to be reconstructed
-    input: Float[Array, "N ..."] | None = None  # what is encoded; x itself if not given
-    condition: Shaped[Array, "N ..."] | None = None  # what encoder and decoder are told of each, such as its class
+    x: Float[Array, "N ..."]  # the targets: what is reconstructed
+    input: Float[Array, "N ..."] | None = None  # what is encoded; None: x itself
+    condition: Shaped[Array, "N ..."] | None = None  # what encoder and decoder are conditioned on, such as the class
 
 
 class Batch(NamedTuple):
-    """B examples as a loss sees them.
+    """B examples, as a loss expects them.
 
-    Randomness is keyed by `indices`, so an example meets the same noise on whichever device it lies; `weight` lets a
-    last, padded batch be averaged exactly.
+    Noise is keyed by `indices`, so an example has the same noise on any device; `weight` makes the mean over a last,
+    padded batch exact.
     """
 
-    x: Float[Array, "B ..."]  # what is to be reconstructed
+    x: Float[Array, "B ..."]  # the targets: what is reconstructed
     input: Float[Array, "B ..."]  # what is encoded: x itself, or a corrupted x
     indices: Int[Array, "B"]  # of each example in the global batch
     weight: Float[Array, "B"]  # 1 for an example, 0 for padding
-    step: Int[Array, ""] | int = AFTER_ALL_STEPS  # of the run, for weights that follow a schedule
-    condition: Shaped[Array, "B ..."] | None = None  # as in `Examples`
+    step: Int[Array, ""] | int = AFTER_ALL_STEPS  # the training step, for weights that follow a schedule
+    condition: Shaped[Array, "B ..."] | None = None  # what encoder and decoder are conditioned on
 
 
 def as_batch(examples: BatchLike) -> Batch:
-    """A batch of these examples, which all count alike and have their position as index.
+    """Returns a batch of these examples, each with weight 1 and its position as index.
 
     Args:
-      examples: (B, ...), an array or what NumPy can read as one, alone or in `Examples`; a batch is returned as it is.
+      examples: (B, ...), an array or anything that NumPy converts to one, alone or in `Examples`; a `Batch` is returned
+        unchanged.
 
     Raises:
-      ValueError: no examples, or not as many inputs or conditions as examples.
-      TypeError: what holds no numbers.
+      ValueError: there are no examples, or the numbers of inputs or conditions and of examples differ.
+      TypeError: the examples do not hold numbers.
 
     >>> as_batch(jnp.zeros((2, 3))).indices.tolist()
     [0, 1]
     """
     if isinstance(examples, Batch):
         return examples
-    given = examples if isinstance(examples, Examples) else Examples(cast(Array, examples))
-    read = (
-        None if part is None and name != "x" else as_jax_array(name, part) for name, part in given._asdict().items()
+    examples = examples if isinstance(examples, Examples) else Examples(cast(Array, examples))
+    x, inputs, condition = (
+        None if array is None and name != "x" else as_jax_array(name, array)
+        for name, array in examples._asdict().items()
     )
-    x, observed, condition = read
     assert x is not None
-    size = _check_sizes(given._replace(x=x, input=observed, condition=condition)._asdict())
+    size = _check_sizes({"x": x, "input": inputs, "condition": condition})
     weight = jnp.ones(size, x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.float32)
     indices, weight = (placed_along(array, x) for array in (jnp.arange(size), weight))
-    return Batch(x, x if observed is None else observed, indices, weight, condition=condition)
+    return Batch(x, x if inputs is None else inputs, indices, weight, condition=condition)
 
 
 def masked_batch(examples: BatchLike) -> Batch:
-    """The batch that a loss computes with: `as_batch`, checked, and with another example where one does not count.
+    """Returns the batch that a loss computes with: `as_batch`, checked, with padding replaced by an example.
 
-    The first example that counts takes the place of those of weight 0. So padding may be anything, NaN or what a
-    likelihood cannot explain: a derivative that is infinite there would be NaN times a weight of 0. Where all count,
-    as in training, the compiler sees that nothing is replaced.
+    Every example of weight 0 is replaced by the first example whose weight is not 0. So padding may hold any values,
+    such as NaN or values outside a likelihood's range: an infinite derivative there, times a weight of 0, would be NaN.
+    Where all weights are constants other than 0, as in training, the compiler removes the replacement.
 
     Raises:
-      ValueError: no examples, or parts of another length.
+      ValueError: there are no examples, or the arrays of the batch differ in length.
 
     >>> batch = as_batch(jnp.array([[1.0], [2.0], [jnp.inf]]))._replace(weight=jnp.array([0.0, 1.0, 0.0]))
     >>> masked_batch(batch).x[:, 0].tolist()
@@ -122,9 +124,9 @@ def masked_batch(examples: BatchLike) -> Batch:
     counts = jnp.asarray(batch.weight) != 0
     first = jnp.argmax(counts)
 
-    def replaced(part: Array) -> Array:
-        part = jnp.asarray(part)
-        return jnp.where(counts.reshape(-1, *(1,) * (part.ndim - 1)), part, row_of(part, first)[None])
+    def replaced(array: Array) -> Array:
+        array = jnp.asarray(array)
+        return jnp.where(counts.reshape(-1, *(1,) * (array.ndim - 1)), array, row_of(array, first)[None])
 
     same = batch.input is batch.x
     x = replaced(batch.x)
@@ -132,36 +134,36 @@ def masked_batch(examples: BatchLike) -> Batch:
     return batch._replace(x=x, input=x if same else replaced(batch.input), condition=condition)
 
 
-def _check_sizes(parts: dict[str, Any]) -> int:
-    """The number of examples of which every part has one; ValueError where they differ, or there are none."""
-    shapes = {name: jnp.shape(part) for name, part in parts.items() if part is not None}
+def _check_sizes(arrays: dict[str, Any]) -> int:
+    """Returns the number of examples; raises ValueError if the arrays of a batch differ in length or are empty."""
+    shapes = {name: jnp.shape(array) for name, array in arrays.items() if array is not None}
     if scalars := [name for name, shape in shapes.items() if not shape]:
         raise ValueError(f"{scalars[0]} must be a batch (B, ...), got one number")
     sizes = {name: shape[0] for name, shape in shapes.items()}
     if len(set(sizes.values())) > 1:
-        raise ValueError(f"all parts of a batch must be of one length, got {sizes}")
+        raise ValueError(f"all arrays of a batch must have the same length, got {sizes}")
     if not sizes["x"]:
         raise ValueError(f"a batch must hold at least one example, got x of shape {shapes['x']}")
     return sizes["x"]
 
 
-def observations(batch: Batch) -> tuple[Array, ...]:
-    """What `encode` is given of every example: what is seen of it and, where there is one, its condition."""
+def encoder_inputs(batch: Batch) -> tuple[Array, ...]:
+    """Returns the arrays to map `encode` over: the inputs (B, ...) and, if there are any, the conditions (B, ...)."""
     return (batch.input,) if batch.condition is None else (batch.input, batch.condition)
 
 
 def example_keys(key: Key[Array, ""], batch: Batch) -> Key[Array, "B"]:
-    """One key per example, by its index: the same whether the batch lies on one device or on many."""
+    """Returns one key per example, from its index in the global batch, so that no device count changes it."""
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, batch.indices)
 
 
 def mean_over_batch(terms: PyTree, batch: Batch) -> PyTree:
-    """The mean of each per-example term (B,) over the examples that count, those of weight 0 whatever their terms are.
+    """Returns the weighted mean of each per-example term (B,); terms of weight 0 are ignored, even if they are NaN.
 
-    Sums are of single precision at least; a mean has the precision of its term.
+    Sums are computed in at least single precision; a mean has the dtype of its term.
 
     Raises:
-      ValueError: a term that is not one number per example.
+      ValueError: a term is not one number per example.
 
     >>> padded = as_batch(jnp.zeros((3, 1)))._replace(weight=jnp.array([1.0, 1.0, 0.0]))
     >>> mean_over_batch(jnp.array([1.0, 3.0, jnp.inf]), padded).item()
@@ -182,7 +184,7 @@ def mean_over_batch(terms: PyTree, batch: Batch) -> PyTree:
 
 
 def global_mean_over_batch(terms: Float[Array, "B ..."], batch: Batch, axis_name: str | None) -> Float[Array, "..."]:
-    """The mean over the examples that count, of this device and of all others on the mapped axis of that name."""
+    """Returns the weighted mean over the global batch: the examples of all devices on the mapped axis `axis_name`."""
     precise = at_least_single(terms.dtype)
     weight = jnp.asarray(batch.weight).astype(precise)
     counts = weight.reshape(-1, *(1,) * (terms.ndim - 1)) != 0
@@ -193,22 +195,22 @@ def global_mean_over_batch(terms: Float[Array, "B ..."], batch: Batch, axis_name
 
 
 def nonzero(total: Float[Array, ""]) -> Float[Array, ""]:
-    """A sum of weights to divide by: 1 in the place of 0, since a device may hold nothing but padding."""
+    """Returns a sum of weights as a divisor: 1 instead of 0, since a device may hold only padding."""
     return jnp.where(total == 0, 1, total)
 
 
 def weighted(weight: ArrayLike, term: Float[Array, ""]) -> Float[Array, ""]:
-    """λ times a term of a loss, in the term's precision; 0 where λ is 0, even of a term that is infinite.
+    """Returns λ times a term of a loss, in the term's dtype; 0 where λ is 0, even if the term is infinite.
 
     >>> weighted(0.0, jnp.array(jnp.inf)).item()
     0.0
     """
     if not isinstance(weight, Tracer):
-        # without a gradient where λ is 0: it would be NaN times 0
+        # no gradient flows where λ is 0: an infinite one times 0 would be NaN
         return knob(weight, term.dtype) * term if weight else jnp.zeros_like(term)
     return jnp.where(weight == 0, 0, knob(weight, term.dtype) * term)
 
 
 def gather_batch(tree: PyTree, axis_name: str | None) -> PyTree:
-    """Arrays (B, ...) of the global batch: this device's and those of all others on the mapped axis of that name."""
+    """Returns arrays (B, ...) of the global batch, concatenated over the devices of the mapped axis `axis_name`."""
     return tree if axis_name is None else jax.lax.all_gather(tree, axis_name, tiled=True)

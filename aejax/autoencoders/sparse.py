@@ -1,4 +1,4 @@
-"""Sparsity: few units of a code are active, so that a code may be longer than its example."""
+"""Sparse autoencoders: few units of a code are active, so that a code may have more dimensions than the example."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,9 +13,9 @@ from aejax.autoencoders.record import (
     Autoencoder,
     Batch,
     Metrics,
+    encoder_inputs,
     global_mean_over_batch,
     mean_over_batch,
-    observations,
 )
 from aejax.autoencoders.undercomplete import reconstruction_terms, undercomplete
 from aejax.checks import check_count
@@ -25,18 +25,18 @@ from aejax.networks.entrance import apply_to_one
 from aejax.networks.network import Network, SupportsInitApply, check_network, initialize
 from aejax.precision import at_least_single
 
-_FIXED_ALREADY = ("k_sparse", "k_sparse fixes already how many entries of a code are active")
+_NOT_WITH_K_SPARSE = ("k_sparse", "k_sparse already fixes how many entries of a code are active")
 SPARSE = Part(
     "sparse",
     terms=(Term("l1_penalty", "l1 penalty", "no unit"), Term("active_fraction", "active fraction", "no unit")),
-    excludes=(_FIXED_ALREADY,),
+    excludes=(_NOT_WITH_K_SPARSE,),
 )
 SPARSE_KL = Part(
     "sparse_kl",
     terms=(Term("sparsity_kl", "sparsity kl", "nats"), Term("mean_activation", "mean activation", "no unit")),
     excludes=(
-        _FIXED_ALREADY,
-        ("variational", "a target activation expects codes in [0, 1], and a posterior's mean is any number"),
+        _NOT_WITH_K_SPARSE,
+        ("variational", "a target activation expects codes in [0, 1], but a posterior's mean is not bounded"),
     ),
     coupled_through="the mean activation",
 )
@@ -44,18 +44,18 @@ K_SPARSE = Part("k_sparse")
 
 
 def sparse(autoencoder: Autoencoder, *, weight: float) -> Autoencoder:
-    """Adds λ E Σₖ |fₖ(x)|, the absolute values of the code, to an autoencoder's loss.
+    """Adds λ E Σₖ |fₖ(x)|, the L1 norm of the code, to an autoencoder's loss.
 
     Args:
-      autoencoder: any; of a variational one the posterior's mean is meant.
-      weight: λ >= 0, times a sum over the code.
+      autoencoder: any autoencoder; for a variational one the code is the posterior's mean.
+      weight: λ >= 0, the weight of a sum over the code's entries.
 
     Returns:
-      The autoencoder with that loss, and the metrics `l1_penalty`, not yet weighted, and `active_fraction`, the part
-      of the code's entries that are not 0, besides its own.
+      The autoencoder with the new loss. Its metrics are those of the wrapped autoencoder, `l1_penalty`, before
+      weighting, and `active_fraction`, the fraction of the code's entries that are not 0.
 
     Raises:
-      ValueError: a negative weight.
+      ValueError: weight is negative, or the autoencoder cannot be combined with this penalty.
 
     Source: I. Goodfellow, Y. Bengio, A. Courville (2016), Deep Learning, section 14.2.1.
 
@@ -69,38 +69,38 @@ def sparse(autoencoder: Autoencoder, *, weight: float) -> Autoencoder:
     """
 
     def terms(params: PyTree, batch: Batch) -> Metrics:
-        def of_one(*observed: Array) -> Metrics:
-            code = autoencoder.encode(params, *observed)
+        def of_example(*inputs: Array) -> Metrics:
+            code = autoencoder.encode(params, *inputs)
             return {
                 "l1_penalty": jnp.sum(jnp.abs(code)),
                 "active_fraction": jnp.mean(code != 0, dtype=at_least_single(code.dtype)).astype(code.dtype),
             }
 
-        added: Metrics = mean_over_batch(jax.vmap(of_one)(*observations(batch)), batch)
-        return added
+        means: Metrics = mean_over_batch(jax.vmap(of_example)(*encoder_inputs(batch)), batch)
+        return means
 
     return penalized(autoencoder, SPARSE, terms, weight=weight)
 
 
 def sparse_kl(autoencoder: Autoencoder, *, weight: float, rho: float, axis_name: str | None = None) -> Autoencoder:
-    """Adds λ Σₖ KL(ρ ‖ ρ̂ₖ), ρ̂ₖ = E fₖ(x) the mean activation of a unit over the batch, to an autoencoder's loss.
+    """Adds λ Σₖ KL(ρ ‖ ρ̂ₖ), where ρ̂ₖ = E fₖ(x) is the mean activation of a unit, to an autoencoder's loss.
 
     Coupled through the batch: never `vmap` its loss over examples. The mean is over the global batch.
 
     Args:
-      autoencoder: any whose code lies in [0, 1], such as that of an encoder with a sigmoid at its end; a mean
-        activation outside makes the loss NaN.
-      weight: λ >= 0, times a sum over the units.
+      autoencoder: any autoencoder whose codes lie in [0, 1], for instance with a sigmoid as the encoder's output
+        activation; a mean activation outside [0, 1] makes the loss NaN.
+      weight: λ >= 0, the weight of a sum over the units.
       rho: ρ in (0, 1), the target activation.
-      axis_name: the mapped axis over which the global batch is spread, `aejax.training.AXIS` in `train`; None where
-        the loss is given the whole batch.
+      axis_name: the mapped axis over which the global batch is split, `aejax.training.AXIS` in `train`; None if the
+        loss receives the whole batch.
 
     Returns:
-      The autoencoder with that loss, and the metrics `sparsity_kl`, not yet weighted, and `mean_activation` besides
-      its own.
+      The autoencoder with the new loss. Its metrics are those of the wrapped autoencoder, `sparsity_kl`, in nats,
+      before weighting, and `mean_activation`.
 
     Raises:
-      ValueError: a negative weight, or rho outside (0, 1).
+      ValueError: weight is negative, rho is outside (0, 1), or the autoencoder cannot be combined with this penalty.
 
     Source: A. Ng (2011), Sparse Autoencoder, CS294A lecture notes, section 3.
 
@@ -116,7 +116,7 @@ def sparse_kl(autoencoder: Autoencoder, *, weight: float, rho: float, axis_name:
         raise ValueError(f"rho must lie between 0 and 1, got {rho}")
 
     def terms(params: PyTree, batch: Batch) -> Metrics:
-        codes = jax.vmap(partial(autoencoder.encode, params))(*observations(batch))
+        codes = jax.vmap(partial(autoencoder.encode, params))(*encoder_inputs(batch))
         mean_activation = global_mean_over_batch(codes, batch, axis_name)
         is_probability = jnp.all((mean_activation >= 0) & (mean_activation <= 1))
         penalty = jnp.where(is_probability, bernoulli_kl(rho, mean_activation), jnp.nan)
@@ -133,20 +133,24 @@ def k_sparse(
     loss: ReconstructionLoss = squared_error,
     link: Callable[[Array], Array] | None = None,
 ) -> Autoencoder:
-    """An autoencoder whose code keeps its k largest entries and sets the others to 0.
+    """Minimizes E L(x, g(h)), where the code h keeps the k largest entries of f(x) and sets the others to 0.
 
-    As in training, so in use: the paper's larger number α k of entries at test time is left out.
+    The same k is used in training and afterwards: the paper's option of α k entries at test time is not implemented.
 
     Args:
-      encoder: from one example to its code; linear in the paper. Of one that ends in ReLU some of the k may be 0 too.
-      decoder: from one code to what `loss` compares with the example.
-      k: how many entries are kept, from 1 to the length of the code.
-      loss: as for `undercomplete`.
-      link: as there.
+      encoder: f, maps one example to its code; linear in the paper. With a ReLU as output activation, some of the k
+        entries may be 0 too.
+      decoder: g, maps one code to the output that `loss` compares with the example.
+      k: the number of entries that are kept, from 1 to the length of the code.
+      loss: L(x, output of the decoder), the loss of one example.
+      link: maps the decoder's output to data space; by default the link that belongs to the loss.
+
+    Returns:
+      An autoencoder; its metrics are `loss` and `reconstruction`.
 
     Raises:
-      ValueError: k below 1, or above the length of the code (when that is known, at `init`).
-      TypeError: k is no integer.
+      ValueError: k is below 1 or, raised by `init`, k exceeds the length of the code.
+      TypeError: k is not an integer, or encoder or decoder is not a network.
 
     Source: A. Makhzani, B. Frey (2014), k-Sparse Autoencoders, algorithm 1.
 
@@ -159,18 +163,18 @@ def k_sparse(
     check_network(encoder, "encoder", "k_sparse")
     check_count("k", k)
 
-    def apply(params: PyTree, *observed: Array) -> Array:
-        return keep_largest(apply_to_one(encoder, params, *observed, role="encoder", name="x"), k)
+    def apply(params: PyTree, *inputs: Array) -> Array:
+        return keep_largest(apply_to_one(encoder, params, *inputs, role="encoder", name="x"), k)
 
-    def init(key: Array, *observed: Array) -> PyTree:
-        return initialize(encoder, key, *observed)
+    def init(key: Array, *inputs: Array) -> PyTree:
+        return initialize(encoder, key, *inputs)
 
     plain = undercomplete(Network(init, apply), decoder, loss=loss, link=link)
     return plain._replace(parts=(K_SPARSE._replace(terms=reconstruction_terms(loss)),))
 
 
 def keep_largest(code: Array, k: int) -> Array:
-    """The k largest entries of a code, the others 0; of equal entries the first are kept.
+    """Returns a code with its k largest entries and 0 elsewhere; among equal entries the first ones are kept.
 
     >>> keep_largest(jnp.array([1.0, 3.0, 2.0, 3.0]), 2)
     Array([0., 3., 0., 3.], dtype=float32)

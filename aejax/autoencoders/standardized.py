@@ -1,4 +1,4 @@
-"""Standardization as a part of the autoencoder: its networks see z = (x - m)/s, its user sees x."""
+"""Standardization inside the autoencoder: its networks work on z = (x - m)/s, its functions on x."""
 
 import jax
 from jax.typing import ArrayLike
@@ -15,26 +15,28 @@ STANDARDIZED = Part("standardized", once=False)
 
 
 def standardized(autoencoder: Autoencoder, *, mean: ArrayLike, standard_deviation: ArrayLike) -> Autoencoder:
-    """Encodes (x - m)/s and decodes to m + s ĝ(h): networks see mean 0 and standard deviation 1, the user his own data.
+    """Encodes (x - m)/s and decodes to m + s ĝ(h): the networks work on data of mean 0 and standard deviation 1.
 
-    The parameters learn what they would learn from data standardized beforehand. Losses of a variational autoencoder
-    are those of densities in the units of x, -log p(x) = -log p_z((x - m)/s) + Σᵢ log sᵢ; every other loss, and what
-    wrappers inside add to it, is that of the standardized example. A likelihood's own knobs, such as a fixed variance,
-    are in standardized units, and so are pseudo-inputs in the parameters (`vamp_prior` is given them in units of x).
+    Training gives the same parameters as training on data standardized beforehand. The losses of a variational
+    autoencoder are those of densities in the units of x, -log p(x) = -log p_z((x - m)/s) + Σᵢ log sᵢ; every other loss,
+    and the terms of wrappers inside, are those of the standardized example. A likelihood's own knobs, such as a fixed
+    variance, are in standardized units, and so are the pseudo-inputs in the parameters (the pseudo-inputs passed to
+    `vamp_prior` are in units of x).
 
     Args:
-      autoencoder: any; of a variational one the likelihood must be one of all real numbers.
-      mean: m, of the training examples, one number for all features or an array of the shape of one example.
-      standard_deviation: s >= 0, likewise; 0, of a constant feature, counts as 1.
+      autoencoder: any autoencoder; a variational one must have a likelihood of all real numbers.
+      mean: m, the mean of the training examples, one number for all features or an array of the shape of one example.
+      standard_deviation: s >= 0, the standard deviation of the training examples, one number or an array of the shape
+        of one example; 0, the value of a constant feature, is replaced by 1.
 
     Returns:
-      The autoencoder of x; its metrics have the same names. Wrappers outside it see x: corruption is in the units of x
-      in `denoising(standardized(...))`, a Jacobian in `contractive(standardized(...))` is that with respect to x.
+      The autoencoder of x, with the same names of metrics. Wrappers outside it work on x: corruption is in the units of
+      x in `denoising(standardized(...))`, the Jacobian in `contractive(standardized(...))` is with respect to x.
 
     Raises:
-      TypeError: no autoencoder, or statistics that are no real numbers.
-      ValueError: statistics that are not finite or negative, or a likelihood of counts, bits or bounded values; when
-        called, statistics that do not have the shape of an example.
+      TypeError: `autoencoder` is not an `Autoencoder`, or the statistics are not real numbers.
+      ValueError: the statistics are not finite, standard_deviation is negative, or the likelihood is one of counts,
+        bits or bounded values; raised by the functions, the statistics do not have the shape of an example.
 
     Source: Y. LeCun et al. (1998), Efficient BackProp, section 4.3; the density by change of variables.
 
@@ -73,13 +75,13 @@ def standardized(autoencoder: Autoencoder, *, mean: ArrayLike, standard_deviatio
 
     def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
         batch = masked_batch(batch)
-        x, observed = (jax.vmap(scaling.forward)(part) for part in (batch.x, batch.input))
-        total, metrics = autoencoder.loss(params, key, batch._replace(x=x, input=observed))
+        x, inputs = (jax.vmap(scaling.forward)(array) for array in (batch.x, batch.input))
+        total, metrics = autoencoder.loss(params, key, batch._replace(x=x, input=inputs))
         if distributions is None:
             return total, metrics
-        of_units = scaling.log_determinant(batch.x.shape[1:])
-        signs = {"loss": 1, "reconstruction": 1, "elbo": -1}  # of the terms that hold a density of x
-        metrics = {name: value + signs[name] * of_units if name in signs else value for name, value in metrics.items()}
+        log_scale = scaling.log_determinant(batch.x.shape[1:])
+        signs = {"loss": 1, "reconstruction": 1, "elbo": -1}  # of the terms that contain a density of x
+        metrics = {name: value + signs[name] * log_scale if name in signs else value for name, value in metrics.items()}
         return metrics["loss"], metrics
 
     outer = None

@@ -15,7 +15,7 @@ from aejax.autoencoders.undercomplete import from_functions
 from aejax.checks import check_floating, check_sizes
 from aejax.losses import ReconstructionLoss, binary_cross_entropy
 
-TIED = Part("tied", excludes=(("conditional", "tied weights leave no room for a condition"),))
+TIED = Part("tied", excludes=(("conditional", "tied layers have no input for a condition"),))
 
 
 def tied(
@@ -26,23 +26,25 @@ def tied(
     loss: ReconstructionLoss = binary_cross_entropy,
     link: Callable[[Array], Array] | None = None,
 ) -> Autoencoder:
-    """Minimizes E L(x, g(f(x))) with hₗ = s(hₗ₋₁ Wₗ + bₗ) on the way in and s(hₗ Wₗᵀ + cₗ) on the way out.
+    """Minimizes E L(x, g(f(x))) with encoder layers hₗ = s(hₗ₋₁ Wₗ + bₗ) and decoder layers s(hₗ Wₗᵀ + cₗ).
 
-    The last layer has no activation: what it returns is for the loss, logits for cross-entropy.
+    The last decoder layer has no activation: its output is what the loss expects, logits for cross-entropy.
 
     Args:
-      shape: of an example, which is flattened.
-      widths: of the layers; the last is the length of the code. The paper on contraction has one, of 1000.
-      activation: s, after every layer but the last of the decoder.
-      loss: L(x, output of the decoder).
-      link: from the decoder's output to data space; by default the one that belongs to the loss.
+      shape: the shape of an example, which is flattened.
+      widths: the numbers of units of the encoder's layers; the last one is the length of the code. Rifai et al. use
+        one layer of 1000 units.
+      activation: s, applied after every layer except the last of the decoder.
+      loss: L(x, output of the decoder), the loss of one example.
+      link: maps the decoder's output to data space; by default the link that belongs to the loss.
 
     Returns:
       An autoencoder; its params are `weights`, each (inputs, units), `encoder_biases` and `decoder_biases`.
 
     Raises:
-      ValueError: no widths, one that is not positive, or, of its functions, an example or a code of another shape.
-      TypeError: a shape or widths that are no sequence of integers.
+      ValueError: widths is empty or has an entry below 1; raised by the functions, an example or code has another
+        shape.
+      TypeError: shape or widths is not a sequence of integers, or activation is not a function.
 
     Source: S. Rifai et al. (2011), Contractive Auto-Encoders, section 2; P. Vincent et al. (2010), Stacked Denoising
     Autoencoders, section 2.2.
@@ -86,7 +88,7 @@ def tied(
     return from_functions(TIED, init, encode, decode_output, loss=loss, link=link)
 
 
-def _check_shape(name: str, given: Array, wanted: tuple[int, ...]) -> None:
-    if given.shape != wanted:
-        advice = ": map over a batch, jax.vmap(function, in_axes=(None, 0))" if given.shape[1:] == wanted else ""
-        raise ValueError(f"{name} must be ONE of shape {wanted}, got shape {given.shape}{advice}")
+def _check_shape(name: str, array: Array, expected: tuple[int, ...]) -> None:
+    if array.shape != expected:
+        advice = ": map over a batch, jax.vmap(function, in_axes=(None, 0))" if array.shape[1:] == expected else ""
+        raise ValueError(f"{name} must be ONE of shape {expected}, got shape {array.shape}{advice}")

@@ -1,4 +1,4 @@
-"""The plain autoencoder, which learns because its code is smaller than its input."""
+"""The undercomplete autoencoder: its code has fewer dimensions than its input."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.entrance import as_inputs, check_example, check_no_batch_of_one, output_shape, part_of
 from aejax.autoencoders.part import Part, Term
-from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, masked_batch, mean_over_batch, observations
+from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, encoder_inputs, masked_batch, mean_over_batch
 from aejax.losses import ReconstructionLoss, loss_unit, output_link, squared_error
 from aejax.networks.entrance import apply_to_one
 from aejax.networks.network import SupportsInitApply, check_network, initialize
@@ -27,13 +27,16 @@ def undercomplete(
     With linear networks and squared error, the decoder's columns span the subspace of the leading principal components.
 
     Args:
-      encoder: f, from one example to its code.
-      decoder: g, from one code to what `loss` compares with the example.
-      loss: L(x, output of the decoder), of one example.
-      link: from the decoder's output to data space; by default the one that belongs to the loss.
+      encoder: f, maps one example to its code.
+      decoder: g, maps one code to the output that `loss` compares with the example.
+      loss: L(x, output of the decoder), the loss of one example.
+      link: maps the decoder's output to data space; by default the link that belongs to the loss.
 
     Returns:
       An autoencoder; its metrics are `loss` and `reconstruction`.
+
+    Raises:
+      TypeError: encoder or decoder is not a network, or loss or link is not a function.
 
     Source: P. Baldi, K. Hornik (1989), Neural Networks and Principal Component Analysis; Goodfellow et al. (2016),
     Deep Learning, section 14.1.
@@ -75,20 +78,25 @@ def from_functions(
     loss: ReconstructionLoss,
     link: Callable[[Array], Array] | None,
 ) -> Autoencoder:
-    """The autoencoder that minimizes E L(x, g(f(x))), from f (`encode`) and g (`decode_output`) of shared parameters.
+    """Returns the autoencoder that minimizes E L(x, g(f(x))), from functions f and g of the same parameters.
+
+    In a conditional autoencoder the condition is the last argument of `init`, `encode` and `decode_output`.
 
     Args:
-      part: the constructor that calls this.
-      init: (key, example) -> params; the condition of the example comes last, here and below, where there is one.
-      encode: (params, x) -> code, of one example.
-      decode_output: (params, code) -> what `loss` compares with the example.
-      loss: as for `undercomplete`.
-      link: as for `undercomplete`.
+      part: the traits of the constructor that calls this function.
+      init: (key, example) -> params.
+      encode: f, (params, x) -> code, of one example.
+      decode_output: g, (params, code) -> the output that `loss` compares with the example.
+      loss: L(x, output of the decoder), the loss of one example.
+      link: maps the decoder's output to data space; None for the link that belongs to the loss.
+
+    Raises:
+      TypeError: loss or link is not a function.
     """
     if not callable(loss):
-        raise TypeError(f"loss must be a function of x and the decoder's output, got {loss!r}")
+        raise TypeError(f"loss must be a function (x, output of the decoder) -> number, got {loss!r}")
     if link is not None and not callable(link):
-        raise TypeError(f"link must be a function of the decoder's output, got {link!r}")
+        raise TypeError(f"link must be a function from the decoder's output to data space, got {link!r}")
     to_data_space = output_link(loss) if link is None else link
 
     def init_with(key: Array, example: Array, *condition: Array) -> PyTree:
@@ -113,13 +121,13 @@ def from_functions(
         return to_data_space(output)
 
     def batch_loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
-        del key  # nothing is random
+        del key  # this loss has no noise
         batch = masked_batch(batch)
 
-        def error(x: Array, observed: Array, *condition: Array) -> Array:
-            return loss(x, reconstruct(params, observed, *condition))
+        def error(x: Array, *inputs: Array) -> Array:
+            return loss(x, reconstruct(params, *inputs))
 
-        reconstruction = mean_over_batch(jax.vmap(error)(batch.x, *observations(batch)), batch)
+        reconstruction = mean_over_batch(jax.vmap(error)(batch.x, *encoder_inputs(batch)), batch)
         return reconstruction, {"loss": reconstruction, "reconstruction": reconstruction}
 
     return Autoencoder(
@@ -128,6 +136,6 @@ def from_functions(
 
 
 def reconstruction_terms(loss: ReconstructionLoss) -> tuple[Term, ...]:
-    """Returns the terms of an autoencoder that minimizes a reconstruction loss, in the unit of that."""
+    """Returns the terms of an autoencoder that minimizes a reconstruction loss, with the unit of that loss."""
     unit = loss_unit(loss)
     return Term("loss", "loss", unit), Term("reconstruction", "reconstruction", unit, weight=1.0)

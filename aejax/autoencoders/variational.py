@@ -1,4 +1,4 @@
-"""The variational autoencoder with a diagonal Gaussian posterior."""
+"""Variational autoencoders with a diagonal Gaussian posterior."""
 
 import jax
 import jax.numpy as jnp
@@ -11,11 +11,11 @@ from aejax.autoencoders.record import (
     BatchLike,
     Metrics,
     Variational,
+    encoder_inputs,
     example_keys,
     global_mean_over_batch,
     masked_batch,
     mean_over_batch,
-    observations,
     weighted,
 )
 from aejax.checks import check_in_range
@@ -53,27 +53,29 @@ def variational(
     free_bits: float = 0.0,
     axis_name: str | None = None,
 ) -> Autoencoder:
-    """Minimizes E[-log p(x | z)] + β KL(q(z | x) ‖ p(z)), z ~ q(z | x) = N(μ(x), diag σ²(x)), by one sample of z.
+    """Minimizes E[-log p(x | z)] + β KL(q(z | x) ‖ p(z)), z ~ q(z | x) = N(μ(x), diag σ²(x)), with one sample of z.
 
     Args:
-      encoder: from one example to an array whose last axis holds μ in its first half and log σ² in its second; beyond
-        [-30, 10] log σ² is bounded (`aejax.likelihoods.bounded.bounded_log`), so that σ² is finite for every input.
-      decoder: from one code to the parameters of the likelihood, which bounds logarithms of scales and rates likewise.
-      beta: β >= 0, or a schedule of it (`aejax.schedules`); 1 makes the loss the negative evidence lower bound.
+      encoder: maps one example to an array whose last axis holds μ in the first half and log σ² in the second. Values
+        of log σ² outside [-30, 10] are compressed (`aejax.likelihoods.bounded.bounded_log`), so that σ² is finite for
+        every input.
+      decoder: maps one code to the parameters of the likelihood, which compresses logarithms of scales and rates too.
+      beta: β >= 0, or a schedule of it (`aejax.schedules`); with 1 the loss is the negative evidence lower bound.
       likelihood: p(x | z); Bernoulli by default.
-      prior: p(z), fixed or learned; standard normal by default. Where its divergence has no closed form, the code that
-        is sampled for the reconstruction estimates it.
-      free_bits: nats per dimension of the code below which the divergence of that dimension, in the mean over the
-        global batch, is not pressed further.
-      axis_name: the mapped axis over which the global batch is spread; needed for free bits on several devices.
+      prior: p(z), fixed or learned; standard normal by default. If its divergence has no closed form, it is estimated
+        from the code that is sampled for the reconstruction.
+      free_bits: λ >= 0, in nats per dimension of the code: a dimension whose divergence, averaged over the global
+        batch, is below λ is not penalized further.
+      axis_name: the mapped axis over which the global batch is split; required for free bits on several devices.
 
     Returns:
       An autoencoder; its metrics, in nats, are `loss`, `reconstruction` (-log p(x | z)), `kl`, and `elbo`, the bound
-      on log p(x) whatever beta is.
+      on log p(x), whatever the value of beta.
 
     Raises:
-      ValueError: a negative beta or free_bits, free bits with a prior whose divergence has no closed form for each
-        dimension, or an encoder whose output has no two halves.
+      ValueError: beta or free_bits is negative, or free_bits is positive and the prior's divergence has no closed form
+        for each dimension; raised by the functions, the last axis of the encoder's output has an odd length.
+      TypeError: encoder or decoder is not a network, or likelihood or prior is of another type.
 
     Source: D. P. Kingma, M. Welling (2014), Auto-Encoding Variational Bayes, eq. 10; β: I. Higgins et al. (2017),
     beta-VAE, eq. 4; free bits: D. P. Kingma et al. (2016), Improving Variational Inference with Inverse Autoregressive
@@ -99,7 +101,7 @@ def variational(
         raise TypeError(f"likelihood must be a Likelihood, such as bernoulli(), got {likelihood!r}")
     prior = standard_normal() if prior is None else prior
     if not isinstance(prior, Prior | LearnedPrior):
-        raise TypeError(f"prior must be a prior, such as standard_normal(), got {prior!r}")
+        raise TypeError(f"prior must be a Prior or a LearnedPrior, such as standard_normal(), got {prior!r}")
     kl_per_dimension = prior.kl_per_dimension if free_bits and isinstance(prior, Prior) else None
     if free_bits and kl_per_dimension is None:
         raise IncompatibleError(
@@ -165,10 +167,10 @@ def variational(
         kl_weight = beta(batch.step) if callable(beta) else beta
         p = prior_of(params)
 
-        def terms(key: Array, x: Array, observed: Array, *condition: Array) -> tuple[Array, Array, Array]:
-            mean, log_variance = posterior(params, observed, *condition)
+        def terms(key: Array, x: Array, *inputs: Array) -> tuple[Array, Array, Array]:
+            mean, log_variance = posterior(params, *inputs)
             code = reparameterize(key, mean, log_variance)
-            reconstruction = -likelihood.log_prob(x, decode_parameters(params, code, *condition))
+            reconstruction = -likelihood.log_prob(x, decode_parameters(params, code, *inputs[1:]))
             if p.kl is None:
                 kl = gaussian_log_prob(code, mean, log_variance) - p.log_prob(code)
             else:
@@ -176,17 +178,17 @@ def variational(
             by_dimension = jnp.zeros(0) if kl_per_dimension is None else kl_per_dimension(mean, log_variance)
             return reconstruction, kl, by_dimension
 
-        *means, by_dimension = jax.vmap(terms)(example_keys(key, batch), batch.x, *observations(batch))
-        reconstruction, kl = mean_over_batch(means, batch)
-        pressed = kl
+        *per_example, by_dimension = jax.vmap(terms)(example_keys(key, batch), batch.x, *encoder_inputs(batch))
+        reconstruction, kl = mean_over_batch(per_example, batch)
+        penalized_kl = kl
         if free_bits:
-            means_by_dimension = global_mean_over_batch(by_dimension, batch, axis_name)
-            pressed = jnp.sum(jnp.maximum(means_by_dimension, knob(free_bits, means_by_dimension.dtype)))
-        total = reconstruction + weighted(kl_weight, pressed)
+            kl_by_dimension = global_mean_over_batch(by_dimension, batch, axis_name)
+            penalized_kl = jnp.sum(jnp.maximum(kl_by_dimension, knob(free_bits, kl_by_dimension.dtype)))
+        total = reconstruction + weighted(kl_weight, penalized_kl)
         return total, {"loss": total, "reconstruction": reconstruction, "kl": kl, "elbo": -(reconstruction + kl)}
 
-    least = f"at least {free_bits:g} nats per unit" if free_bits else ""
-    terms = (term._replace(weight=beta, note=least) if term.name == "kl" else term for term in VARIATIONAL.terms)
+    note = f"at least {free_bits:g} nats per unit" if free_bits else ""
+    terms = (term._replace(weight=beta, note=note) if term.name == "kl" else term for term in VARIATIONAL.terms)
     parts: tuple[Part, ...] = (VARIATIONAL._replace(terms=tuple(terms)),)
     parts += (Part(prior.name),) if isinstance(prior, LearnedPrior) else ()
     parts += (BETA,) if callable(beta) or isinstance(beta, jax.core.Tracer) or beta != 1 else ()

@@ -74,21 +74,21 @@ TERMS = {
     "total_correlation_penalized": {"total_correlation"},
 }
 IS_VARIATIONAL = [name for name in BASES if name.startswith("variational")]
-NO_POSTERIOR, TARGET = "has no posterior", "a target activation expects codes in"
+NO_POSTERIOR, TARGET = "expects an autoencoder with a posterior", "a target activation expects codes in"
 REFUSED_BASES = {
     **{("importance_weighted", base): NO_POSTERIOR for base in ("undercomplete", "k_sparse", "tied")},
     **{("total_correlation_penalized", base): NO_POSTERIOR for base in ("undercomplete", "k_sparse", "tied")},
     **{("sparse_kl", base): TARGET for base in IS_VARIATIONAL},
-    ("conditional", "tied"): "no room for a condition",
+    ("conditional", "tied"): "tied layers have no input for a condition",
     ("conditional", "variational with VampPrior"): "pseudo-inputs have no condition",
     ("sparse", "k_sparse"): "how many entries of a code are active",
     ("sparse_kl", "k_sparse"): "how many entries of a code are active",
     ("mmd_regularized", "k_sparse"): "cannot follow the prior",
     ("importance_weighted", "variational with beta"): "beta must be 1",
     ("importance_weighted", "variational with warm-up"): "beta must be 1",
-    ("importance_weighted", "variational with free bits"): "leave free_bits out",
+    ("importance_weighted", "variational with free bits"): "free_bits must be 0",
 }
-ALREADY = "is part of this autoencoder already"
+ALREADY = "can be applied only once"
 LOST = ("contractive", "denoising", "mmd_regularized", "sparse", "total_correlation_penalized")
 REFUSED_PAIRS = {  # outer, inner
     **{(name, name): ALREADY for name in WRAPPERS if name != "denoising"},

@@ -101,11 +101,11 @@ def _first_of_two(x, output):
 def test_refuses_what_has_no_condition_or_one_that_is_no_class():
     autoencoder = conditional(undercomplete(MLP((2,)), MLP((4,))), classes=3)
     params = jax.jit(autoencoder.init)(KEY, X[0], jnp.array(0))
-    with pytest.raises(ValueError, match="needs the condition of every example"):
+    with pytest.raises(ValueError, match="expects the condition of every example, got none"):
         autoencoder.loss(params, KEY, X)
-    with pytest.raises(ValueError, match="needs the condition of every example"):
+    with pytest.raises(ValueError, match="expects the condition of every example, got none"):
         autoencoder.encode(params, X[0])
-    with pytest.raises(TypeError, match="the condition is a class, an integer, got dtype float32"):
+    with pytest.raises(TypeError, match="the condition must be a class, an integer, got dtype float32"):
         autoencoder.encode(params, X[0], jnp.array(1.0))
     with pytest.raises(ValueError, match="classes must be at least 2, got 1"):
         conditional(undercomplete(MLP((2,)), MLP((4,))), classes=1)

@@ -106,7 +106,7 @@ def test_gradient_is_the_weighted_mean_of_the_gradients_of_the_samples(linear):
 
 
 def test_refuses_what_is_not_variational(identity):
-    with pytest.raises(TypeError, match="wraps a variational autoencoder: the one given has no posterior"):
+    with pytest.raises(TypeError, match="importance_weighted expects an autoencoder with a posterior"):
         importance_weighted(undercomplete(identity, identity), samples=5)
 
 

@@ -184,9 +184,9 @@ def test_mean_over_batch_weighs_every_term():
     "wrong", [None, MLP((2,)), lambda params, key, batch: 0.0], ids=["None", "network", "function"]
 )
 def test_wrappers_refuse_what_is_no_autoencoder(wrong, without_type_checks):
-    with pytest.raises(TypeError, match="contractive wraps an autoencoder"):
+    with pytest.raises(TypeError, match="contractive expects an autoencoder"):
         contractive(wrong, weight=0.1)
-    with pytest.raises(TypeError, match="denoising wraps an autoencoder"):
+    with pytest.raises(TypeError, match="denoising expects an autoencoder"):
         denoising(wrong, corrupt=partial(salt_and_pepper, amount=0.5))
 
 

@@ -226,7 +226,7 @@ def test_statistics_of_another_shape_or_no_numbers_are_refused():
         autoencoder.init(jax.random.key(0), X[0])
     with pytest.raises(TypeError, match="mean must be real numbers"):
         standardized(plain(), mean="2000", standard_deviation=1.0)
-    with pytest.raises(TypeError, match="wraps an autoencoder"):
+    with pytest.raises(TypeError, match="expects an autoencoder"):
         standardized(MLP((2,)), mean=0.0, standard_deviation=1.0)
 
 

@@ -258,7 +258,7 @@ SPARSE = Regularization(sparse_weight=0.1)
         (
             Experiment(model=Model(family="tied", conditional=True)),
             (5,),
-            "^conditional and family tied cannot be combined: tied weights leave no room for a condition$",
+            "^conditional and family tied cannot be combined: tied layers have no input for a condition$",
         ),
         (
             Experiment(model=Model(conditional=True), regularization=Regularization(prior="vamp", prior_components=2)),
@@ -273,7 +273,7 @@ SPARSE = Regularization(sparse_weight=0.1)
         (
             Experiment(model=Model(family="k_sparse"), regularization=Regularization(mmd_weight=1.0)),
             (5,),
-            "^mmd_weight and family k_sparse cannot be combined: codes of which all but k entries are 0 cannot",
+            "^mmd_weight and family k_sparse cannot be combined: codes with only k nonzero entries cannot",
         ),
         (
             Experiment(regularization=Regularization(prior="vamp", prior_components=5)),

@@ -127,7 +127,7 @@ def vae(**knobs):
 
 def test_an_estimate_that_may_be_negative_is_named():
     penalized = total_correlation_penalized(vae(), weight=1.0, examples=100)
-    assert "total correlation (estimated from batches, and may come out below 0)" in loss_note(penalized.parts)
+    assert "total correlation (estimated from batches, so it may be negative)" in loss_note(penalized.parts)
     assert "below 0" not in loss_note(vae().parts)
 
 
@@ -142,7 +142,7 @@ def test_a_schedule_is_said_at_its_end():
 
 def test_a_bound_takes_the_place_of_the_sum_and_a_weight_of_0_leaves_a_term_out():
     bound = contractive(importance_weighted(vae(), samples=3), weight=0.0, higher_order_weight=0.5)
-    expected = "loss = -elbo (of 3 importance weighted samples) + 0.5 × higher order penalty"
+    expected = "loss = -elbo (3 importance weighted samples) + 0.5 × higher order penalty"
     assert loss_sum(bound.parts) == expected
 
 

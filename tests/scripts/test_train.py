@@ -322,7 +322,7 @@ def refused(complaint_of: Callable[..., str]) -> Callable[..., str]:
         (["--dataset", "digitz"], "there is no data set 'digitz'; did you mean digits?"),
         (
             ["--family", "tied", "--conditional"],
-            "error: --conditional and --family tied cannot be combined: tied weights leave no room for a condition\n",
+            "error: --conditional and --family tied cannot be combined: tied layers have no input for a condition\n",
         ),
         (["--no-such-flag", "1"], "--no-such-flag"),
         (["--epochs", "none"], "--epochs"),
