@@ -124,8 +124,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     output, _ = process.communicate(timeout=60)
     assert process.returncode == EXIT_CODES[interruption]
     if interruption != signal.SIGKILL:
-        command = shlex.join([sys.executable, str(SCRIPT), "--resume", str(stopped)])
-        assert f"continue with: {command}\n" in output
+        assert f"continue with: {verb_command('train', '--resume', stopped)}\n" in output
     assert int(final_checkpoint(stopped).name) < int(final_checkpoint(whole).name)
 
     resumed = run("--resume", stopped, cwd=tmp_path)
@@ -416,7 +415,7 @@ def test_a_run_folder_that_exists(refused, finished: tuple[Path, str], tmp_path:
     copy = tmp_path / "two words"
     shutil.copytree(finished[0], copy)
     said = refused("--run-dir", "two words")
-    assert said.endswith(f"continue that run with {sys.executable} {SCRIPT} --resume '{copy}'\n")
+    assert said.endswith(f"continue that run with {verb_command('train', '--resume', copy)}\n")
 
 
 def test_a_failed_run_is_not_in_the_way_of_the_same_command(run_script, tmp_path: Path, monkeypatch) -> None:
