@@ -26,14 +26,23 @@ def test_the_page_has_the_numbers_of_the_run(make_run, run_script, tmp_path):
     run = open_run(folder)
     error = np.mean(np.square(run.splits.test.x - run.reconstruct(run.splits.test)))
     assert f"<b>{error:.4g}</b>" in text
-    best = min(record["validation/loss"] for record in read_records(folder))
+    best = min(record["validation/loss"] for record in read_records(folder)[:-1])
     assert f"<td>{best:.6g}</td>" in text
     assert "<td>loss, (unit of data)² per example</td>" in text
     assert "not trained on" not in text
-    assert "The run has not come to its end" in text  # it was trained without a script, which evaluates test examples
+    assert "The run has not come to its end" not in text
     assert "Samples" not in text
     assert text.count("data:image/png") == 5  # curves for a narrow screen besides
     assert "--family undercomplete" in text
+
+
+def test_a_run_that_was_stopped_has_a_page_without_measures_of_test_examples(make_run, run_script, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(make_run(LINEAR), folder)
+    *records, _ = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (folder / "metrics.jsonl").write_text("".join(records))
+    assert run_script("evaluate", folder).code == 0
+    assert "The run has not come to its end" in (folder / "report.html").read_text()
 
 
 def test_a_conditional_run_shows_samples_of_each_class(make_run, run_script):
@@ -48,7 +57,7 @@ def test_the_numbers_are_of_the_epoch_that_the_run_has_kept(make_run, run_script
     """Which is not that of the least loss, where an improvement has to be large."""
     few = Experiment(model=LINEAR.model, training=Training(epochs=4, patience=None, min_delta=5.0))
     folder = make_run(few)
-    losses = {record["epoch"]: record["validation/loss"] for record in read_records(folder)}
+    losses = {record["epoch"]: record["validation/loss"] for record in read_records(folder)[:-1]}
     best = open_run(folder).best_epoch
     assert losses[best] > min(losses.values())
     assert run_script("evaluate", folder, "--output", tmp_path / "page.html").code == 0
