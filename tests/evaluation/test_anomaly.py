@@ -66,7 +66,7 @@ def test_the_divergence_from_a_learned_prior_is_estimated_by_samples():
     vae = variational(
         fixed(posterior), fixed(lambda z: GAIN * z), likelihood=gaussian(variance=NOISE), prior=mixture_prior(2)
     )
-    params = vae.init(KEY, jnp.ones(1))
+    params = jax.jit(vae.init)(KEY, jnp.ones(1))
     params = params | {"prior": jax.tree.map(jnp.zeros_like, params["prior"])}
     x = jnp.array([1.0])
     expected = anomaly_score(LINEAR, EMPTY, KEY, x, samples=20_000)

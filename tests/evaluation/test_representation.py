@@ -17,7 +17,7 @@ CLASSES = np.arange(23, dtype=np.int32) % 3
 def test_examples_in_a_file_are_mapped_some_at_a_time(tmp_path, monkeypatch, function) -> None:
     monkeypatch.setattr(representation, "_STORED_CHUNK", 10)
     autoencoder = conditional(undercomplete(MLP((2,), (6,)), MLP((5,))), classes=3)
-    params = autoencoder.init(jax.random.key(0), X[0], CLASSES[0])
+    params = jax.jit(autoencoder.init)(jax.random.key(0), X[0], CLASSES[0])
     np.save(tmp_path / "x.npy", X)
     stored, read = StoredArray(np.load(tmp_path / "x.npy", mmap_mode="r")), []
     original = StoredArray._read

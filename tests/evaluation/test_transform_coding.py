@@ -89,10 +89,10 @@ def test_the_metric_is_the_mean_over_codes_of_any_shape_and_their_conditions():
         MLP(output_shape=(5,), hidden=(8,), activation=jax.nn.tanh),
     )
     autoencoder = conditional(undercomplete(*networks), classes=3)
-    params = autoencoder.init(jax.random.key(0), np.ones(5, np.float32), np.int32(0))
+    params = jax.jit(autoencoder.init)(jax.random.key(0), np.ones(5, np.float32), np.int32(0))
     codes, classes = RNG.normal(size=(3, 2, 1)).astype(np.float32), np.arange(3, dtype=np.int32)
     jacobians = [
-        jax.jacrev(lambda code, label=label: autoencoder.decode(params, code, label))(jnp.asarray(code))
+        jax.jit(jax.jacrev(lambda code, label=label: autoencoder.decode(params, code, label)))(jnp.asarray(code))
         for code, label in zip(codes, classes, strict=True)
     ]
     expected = np.mean([j[..., 0].T @ j[..., 0] for j in jacobians], axis=0)
@@ -145,6 +145,6 @@ def test_invalid_steps_and_shapes_are_refused():
     with pytest.raises(ValueError, match="the 3 units of the transform"):
         rate_of_transformed_codes(narrow, transform, lambda codes: codes, codes[0][:, :1], steps=[0.1])
     linear = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(5,)))
-    params = linear.init(jax.random.key(0), np.ones(5, np.float32))
+    params = jax.jit(linear.init)(jax.random.key(0), np.ones(5, np.float32))
     with pytest.raises(ValueError, match="there are no codes"):
         mean_pullback_metric(linear, params, np.ones((0, 2), np.float32))

@@ -28,8 +28,10 @@ def test_mean_and_variance_are_those_documented(mode, distribution, num_projecti
     x = jnp.linspace(-0.3, 0.5, 5)
     options = {"num_projections": num_projections, "distribution": distribution, "mode": mode}
     keys = jax.random.split(jax.random.key(1), 20_000)
-    estimates = np.asarray(jax.vmap(lambda key: estimate_frobenius_norm_squared(key, encode, x, **options))(keys))
-    jacobian = jax.jacfwd(encode)(x)
+    estimates = np.asarray(
+        jax.jit(jax.vmap(lambda key: estimate_frobenius_norm_squared(key, encode, x, **options)))(keys)
+    )
+    jacobian = jax.jit(jax.jacfwd(encode))(x)
     variance = float(estimator_variance(jacobian, **options))
     deviations = estimates - np.sum(np.square(jacobian))
     assert abs(deviations.mean()) < 5 * np.sqrt(variance / keys.size)
@@ -75,7 +77,7 @@ def test_same_under_jit_and_vmap_and_differentiable(mode, float64, without_type_
     np.testing.assert_allclose(batched(keys, x), loop, rtol=1e-12)
     both = ("fwd", "rev")
     check_grads(jax.jit(lambda x: estimate(keys[0], encode, x)), (x[0],), order=1, modes=both, rtol=1e-6, atol=1e-6)
-    images = jax.vmap(lambda key, x: estimate(key, encode, x))(keys, x.reshape(3, 5, 1))
+    images = jax.jit(jax.vmap(lambda key, x: estimate(key, encode, x)))(keys, x.reshape(3, 5, 1))
     if mode == "reverse":
         np.testing.assert_allclose(images, loop, rtol=1e-12)
 
@@ -97,8 +99,10 @@ def test_half_precision_estimates_without_bias(dtype):
             np.testing.assert_allclose(estimate, 70_000, rtol=1e-3)
     keys = jax.random.split(jax.random.key(1), 20_000)
     one = lambda key: estimate_frobenius_norm_squared(key, lambda x: x[:1], x[:4], distribution="sphere")  # noqa: E731
-    np.testing.assert_array_equal(jax.vmap(one)(keys), 1)
-    many = jax.vmap(lambda key: estimate_frobenius_norm_squared(key, lambda x: x, x[:2], distribution="gaussian"))(keys)
+    np.testing.assert_array_equal(jax.jit(jax.vmap(one))(keys), 1)
+    many = jax.jit(
+        jax.vmap(lambda key: estimate_frobenius_norm_squared(key, lambda x: x, x[:2], distribution="gaussian"))
+    )(keys)
     assert abs(np.mean(many) - 2) < 5 * 2 / np.sqrt(20_000)  # 5 standard errors
     matrix = 3 * np.random.default_rng(0).standard_normal((50, 60))
     half = estimator_variance(jnp.array(matrix, dtype))

@@ -62,7 +62,7 @@ def test_jacobian_has_the_shape_of_the_code_and_of_the_example(method, chunk_siz
     encode = lambda x: jnp.tanh(x.reshape(-1) @ kernel).reshape(3, 2)  # noqa: E731
     whole = jacobian(encode, x, method=method, chunk_size=chunk_size)
     assert whole.shape == (3, 2, 2, 3, 2)
-    np.testing.assert_allclose(whole, jax.jacfwd(encode)(x), rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(whole, jax.jit(jax.jacfwd(encode))(x), rtol=1e-10, atol=1e-14)
 
 
 @pytest.mark.slow
@@ -107,7 +107,7 @@ def test_flax_encoders_agree_in_every_method_on_a_batch(name, float64):
     """In float32, and in value and gradient in float64, where the parameters are traced and the batch is vmapped."""
     module, shape = NETWORKS[name]
     batch = normal(1, 3, *shape)
-    params = as_dtype(module.init(jax.random.key(0), batch[0].astype(jnp.float32)), jnp.float64)
+    params = as_dtype(jax.jit(module.init)(jax.random.key(0), batch[0].astype(jnp.float32)), jnp.float64)
 
     def mean(params, batch, method, chunk_size=None):
         norm = partial(frobenius_norm_squared, partial(module.apply, params), method=method, chunk_size=chunk_size)
@@ -163,7 +163,7 @@ def test_same_on_several_devices(method, float64):
 
     replicas = jax.tree.map(lambda leaf: jnp.stack([leaf] * 8), weights)
     parallel = jax.tree.map(lambda leaf: leaf[0], jax.pmap(step, axis_name="devices")(replicas, batch))
-    alone = jax.value_and_grad(mean)(weights, batch.reshape(16, 5))
+    alone = jax.jit(jax.value_and_grad(mean))(weights, batch.reshape(16, 5))
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), parallel, alone)
 
 
@@ -346,7 +346,7 @@ def test_axes_in_another_order_are_not_elementwise(float64):
 
     assert not split_first_layer(f, x).elementwise
     for method in METHODS:
-        expected = np.sum(np.square(jax.jacrev(f)(x)))
+        expected = np.sum(np.square(jax.jit(jax.jacrev(f))(x)))
         np.testing.assert_allclose(frobenius_norm_squared(f, x, method=method), expected, rtol=1e-12)
 
 

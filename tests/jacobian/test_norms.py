@@ -37,11 +37,11 @@ def of_matrix(name, matrix):
 def test_norm_is_that_of_the_matrix_and_differentiable(name, float64, without_type_checks):
     kernel, code = jnp.array(KERNEL), jnp.array([0.1, -0.2, 0.3])
     norm = lambda kernel, code: NORMS[name](partial(decode, kernel), code)  # noqa: E731
-    matrix = np.asarray(jax.jacrev(partial(decode, kernel))(code))
+    matrix = np.asarray(jax.jit(jax.jacrev(partial(decode, kernel)))(code))
     np.testing.assert_allclose(jax.jit(norm)(kernel, code), of_matrix(name, matrix), rtol=1e-9)
     check_grads(jax.jit(norm), (kernel, code), order=1, modes=("fwd", "rev"), rtol=1e-5, atol=1e-5)
     codes = jnp.stack([code, 2 * code])
-    batched = jax.vmap(norm, in_axes=(None, 0))(kernel, codes)
+    batched = jax.jit(jax.vmap(norm, in_axes=(None, 0)))(kernel, codes)
     np.testing.assert_allclose(batched, [norm(kernel, one) for one in codes], rtol=1e-9)
 
 
@@ -84,7 +84,7 @@ def test_spectral_norm_scales_with_the_matrix(scale):
     def norm(scale):
         return spectral_norm(jax.random.key(0), lambda x: scale * (kernel @ x), jnp.ones(3), iterations=60)
 
-    value, slope = jax.value_and_grad(norm)(jnp.float32(scale))
+    value, slope = jax.jit(jax.value_and_grad(norm))(jnp.float32(scale))
     np.testing.assert_allclose(value / np.float32(scale), np.linalg.norm(KERNEL, 2), rtol=1e-5)
     np.testing.assert_allclose(slope, np.linalg.norm(KERNEL, 2), rtol=1e-5)
 
@@ -94,7 +94,7 @@ def test_spectral_norm_has_a_gradient_where_the_jacobian_is_zero(weight, bias):
     def norm(kernel):
         return spectral_norm(jax.random.key(0), lambda x: jnp.tanh(kernel @ x + bias), jnp.ones(3))
 
-    value, gradient = jax.value_and_grad(norm)(jnp.full((2, 3), weight))
+    value, gradient = jax.jit(jax.value_and_grad(norm))(jnp.full((2, 3), weight))
     assert value == 0
     np.testing.assert_array_equal(gradient, 0)
 

@@ -92,7 +92,7 @@ def test_same_with_and_without_jit_and_vmap(method):
         return contractive_penalty(lambda x: jnp.tanh(weights @ x), x, method=method)
 
     loop = jnp.stack([penalty(one) for one in x])
-    np.testing.assert_allclose(jax.vmap(penalty)(x), loop, rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(jax.vmap(penalty))(x), loop, rtol=1e-5)
     np.testing.assert_allclose(jax.jit(penalty)(x[0]), loop[0], rtol=1e-5)
 
 
@@ -149,7 +149,7 @@ def test_derivatives_of_that_of_sigmoid_layer_equal_finite_differences(float64, 
 
 def test_of_sigmoid_layer_is_zero_where_units_are_saturated():
     code, kernel = jnp.array([0.0, 1.0]), jnp.full((3, 2), 1e4)
-    value, gradient = jax.value_and_grad(contractive_penalty_of_sigmoid_layer, argnums=(0, 1))(code, kernel)
+    value, gradient = jax.jit(jax.value_and_grad(contractive_penalty_of_sigmoid_layer, argnums=(0, 1)))(code, kernel)
     assert value == 0
     for part in gradient:
         np.testing.assert_array_equal(part, 0)
@@ -190,14 +190,14 @@ def test_higher_order_penalty_of_a_quadratic_map_is_that_of_its_hessian(method, 
     expected = standard_deviation**2 * np.trace(m)
     error = standard_deviation**2 * math.sqrt(2 * np.trace(m @ m) / samples)
     assert abs(penalty - expected) < 5 * error
-    hessian = jax.hessian(lambda x: encode(x, x))(normal(1, 4))
+    hessian = jax.jit(jax.hessian(lambda x: encode(x, x)))(normal(1, 4))
     np.testing.assert_allclose(expected, standard_deviation**2 * np.sum(np.square(hessian)), rtol=1e-12)
 
 
 @pytest.mark.slow
 def test_higher_order_penalty_of_a_network_is_that_of_its_hessian_for_small_noise(float64):
     params, x = (normal(0, 5, 4), normal(1, 3, 5)), normal(2, 4)
-    hessian = np.asarray(jax.hessian(partial(two_layers, params))(x))
+    hessian = np.asarray(jax.jit(jax.hessian(partial(two_layers, params)))(x))
     m, samples, sigma = np.einsum("kij,kil->jl", hessian, hessian), 20_000, 1e-3
     penalty = higher_order(partial(two_layers, params), x, standard_deviation=sigma, samples=samples)
     error = sigma**2 * math.sqrt(2 * np.trace(m @ m) / samples)
@@ -233,7 +233,7 @@ def test_higher_order_penalty_is_the_same_under_jit_and_vmap_and_for_images():
 
     loop = jnp.stack([penalty(*one) for one in zip(keys, x, strict=True)])
     np.testing.assert_allclose(jax.jit(jax.vmap(penalty))(keys, x), loop, rtol=1e-4)
-    np.testing.assert_allclose(jax.vmap(penalty)(keys, x.reshape(4, 3, 2)), loop, rtol=1e-4)
+    np.testing.assert_allclose(jax.jit(jax.vmap(penalty))(keys, x.reshape(4, 3, 2)), loop, rtol=1e-4)
 
 
 @pytest.mark.slow
@@ -242,7 +242,7 @@ def test_higher_order_penalty_is_finite_for_saturated_units():
         return higher_order(lambda x: jax.nn.sigmoid(scale * x), jnp.ones(2))
 
     for scale in (1e4, -1e4):
-        value, gradient = jax.value_and_grad(penalty)(scale)
+        value, gradient = jax.jit(jax.value_and_grad(penalty))(scale)
         assert value == 0
         assert gradient == 0
 

@@ -41,7 +41,7 @@ def test_any_vmap_is_the_loop_over_its_axis(function, axes, float64):
         normal(seed, *shape) if axis is None else normal(seed, *shape[:axis], batch, *shape[axis:])
         for seed, (shape, axis) in enumerate(zip(shapes, axes, strict=True))
     ]
-    out = jax.vmap(function, axes)(*operands)
+    out = jax.jit(jax.vmap(function, axes))(*operands)
     for i in range(batch):
         parts = (
             operand if axis is None else jnp.take(operand, i, axis)
@@ -56,12 +56,12 @@ def of_batch(matrix, batch):
 
 def test_gradient_is_the_same_however_it_is_mapped(float64):
     batch, matrix = normal(0, 6, 3, 4), normal(1, 4, 5)
-    expected = jax.grad(lambda matrix: jnp.sum(jnp.square(jnp.tanh(batch) @ matrix)))(matrix)
-    np.testing.assert_allclose(jax.grad(of_batch)(matrix, batch), expected, rtol=1e-12)
-    each = jax.vmap(jax.grad(of_batch), (None, 0))(matrix, batch[:, None])
+    expected = jax.jit(jax.grad(lambda matrix: jnp.sum(jnp.square(jnp.tanh(batch) @ matrix))))(matrix)
+    np.testing.assert_allclose(jax.jit(jax.grad(of_batch))(matrix, batch), expected, rtol=1e-12)
+    each = jax.jit(jax.vmap(jax.grad(of_batch), (None, 0)))(matrix, batch[:, None])
     np.testing.assert_allclose(jnp.sum(each, 0), expected, rtol=1e-12)
     population = jnp.stack([matrix, -matrix])
-    of_all = jax.vmap(jax.grad(of_batch), (0, None))(population, batch)
+    of_all = jax.jit(jax.vmap(jax.grad(of_batch), (0, None)))(population, batch)
     np.testing.assert_allclose(of_all, jnp.stack([expected, -expected]), rtol=1e-12)
 
 

@@ -158,7 +158,7 @@ def test_each_device_has_the_jacobian_of_its_own_parameters():
 @pytest.mark.parametrize("build", [partial(contractive, higher_order_weight=0.1), contractive_by_projections])
 def test_contractive_losses_are_those_of_one_device(build):
     autoencoder = build(undercomplete(MLP((3,), (4,), activation=jnp.tanh), MLP((5,))), weight=0.1)
-    params = autoencoder.init(KEY, BATCH[0])
+    params = jax.jit(autoencoder.init)(KEY, BATCH[0])
 
     def loss(params, x):
         return autoencoder.loss(params, KEY, x[None])[0]
@@ -180,14 +180,14 @@ def test_contractive_losses_are_those_of_one_device(build):
 def test_losses_of_a_batch_divided_on_an_explicit_mesh(wrap):
     """With padding too, which is replaced by an example of another device."""
     autoencoder = wrap(undercomplete(MLP((2,)), MLP((5,))))
-    params = autoencoder.init(KEY, BATCH[0])
+    params = jax.jit(autoencoder.init)(KEY, BATCH[0])
     explicit = jax.make_mesh((DEVICES,), ("devices",), axis_types=(AxisType.Explicit,))
 
     def loss(params, x, weight):
         return autoencoder.loss(params, KEY, as_batch(x)._replace(weight=weight))[0]
 
     x, weight = BATCH.at[0].set(jnp.nan), jnp.ones(DEVICES).at[0].set(0)
-    expected = jax.value_and_grad(loss)(params, x, weight)
+    expected = jax.jit(jax.value_and_grad(loss))(params, x, weight)
     divided = jax.device_put((x, weight), NamedSharding(explicit, P("devices")))
     with jax.set_mesh(explicit):
         found = jax.jit(jax.value_and_grad(loss))(params, *divided)

@@ -197,7 +197,7 @@ def test_arguments_of_another_kind_are_refused():
 
 
 def test_evaluation_checks_its_examples():
-    evaluate, params = make_evaluate(PLAIN, batch_size=4, devices=ONE), PLAIN.init(KEY, X[0])
+    evaluate, params = make_evaluate(PLAIN, batch_size=4, devices=ONE), jax.jit(PLAIN.init)(KEY, X[0])
     with pytest.raises(ValueError, match="at least one example"):
         evaluate(params, KEY, X[:0])
     with pytest.raises(ValueError, match=r"ONE x of shape \(5,\), got shape \(3,\)"):

@@ -16,7 +16,7 @@ from aejax.training.devices import replicate
 AUTOENCODER = variational(MLP(output_shape=(4,)), MLP(output_shape=(5,)))
 X = np.random.default_rng(0).uniform(size=(37, 5)).astype(np.float32)
 KEY = jax.random.key(1)
-PARAMS = AUTOENCODER.init(jax.random.key(0), jnp.asarray(X[0]))
+PARAMS = jax.jit(AUTOENCODER.init)(jax.random.key(0), jnp.asarray(X[0]))
 
 
 @pytest.mark.parametrize(("devices", "batch_size"), [(1, 37), (1, 10), (1, 100), (3, 12), (8, 16), (8, 8)])
@@ -25,7 +25,7 @@ def test_the_last_partial_batch_counts_exactly(devices: int, batch_size: int) ->
     chosen = jax.local_devices()[:devices]
     evaluate = make_evaluate(AUTOENCODER, batch_size=batch_size, devices=chosen)
     means = evaluate(replicate(PARAMS, chosen), KEY, replicate(X, chosen))
-    _, expected = AUTOENCODER.loss(PARAMS, KEY, as_batch(jnp.asarray(X)))
+    _, expected = jax.jit(AUTOENCODER.loss)(PARAMS, KEY, as_batch(jnp.asarray(X)))
     assert means.keys() == expected.keys()
     for name, value in expected.items():
         np.testing.assert_allclose(means[name], value, rtol=1e-6)
@@ -49,9 +49,9 @@ def test_counts_of_an_integer_type_are_evaluated(dtype: type, standard_promotion
     """They are what a Poisson likelihood takes, and a network reads."""
     counts = variational(MLP((2 * 2,)), MLP((5,)), likelihood=poisson())
     x = np.random.default_rng(0).poisson(2.0, (7, 5)).astype(dtype)
-    params = counts.init(jax.random.key(0), x[0].astype(np.float32))
+    params = jax.jit(counts.init)(jax.random.key(0), x[0].astype(np.float32))
     means = make_evaluate(counts, batch_size=3, devices=jax.devices()[:1])(params, KEY, x)
-    np.testing.assert_allclose(means["loss"], counts.loss(params, KEY, x)[0], rtol=1e-6)
+    np.testing.assert_allclose(means["loss"], jax.jit(counts.loss)(params, KEY, x)[0], rtol=1e-6)
 
 
 @pytest.fixture
