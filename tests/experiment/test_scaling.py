@@ -135,7 +135,7 @@ def test_statistics_are_those_of_training_examples_and_are_kept_as_facts():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ({"likelihood": "bernoulli", "standardize": "feature"}, "standardize: feature .* likelihood bernoulli is none"),
+        ({"likelihood": "bernoulli", "standardize": "feature"}, "standardize: feature .* likelihood bernoulli does not"),
         (
             {
                 "family": "undercomplete",
@@ -143,7 +143,7 @@ def test_statistics_are_those_of_training_examples_and_are_kept_as_facts():
                 "loss": "binary_cross_entropy",
                 "standardize": "global",
             },
-            "standardize: global .* loss binary_cross_entropy is none",
+            "standardize: global .* loss binary_cross_entropy does not",
         ),
         (
             {
@@ -152,7 +152,7 @@ def test_statistics_are_those_of_training_examples_and_are_kept_as_facts():
                 "output_activation": "sigmoid",
                 "standardize": "global",
             },
-            "output_activation sigmoid is none",
+            "output_activation sigmoid does not",
         ),
         ({"network": "conv", "code_size": None, "standardize": "feature"}, "use global"),
     ],
