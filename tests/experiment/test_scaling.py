@@ -135,7 +135,10 @@ def test_statistics_are_those_of_training_examples_and_are_kept_as_facts():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ({"likelihood": "bernoulli", "standardize": "feature"}, "standardize: feature .* likelihood bernoulli does not"),
+        (
+            {"likelihood": "bernoulli", "standardize": "feature"},
+            "standardize: feature .* likelihood bernoulli does not",
+        ),
         (
             {
                 "family": "undercomplete",

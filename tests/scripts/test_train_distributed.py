@@ -77,7 +77,7 @@ def test_a_group_stopped_by_a_signal_to_one_goes_on_and_ends_as_one_process_woul
     group[1].send_signal(signal.SIGTERM)
     (output, _), (silent, _) = finish(group, code=75)
     assert "2 cpu devices of 2 processes" in output
-    assert "--resume group" in output
+    assert f"--resume {tmp_path / 'group'}" in output
     assert [line for line in silent.splitlines() if not line.startswith("[Gloo]")] == []
     stopped_after = len(records(tmp_path / "group"))
     finish(launch("--resume", "group"))
