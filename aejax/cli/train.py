@@ -89,9 +89,9 @@ def _group(options: Options) -> contextlib.AbstractContextManager[None]:
     place = (options.coordinator, options.num_processes, options.process_id)
     if not options.distributed and place == (None, None, None):
         return contextlib.nullcontext()
-    from aejax.training.distributed import together
+    from aejax.training.distributed import join_processes
 
-    return together(*place)
+    return join_processes(*place)
 
 
 def _run(options: Options, name: str, started: float) -> None:

@@ -75,7 +75,7 @@ class TrainingProgress(WorkProgress):
         if self._clock is None:
             self._clock = now
         else:
-            self._examples += report.images
+            self._examples += report.examples
             status += f", {self._examples / (now - self._clock):,.0f} examples/s"
         epoch = _epoch_of(report.epoch, self._epochs)
         self.advance_to(report.epoch, epoch, status, line=f"{epoch}: {status}", finished=report.finished)

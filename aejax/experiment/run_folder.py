@@ -83,7 +83,7 @@ class RunFolder:
             (path / "figures").mkdir(exist_ok=True)
         run = cls(path, experiment)
         try:
-            # records follow a whole checkpoint: where there are any, there is something to lose
+            # records follow a complete checkpoint: where there are any, there is something to lose
             saved = run.saved_experiment() if run.checkpoints.has_begun or run.records() else experiment
             if changed := differences(saved, experiment):
                 raise UserError(f"{path / _CONFIG}: does not match the checkpoints: {_list_changes(changed)}")
@@ -97,7 +97,7 @@ class RunFolder:
         self.checkpoints.save(snapshot, to_json(self.experiment))
 
     def saved_experiment(self) -> Experiment:
-        """The experiment of the newest whole checkpoint; UserError where there is none."""
+        """The experiment of the newest complete checkpoint; UserError where there is none."""
         text, name = self.checkpoints.experiment()
         return from_json(text, name=name)
 

@@ -117,8 +117,8 @@ def open_run(path: str | Path, *, data: str | Path | None = None, trust_code: bo
       trust_code: whether to run the Python file in the folder of a run with an autoencoder of the user's own.
 
     Raises:
-      UserError: no run folder, no whole checkpoint in it, none after an evaluation, or nothing at the new place; code
-        that is not trusted, or that was changed since the run began.
+      UserError: no run folder, no complete checkpoint in it, none after an evaluation, or nothing at the new place;
+        code that is not trusted, or that was changed since the run began.
     """
     path = Path(path)
     experiment = with_own_copy(read_experiment(path), path, trust_code=trust_code)

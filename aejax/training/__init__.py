@@ -1,4 +1,4 @@
-"""Training: a state, a step under `pmap`, and a loop that is an iterator of reports."""
+"""Training: a state, a step compiled with `pmap`, and a loop that is an iterator of reports."""
 
 from aejax.training.devices import AXIS as AXIS
 from aejax.training.evaluate import make_evaluate as make_evaluate

@@ -1,4 +1,4 @@
-"""Gradient accumulation: the gradient of a large batch from the parts of it that fit into memory."""
+"""Gradient accumulation: the gradient of a large batch from microbatches that fit into memory."""
 
 import numbers
 from typing import Any
@@ -15,7 +15,11 @@ from aejax.precision import at_least_single
 
 
 def check_accumulation(autoencoder: Autoencoder, accumulation_steps: int) -> None:
-    """Raise UserError where the mean over microbatches of a loss is not that of the whole batch.
+    """Raise unless the mean of an autoencoder's loss over microbatches is the loss of the whole batch.
+
+    Raises:
+      TypeError: accumulation_steps is not an integer.
+      UserError: accumulation_steps is below 1, or above 1 for a loss that is coupled through the batch.
 
     >>> from aejax.autoencoders import sparse_kl, undercomplete
     >>> from aejax.networks import MLP
@@ -43,36 +47,37 @@ def gradient_and_metrics(
     microbatches: int = 1,
     unrolled: bool = False,
 ) -> tuple[PyTree, Metrics]:
-    """The gradient of the loss of a batch, and its terms, from so many parts of equal size, one after the other.
+    """Returns the gradient of the loss of a batch, and its metrics, computed one microbatch after the other.
 
-    Every example keeps its index, so that it meets the noise that it meets in the whole batch. Sums are taken in
-    single precision at least.
+    Every example keeps its index, so that its noise is the same as in the whole batch. Sums are computed in at least
+    single precision.
 
     Args:
-      autoencoder: whose loss is a mean over examples (`check_accumulation`).
+      autoencoder: its loss must be a mean over examples (`check_accumulation`).
       params: its parameters.
-      key: of the step's noise.
-      batch: as the loss takes it; every example counts.
-      microbatches: how many parts.
-      unrolled: in straight-line code instead of a loop.
+      key: the key of the step's noise.
+      batch: the batch that the loss expects, without padding.
+      microbatches: the number of microbatches, all of equal size; it must divide the size of the batch.
+      unrolled: whether the microbatches are compiled as straight-line code instead of a loop.
     """
-    slope = jax.grad(autoencoder.loss, has_aux=True)
+    grad_fn = jax.grad(autoencoder.loss, has_aux=True)
     if microbatches == 1:
-        return slope(params, key, batch)
+        return grad_fn(params, key, batch)
     arrays = batch._asdict()
     step = arrays.pop("step")
-    parts = jax.tree.map(lambda leaf: leaf.reshape(microbatches, -1, *leaf.shape[1:]), arrays)
+    split = jax.tree.map(lambda leaf: leaf.reshape(microbatches, -1, *leaf.shape[1:]), arrays)
 
-    def part_of(part: dict[str, Any]) -> tuple[PyTree, Metrics]:
-        gradient_and_terms: tuple[PyTree, Metrics] = slope(params, key, Batch(**part, step=step))
+    def gradient_of(microbatch: dict[str, Any]) -> tuple[PyTree, Metrics]:
+        gradient_and_terms: tuple[PyTree, Metrics] = grad_fn(params, key, Batch(**microbatch, step=step))
         return gradient_and_terms
 
-    shapes = jax.eval_shape(part_of, jax.tree.map(lambda leaf: leaf[0], parts))
+    shapes = jax.eval_shape(gradient_of, jax.tree.map(lambda leaf: leaf[0], split))
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, at_least_single(leaf.dtype)), shapes)
 
-    def add(sums: PyTree, part: dict[str, Any]) -> tuple[PyTree, None]:
-        return jax.tree.map(lambda total, term: total + term.astype(total.dtype), sums, part_of(part)), None
+    def add(sums: PyTree, microbatch: dict[str, Any]) -> tuple[PyTree, None]:
+        terms = gradient_of(microbatch)
+        return jax.tree.map(lambda total, term: total + term.astype(total.dtype), sums, terms), None
 
-    sums, _ = lax.scan(add, zeros, parts, unroll=unrolled)
+    sums, _ = lax.scan(add, zeros, split, unroll=unrolled)
     means = jax.tree.map(lambda leaf: leaf / jnp.asarray(microbatches, leaf.dtype), sums)
-    return jax.tree.map(lambda mean, of: mean.astype(of.dtype), means, shapes)
+    return jax.tree.map(lambda mean, shape: mean.astype(shape.dtype), means, shapes)

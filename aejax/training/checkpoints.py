@@ -1,4 +1,4 @@
-"""Checkpoints of a run: a snapshot and its experiment, written atomically by Orbax, proved whole when they are read."""
+"""Checkpoints of a run: a snapshot and its experiment, written atomically by Orbax and verified when they are read."""
 
 import contextlib
 import hashlib
@@ -23,29 +23,28 @@ from aejax.host.schema import CheckpointRecord, validated
 from aejax.training.early_stopping import EarlyStopping
 from aejax.training.loop import Snapshot
 
-KEEP = 2  # the newest, and one to fall back on: while one is written, the one before it must be whole
+KEEP = 2  # the newest one and the one before it, which must be complete while the newest is written
 _CHECKSUMS = "sha256sums"
 _MAX_CHECKSUMS = 2**24  # bytes
-_HEAD_OF_ARRAY = "/.zarray"
-_BYTES_BESIDE_ARRAYS = 2**17  # of a checkpoint: about ten small files
+_ARRAY_METADATA = "/.zarray"
+_BYTES_OF_OTHER_FILES = 2**17  # of a checkpoint: about ten small files
 
 
 class Checkpoints:
-    """The checkpoints in one folder, named by their step; the newest `KEEP` stay, and the best.
+    """The checkpoints in one folder, named by their step; the newest `KEEP` and the best are kept.
 
-    The best is the first checkpoint that was written with the best validation loss so far: that of the best evaluation
-    itself where every evaluation is followed by a checkpoint.
+    The best checkpoint is the first one written after the evaluation with the lowest validation loss so far.
 
-    Beside Orbax's files each holds the SHA-256 of every one of them. Where the newest is not whole (torn, damaged, not
-    finished), the one before it is read, and `faults` says what was wrong. Files are written while training goes on:
-    an error in writing is raised by the next `save`, or by `close`.
+    Each checkpoint contains the SHA-256 of all its files. If the newest one is incomplete or damaged, the one before it
+    is read, and `faults` describes what was wrong. Files are written while training continues: an error in writing is
+    raised by the next `save`, or by `close`.
     """
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
-        """Open a folder, and make it where there is none; read-only, as one of several processes that do not write.
+        """Opens a folder, and creates it unless it exists; read-only for processes that do not write.
 
         Raises:
-          UserError: the folder cannot be made or read.
+          UserError: the folder cannot be created or read.
         """
         self._folder = folder.absolute()
         try:
@@ -53,24 +52,24 @@ class Checkpoints:
                 self._folder.mkdir(parents=True, exist_ok=True)
             with _no_warnings_of_orbax() if read_only else contextlib.nullcontext():
                 self._open(read_only)
-        except Exception as error:  # of Orbax or the system: of no common type
+        except Exception as error:  # errors of Orbax and the system have no common type
             raise UserError(f"{folder}: checkpoints cannot be kept or read there: {_reason(error)}") from error
 
     def _open(self, read_only: bool) -> None:
-        here = jax.process_index()  # by itself: of several processes each opens the folder at its own time
+        process = jax.process_index()  # each process opens the folder on its own, without waiting for the others
         options = ocp.CheckpointManagerOptions(
             preservation_policy=self,
             read_only=read_only,
             create=False,
             multiprocessing_options=ocp.options.MultiprocessingOptions(
-                primary_host=here, active_processes={here}, barrier_sync_key_prefix=f"process{here}"
+                primary_host=process, active_processes={process}, barrier_sync_key_prefix=f"process{process}"
             ),
         )
         self._writer = ThreadPoolExecutor(max_workers=1)
-        self._written: Future[None] | None = None  # of the checkpoint that was begun last
+        self._written: Future[None] | None = None  # of the last checkpoint whose writing has started
         self._manager = ocp.CheckpointManager(self._folder, options=options)
         self._best_epochs: dict[int, int] = {}  # by step: the epoch of the best evaluation so far, 0 before the first
-        self.faults: dict[int, str] = {}  # by step: of the checkpoints after the newest whole one
+        self.faults: dict[int, str] = {}  # by step: of the checkpoints after the newest complete one
         for step in sorted(self._manager.all_steps(), reverse=True):
             if (fault := _fault(self._folder / str(step))) is None:
                 break
@@ -78,19 +77,20 @@ class Checkpoints:
 
     @property
     def has_begun(self) -> bool:
-        """Whether there is anything to go on from, or to mourn: more than a checkpoint of step 0 that was not finished.
+        """Whether there is a complete checkpoint, or a faulty one of a step after 0.
 
-        Where there is not, a run was stopped before its first checkpoint was whole, and starts from its beginning.
+        Otherwise the run was stopped before its first checkpoint was complete, and starts from the beginning.
         """
-        return bool(self._whole_steps()) or any(step > 0 for step in self.faults)
+        return bool(self._complete_steps()) or any(step > 0 for step in self.faults)
 
     def save(self, snapshot: Snapshot, experiment: str) -> None:
-        """Write a snapshot, and the text that describes its experiment; a checkpoint of its step that exists stays.
+        """Writes a snapshot, and the text that describes its experiment, unless its step already has a checkpoint.
 
-        But for one that was written in the evaluation of that step: where a run was stopped there, and has gone on, it
-        gives way to the one after the evaluation. For as long as that takes, the one before it is what there is.
+        A checkpoint that was written during the evaluation of the same step is replaced by the one after the
+        evaluation: this happens if a run was stopped during an evaluation and resumed. Until the new one is complete,
+        the newest complete checkpoint is the one before it.
 
-        The arrays are copied before this returns, so that the next step may use their buffers.
+        The arrays are copied before this method returns, so that the next step can use their buffers.
 
         Raises:
           UserError: this checkpoint or the one before it cannot be written.
@@ -112,31 +112,34 @@ class Checkpoints:
         arrays = _arrays(snapshot)
         arguments = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record))
         with _cannot_write(self._folder):
-            # an error that is met here is not left to Orbax's threads, which wait for each other and print tracebacks
+            # errors are detected here, because Orbax's threads would wait for each other and print tracebacks
             tempfile.TemporaryFile(dir=self._folder).close()
-            needed = sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)) + _BYTES_BESIDE_ARRAYS
+            needed = sum(leaf.nbytes for leaf in jax.tree.leaves(arrays)) + _BYTES_OF_OTHER_FILES
             if (free := shutil.disk_usage(self._folder).free) < needed:
-                raise OSError(f"No space left on device: it takes about {needed:,} bytes, and {free:,} are free")
+                raise OSError(f"No space left on device: it needs about {needed:,} bytes, and {free:,} are free")
             self._manager.save(step, args=arguments)
         self._written = self._writer.submit(self._finish, step)
 
     def wait(self) -> None:
-        """Return when what is being written is on disk; UserError where it cannot be."""
+        """Waits until the current checkpoint is on disk; raises UserError if it cannot be written."""
         if self._written is not None:
             written, self._written = self._written, None
             with _cannot_write(self._folder):
                 written.result()
 
     def experiment(self) -> tuple[str, str]:
-        """The text that describes the newest whole checkpoint's experiment, and where it stands."""
+        """Returns the text that describes the newest complete checkpoint's experiment, and its place for messages."""
         step = self._newest_step()
         return self._record(step).experiment, f"{self._folder / str(step)}: experiment"
 
     def restore(self, template: Snapshot) -> Snapshot:
-        """The newest whole checkpoint; UserError where there is none.
+        """Returns the snapshot of the newest complete checkpoint.
 
         Args:
           template: a snapshot of the same experiment, for its structure, shapes and dtypes.
+
+        Raises:
+          UserError: there is no complete checkpoint, or it cannot be read.
         """
         expected = _arrays(template)
         if jax.process_count() == 1:
@@ -156,7 +159,7 @@ class Checkpoints:
             )
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: PreservationContext) -> Sequence[bool]:
-        """Which of the checkpoints stay, oldest first; Orbax asks for it as its `PreservationPolicy`."""
+        """Returns which of the checkpoints, oldest first, are kept; a method of Orbax's `PreservationPolicy`."""
         del context
         steps = [checkpoint.step for checkpoint in checkpoints]
         best_epochs = {step: self._best_epoch(step) for step in steps}
@@ -165,13 +168,13 @@ class Checkpoints:
         return [step == best or step in steps[-KEEP:] for step in steps]
 
     def remove_faulty(self) -> None:
-        """Remove what lies after the newest whole checkpoint: it will be written again."""
+        """Removes the faulty checkpoints after the newest complete one, which will be written again."""
         with _cannot_write(self._folder):
             for step in self.faults:
                 self._manager.delete(step)
 
     def close(self) -> None:
-        """Let go of the folder, when what is being written is on disk; UserError where it cannot be."""
+        """Closes the folder after the current checkpoint is on disk; raises UserError if it cannot be written."""
         try:
             self.wait()
         finally:
@@ -184,7 +187,7 @@ class Checkpoints:
         _write_checksums(self._folder / str(step))
 
     def _best_epoch(self, step: int) -> int | None:
-        """Of a checkpoint of this run, or of the one that it continues; None where that cannot be told any more."""
+        """Returns the best epoch so far in a checkpoint of this run, or of the run it resumes; None if it is faulty."""
         if step not in self._best_epochs:
             folder = self._folder / str(step)
             if step in self.faults or _fault(folder) is not None:
@@ -193,7 +196,7 @@ class Checkpoints:
         return self._best_epochs[step]
 
     def _record(self, step: int) -> CheckpointRecord:
-        """What a checkpoint holds besides arrays; UserError where that is none."""
+        """Returns the content of a checkpoint other than arrays; raises UserError if it cannot be read."""
         with self._cannot_read(step):
             content = self._manager.restore(step, args=ocp.args.Composite(record=ocp.args.JsonRestore()))
             return validated(CheckpointRecord, content.record)
@@ -202,22 +205,22 @@ class Checkpoints:
     def _cannot_read(self, step: int) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # of TensorStore or Orbax: of no common type
+        except Exception as error:  # errors of TensorStore and Orbax have no common type
             raise UserError(f"{self._folder / str(step)}: cannot be read: {_reason(error)}") from error
 
     def _newest_step(self) -> int:
-        whole = self._whole_steps()
-        if not whole:
-            raise UserError("; ".join([f"{self._folder} holds no whole checkpoint", *self.faults.values()]))
-        return max(whole)
+        complete = self._complete_steps()
+        if not complete:
+            raise UserError("; ".join([f"{self._folder} holds no complete checkpoint", *self.faults.values()]))
+        return max(complete)
 
-    def _whole_steps(self) -> set[int]:
+    def _complete_steps(self) -> set[int]:
         return set(self._manager.all_steps()) - set(self.faults)
 
 
 @contextlib.contextmanager
 def _no_warnings_of_orbax() -> Iterator[None]:
-    """Orbax warns that a folder which is opened to be read only is opened to be read only."""
+    """Context manager that silences Orbax's warning that a folder opened as read-only is read-only."""
     logger = logging.getLogger("absl")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -231,7 +234,7 @@ def _no_warnings_of_orbax() -> Iterator[None]:
 def _cannot_write(folder: Path) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # of TensorStore, Orbax or the system: of no common type
+    except Exception as error:  # errors of TensorStore, Orbax and the system have no common type
         raise UserError(f"{folder}: a checkpoint cannot be written: {_reason(error)}") from error
 
 
@@ -243,21 +246,21 @@ def _reason(error: Exception) -> str:
 def _arrays(snapshot: Snapshot) -> PyTree:
     state = snapshot.state._replace(key=jax.random.key_data(snapshot.state.key))
     arrays = {"state": state, "best_params": snapshot.best_params}
-    # of several processes Orbax takes arrays that are spread over all, and these are whole in each
+    # with several processes Orbax expects arrays that are split over all of them, but these are replicated
     return arrays if jax.process_count() == 1 else jax.device_get(arrays)
 
 
 def _check_arrays(folder: Path) -> None:
-    """Read every array one by one: the first error of several at a time is all that Orbax waits for.
+    """Reads the arrays one by one, because Orbax reads them concurrently and waits only for the first error.
 
-    What fails after it meets an event loop that is closed, and prints a traceback from a thread of its own.
+    Later errors would find its event loop closed and print a traceback from another thread.
     """
     store = {"driver": "ocdbt", "base": {"driver": "file", "path": f"{folder}/"}}
     for key in ts.KvStore.open(store).result().list().result():
         name = key.decode()
-        if name.endswith(_HEAD_OF_ARRAY):
-            place = {**store, "path": name.removesuffix(_HEAD_OF_ARRAY)}
-            ts.open({"driver": "zarr", "kvstore": place}, read=True).result().read().result()
+        if name.endswith(_ARRAY_METADATA):
+            array_store = {**store, "path": name.removesuffix(_ARRAY_METADATA)}
+            ts.open({"driver": "zarr", "kvstore": array_store}, read=True).result().read().result()
 
 
 def _checksums(folder: Path) -> bytes:
@@ -277,8 +280,8 @@ def _fault(folder: Path) -> str | None:
     if not checksums.is_file():
         return "was not finished"
     try:
-        check_tree(folder, links=False)  # a pipe or a device would be waited for, or read, for ever
-        is_whole = read_bytes(checksums, limit=_MAX_CHECKSUMS) == _checksums(folder)
+        check_tree(folder, links=False)  # reading a pipe or a device might never end
+        is_complete = read_bytes(checksums, limit=_MAX_CHECKSUMS) == _checksums(folder)
     except UserError as error:
-        return f"is torn: {error}"
-    return None if is_whole else "is torn: a file has changed or is missing"
+        return f"is damaged: {error}"
+    return None if is_complete else "is damaged: a file has changed or is missing"

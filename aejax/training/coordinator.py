@@ -1,8 +1,8 @@
-"""The service at which processes meet, run beside process 0 instead of inside it, so that it outlives process 0.
+"""JAX's coordination service in a process of its own, so that it survives the end of process 0.
 
-JAX starts its coordination service within process 0. Where that process is killed, the service goes with it, and in the
-same moment JAX ends all others by a message that does not name it. From outside, the service sees process 0 end, says
-so to the others in an orderly way, and they have time to tell what has happened.
+JAX starts its coordination service inside process 0. If that process is killed, the service ends too, and JAX ends all
+other processes at once with a message that does not name process 0. As a separate process, the service detects the end
+of process 0 and reports it to the others, which have time to print what has happened.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ _READY = "ready"
 
 
 class Coordinator:
-    """What JAX takes for its coordination service: the same arguments, and `shutdown`."""
+    """A replacement of JAX's coordination service, with the same arguments and a `shutdown` method."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        """Start the service; RuntimeError where it cannot be started."""
+        """Starts the service; raises RuntimeError if it does not start."""
         command = [sys.executable, "-P", __file__, json.dumps([arguments, options])]
-        # a session of its own: Ctrl-C in a terminal is for those that train
+        # in a session of its own, so that Ctrl-C in a terminal reaches only the training processes
         self._service = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -31,26 +31,26 @@ class Coordinator:
             raise RuntimeError(answer or "the coordination service did not start")
 
     def shutdown(self) -> None:
-        """End the service, when all processes have left it."""
+        """Ends the service, after all processes have disconnected."""
         self._service.communicate()
 
 
 @contextlib.contextmanager
-def outliving_process_0() -> Iterator[None]:
-    """Within the body, `jax.distributed.initialize` starts the service as a process of its own."""
-    from jax._src.lib import _jax  # there is no public way to tell JAX where the service is to run
+def separate_coordinator() -> Iterator[None]:
+    """Context manager in which `jax.distributed.initialize` starts the service as a process of its own."""
+    from jax._src.lib import _jax  # JAX has no public option for where the service runs
 
-    inside = _jax.get_distributed_runtime_service
+    original = _jax.get_distributed_runtime_service
     _jax.get_distributed_runtime_service = Coordinator
     try:
         yield
     finally:
-        _jax.get_distributed_runtime_service = inside
+        _jax.get_distributed_runtime_service = original
 
 
 def _serve(arguments: list[Any], options: dict[str, Any]) -> None:
-    """Serve until process 0 has ended, in whatever way: then its end of the pipe is closed."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # of preemption, which is for those that train
+    """Serves until process 0 has ended for any reason, which closes its end of the pipe."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # the training processes handle them
         signal.signal(number, signal.SIG_IGN)
     from jax._src.lib import _jax
 

@@ -1,4 +1,4 @@
-"""Devices: which ones a run uses, and how arrays are laid on them."""
+"""Devices: which ones a run uses, and how arrays are placed on them."""
 
 from collections.abc import Sequence
 
@@ -9,54 +9,55 @@ from jaxtyping import PyTree
 
 from aejax.errors import UserError
 
-AXIS = "devices"  # the name over which losses, metrics and gradients are averaged
+AXIS = "devices"  # the name of the mapped axis over which losses, metrics and gradients are averaged
 
 
 def choose_devices(number: int | None) -> list[jax.Device]:
-    """The first `number` devices of every process, all by default, process by process.
+    """Returns the first `number` devices of every process, ordered by process; None returns all devices.
 
     Raises:
-      UserError: a process has fewer, or, where all are asked for, processes do not have the same number.
+      UserError: number is below 1 or a process has fewer devices, or number is None and the processes have different
+        numbers of devices.
     """
     by_process = [jax.local_devices(process) for process in range(jax.process_count())]
     fewest = min(map(len, by_process))
     if number is None and fewest < max(map(len, by_process)):
-        raise UserError(f"every process needs the same number of devices; take --devices {fewest}")
+        raise UserError(f"every process must use the same number of devices: set devices to {fewest}")
     if number is not None and not 1 <= number <= fewest:
-        raise UserError(f"devices must be between 1 and the {fewest} at hand, got {number}")
+        raise UserError(f"devices must be between 1 and the {fewest} available, got {number}")
     return [device for devices in by_process for device in devices[:number]]
 
 
-def places_here(devices: Sequence[jax.Device]) -> list[int]:
-    """Which of the devices are of this process: it takes their shares of every batch; all where it is the only one."""
-    return [place for place, device in enumerate(devices) if device.process_index == jax.process_index()]
+def local_indices(devices: Sequence[jax.Device]) -> list[int]:
+    """Returns the indices in `devices` of this process's devices, whose shares of every batch it loads."""
+    return [index for index, device in enumerate(devices) if device.process_index == jax.process_index()]
 
 
 def replicate(tree: PyTree, devices: Sequence[jax.Device]) -> PyTree:
-    """Arrays copied to every device of this process, in the layout that a pmapped function takes and returns them in.
+    """Returns arrays copied to every device of this process, with the sharding of a pmapped function's inputs.
 
-    Every process must do the same: what it cannot see of the others, `pmap` takes for equal.
+    Every process must call it with equal arrays: `pmap` assumes that replicated arguments are equal in all processes.
     """
     return jax.device_put(tree, _layout(devices, PartitionSpec()))
 
 
-def divide(tree: PyTree, devices: Sequence[jax.Device]) -> PyTree:
-    """Arrays (devices of this process, ...) with a part on each of them, in the layout of a mapped argument."""
+def shard(tree: PyTree, devices: Sequence[jax.Device]) -> PyTree:
+    """Returns arrays (devices of this process, ...) with one row on each device, as a pmapped function expects."""
     return jax.device_put(tree, _layout(devices, PartitionSpec(AXIS)))
 
 
 def check_batch_size(batch_size: int, examples: int, devices: int, accumulation_steps: int = 1) -> None:
-    """Raise UserError unless a global batch fits the data and divides among the devices and their microbatches."""
+    """Raise UserError unless the batch size is at most the number of examples, and a multiple of the microbatches."""
     if batch_size > examples:
         raise UserError(f"batch_size must be at most the {examples} training examples, got {batch_size}")
-    parts = devices * accumulation_steps
-    if batch_size % parts:
-        lower = batch_size // parts * parts
-        nearest = f"{lower} or {lower + parts}" if lower else f"{parts}"
+    microbatches = devices * accumulation_steps
+    if batch_size % microbatches:
+        lower = batch_size // microbatches * microbatches
+        nearest = f"{lower} or {lower + microbatches}" if lower else f"{microbatches}"
         times = f" times {accumulation_steps} accumulation steps" if accumulation_steps > 1 else ""
         raise UserError(f"batch_size must be divisible by the {devices} devices{times}: {nearest}, got {batch_size}")
 
 
 def _layout(devices: Sequence[jax.Device], partition: PartitionSpec) -> NamedSharding:
-    here = [devices[place] for place in places_here(devices)]
-    return NamedSharding(Mesh(np.array(here), (AXIS,)), partition)
+    local = [devices[index] for index in local_indices(devices)]
+    return NamedSharding(Mesh(np.array(local), (AXIS,)), partition)

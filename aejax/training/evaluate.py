@@ -1,4 +1,4 @@
-"""The mean of every loss term over a whole split, the last partial batch exact."""
+"""The exact mean of every loss term over all examples, including the last, incomplete batch."""
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -13,14 +13,14 @@ from jaxtyping import Array, Float, Int, PyTree
 from aejax.autoencoders import Autoencoder, Examples, as_batch
 from aejax.autoencoders.record import Metrics
 from aejax.precision import at_least_single
-from aejax.training.devices import AXIS, divide, places_here
+from aejax.training.devices import AXIS, local_indices, shard
 from aejax.training.entrance import as_examples, check_autoencoder, check_counts, check_devices
 from aejax.training.kept import kept
 from aejax.training.streaming import gather, in_memory, on_host, prefetch
 
 
 class Evaluate:
-    """A compiled `(params, key, examples) -> means` over all N examples; made by `make_evaluate`."""
+    """A compiled function `(params, key, examples) -> means` over all N examples, returned by `make_evaluate`."""
 
     def __init__(
         self,
@@ -31,25 +31,25 @@ class Evaluate:
         streamed: bool = False,
         batches_per_call: int | None = None,
     ) -> None:
-        """As `make_evaluate`."""
+        """Stores the arguments of `make_evaluate`."""
         self._autoencoder, self._batch_size, self._devices = autoencoder, batch_size, devices
         self._streamed, self._batches_per_call = streamed, batches_per_call
         self._sums = _compiled_sums(autoencoder, tuple(devices), streamed)
 
     def __call__(self, params: PyTree, key: Array, data: Examples | Array | np.ndarray) -> dict[str, float]:
-        """The mean of every term, by name."""
-        *_, means = self.parts(params, key, data)
+        """Returns the mean of every term, by name."""
+        *_, means = self.call_by_call(params, key, data)
         assert means is not None
         return means
 
-    def parts(
+    def call_by_call(
         self, params: PyTree, key: Array, data: Examples | Array | np.ndarray
     ) -> Iterator[dict[str, float] | None]:
-        """None after every compiled call but the last, and then the means: for who has something to do in between."""
-        given = as_examples(data)
-        if not len(given.x):
-            raise ValueError(f"there must be at least one example, got x of shape {given.x.shape}")
-        examples = on_host(given) if self._streamed else in_memory(given)
+        """Yields None after every compiled call except the last, then the means: lets a caller act in between."""
+        examples = as_examples(data)
+        if not len(examples.x):
+            raise ValueError(f"there must be at least one example, got x of shape {examples.x.shape}")
+        examples = on_host(examples) if self._streamed else in_memory(examples)
         number, dtype = len(examples.x), examples.x.dtype
         totals: dict[str, np.float64] = {}
         weight_dtype = at_least_single(dtype) if jnp.issubdtype(dtype, jnp.floating) else np.dtype(np.float32)
@@ -60,7 +60,7 @@ class Evaluate:
             likelihood = None if distributions is None else distributions.likelihood
 
             def load(call: tuple[np.ndarray, np.ndarray]) -> tuple[Examples, np.ndarray, np.ndarray]:
-                return divide(gather(examples, call[0], likelihood, "the examples"), self._devices), *call
+                return shard(gather(examples, call[0], likelihood, "the examples"), self._devices), *call
 
             arguments = prefetch(load, calls)
         else:
@@ -77,21 +77,21 @@ class Evaluate:
         yield {name: float(total / number) for name, total in totals.items()}
 
     def _calls(self, examples: int, dtype: np.dtype) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Positions and weights of the batches of each call, all of one shape, of this process's devices."""
-        devices, here = len(self._devices), places_here(self._devices)
+        """Yields each call's positions and weights of examples on this process's devices, all of the same shape."""
+        devices, local = len(self._devices), local_indices(self._devices)
         share = -(-min(self._batch_size, examples) // devices)
         batches = -(-examples // (share * devices))
         calls = -(-batches // (self._batches_per_call or batches))
         size = -(-batches // calls)
         for call in range(calls):
             order = np.arange(call * size * devices * share, (call + 1) * size * devices * share)
-            order = order.reshape(size, devices, share).swapaxes(0, 1)[here]
+            order = order.reshape(size, devices, share).swapaxes(0, 1)[local]
             yield np.where(order < examples, order, 0).astype(np.int32), (order < examples).astype(dtype)
 
 
 @kept
 def _compiled_sums(autoencoder: Autoencoder, devices: tuple[jax.Device, ...], streamed: bool) -> Callable[..., Metrics]:
-    """Returns `(params, key, data, positions, weights) -> sums`, (S,) for each term: one sum for each batch."""
+    """Returns `(params, key, data, positions, weights) -> sums`; the sums are (S,) for each term, one per batch."""
 
     def sums(
         params: PyTree,
@@ -101,8 +101,11 @@ def _compiled_sums(autoencoder: Autoencoder, devices: tuple[jax.Device, ...], st
         weights: Float[Array, "S share"],
     ) -> Metrics:
         def step(carry: None, inputs: tuple[Array, Array, Examples | None]) -> tuple[None, Metrics]:
-            position, weight, given = inputs
-            examples = jax.tree.map(lambda part: part[position], data) if given is None else given
+            position, weight, streamed_examples = inputs
+            if streamed_examples is None:
+                examples = jax.tree.map(lambda leaf: leaf[position], data)
+            else:
+                examples = streamed_examples
             batch = as_batch(examples)._replace(indices=position, weight=weight)
             metrics = autoencoder.loss(params, key, batch)[1]
             return carry, lax.psum(jax.tree.map(partial(_sum, weight), metrics), AXIS)
@@ -114,9 +117,9 @@ def _compiled_sums(autoencoder: Autoencoder, devices: tuple[jax.Device, ...], st
 
 
 def _sum(weight: Float[Array, "share"], mean: Array) -> Array:
-    """From the mean of a term over the examples that count to their sum, in single precision at least."""
-    counted = jnp.sum(weight)
-    return jnp.where(counted == 0, 0, mean.astype(weight.dtype) * counted)
+    """Returns the sum of a term over the examples that count, from its mean, in at least single precision."""
+    count = jnp.sum(weight)
+    return jnp.where(count == 0, 0, mean.astype(weight.dtype) * count)
 
 
 def make_evaluate(
@@ -127,24 +130,28 @@ def make_evaluate(
     streamed: bool = False,
     batches_per_call: int | None = None,
 ) -> Evaluate:
-    """Compile `(params, key, examples) -> means` over all N examples.
+    """Returns a compiled function `(params, key, examples) -> means` of every loss term over all N examples.
 
-    Sums and counts are taken apart, and the sums of the batches added in float64, so that neither the batch size nor
-    the division into calls changes the result; but for terms that are coupled through the batch (maximum mean
-    discrepancy, total correlation), which are means over batches, the last of them smaller. Of several processes each
-    takes its share of every batch, and gets the means over all. Noise is keyed by the key and an example's position:
-    the same at every call.
+    The sums of the batches are added in float64 and divided by N, so that neither the batch size nor the number of
+    batches per call changes the result. Terms that are coupled through the batch (maximum mean discrepancy, total
+    correlation) are an exception: they are means over batches, the last of which is smaller. With several processes,
+    each evaluates its share of every batch and receives the means over all examples. Noise is keyed by the key and an
+    example's position, so it is the same at every call.
 
     Args:
-      autoencoder: whose loss is meant.
-      batch_size: of the global batch.
-      devices: of every process.
-      streamed: the examples stay on the host, arrays or files, and are gathered while the devices work.
-      batches_per_call: at most so many in one compiled call; None for all.
+      autoencoder: its loss is evaluated.
+      batch_size: the size of the global batch.
+      devices: the devices of all processes.
+      streamed: whether the examples, arrays or files, stay on the host and are gathered while the devices compute.
+      batches_per_call: the maximum number of batches in one compiled call; None for no limit.
+
+    Returns:
+      The function; the means are floats by the name of the term. It raises ValueError if there are no examples, or if
+      the networks do not accept them.
 
     Raises:
-      ValueError: a number below 1, no devices; of the function, no examples or such as the networks do not take.
-      TypeError: an argument of another kind.
+      ValueError: a number is below 1, or there are no devices.
+      TypeError: an argument has the wrong type.
     """
     check_autoencoder(autoencoder)
     check_counts(batch_size=batch_size, batches_per_call=batches_per_call)

@@ -1,4 +1,4 @@
-"""A population: one kind of autoencoder in many settings and seeds, trained as a vmapped axis of one compiled step."""
+"""Populations: an autoencoder in many settings and seeds, trained as a vmapped axis of one compiled step."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,13 +21,13 @@ from aejax.training.entrance import as_examples, check_devices, check_finite, ch
 from aejax.training.state import TrainState, check_parameters_fit, create_state, epoch_order, run_keys
 from aejax.training.step import train_step
 
-MEMBERS = "members"  # the name of the axis that they are divided over
+MEMBERS = "members"  # the name of the axis over which members are split
 
 Build = Callable[[PyTree], Autoencoder]  # from one member's hyperparameters, traced scalars, to its autoencoder
 
 
 class Population(NamedTuple):
-    """M members, laid out on devices: every leaf is (devices, share, ...), the last places filled by copies."""
+    """M members on devices: every leaf is (devices, share, ...), padded with copies of the last member."""
 
     states: TrainState
     hyperparameters: PyTree
@@ -46,20 +46,21 @@ def start_population(
     *,
     devices: Sequence[jax.Device],
 ) -> Population:
-    """The members before the first step; each is what `create_state` gives for its own key and its own autoencoder.
+    """Returns the members before the first step; each is initialized by `create_state` with its own key.
 
     Args:
-      build: from hyperparameters, scalars, to an autoencoder; it is traced, so the settings may enter losses and
-        noise, but not shapes.
-      optimizer: whose state is made for every member.
-      keys: one per member, of its initialization, noise and order of examples; members with equal keys share them.
+      build: maps hyperparameters, scalars, to an autoencoder; it is traced, so that losses and noise can depend on the
+        hyperparameters, but shapes cannot.
+      optimizer: the optimizer whose state is initialized for every member.
+      keys: one key per member, for its initialization, noise and order of examples; members may have equal keys.
       hyperparameters: a pytree of arrays (M,).
       example: ONE example, for its shape and dtype.
-      devices: which the members are divided among.
+      devices: the devices that the members are split over.
 
     Raises:
-      UserError: their parameters would take more memory than there is.
-      ValueError: no members, or hyperparameters that are not of one leading axis of length M.
+      UserError: the members would exceed the available memory.
+      ValueError: there are no members, or hyperparameters are not arrays with a leading axis of length M.
+      TypeError: keys is not a vector of typed keys, or another argument has the wrong type.
 
     >>> from aejax.autoencoders import tied, denoising
     >>> from aejax.corruption import masking
@@ -82,7 +83,7 @@ def start_population(
     members = len(keys)
     shapes = [np.shape(leaf) for leaf in jax.tree.leaves(hyperparameters)]
     if not members or any(shape[:1] != (members,) for shape in shapes):
-        raise ValueError(f"hyperparameters must be arrays of one value per key, of which there are {members}: {shapes}")
+        raise ValueError(f"hyperparameters must hold one value per key, for {members} keys, got shapes {shapes}")
 
     first = build(jax.tree.map(lambda leaf: leaf[0], hyperparameters))
     check_parameters_fit(first, optimizer, example, members=members)
@@ -101,36 +102,39 @@ def make_train_epoch(
     batch_size: int,
     devices: Sequence[jax.Device],
 ) -> TrainEpoch:
-    """Compile `(population, data) -> (population, metrics)`: one epoch of all members, a scan over its steps.
+    """Returns a compiled function `(population, data) -> (population, metrics)`: one epoch of all members.
 
-    Every member takes the steps that `aejax.training.train` takes with its key on one device: the same order of
-    examples, the same noise, keyed by the key, the step and the place in the batch. What does not fill a batch is left
-    out of the epoch. The result does not depend on the number of devices, but for rounding.
+    Every member has the steps that `aejax.training.train` takes with its key on one device: the same order of examples
+    and the same noise, keyed by the key, the step and the position in the batch. The last incomplete batch is dropped.
+    Up to rounding error, the result does not depend on the number of devices.
 
     Args:
-      build: as for `start_population`.
-      optimizer: likewise.
-      batch_size: of every member; a batch lies whole on the member's device.
-      devices: likewise; each holds all data.
+      build: the function of `start_population`.
+      optimizer: the optimizer of `start_population`.
+      batch_size: the size of every member's batch, which is not split over devices.
+      devices: the devices of `start_population`; each holds all data.
 
     Returns:
-      A function of a population, which is used up, and (N, ...) examples. Metrics are means over the epoch, (M,) each.
-      It raises UserError where a batch is larger than the data.
+      A function of a population, whose buffers are donated, and (N, ...) examples. Metrics are means over the epoch,
+      (M,) each. It raises UserError if a batch is larger than the data.
+
+    Raises:
+      TypeError: an argument has the wrong type.
     """
     check_build(build)
     check_optimizer(optimizer)
-    check_count("batch_size", batch_size, 0)  # with the data at hand the function says what is possible
+    check_count("batch_size", batch_size, 0)  # the function, which knows the data, reports the allowed range
     check_devices(devices)
 
     def epoch(
         state: TrainState, settings: PyTree, order: Int[Array, "S B"], data: Examples | Array
     ) -> tuple[TrainState, Metrics]:
         autoencoder = build(settings)
-        # of the axis that a run is spread over there is one place: a member's batch is not divided
-        whole_step = jax.vmap(partial(train_step, autoencoder, optimizer), in_axes=(None, 0), axis_name=AXIS)
+        # the axis over which `train` splits a batch has length 1: a member's batch is not split
+        step_on_one_device = jax.vmap(partial(train_step, autoencoder, optimizer), in_axes=(None, 0), axis_name=AXIS)
 
         def step(state: TrainState, positions: Int[Array, "B"]) -> tuple[TrainState, Metrics]:
-            results = whole_step(state, jax.tree.map(lambda part: part[positions][None], data))
+            results = step_on_one_device(state, jax.tree.map(lambda leaf: leaf[positions][None], data))
             return cast(tuple[TrainState, Metrics], jax.tree.map(lambda result: result[0], results))
 
         state, metrics = lax.scan(step, state, order)
@@ -159,13 +163,13 @@ def make_train_epoch(
 
 
 def check_build(build: object) -> None:
-    """Raise TypeError for what is no function from hyperparameters to an autoencoder."""
+    """Raise TypeError unless build is a function from hyperparameters to an autoencoder."""
     if not callable(build) or isinstance(build, Autoencoder):
         raise TypeError(f"build must be a function from hyperparameters to an autoencoder, got {build!r}")
 
 
 def _orders(population: Population, examples: int, batch_size: int) -> Int[np.ndarray, "M S B"]:
-    """The positions of the examples of the coming epoch, of every member."""
+    """Returns the positions of every member's examples in the next epoch."""
     order_keys = jax.vmap(jax.vmap(run_keys))(population.states).order
     numbers = collect(jax.random.key_data(order_keys), population.members)
     keys = jax.random.wrap_key_data(numbers, impl=jax.random.key_impl(order_keys))
@@ -176,23 +180,23 @@ def _orders(population: Population, examples: int, batch_size: int) -> Int[np.nd
 
 
 def members_of(population: Population) -> TrainState:
-    """The state of every member, each leaf (M, ...), on the host."""
+    """Returns the states of all members on the host, each leaf (M, ...); keys are returned as their data."""
     states = population.states._replace(key=jax.random.key_data(population.states.key))
     return collect(states, population.members)
 
 
 def lay_out(tree: PyTree, devices: Sequence[jax.Device]) -> PyTree:
-    """Arrays (M, ...) as (devices, share, ...), a share on each device; copies of the last member fill the last one."""
+    """Returns arrays (M, ...) as (devices, share, ...), one share on each device, padded with the last member."""
 
     def lay_out_leaf(leaf: Array) -> Array:
         share = -(-len(leaf) // len(devices))
-        places = np.minimum(np.arange(len(devices) * share), len(leaf) - 1).reshape(len(devices), share)
-        return jnp.asarray(leaf)[places]
+        members = np.minimum(np.arange(len(devices) * share), len(leaf) - 1).reshape(len(devices), share)
+        return jnp.asarray(leaf)[members]
 
     sharding = NamedSharding(Mesh(np.array(devices), (MEMBERS,)), PartitionSpec(MEMBERS))
     return jax.device_put(jax.tree.map(lay_out_leaf, tree), sharding)
 
 
 def collect(tree: PyTree, members: int) -> PyTree:
-    """Arrays (devices, share, ...) as (M, ...) on the host, without the copies."""
+    """Returns arrays (devices, share, ...) as (M, ...) on the host, without the padding."""
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:members], jax.device_get(tree))

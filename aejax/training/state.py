@@ -1,4 +1,4 @@
-"""What a training step maps to itself."""
+"""The training state, which a step maps to the next state, and the keys of a run."""
 
 import math
 from typing import NamedTuple
@@ -15,28 +15,28 @@ from aejax.keys import named_key
 
 
 class TrainState(NamedTuple):
-    """Parameters, optimizer, step and key: one pytree, and with the data all that the next step depends on."""
+    """Parameters, optimizer state, step and key, one pytree; the next step depends only on it and the data."""
 
     params: PyTree
     opt_state: optax.OptState
-    step: Int[Array, ""]  # steps taken so far
+    step: Int[Array, ""]  # the number of steps so far
     key: Key[Array, ""]  # the root of the run's named keys (`run_keys`); never advanced
 
 
 class RunKeys(NamedTuple):
-    """One key for each use of randomness in a run after initialization; no two streams share noise."""
+    """One key for each use of randomness in a run after initialization; no two uses share noise."""
 
-    order: Key[Array, ""]  # of the examples in each epoch
-    evaluation: Key[Array, ""]  # of the loss in evaluation, the same at every evaluation
-    noise: Key[Array, ""]  # of the loss in training, folded with the step
-    augmentation: Key[Array, ""]  # of the augmentation in training, folded with the step
-    figures: Key[Array, ""]  # of what figures show: corrupted examples, samples
-    statistics: Key[Array, ""]  # of estimates about the code
-    corruption: Key[Array, ""]  # of inputs that are corrupted to measure denoising
+    order: Key[Array, ""]  # the order of the examples in each epoch
+    evaluation: Key[Array, ""]  # the noise of the loss in evaluation, equal at every evaluation
+    noise: Key[Array, ""]  # the noise of the loss in training, folded with the step
+    augmentation: Key[Array, ""]  # the augmentation in training, folded with the step
+    figures: Key[Array, ""]  # corrupted examples and samples in figures
+    statistics: Key[Array, ""]  # estimated statistics of the code
+    corruption: Key[Array, ""]  # the corruption of inputs when denoising is measured
 
 
 def run_keys(state: TrainState) -> RunKeys:
-    """The named keys of the run that a state belongs to, equal at every step."""
+    """Returns the named keys of the run that a state belongs to, equal at every step."""
     return RunKeys(*(named_key(state.key, name) for name in RunKeys._fields))
 
 
@@ -46,16 +46,16 @@ def create_state(
     key: Key[Array, ""],
     *example: Array,
 ) -> TrainState:
-    """The state before the first step.
+    """Returns the state before the first step.
 
     Args:
-      autoencoder: whose parameters are drawn.
-      optimizer: whose state is made for them.
-      key: of the whole run: initialization, noise and order of the examples follow from it.
-      *example: ONE example, for its shape and dtype, and its condition where there is one.
+      autoencoder: the autoencoder whose parameters are initialized.
+      optimizer: the optimizer whose state is initialized.
+      key: the key of the whole run: initialization, noise and order of the examples follow from it.
+      *example: ONE example, for its shape and dtype, and its condition for a conditional autoencoder.
 
     Raises:
-      UserError: parameters and the optimizer's state for them would take more memory than there is.
+      UserError: the parameters and the optimizer's state would exceed the available memory.
     """
     check_parameters_fit(autoencoder, optimizer, *example)
     init_key, run_key = jax.random.split(key)
@@ -66,15 +66,15 @@ def create_state(
 def check_parameters_fit(
     autoencoder: Autoencoder, optimizer: optax.GradientTransformation, *example: Array, members: int = 1
 ) -> None:
-    """Raise UserError where what training holds, at least, would take more memory than there is.
+    """Raise UserError if the arrays that training needs at least would exceed the available memory.
 
-    That is the parameters, the best ones so far, their gradient, and the optimizer's state.
+    These are the parameters, the best parameters so far, the gradient, and the optimizer's state.
 
     Args:
-      autoencoder: whose parameters are counted, none is made.
-      optimizer: whose state is.
-      *example: as for `create_state`.
-      members: how many autoencoders there are of the kind.
+      autoencoder: the autoencoder whose parameters are counted, without creating them.
+      optimizer: the optimizer whose state is counted.
+      *example: ONE example, for its shape and dtype, and its condition for a conditional autoencoder.
+      members: the number of such autoencoders.
     """
     params = jax.eval_shape(autoencoder.init, jax.random.key(0), *example)
     size = members * (3 * bytes_of(params) + bytes_of(jax.eval_shape(optimizer.init, params)))
@@ -83,7 +83,7 @@ def check_parameters_fit(
 
 
 def epoch_order(key: Key[Array, ""], epoch: int, examples: int) -> Int[np.ndarray, "N"]:
-    """The order in which an epoch takes the examples, drawn on the host: where XLA runs on CPU, its sort takes longer.
+    """Returns the order of the examples in an epoch, drawn by NumPy, which is faster than XLA's sort on CPU.
 
     >>> epoch_order(jax.random.key(0), 3, 5).tolist()
     [0, 1, 4, 3, 2]

@@ -1,4 +1,4 @@
-"""One optimization step on one device's share of a batch, and many of them compiled under `pmap`."""
+"""One optimization step on one device's share of a batch, and many steps compiled with `pmap`."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -32,24 +32,23 @@ def train_step(
     accumulation_steps: int = 1,
     unrolled: bool = False,
 ) -> tuple[TrainState, Metrics]:
-    """One step on this device's share of the global batch; call it under a map over the axis `AXIS`.
+    """Takes one step on this device's share of the global batch; call it under a map over the axis `AXIS`.
 
     Gradients and metrics are averaged over the axis. Noise is keyed by the run's key, the step, and the position of
     an example in the global batch, so it does not depend on the number of devices.
 
     Args:
-      autoencoder: whose loss is minimized.
+      autoencoder: its loss is minimized.
       optimizer: an Optax gradient transformation.
-      state: equal on every device.
-      examples: this device's share; the global batch is the shares of all devices in order.
-      augment: (key, x) -> another x, of ONE example; what is seen of an example and what it is meant to be are changed
-        by one key.
-      accumulation_steps: into how many parts the share is divided, so that only one of them has to fit into memory;
-        the result is that of the whole share, but for rounding.
-      unrolled: the parts lie in straight-line code, not in a loop.
+      state: the state, equal on every device.
+      examples: this device's share; the global batch is the concatenation of the shares of all devices.
+      augment: (key, x) -> augmented x, a function of ONE example; input and target are augmented with the same key.
+      accumulation_steps: the number of microbatches into which the share is split, so that only one at a time must fit
+        into memory; up to rounding error, the result is that of the whole share.
+      unrolled: whether the microbatches are compiled as straight-line code instead of a loop.
 
     Returns:
-      The next state and the loss terms, both equal on every device.
+      The next state and the metrics of the loss, both equal on every device.
     """
     batch = as_batch(examples)
     first = lax.axis_index(AXIS) * len(batch.x)
@@ -61,7 +60,7 @@ def train_step(
     gradient, metrics = gradient_and_metrics(
         autoencoder, state.params, noise_key, batch, microbatches=accumulation_steps, unrolled=unrolled
     )
-    if lax.axis_size(AXIS) > 1:  # of one device XLA on CPU would copy every gradient
+    if lax.axis_size(AXIS) > 1:  # with one device, XLA on CPU would copy every gradient
         gradient, metrics = lax.pmean((gradient, metrics), AXIS)
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -69,34 +68,34 @@ def train_step(
 
 
 def make_train_steps(step: TrainStep, devices: Sequence[jax.Device]) -> TrainSteps:
-    """Compile S steps in one call: `(state, data, positions) -> (state, metrics)`.
+    """Returns a function that takes S steps in one compiled call, `(state, data, positions) -> (state, metrics)`.
 
-    The function takes a state and the whole data set on every device, and positions (devices, S, share) of the
-    examples of each step's batch, where there are several processes of this one's devices only; it returns each metric
-    as (S,), of the global batch. The state given is used up: its buffers become those of the state returned.
+    Its arguments are a state and the whole data set on every device, and the positions (devices, S, share) of the
+    examples in each step's batch, for the devices of this process. It returns each metric as (S,), over the global
+    batch. The state's buffers are donated to the returned state.
 
     Args:
       step: `(state, examples) -> (state, metrics)`, a partial `train_step`.
-      devices: which each take a share of every batch.
+      devices: the devices; each processes a share of every batch.
     """
 
     def steps(
         state: TrainState, data: Examples | Array, positions: Int[Array, "S share"]
     ) -> tuple[TrainState, Metrics]:
         def step_at(state: TrainState, position: Int[Array, "share"]) -> tuple[TrainState, Metrics]:
-            return step(state, jax.tree.map(lambda part: part[position], data))
+            return step(state, jax.tree.map(lambda leaf: leaf[position], data))
 
-        return _one_after_the_other(step_at, state, positions)
+        return _scan(step_at, state, positions)
 
     return jax.pmap(steps, AXIS, in_axes=(None, None, 0), out_axes=(None, None), devices=devices, donate_argnums=0)
 
 
 def make_train_on(step: TrainStep, devices: Sequence[jax.Device]) -> TrainOn:
-    """Compile S steps on batches that are given: `(state, batches) -> (state, metrics)`, for data that do not fit.
+    """Returns a function that takes S steps on streamed batches, `(state, batches) -> (state, metrics)`.
 
-    As `make_train_steps`, but for the examples: their arrays are (devices, S, share, ...).
+    It differs from `make_train_steps` in the examples: their arrays are (devices, S, share, ...).
     """
-    steps = partial(_one_after_the_other, step)
+    steps = partial(_scan, step)
     return jax.pmap(steps, AXIS, in_axes=(None, 0), out_axes=(None, None), devices=devices, donate_argnums=0)
 
 
@@ -111,9 +110,9 @@ def compiled_steps(
     accumulation_steps: int,
     unrolled: bool,
 ) -> TrainSteps | TrainOn:
-    """Returns the function of `make_train_on` where examples are streamed, else of `make_train_steps`.
+    """Returns the function of `make_train_on` if examples are streamed, otherwise that of `make_train_steps`.
 
-    The same one for the same arguments, so that training again compiles nothing. Arguments as for `train_step`.
+    Equal arguments, those of `train_step`, give the same function, so that training again compiles nothing.
     """
     step = partial(
         train_step,
@@ -127,14 +126,14 @@ def compiled_steps(
 
 
 def _augmented(augment: Augmentation, key: Array, batch: Batch) -> Batch:
-    """The batch with every example changed, keyed by its place in the global batch."""
+    """Returns the batch with every example augmented, keyed by its position in the global batch."""
     change = partial(jax.vmap(augment), example_keys(key, batch))
     return batch._replace(x=change(batch.x), input=change(batch.input))
 
 
-def _one_after_the_other(step: TrainStep, state: TrainState, inputs: PyTree) -> tuple[TrainState, Metrics]:
-    """A scan; of one step no loop at all, since XLA on CPU keeps even that."""
+def _scan(step: TrainStep, state: TrainState, inputs: PyTree) -> tuple[TrainState, Metrics]:
+    """Returns `lax.scan(step, state, inputs)`; one step without a loop, since XLA on CPU does not remove it."""
     if len(jax.tree.leaves(inputs)[0]) == 1:
-        state, metrics = step(state, jax.tree.map(lambda part: part[0], inputs))
+        state, metrics = step(state, jax.tree.map(lambda leaf: leaf[0], inputs))
         return state, jax.tree.map(lambda value: value[None], metrics)
     return lax.scan(step, state, inputs)

@@ -1,4 +1,4 @@
-"""Examples that stay on the host: batches of them are gathered in the background while the devices work."""
+"""Streaming: examples stay on the host, and batches are gathered in the background while the devices compute."""
 
 import itertools
 import mmap
@@ -19,11 +19,11 @@ from aejax.training.entrance import check_finite
 Item = TypeVar("Item")
 Loaded = TypeVar("Loaded")
 
-ADVICE = "scale them, or take another likelihood"
+ADVICE = "scale them, or use another likelihood"
 
 
 def on_host(tree: PyTree) -> PyTree:
-    """Arrays and files as they are gathered from: a mapped file is read, so that none of it stays in memory."""
+    """Returns arrays or files on the host; a mapped file becomes a `StoredArray`, whose pages do not stay in memory."""
 
     def leaf_on_host(leaf: PyTree) -> PyTree:
         is_whole_file = isinstance(leaf, np.memmap) and isinstance(leaf.base, mmap.mmap) and leaf.flags.c_contiguous
@@ -35,15 +35,15 @@ def on_host(tree: PyTree) -> PyTree:
 
 
 def in_memory(tree: PyTree) -> PyTree:
-    """Arrays as they are, and what lies in a file read from it."""
+    """Returns a tree of arrays: files are read, arrays stay as they are."""
     return jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else np.asarray(leaf), tree)
 
 
 def gather(examples: Examples, positions: np.ndarray, likelihood: Likelihood | None, name: str) -> Examples:
-    """The examples at positions of any shape, as arrays (*positions.shape, ...).
+    """Returns the examples at `positions`, of any shape, as arrays (*positions.shape, ...).
 
     Raises:
-      UserError: an example that holds NaN or infinity, that the likelihood cannot explain, or that cannot be read.
+      UserError: an example holds NaN or infinity, is outside the likelihood's range, or cannot be read.
     """
     flat = positions.reshape(-1)
     gathered = jax.tree.map(lambda leaf: leaf[flat].reshape(*positions.shape, *leaf.shape[1:]), examples)
@@ -54,9 +54,9 @@ def gather(examples: Examples, positions: np.ndarray, likelihood: Likelihood | N
 
 
 def prefetch(load: Callable[[Item], Loaded], items: Iterable[Item]) -> Generator[Loaded, None, None]:
-    """What `load` makes of each item, in order; while one is being used, the next is loaded in another thread.
+    """Yields `load(item)` for each item in order; the next one is loaded in another thread meanwhile.
 
-    An error of `load` is raised where its result would have come. Ending the iteration waits for the load under way.
+    An error of `load` is raised in place of its result. Closing the generator waits for the load in progress.
 
     >>> list(prefetch(lambda number: number**2, range(4)))
     [0, 1, 4, 9]

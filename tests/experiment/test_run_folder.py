@@ -245,7 +245,7 @@ def test_a_run_that_was_stopped_before_its_first_checkpoint_can_be_resumed(run: 
 def test_a_run_with_records_and_no_checkpoint_is_refused(run: RunFolder) -> None:
     run.write(record(10))
     run.close()
-    with pytest.raises(UserError, match="holds no whole checkpoint"):
+    with pytest.raises(UserError, match="holds no complete checkpoint"):
         RunFolder.resume(run.path)
 
 

@@ -386,7 +386,7 @@ def test_a_run_without_checkpoints(make_run, tmp_path):
     with pytest.raises(UserError, match="it has no checkpoints"):
         open_run(copy)
     (copy / "checkpoints").mkdir()
-    with pytest.raises(UserError, match="holds no whole checkpoint"):
+    with pytest.raises(UserError, match="holds no complete checkpoint"):
         open_run(copy)
 
 

@@ -296,7 +296,7 @@ def test_a_torn_checkpoint_gives_way_to_the_one_before(finished: tuple[Path, str
     torn.write_bytes(torn.read_bytes()[:-5])
     result = run("--resume", "run", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "is torn" in result.stdout
+    assert "is damaged" in result.stdout
     assert "going on from the one before it" in result.stdout
     np.testing.assert_equal(parameters(tmp_path / "run"), parameters(finished[0]))
 

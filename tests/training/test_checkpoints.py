@@ -195,7 +195,7 @@ def test_who_only_reads_changes_nothing(tmp_path: Path) -> None:
 def test_nothing_is_removed_where_nothing_is_whole(tmp_path: Path) -> None:
     save(tmp_path, 1)
     (tmp_path / "1" / "sha256sums").unlink()
-    with pytest.raises(UserError, match="no whole checkpoint; checkpoint 1 was not finished"):
+    with pytest.raises(UserError, match="no complete checkpoint; checkpoint 1 was not finished"):
         restore(tmp_path)
     assert (tmp_path / "1").is_dir()
 
@@ -218,7 +218,7 @@ def test_what_was_never_whole_has_not_begun(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_has_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no whole checkpoint"):
+    with pytest.raises(UserError, match="no complete checkpoint"):
         restore(tmp_path)
 
 

@@ -21,7 +21,7 @@ CONVOLUTIONAL = undercomplete(ConvEncoder(features=(2,)), ConvDecoder(shape=(6, 
 def test_all_devices_or_the_first_of_them() -> None:
     assert choose_devices(None) == jax.local_devices()
     assert choose_devices(3) == jax.local_devices()[:3]
-    with pytest.raises(UserError, match="between 1 and the 8 at hand, got 9"):
+    with pytest.raises(UserError, match="between 1 and the 8 available, got 9"):
         choose_devices(9)
 
 

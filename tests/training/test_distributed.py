@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from aejax.errors import UserError
-from aejax.training.distributed import any_process, check_same, is_writer, together
+from aejax.training.distributed import any_process, check_same, is_writer, join_processes
 
 PROGRAM = Path(__file__).with_name("train_families.py")
 BY_TERMS_OF_THE_WHOLE_BATCH = ["denoising", "free_bits", "total_correlation"]  # noise, a mean, all pairs
@@ -99,9 +99,9 @@ import sys, time
 import jax
 from aejax.errors import UserError
 from aejax.host.preemption import PreemptedError
-from aejax.training.distributed import any_process, together
+from aejax.training.distributed import any_process, join_processes
 _, _, coordinator, processes, process = sys.argv
-with together(coordinator, int(processes), int(process)):
+with join_processes(coordinator, int(processes), int(process)):
     any_process(False)
     print("met", flush=True)
     if process == "{who}":
@@ -207,12 +207,12 @@ def test_an_error_in_one_process_ends_all(meet, deed: str, code: int, message: s
     ("place", "message"),
     [
         (("127.0.0.1:1234", None, 0), "go together"),
-        (("127.0.0.1", 2, 0), "wants HOST:PORT, got 127.0.0.1"),
+        (("127.0.0.1", 2, 0), "expects HOST:PORT, got 127.0.0.1"),
         (("127.0.0.1:1234", 2, 2), "between 0 and num_processes - 1, got 2 of 2"),
     ],
 )
 def test_places_that_cannot_be(place, message: str) -> None:
-    with pytest.raises(UserError, match=message), together(*place):
+    with pytest.raises(UserError, match=message), join_processes(*place):
         pass
 
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from aejax.training.early_stopping import EarlyStopping, is_over, observe
+from aejax.training.early_stopping import EarlyStopping, is_exhausted, update
 
 
 def after(losses: list[float], min_delta: float = 0.0) -> EarlyStopping:
     stopping = EarlyStopping()
     for epoch, loss in enumerate(losses, start=1):
-        stopping = observe(stopping, loss=loss, epoch=epoch, min_delta=min_delta)
+        stopping = update(stopping, loss=loss, epoch=epoch, min_delta=min_delta)
     return stopping
 
 
@@ -28,4 +28,4 @@ def test_small_gains_do_not_count_but_add_up() -> None:
 
 @pytest.mark.parametrize(("patience", "over"), [(None, False), (1, True), (2, True), (3, False)])
 def test_patience(patience: int | None, over: bool) -> None:
-    assert is_over(after([1.0, 2.0, 2.0]), patience=patience) is over
+    assert is_exhausted(after([1.0, 2.0, 2.0]), patience=patience) is over

@@ -101,13 +101,13 @@ def test_what_holds_no_numbers_is_refused_by_name(wrong):
     ("training", "validation", "message"),
     [
         (X[:, :3], X[:, :3], r"ONE x of shape \(5,\), got shape \(3,\)"),
-        (X, X[:, :3], r"validation_x, unlike train_x: .* ONE x of shape \(5,\), got shape \(3,\)"),
-        (X, X[0], "validation_x, unlike train_x: "),
+        (X, X[:, :3], r"validation_x differs from train_x: .* ONE x of shape \(5,\), got shape \(3,\)"),
+        (X, X[0], "validation_x differs from train_x: "),
         (X[0], X[0], "x of shape"),
         (X, X[:0], "no validation examples"),
         (np.float32(1), X, "must be examples"),
-        (Examples(X, X[:5]), X, "input of train_x must be of 12 examples"),
-        (X, Examples(X, condition=np.zeros((12, 1), np.float32)), "validation_x, unlike train_x: "),
+        (Examples(X, X[:5]), X, "input of train_x must hold 12 examples"),
+        (X, Examples(X, condition=np.zeros((12, 1), np.float32)), "validation_x differs from train_x: "),
         (Examples(X, X[:, :3]), X, "x of shape"),
     ],
 )

@@ -9,7 +9,7 @@ from aejax.autoencoders import Examples, contractive, undercomplete
 from aejax.datasets.stored import StoredArray
 from aejax.networks import MLP, ConvDecoder, ConvEncoder
 from aejax.training import plan as plans
-from aejax.training.plan import MOST_STEPS_PER_CALL, Plan, choose_plan
+from aejax.training.plan import MAX_STEPS_PER_CALL, Plan, choose_plan
 
 SHAPE = (6, 6, 1)
 DENSE = contractive(undercomplete(MLP(output_shape=(2,)), MLP(output_shape=SHAPE)), weight=0.1)
@@ -25,8 +25,8 @@ def plan_of(autoencoder, number: int = 64, shape: tuple[int, ...] = SHAPE, devic
 
 
 def test_gradients_of_convolutions_stay_out_of_loops_on_cpu() -> None:
-    assert plan_of(CONVOLUTIONAL) == Plan(False, 1, MOST_STEPS_PER_CALL, True)
-    assert plan_of(DENSE) == Plan(False, 8, MOST_STEPS_PER_CALL, False)
+    assert plan_of(CONVOLUTIONAL) == Plan(False, 1, MAX_STEPS_PER_CALL, True)
+    assert plan_of(DENSE) == Plan(False, 8, MAX_STEPS_PER_CALL, False)
 
 
 def wide(width: int):
@@ -46,7 +46,7 @@ def test_a_call_does_a_bounded_number_of_operations() -> None:
     ("steps", "most", "expected"), [(19, 500, 19), (421, 40, 40), (400, 39, 25), (400, 41, 40), (7, 1, 1), (1, 5, 1)]
 )
 def test_calls_divide_an_epoch_evenly_where_that_costs_little(steps: int, most: int, expected: int) -> None:
-    assert plans._even(steps, most) == expected
+    assert plans._divisor(steps, most) == expected
 
 
 def test_examples_are_streamed_beyond_a_gibibyte_or_out_of_a_file(tmp_path) -> None:

@@ -124,9 +124,9 @@ def test_laying_out_and_collecting_are_inverse(members: int) -> None:
 
 def test_hyperparameters_of_another_length() -> None:
     devices = jax.local_devices()[:1]
-    with pytest.raises(ValueError, match="one value per key, of which there are 5"):
+    with pytest.raises(ValueError, match="one value per key, for 5 keys"):
         start_population(masked, OPTIMIZER, KEYS, LEVELS[:3], DATA[0], devices=devices)
-    with pytest.raises(ValueError, match="of which there are 0"):
+    with pytest.raises(ValueError, match="for 0 keys"):
         start_population(masked, OPTIMIZER, KEYS[:0], LEVELS[:0], DATA[0], devices=devices)
 
 

@@ -183,12 +183,12 @@ def test_a_run_stopped_in_an_evaluation_goes_on_with_it(monkeypatch) -> None:
         (5, False),
         (10, True),
     ]
-    assert sum(report.images for report in whole) == 3 * 5 * BATCH
+    assert sum(report.examples for report in whole) == 3 * 5 * BATCH
     for report in go_on(begin()):
         if report.step == 10 and report.evaluating:
             break
     resumed = list(go_on(report.snapshot))
-    assert (resumed[0].step, resumed[0].images) == (10, 0)
+    assert (resumed[0].step, resumed[0].examples) == (10, 0)
     evaluations = [report.evaluation for report in whole if report.evaluation]
     assert [report.evaluation for report in resumed if report.evaluation] == evaluations[1:]
     chex.assert_trees_all_equal(resumed[-1].snapshot, whole[-1].snapshot)

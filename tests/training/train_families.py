@@ -25,7 +25,7 @@ from aejax.corruption import salt_and_pepper
 from aejax.networks import MLP
 from aejax.training import AXIS, start, train
 from aejax.training.devices import choose_devices
-from aejax.training.distributed import together
+from aejax.training.distributed import join_processes
 
 SHAPE, EXAMPLES, BATCH, EPOCHS = (6, 5, 1), 85, 16, 10  # 5 steps an epoch, and examples that do not fill a batch
 
@@ -84,7 +84,7 @@ def main() -> None:
     group = contextlib.nullcontext()
     if options.group is not None:
         coordinator, processes, process = options.group
-        group = together(coordinator, int(processes), int(process))
+        group = join_processes(coordinator, int(processes), int(process))
     with group:
         for name in options.families:
             learned = learn(FAMILIES[name](), options.devices, options.streamed)
