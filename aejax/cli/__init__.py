@@ -1,1 +1,1 @@
-"""The terminal: what all commands share."""
+"""The commands of the console program."""

@@ -20,7 +20,7 @@ from aejax.host.exits import INTERRUPTED, print_error, program
 from aejax.host.suggestions import did_you_mean, unknown
 
 Options = TypeVar("Options")
-_OUT_OF_OUR_HANDS = (
+_SYSTEM_ERRORS = (  # the user's machine is at fault, not the program
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EFBIG,
@@ -42,14 +42,17 @@ def parse(
     names: str = "",
     description: str,
 ) -> Options:
-    """Returns the options that the arguments of a command give; UserError in one line where they are none.
+    """Returns the options that a command's arguments set.
 
     Args:
       options: a dataclass; its fields are the options.
       arguments: the words after the command's name.
       default: values of options that are not given; None for those of the dataclass.
-      names: what stands before the options, for the first line of the help, such as `[PRESET]`.
-      description: text that the help begins with.
+      names: positional words before the options, for the first line of the help, such as `[PRESET]`.
+      description: the text at the beginning of the help.
+
+    Raises:
+      UserError: an unknown option or a value that it does not accept, in one line.
     """
     message = io.StringIO()
     try:
@@ -70,7 +73,17 @@ def parse(
 def take_name(
     arguments: Sequence[str], names: Collection[str], *, default: str, kind: str, kinds: str
 ) -> tuple[str, Sequence[str]]:
-    """The name that arguments begin with, and those that follow it; the default where they begin with an option.
+    """Returns the name that the arguments begin with, and the other arguments.
+
+    Args:
+      arguments: the words after the command's name.
+      names: the names that are known.
+      default: the name if the arguments begin with an option.
+      kind: what messages call a name.
+      kinds: its plural.
+
+    Raises:
+      UserError: an unknown name.
 
     >>> take_name(["mnist", "--seeds", "2"], ("digits", "mnist"), default="digits", kind="preset", kinds="presets")
     ('mnist', ['--seeds', '2'])
@@ -84,29 +97,29 @@ def take_name(
 
 
 def check_free(path: Path) -> None:
-    """Raise UserError where a file or folder that is to be made exists already, or can have no folder to lie in.
+    """Raise UserError if a file or folder that will be written exists already or cannot be created.
 
-    Folders above it that are missing are made by `new_folder` and `new_file`, when there is something to write.
+    Missing parent folders are no error: `new_folder` and `new_file` create them when there is something to write.
     """
     if os.path.lexists(path):
-        raise UserError(f"{path}: exists already; take another name")
+        raise UserError(f"{path}: exists already; choose another name")
     check_can_be_made(path)
 
 
 def check_can_be_made(path: Path) -> None:
-    """Raise UserError where the nearest folder above a path that exists is no folder, or must not be written."""
+    """Raise UserError if the nearest existing parent of a path is not a folder, or is not writable."""
     above = next(folder for folder in path.absolute().parents if os.path.lexists(folder))
     if not above.is_dir():
-        raise UserError(f"{path}: cannot be made, {above} is no folder")
+        raise UserError(f"{path}: cannot be created: {above} is not a folder")
     if not os.access(above, os.W_OK | os.X_OK):
-        raise UserError(f"{path}: cannot be made, {above} must not be written")
+        raise UserError(f"{path}: cannot be created: {above} is not writable")
 
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to write into, which gets its name when all in it is written; after a failure there is none.
+    """Yields a folder to write into, which is renamed to `path` at the end; after an error it is removed.
 
-    Folders above it that are missing are made.
+    Missing parent folders are created.
     """
     partial = path.absolute().with_name(f".{path.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -121,9 +134,9 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write bytes into, which gets its name when all of them are written; after a failure there is none.
+    """Yields a file to write bytes into, which is renamed to `path` at the end; after an error it is removed.
 
-    Folders above it that are missing are made.
+    Missing parent folders are created.
     """
     partial = path.absolute().with_name(f".{path.name}.partial")
     partial.parent.mkdir(parents=True, exist_ok=True)
@@ -137,7 +150,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def check_seed(seed: int) -> None:
-    """Raise UserError for a seed whose key another seed has too."""
+    """Raise UserError for a seed outside [0, 2**32), whose key would equal that of another seed."""
     if not 0 <= seed < 2**32:
         raise ArgumentError("seed", f"must be between 0 and {2**32 - 1}, got {seed}")
 
@@ -145,11 +158,11 @@ def check_seed(seed: int) -> None:
 def run(main: Callable[[], None]) -> None:
     """Run a script's main function; a UserError becomes a line on stderr and exit code 2, Ctrl-C exit code 130.
 
-    So does an error of the system that no program can help: a full disk, a folder that must not be written.
+    System errors such as a full disk or a folder without write permission are reported in the same way.
     """
     avoid_slow_fusions()  # before a script imports JAX
-    sys.stdout = _Outliving(sys.stdout)
-    logging.getLogger("absl").setLevel(logging.CRITICAL)  # what Orbax cannot do is told in one line of ours
+    sys.stdout = _PipeSafeStream(sys.stdout)
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # errors of Orbax are reported in one line of ours
     try:
         main()
     except KeyboardInterrupt:
@@ -159,17 +172,17 @@ def run(main: Callable[[], None]) -> None:
         if isinstance(error, ArgumentError | ConflictError):
             error = error.as_option()
         if isinstance(error, OSError):
-            if error.errno not in _OUT_OF_OUR_HANDS:
+            if error.errno not in _SYSTEM_ERRORS:
                 raise
             error = UserError(f"{error.filename or 'a file'}: {error.strerror}")
         print_error(error)
         sys.exit(2)
 
 
-class _Outliving(io.TextIOBase):
-    """A stream whose reader may go (`aejax train | head`) without ending the work: what follows is not shown.
+class _PipeSafeStream(io.TextIOBase):
+    """A stream whose reader may exit early (`aejax train | head`): the program continues, and later output is dropped.
 
-    A character that its encoding lacks is shown as an escape, as under LC_ALL=C.
+    A character that the stream's encoding lacks (LC_ALL=C) is written as an escape sequence.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -179,11 +192,11 @@ class _Outliving(io.TextIOBase):
     def write(self, text: str) -> int:
         encoding = self._stream.encoding or "utf-8"
         shown = text.encode(encoding, "backslashreplace").decode(encoding)
-        self._unless_gone(lambda: self._stream.write(shown))
+        self._if_read(lambda: self._stream.write(shown))
         return len(text)
 
     def flush(self) -> None:
-        self._unless_gone(self._stream.flush)
+        self._if_read(self._stream.flush)
 
     def isatty(self) -> bool:
         return self._stream.isatty()
@@ -195,23 +208,23 @@ class _Outliving(io.TextIOBase):
     def encoding(self) -> str:  # type: ignore[override]
         return self._stream.encoding
 
-    def _unless_gone(self, action: Callable[[], int | None]) -> int | None:
+    def _if_read(self, action: Callable[[], int | None]) -> int | None:
         if self._is_read:
             try:
                 return action()
             except BrokenPipeError:
                 self._is_read = False
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())  # for what the exit still flushes
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())  # Python flushes it again at exit
         return None
 
 
 def _one_line(box: str) -> str:
-    """The message of the box that tyro draws around an error, and the option it suggests."""
+    """Returns the message in the box that tyro draws around an error, with the option that tyro suggests."""
     rows = [row.strip(" │") for row in box.splitlines()]
     rows = [row for row in rows if not row.startswith(("╭", "╰"))]
     ends = [number for number, row in enumerate(rows) if set(row) <= {"─"}]
     message = " ".join(rows[: ends[0]] if ends else rows)
-    if unknown := re.match(r"Unrecognized options: (-.*)", message):  # without the values that followed them
+    if unknown := re.match(r"Unrecognized options: (-.*)", message):  # leave out the values that follow the options
         message = "Unrecognized options: " + ", ".join(re.findall(r"-[^,\s]*[a-z][^,\s]*", unknown[1]))
     if choice := re.fullmatch(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)\.", message):
         given, option, known = choice[1], choice[2], re.findall(r"'([^']*)'", choice[3])

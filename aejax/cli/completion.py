@@ -1,4 +1,4 @@
-"""Completion scripts for shells: all verbs, studies and options, of which tyro makes one parser."""
+"""Shell completion scripts: tyro builds one parser of all verbs, studies and their options."""
 
 import dataclasses
 import functools
@@ -16,8 +16,8 @@ def complete(program: str, words: Sequence[str]) -> None:
     """Print or write a completion script, as `--tyro-print-completion SHELL` or `--tyro-write-completion SHELL FILE`.
 
     Args:
-      program: the name of the program that is completed.
-      words: those of the command line, from the option on.
+      program: the name of the program.
+      words: the words of the command line, beginning with one of these options.
     """
     study = dataclasses.make_dataclass("study", [("study", _any_of(STUDIES))])
     named = tyro.conf.subcommand("study", description="train many autoencoders, and compare them")

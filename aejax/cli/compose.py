@@ -1,4 +1,4 @@
-"""Compose with a variational autoencoder of chorales: MIDI files, piano rolls, and how well it knows held-out ones."""
+"""Compose with a variational autoencoder of chorales: MIDI files, piano rolls, and the bound on held-out chorales."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -17,9 +17,9 @@ DESCRIPTION = """Compose with a variational autoencoder of chorales, and measure
   aejax train chorales-vae --data-dir FOLDER --run-dir runs/chorales
   aejax compose runs/chorales music               8 windows drawn from the prior, as .mid files and piano rolls
 
-Which keys sound is drawn from the likelihood, each with the probability that the decoder gives it. The bound on the
-held-out chorales' negative log-likelihood is compared with the likelihood of a model that knows how often each key
-sounds, and nothing of time. MIDI files require the extra music: pip install 'aejax[music]'."""
+Each key sounds with the probability that the decoder predicts. The bound on the held-out chorales' negative
+log-likelihood is compared with a baseline: independent keys, each with its frequency in the training chorales. MIDI
+files require the extra music: pip install 'aejax[music]'."""
 
 
 MAX_COUNT = 300  # windows, side by side in one figure
@@ -27,23 +27,23 @@ MAX_COUNT = 300  # windows, side by side in one figure
 
 @dataclass(frozen=True)
 class Options(RunOptions):
-    """What to compose with which run."""
+    """What to compose, and with which run."""
 
     folder: tyro.conf.Positional[Path]
     """The folder to write, which must not exist yet."""
     count: int = 8
     """Number of windows."""
     beats_per_minute: float = 80.0
-    """Quarter notes."""
+    """Tempo, in quarter notes per minute."""
     most_probable: bool = False
-    """Only keys of a probability above one half sound. These are fewer than in chorales: where the decoder is in doubt
-    between keys, none of them is that probable."""
+    """Let only keys with a probability above 0.5 sound. These are fewer than in chorales: if the decoder is uncertain
+    between several keys, none of them exceeds 0.5."""
     seed: int = 0
-    """Of the codes and the notes."""
+    """Seed of the codes and the notes."""
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Parse, compose, write, and print how well the run knows held-out chorales."""
+    """Parse, compose, write, and print the bound on held-out chorales."""
     options = command_line.parse(Options, arguments, description=DESCRIPTION)
     _check(options)
     from aejax.evaluation.music import notes_per_step, to_midi
@@ -62,19 +62,19 @@ def main(arguments: Sequence[str]) -> None:
     with optional("nats per quarter note", console.print):
         nats = nats_per_step(run)
         console.print(
-            f"{nats.bound:.3f} nats per quarter note of held-out chorales, an upper bound; {nats.baseline:.3f} by each "
-            "key's frequency"
+            f"{nats.bound:.3f} nats per quarter note of held-out chorales, an upper bound; baseline, each key's "
+            f"frequency: {nats.baseline:.3f}"
         )
     with optional("notes per quarter note", console.print):
         notes, of_chorales = notes_per_step(rolls), notes_per_step(run.splits.test.x)
         console.print(
-            f"{notes:.2f} notes sound per quarter note of these windows; {of_chorales:.2f} of held-out chorales"
+            f"{notes:.2f} notes sound per quarter note in these windows, {of_chorales:.2f} in held-out chorales"
         )
     console.print(f"{len(rolls)} windows of {rolls.shape[1]} quarter notes are in {options.folder}")
 
 
 def _check(options: Options) -> None:
-    """Raise UserError where an option cannot be, before anything is loaded."""
+    """Raise UserError for an invalid option, before anything is loaded."""
     if importlib.util.find_spec("mido") is None:
         raise UserError("MIDI files require mido, which is not installed: pip install 'aejax[music]'")
     if not 1 <= options.count <= MAX_COUNT:

@@ -22,29 +22,30 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
 
 DESCRIPTION = """Compress test examples with a trained autoencoder's quantized codes, and compare with other methods.
 
-  aejax compress runs/NAME rates                        codes of 1 to 8 bits a unit, and of many steps
+  aejax compress runs/NAME rates                        1 to 8 bits per unit of the code, and a range of step sizes
   aejax compress runs/NAME rates --bits 4 6 --examples 500
 
 Codes are quantized by two methods. "32 x 4": each of 32 units to 4 bits over its range in the training examples. "step
 0.5": rotated and scaled by the decoder's Jacobian, so that errors are those of decoded examples, and rounded to
-multiples of one step (codes of up to 1,024 units). Both cost what an arithmetic coder with the training examples'
-frequencies would spend. Baselines are PCA, its components quantized by both methods, the best at each rate (a quarter
-to eight times as many as the code has units), and JPEG and WebP, a file for each image or one sheet with all. Decoder,
-components and frequencies are not counted, nor what JPEG's decoder needs.
+multiples of one step (codes of up to 1,024 units). The rate of both is the length that an arithmetic coder with the
+training examples' frequencies would need. Baselines are PCA and, for images, JPEG and WebP. PCA's components (a quarter
+to eight times the number of the code's units, the best number at each rate) are quantized by both methods. JPEG and
+WebP write one file per image, or one sheet with all images. The rates do not include decoders, components and
+frequencies.
 
 The folder written holds compression.json and rate_distortion.png."""
 
 
 @dataclass(frozen=True)
 class Options(RunOptions):
-    """What to compress by which run."""
+    """What to compress, and with which run."""
 
     folder: tyro.conf.Positional[Path]
     """The folder to write, which must not exist yet."""
     bits: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8)
-    """Of each unit of the code."""
+    """Bits per unit of the code."""
     examples: int = 1000
-    """At most as many test examples, the first ones."""
+    """Maximum number of test examples; the first ones are used."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _table(compression: "Compression", title: str) -> "Table":
-    """A row for each setting of the autoencoder, and what the others reach with as many bits."""
+    """Returns a table: a row for each setting of the autoencoder, with the baselines' results at the same rate."""
     from rich.table import Table
 
     from aejax.evaluation.compression import error_at
@@ -89,10 +90,10 @@ def _table(compression: "Compression", title: str) -> "Table":
     methods, peak = compression.methods, compression.peak
     ours, *others = methods
     table = Table(
-        title=f"{title}: peak signal-to-noise ratio in dB at equal bits (-: needs more)", title_justify="left"
+        title=f"{title}: peak signal-to-noise ratio in dB at equal bits (-: needs more bits)", title_justify="left"
     )
     table.add_column("setting", no_wrap=True)
-    for name in ("bits per example", "per number", ours, *others):
+    for name in ("bits per example", "bits per value", ours, *others):
         table.add_column(name, justify="right")
     for point in sorted(methods[ours], key=lambda point: point.bits):
         errors = [error_at(methods[name], point.bits) for name in others]
@@ -107,23 +108,23 @@ def _table(compression: "Compression", title: str) -> "Table":
 
 
 def _verdict(methods: "dict[str, list[RatePoint]]") -> list[str]:
-    """Returns a line for each other method: at which rates it is better than the autoencoder, both at their best."""
+    """Returns a line for each baseline: the rates at which it is better than the autoencoder, each at its best."""
     from aejax.evaluation.compression import rates_where_better
 
     lines = []
     ours, *others = methods
     for name in others:
         lowest, least = (min(point.bits for point in methods[method]) for method in (name, ours))
-        line = f"{name}: needs {lowest:,.0f} bits per example at least; " if lowest > least else f"{name}: "
+        line = f"{name}: needs at least {lowest:,.0f} bits per example; " if lowest > least else f"{name}: "
         better = rates_where_better(methods[name], methods[ours])
         if not better:
             line += "worse than the autoencoder at every rate that both reach"
         elif better == [(max(lowest, least), math.inf)]:
             line += "better than the autoencoder at every rate that both reach"
         else:
-            stretches = [
-                f"{low:,.0f} and more" if high == math.inf else f"{low:,.0f} to {high:,.0f}" for low, high in better
+            ranges = [
+                f"from {low:,.0f} on" if high == math.inf else f"{low:,.0f} to {high:,.0f}" for low, high in better
             ]
-            line += f"better than the autoencoder at these bits per example: {', '.join(stretches)}"
+            line += f"better than the autoencoder at these bits per example: {', '.join(ranges)}"
         lines.append(line)
     return lines

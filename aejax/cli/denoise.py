@@ -1,4 +1,4 @@
-"""Denoise images with an autoencoder that was trained to, and measure how near they come to clean ones."""
+"""Denoise images with an autoencoder that was trained to denoise, and compare the results with clean images."""
 
 import json
 from collections.abc import Sequence
@@ -25,47 +25,47 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
     from aejax.experiment.trained import TrainedRun
     from aejax.host.terminal import PlainConsole
 
-DESCRIPTION = """Denoise images with an autoencoder that was trained to.
+DESCRIPTION = """Denoise images with an autoencoder that was trained to denoise.
 
   aejax denoise runs/NAME page.png clean.png               one image: PNG, JPEG or TIFF, gray or in color
   aejax denoise runs/NAME scans cleaned                    every image of a folder
-  aejax denoise runs/NAME scans cleaned --clean truth      and measure how near they come to those in the folder truth
+  aejax denoise runs/NAME scans cleaned --clean truth      and compare the results with the clean images in truth
   aejax denoise runs/NAME noisy.npy denoised.npy           examples (N, ...)
   aejax denoise runs/NAME --test report                    the run's own test examples, compared with other methods
 
-Format, size, bit depth (gray of 1, 8 or 16 bits, colors of 8) and colors of an image are kept. A fully convolutional
-network accepts images of any size, another one those of the size that it was trained on. A run on gray images accepts
-gray ones that are saved with colors too; one on colors accepts gray ones, each color being the gray. A run is one with
---corruption, or trained on pairs of noisy and clean.
+The run must be trained with --corruption, or on pairs of noisy and clean images. Format, size, bit depth (gray of 1, 8
+or 16 bits, colors of 8) and colors of an image are kept. A fully convolutional network accepts images of any size, any
+other network only the size that it was trained on. A run on gray images also accepts gray images that are stored in
+color; a run on color images also accepts gray images, whose values it uses for each color.
 
-Gray images are also denoised by median filters (where the noise is salt and pepper also one that leaves all other
-pixels as they are), non-local means (with the extra images) and, for pages, division by the background; their settings
-are those that are best on training examples. --test writes a folder with denoising.json and comparison.png, and, of
-examples that it has corrupted, noisy.npy and clean.npy, to denoise by another run."""
+Baselines on gray images are median filters (for salt and pepper also a median filter that changes only pixels at the
+extremes), non-local means (requires the extra images) and, for pages, division by the background; their settings are
+the best on training examples. --test writes a folder with denoising.json and comparison.png and, unless the examples
+are pages, noisy.npy and clean.npy, which another run can denoise."""
 
 
 @dataclass(frozen=True)
 class Options(RunOptions):
-    """What to denoise by which run."""
+    """What to denoise, and with which run."""
 
     input: tyro.conf.Positional[Path | None] = None
     """An image, a folder of images, or a .npy or .npz file of examples."""
     output: tyro.conf.Positional[Path | None] = None
     """What to write, which must not exist yet: a file of the same format, a .npy file, or a folder."""
     clean: Path | None = None
-    """The clean ones: an image, a folder with images of the same names, or a .npy or .npz file."""
+    """The clean images, to measure errors: an image, a folder with images of the same names, or a .npy or .npz file."""
     test: Path | None = None
-    """Denoise the run's own test examples, and write this folder."""
+    """Denoise the run's own test examples, and write the comparison to this folder."""
     any_scale: bool = False
     """Accept examples whose values are not on the scale of the training data, as those of anomalies may be."""
     examples: int = 1000
-    """--test: at most as many examples, the first ones; of pages all."""
+    """--test: maximum number of examples; the first ones are used. Of pages all are used."""
     tile: int = 512
-    """Pixels of a side of what is denoised at a time, where an image is larger."""
+    """Side of the tiles, in pixels, that a larger image is divided into."""
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Parse, and do one of the three."""
+    """Parse, and denoise test examples, arrays or images."""
     options = command_line.parse(Options, arguments, description=DESCRIPTION)
     _check(options)
     from aejax.datasets.paths import is_array_file
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _check(options: Options) -> None:
-    """Raise UserError where the options do not go together, before anything is loaded."""
+    """Raise UserError for options that cannot be combined, before anything is loaded."""
     from aejax.datasets.images import FORMATS
     from aejax.datasets.paths import SUFFIXES, is_array_file
     from aejax.host.suggestions import did_you_mean, no_such_file
@@ -106,19 +106,20 @@ def _check(options: Options) -> None:
         suffix = options.input.suffix.lower()
         if not is_array_file(options.input) and suffix not in FORMATS:
             near = did_you_mean(suffix, (*SUFFIXES, *FORMATS))
-            raise UserError(f"{options.input}: is none of {', '.join((*SUFFIXES, *FORMATS))} by its name{near}")
+            raise UserError(f"{options.input}: expected a file named {', '.join((*SUFFIXES, *FORMATS))}{near}")
         if is_array_file(options.input):
             if options.output.suffix.lower() != ".npy":
-                raise UserError(f"{options.output}: arrays are written to .npy files")
+                raise UserError(f"{options.output}: expected the name of a .npy file, since the input holds arrays")
         elif FORMATS[suffix] != FORMATS.get(options.output.suffix.lower()):
-            raise UserError(f"{options.output}: give it a name of the same format, as {options.input.name} has")
+            raise UserError(f"{options.output}: expected the same format as {options.input.name}")
     if options.clean is not None and options.clean.is_dir() != options.input.is_dir():
-        raise UserError(f"--clean {options.clean}: a folder goes with a folder, a file with a file")
+        kind = "folder" if options.input.is_dir() else "file"
+        raise UserError(f"--clean {options.clean}: expected a {kind}, as {options.input} is a {kind}")
     command_line.check_free(options.output)
 
 
 def _denoise_arrays(run: "TrainedRun", options: Options, console: "PlainConsole") -> None:
-    """Examples of the size that the run was trained on."""
+    """Denoise the examples in a .npy or .npz file; their shape is that of the training examples."""
     import numpy as np
 
     from aejax.experiment.at_use import load_examples
@@ -144,15 +145,15 @@ def _denoise_arrays(run: "TrainedRun", options: Options, console: "PlainConsole"
 
 
 def _denoise_images(run: "TrainedRun", options: Options, console: "PlainConsole") -> None:
-    """One image or all of a folder; those that cannot be denoised are named and counted, and the others written."""
+    """Denoise one image, or all images in a folder; images that cannot be denoised are reported, the others written."""
     from aejax.datasets.images import FORMATS, encode_image, list_images, read_image
     from aejax.experiment.compare_denoising import NOISY, OURS, Filters, fit_filters, qualities
-    from aejax.experiment.denoise import check_takes_gray_values, make_denoise, with_channels_of
+    from aejax.experiment.denoise import check_gray_values, make_denoise, with_channels_of
 
     assert options.input is not None
     assert options.output is not None
     if not options.any_scale:
-        check_takes_gray_values(run)
+        check_gray_values(run)
     is_folder = options.input.is_dir()
     paths = list_images(options.input) if is_folder else [options.input]
     denoise, results, clean = make_denoise(run, tile=options.tile), [], []
@@ -178,7 +179,7 @@ def _denoise_images(run: "TrainedRun", options: Options, console: "PlainConsole"
         line, truth = f"{path.name}: {width}x{height} pixels of {colors}{image.bits} bits", None
         if options.clean is not None:
             try:
-                truth = _clean_twin(run, options.clean / path.name if is_folder else options.clean, image, path)
+                truth = _read_clean(run, options.clean / path.name if is_folder else options.clean, image, path)
             except UserError as error:
                 if not is_folder:
                     raise
@@ -201,21 +202,21 @@ def _denoise_images(run: "TrainedRun", options: Options, console: "PlainConsole"
     done = len(paths) - failed
     console.print(f"{done:,} of {len(paths):,} images denoised, in {options.output}")
     if is_folder and (others := sum(1 for _ in options.input.iterdir()) - len(paths)):
-        what = "file is left alone, its name ends" if others == 1 else "files are left alone, their names end"
+        what = "file is skipped, its name ends" if others == 1 else "files are skipped, their names end"
         console.print(f"{others:,} other {what} in none of {', '.join(FORMATS)}")
     if failed or unmeasured:
-        counts = {"denoised": failed, "measured, for want of a clean one": unmeasured}
-        said = ", ".join(f"{count} could not be {how}" for how, count in counts.items() if count)
-        raise UserError(f"of {len(paths)} images {said}")
+        counts = {"denoised": failed, "measured, because they have no usable clean image": unmeasured}
+        reasons = ", ".join(f"{count} could not be {how}" for how, count in counts.items() if count)
+        raise UserError(f"of {len(paths)} images {reasons}")
 
 
-def _clean_twin(run: "TrainedRun", path: Path, image: "ImageFile", of: Path) -> "np.ndarray":
+def _read_clean(run: "TrainedRun", path: Path, image: "ImageFile", of: Path) -> "np.ndarray":
     from aejax.datasets.images import read_image
     from aejax.experiment.denoise import with_channels_of
 
     clean = read_image(path).pixels
     if clean.shape[:2] != image.pixels.shape[:2]:
-        raise UserError(f"{of}: has {image.pixels.shape[:2]} pixels, and the clean one {clean.shape[:2]}")
+        raise UserError(f"{of}: has {image.pixels.shape[:2]} pixels, and the clean image {clean.shape[:2]}")
     try:
         return with_channels_of(run, clean)
     except UserError as error:
@@ -249,7 +250,7 @@ def _test(run: "TrainedRun", options: Options, folder: Path, console: "PlainCons
 def _table(measured: "dict[str, Quality]", title: str) -> "Table":
     from rich.table import Table
 
-    table = Table(title=f"{title}: RMSE over all pixels, means of the others", title_justify="left")
+    table = Table(title=f"{title}: RMSE over all pixels, mean PSNR and SSIM over images", title_justify="left")
     table.add_column("")
     for name in ("RMSE", "PSNR, dB", "SSIM"):
         table.add_column(name, justify="right")

@@ -1,4 +1,4 @@
-"""Score examples by how little they are like those that an autoencoder was trained on, and say which are anomalies."""
+"""Score examples by how much they differ from an autoencoder's training data, and detect anomalies."""
 
 import csv
 import json
@@ -22,30 +22,30 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
     from aejax.evaluation.anomaly import Detection
     from aejax.experiment.detect import Detected
 
-DESCRIPTION = """Score examples by how little they are like those that an autoencoder was trained on.
+DESCRIPTION = """Score examples by how much they differ from the training data, and detect anomalies.
 
-  aejax detect runs/NAME data.npy found                         score examples of your own
+  aejax detect runs/NAME data.npy found                         score your own examples
   aejax detect runs/NAME data.npy found --anomalies truth.npy   and measure how well anomalies are detected
-  aejax detect runs/NAME --test found                           the run's test examples: those of a class that it was
-                                                                not trained on are anomalies
+  aejax detect runs/NAME --test found                           score the run's test examples; those of a class that it
+                                                                was not trained on are anomalies
 
-The score is the squared error of the reconstruction, or the negative evidence lower bound of a variational run; the
-same run gives the same example the same score every time. An example is an anomaly if it scores above a quantile of the
-run's validation examples.
+The score is the squared error of the reconstruction, or the negative evidence lower bound of a variational run. It is
+deterministic: the same run gives the same example the same score. An example is detected as an anomaly if its score is
+above a quantile of the validation examples' scores.
 
 The folder written holds scores.csv, summary.json and scores.png."""
 
 
 @dataclass(frozen=True)
 class Options(RunOptions):
-    """What to score by which run."""
+    """What to score, and with which run."""
 
     input: tyro.conf.Positional[Path | None] = None
     """Examples: a .npy file, or a .npz file with an entry x."""
     folder: tyro.conf.Positional[Path | None] = None
     """The folder to write, which must not exist yet."""
     test: Path | None = None
-    """Score the run's own test examples, and write this folder."""
+    """Score the run's own test examples, and write the results to this folder."""
     anomalies: Path | None = None
     """A .npy file that holds 0 for every normal example and another integer for every anomaly."""
     labels: Path | None = None
@@ -53,10 +53,11 @@ class Options(RunOptions):
     any_scale: bool = False
     """Accept examples whose values are not on the scale of the training data, as those of anomalies may be."""
     quantile: float = 0.95
-    """Of the validation examples' scores: the fraction of normal examples not to suspect. N validation
-    examples have quantiles up to 1 - 1/N; a finer one is their largest score, and the output says so."""
+    """Quantile of the validation examples' scores that is the threshold: the fraction of normal examples below it. N
+    validation examples have quantiles up to 1 - 1/N; above that the threshold is their largest score, and the output
+    says so."""
     samples: int = 16
-    """Of the posterior of a variational run, for every example."""
+    """Samples of a variational run's posterior, per example."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -92,7 +93,7 @@ def main(arguments: Sequence[str]) -> None:
         with optional("figures", notes.append):
             draw_scores(detected).savefig(written / "scores.png", dpi=150)
     if beyond := int((scores >= MAX_SCORE).sum()):
-        console.print(f"{beyond:,} scores exceed single precision and are replaced by {MAX_SCORE:.4g}")
+        console.print(f"{beyond:,} scores exceed the range of single precision and are replaced by {MAX_SCORE:.4g}")
 
     console.print(
         f"{name}: {summary['above']:,} of {len(scores):,} score above {threshold:.4g}, the {options.quantile:g} "
@@ -106,7 +107,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _check(options: Options) -> Path:
-    """The folder to write; UserError where the options do not go together, before anything is loaded."""
+    """Returns the folder to write; UserError for options that cannot be combined, before anything is loaded."""
     if (options.test is None) == (options.input is None):
         raise UserError("give a file and a folder to write, or --test FOLDER for the run's own test examples")
     if options.test is not None and (options.anomalies is not None or options.labels is not None):
@@ -155,9 +156,9 @@ def _table(detection: "Detection", examples: int) -> "Table":
     table.add_column("95 % interval", justify="right")
     for name, interval in {"AUROC": detection.auroc, "average precision": detection.average_precision}.items():
         table.add_row(name, f"{interval.value:.4f}", f"{interval.low:.4f} to {interval.high:.4f}")
-    table.add_row("average precision of no knowledge", f"{detection.prevalence:.4f}", "")
-    table.add_row("anomalies above the threshold", f"{detection.recall:.4f}", "")
-    table.add_row("normal examples above it", f"{detection.false_positive_rate:.4f}", "")
+    table.add_row("average precision of random scores", f"{detection.prevalence:.4f}", "")
+    table.add_row("recall: anomalies above the threshold", f"{detection.recall:.4f}", "")
+    table.add_row("false positive rate: normal examples above it", f"{detection.false_positive_rate:.4f}", "")
     precision = "none above" if detection.precision is None else f"{detection.precision:.4f}"
-    table.add_row("anomalies among all above it", precision, "")
+    table.add_row("precision: anomalies among examples above it", precision, "")
     return table

@@ -1,4 +1,4 @@
-"""Encode examples with a trained autoencoder, decode codes, and compare its codes with principal components."""
+"""Encode examples with a trained autoencoder, decode codes, and compare its codes with PCA."""
 
 import json
 import math
@@ -22,28 +22,29 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
     from aejax.experiment.trained import TrainedRun
     from aejax.host.terminal import PlainConsole
 
-DESCRIPTION = """Encode examples with a trained autoencoder, decode codes, compare its codes with principal components.
+DESCRIPTION = """Encode examples with a trained autoencoder, decode codes, or compare its codes with PCA.
 
-  aejax encode runs/NAME data.npy codes.npy            examples (N, ...) to codes (N, K), as float32
-  aejax encode runs/NAME codes.npy data.npy --decode   and back, into the space of the data
-  aejax encode runs/NAME --compare report              codes of the run's test examples, compared with PCA
+  aejax encode runs/NAME data.npy codes.npy            encode examples (N, ...) to codes (N, K), as float32
+  aejax encode runs/NAME codes.npy data.npy --decode   decode codes to examples, in the data's units
+  aejax encode runs/NAME --compare report              compare the codes of the run's test examples with PCA
 
-Examples are read from .npy and .npz files, bytes as those that the run was trained on. --compare writes a folder with
-comparison.json and figures: reconstructions, and codes in the plane by t-SNE (for the eye only)."""
+Examples are read from .npy and .npz files, and bytes are scaled as in the run's training data. --compare writes a
+folder with comparison.json and figures: reconstructions, and codes embedded in 2 dimensions by t-SNE (a visual aid, not
+a measurement)."""
 
-NOTHING = 1e-9  # of the variance: an error of rounding
+ROUNDING_ERROR = 1e-9  # relative to the variance; a smaller squared error counts as zero
 
 
 @dataclass(frozen=True)
 class Options(RunOptions):
-    """What to do with which run."""
+    """What to encode, decode or compare, and with which run."""
 
     input: tyro.conf.Positional[Path | None] = None
     """Examples to encode, or codes to decode: a .npy file, or a .npz file with an entry x."""
     output: tyro.conf.Positional[Path | None] = None
     """The .npy file to write, which must not exist yet."""
     decode: bool = False
-    """Decode codes: write the examples that they stand for."""
+    """Decode codes to examples instead of encoding examples."""
     labels: Path | None = None
     """A .npy file with the class of every example, for a conditional run."""
     any_scale: bool = False
@@ -53,7 +54,7 @@ class Options(RunOptions):
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Parse, and do one of the three."""
+    """Parse, and encode, decode or compare."""
     options = command_line.parse(Options, arguments, description=DESCRIPTION)
     _check(options)
     from aejax.host.terminal import PlainConsole
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _check(options: Options) -> None:
-    """Raise UserError where the options do not go together, before anything is loaded."""
+    """Raise UserError for options that cannot be combined, before anything is loaded."""
     if options.compare is not None:
         if options.input is not None or options.decode or options.labels is not None:
             raise UserError("--compare uses the run's own test examples: leave out files, --decode and --labels")
@@ -76,7 +77,7 @@ def _check(options: Options) -> None:
         if options.input is None or options.output is None:
             raise UserError("give an input and an output file, or --compare FOLDER")
         if options.output.suffix.lower() != ".npy":
-            raise UserError(f"{options.output}: arrays are written to .npy files")
+            raise UserError(f"{options.output}: expected the name of a .npy file")
         target = options.output
     command_line.check_free(target)
 
@@ -116,15 +117,15 @@ def _compare(run: "TrainedRun", folder: Path, console: "PlainConsole") -> None:
         with optional("figure of reconstructions", console.print):
             draw_reconstructions(run, comparison).savefig(written / "reconstructions.png", dpi=150)
         with optional("figure of codes", console.print):
-            console.print("laying the codes out in the plane")
+            console.print("embedding the codes in 2 dimensions")
             draw_codes(comparison).savefig(written / "codes.png", dpi=150)
-    title = f"{components} numbers for {math.prod(run.example_shape)}; {len(test):,} test examples"
-    console.print(_table(title, measured, nothing=NOTHING * float(np.var(test))))
+    title = f"{components}-dimensional codes of {math.prod(run.example_shape)} features; {len(test):,} test examples"
+    console.print(_table(title, measured, rounding_error=ROUNDING_ERROR * float(np.var(test))))
     console.print(f"the comparison is in {folder}")
 
 
-def _table(title: str, measured: "dict[str, Reduction]", *, nothing: float) -> "Table":
-    """A column per method, and the ratio of the errors, unless PCA's, the last, is only rounding error."""
+def _table(title: str, measured: "dict[str, Reduction]", *, rounding_error: float) -> "Table":
+    """Returns a table: a column per method, and the ratio of the errors unless PCA's, the last, is rounding error."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
@@ -132,7 +133,7 @@ def _table(title: str, measured: "dict[str, Reduction]", *, nothing: float) -> "
     for name in measured:
         table.add_column(name, justify="right")
     rows = {
-        "squared error per number": ("squared_error", ".5f", ""),
+        "squared error per feature": ("squared_error", ".5f", ""),
         "5 nearest neighbors, accuracy, %": ("neighbors_accuracy_percent", ".2f", "no labels"),
         "linear probe, accuracy, %": ("probe_accuracy_percent", ".2f", "no labels"),
         "trustworthiness": ("trustworthiness", ".4f", "too few examples"),
@@ -141,6 +142,6 @@ def _table(title: str, measured: "dict[str, Reduction]", *, nothing: float) -> "
         values = [getattr(reduction, field) for reduction in measured.values()]
         table.add_row(label, *(missing if value is None else format(value, form) for value in values))
     errors = [reduction.squared_error for reduction in measured.values()]
-    if errors[-1] > nothing:
+    if errors[-1] > rounding_error:
         table.add_row("squared error, relative to PCA's", *(f"{error / errors[-1]:.3f}" for error in errors))
     return table

@@ -14,21 +14,21 @@ DESCRIPTION = """Export a trained autoencoder for programs without aejax.
   aejax export runs/NAME exported                        for the CPU
   aejax export runs/NAME exported --platforms cpu cuda   for the CPU and NVIDIA GPUs
 
-The folder written holds encode, decode and jacobian (the encoder's, exact) as StableHLO with the parameters within, for
-batches of any size; the parameters as params.safetensors; and export.json, which describes shapes. A program that has
-JAX and flatbuffers, and nothing else, calls them:
+The folder written holds encode, decode and jacobian (the encoder's exact Jacobian) as StableHLO for batches of any
+size, with the parameters included; the parameters as params.safetensors; and export.json, which describes shapes. A
+program needs only JAX and flatbuffers to call the functions:
 
   jax.export.deserialize(open("exported/encode.jax_export", "rb").read()).call(x)"""
 
 
 @dataclass(frozen=True)
 class Options(RunOptions):
-    """What to export, and where to."""
+    """What to export, and where to write it."""
 
     folder: tyro.conf.Positional[Path]
     """The folder to write, which must not exist yet."""
     platforms: tuple[str, ...] = ("cpu",)
-    """Where the functions are to run: cpu, cuda, rocm, tpu."""
+    """Platforms that the functions will run on: cpu, cuda, rocm, tpu."""
 
 
 def main(arguments: Sequence[str]) -> None:

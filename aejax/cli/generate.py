@@ -1,4 +1,4 @@
-"""Generate with a trained autoencoder: samples, neighbors of an example, paths between two, what each unit does."""
+"""Generate with a trained autoencoder: samples, neighborhoods, interpolations, latent traversals, the code plane."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,51 +18,53 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
 
 DESCRIPTION = """Generate with a trained autoencoder, and write figures and arrays into a folder.
 
-  aejax generate runs/NAME made                       decoded samples of the prior of a variational run, or of N(0, I)
-                                                      of one trained with --mmd-weight
+  aejax generate runs/NAME made                       decoded samples from the prior of a variational run, or from
+                                                      N(0, I) for a run trained with --mmd-weight
   aejax generate runs/NAME made --what classes        a row of samples for each class of a conditional run
-  aejax generate runs/NAME made --what near-example   around the codes of test examples
-  aejax generate runs/NAME made --what near-class     around the mean code of each class
-  aejax generate runs/NAME made --what interpolation  from one test example to another: straight, along an arc, and
-                                                      along a geodesic of the decoder; also as animations
-  aejax generate runs/NAME made --what traversals     one unit of the code at a time, over its quantiles among the codes
-                                                      of the training examples; the units of greatest variance first
-  aejax generate runs/NAME made --what manifold       the plane of a 2-dimensional code, and the codes in it
+  aejax generate runs/NAME made --what near-example   perturbations of the codes of test examples
+  aejax generate runs/NAME made --what near-class     perturbations of the mean code of each class
+  aejax generate runs/NAME made --what interpolation  paths from one test example to another: straight, along an arc,
+                                                      and along a geodesic of the decoder; also as animations
+  aejax generate runs/NAME made --what traversals     one unit of the code changed at a time, over its quantiles among
+                                                      the training examples' codes; units of greatest variance first
+  aejax generate runs/NAME made --what manifold       a grid over the plane of a 2-dimensional code
 
-The folder holds WHAT.png, examples.npy and codes.npy (rows, columns, ...); of an interpolation also .gif files, of a
-manifold latent_space.png, of traversals units.npy, the unit of each row from 1. The figure shows the first 16 rows of
-traversals, the arrays hold all."""
+The folder holds WHAT.png, examples.npy and codes.npy (rows, columns, ...). An interpolation adds .gif files, a manifold
+latent_space.png (the test examples' codes), traversals units.npy (the unit of each row, from 1). The figure shows the
+first 16 rows of traversals, the arrays hold all rows."""
 
 What = Literal["samples", "classes", "near-example", "near-class", "interpolation", "traversals", "manifold"]
 
 
 @dataclass(frozen=True)
 class Options(RunOptions):
-    """What to generate with which run."""
+    """What to generate, and with which run."""
 
     folder: tyro.conf.Positional[Path]
     """The folder to write, which must not exist yet."""
     what: What = "samples"
-    """What to generate, as above."""
+    """What to generate, as described above."""
     rows: int = 8
-    """Of samples, and of examples to look around."""
+    """samples: number of rows; near-example: number of examples."""
     columns: int = 10
-    """Of samples, and of points on a path or along a unit."""
+    """Number of columns: samples or perturbations, points of a path, quantiles of a unit."""
     side: int = 20
-    """Of the square grid of a manifold."""
+    """manifold: rows and columns of the grid."""
     examples: tuple[int, ...] = ()
-    """Test examples by their place, from 0: those to look around, the two ends of a path, the one to change units of.
-    By default the first, and for a path the first and the next of another class (of a conditional run: the same)."""
+    """Indices of test examples, from 0: the examples to perturb, the two ends of a path, or the example to traverse. By
+    default the first ones; for a path the first and the next of another class (of the same class for a conditional
+    run)."""
     units: tuple[int, ...] = ()
-    """Of traversals, from 1, in the order to show them. By default all, those of greatest variance first."""
+    """traversals: the units to change, from 1, in the order of the rows. By default all, in order of decreasing
+    variance."""
     spread: float = 0.5
-    """How far around a code, relative to the deviation of all codes."""
+    """Standard deviation of perturbations, relative to that of all codes."""
     geodesic_steps: int = 300
-    """Of the optimizer that shortens a path on the decoder's surface."""
+    """Steps of the optimizer that shortens a geodesic."""
     frames_per_second: int = 12
-    """Of animations."""
+    """Speed of animations."""
     seed: int = 0
-    """Of all that is drawn."""
+    """Seed of samples and perturbations."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -98,16 +100,17 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _check(options: Options) -> None:
-    """Raise UserError where an option cannot be, before anything is loaded."""
+    """Raise UserError for an invalid option, before anything is loaded."""
     from aejax.experiment.generate import RANGES, check_counts, check_spread
 
     check_counts(**{name: getattr(options, name) for name in RANGES})
     command_line.check_seed(options.seed)
     check_spread(options.spread)
     if options.examples and options.what not in ("near-example", "interpolation", "traversals"):
-        raise UserError(f"--examples: goes with near-example, interpolation and traversals, not with {options.what}")
+        users = "near-example, interpolation or traversals"
+        raise UserError(f"--examples: requires --what {users}, got {options.what}")
     if options.units and options.what != "traversals":
-        raise UserError(f"--units: goes with traversals, not with {options.what}")
+        raise UserError(f"--units: requires --what traversals, got {options.what}")
     command_line.check_free(options.folder)
 
 

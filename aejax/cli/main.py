@@ -1,4 +1,4 @@
-"""The console program: `aejax VERB ...`. A verb's module is imported after its name is read, so that help is quick."""
+"""The console program `aejax VERB ...`. A verb's module is imported after the verb is read, so that help is quick."""
 
 import importlib
 import sys
@@ -12,12 +12,12 @@ from aejax.host.suggestions import unknown
 _PROGRAM, _STUDY = "aejax", "study"
 _HELP = f"""usage: {_PROGRAM} VERB ...
 
-Autoencoders in JAX: train one, and use it.
+Train and use autoencoders in JAX.
 
 {{verbs}}
 
 {_PROGRAM} VERB --help shows the options of a verb, {_PROGRAM} --version the version, and
-{_PROGRAM} --tyro-write-completion bash FILE writes completions for a shell (bash, zsh, tcsh)."""
+{_PROGRAM} --tyro-write-completion bash FILE writes a completion script for a shell (bash, zsh, tcsh)."""
 _HELP_OF_STUDIES = f"""usage: {_PROGRAM} {_STUDY} STUDY ...
 
 Train many autoencoders, and compare them.
@@ -28,9 +28,9 @@ Train many autoencoders, and compare them.
 
 
 def main() -> None:
-    """Run the verb that this process's first argument names, of `study` the study that the second one names."""
+    """Run the verb that the process's first argument names; after `study`, the study that the second one names."""
     words = sys.argv[1:]
-    sys.argv[0] = _PROGRAM  # by which errors begin
+    sys.argv[0] = _PROGRAM  # error messages begin with it
     if words[:1] == ["--version"]:
         print(f"{_PROGRAM} {__version__}")
     elif words and words[0].startswith("--tyro-"):
@@ -45,7 +45,11 @@ def main() -> None:
 
 
 def run_script(*names: str) -> None:
-    """Run a verb, or `study` and a study, with the arguments of this process, which is a script of another name."""
+    """Run a verb, or `study` and a study, with the arguments of this process, which is a script.
+
+    Args:
+      *names: the verb, or `study` and the name of the study.
+    """
     verb = STUDIES[names[1]] if names[0] == _STUDY else VERBS[names[0]]
     _run(verb, sys.argv[1:])
 
@@ -53,7 +57,7 @@ def run_script(*names: str) -> None:
 def _run_one(
     verbs: Mapping[str, Verb], words: Sequence[str], program: str, text: str, kind_and_kinds: tuple[str, str]
 ) -> None:
-    """Run the verb that is named first; without a name, show which there are."""
+    """Run the verb that the first word names; print the list of verbs if there is no word."""
     if not words or words[0] in ("-h", "--help"):
         print(text.format(verbs=_list(verbs)))
         return

@@ -1,4 +1,4 @@
-"""The run that a verb opens: its folder, where its examples are now, and whether its own code may run."""
+"""The options of verbs that open a run: its folder, the new place of its data, and whether to trust its code."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +17,14 @@ class RunOptions:
     run: tyro.conf.Positional[Path]
     """The run folder."""
     data: Path | None = field(default=None, kw_only=True)
-    """Where the run's examples are now, if they have moved: their file, or the folder it lies in. They must be the
-    same, and are read only if they are needed."""
+    """The new place of the run's data, if it has moved: the file, or the folder that contains it. The data must be
+    unchanged; they are read only if they are needed."""
     trust_code: bool = field(default=False, kw_only=True)
-    """For a run with an --autoencoder of your own: run the Python file in its folder."""
+    """Allow the Python file in the folder of a run that was trained with --autoencoder FILE to run. Use it only if you
+    trust whoever wrote that file."""
 
     def open_run(self) -> "TrainedRun":
-        """Returns the run with its best parameters; UserError where `open_run` refuses it."""
+        """Returns the run with its best parameters; raises UserError as `open_run` does."""
         from aejax.experiment.trained import open_run
 
         return open_run(self.run, data=self.data, trust_code=self.trust_code)

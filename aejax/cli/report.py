@@ -1,4 +1,4 @@
-"""Write one self-contained page about a run: numbers, curves, reconstructions, codes, samples, configuration."""
+"""Write a self-contained HTML page about a run: metrics, curves, reconstructions, codes, samples, configuration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,21 +9,22 @@ from aejax.cli.opened import RunOptions
 from aejax.errors import UserError
 from aejax.host.files import write_text
 
-DESCRIPTION = """Write one self-contained page about a run, of any family, finished or not.
+DESCRIPTION = """Write a self-contained HTML page about a run, finished or not.
 
   aejax report runs/NAME                       writes runs/NAME/report.html
   aejax report runs/NAME --output page.html    writes another file
 
-The page holds every number with its unit, curves, the best and the worst reconstructions of test examples, the codes,
-samples from the prior, the configuration, and the command that trains the same. It needs no server and no network."""
+The page holds every metric with its unit, curves, the best and the worst reconstructions of test examples, the codes,
+samples from the prior, the configuration, and the command that reproduces the run. It needs no server and no
+network."""
 
 
 @dataclass(frozen=True)
 class Options(RunOptions):
-    """Which run, and where to."""
+    """Which run, and where to write the page."""
 
     output: Path | None = None
-    """The file to write, over one that is there; report.html in the run folder if not given."""
+    """The file to write, which is overwritten if it exists; report.html in the run folder if not given."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.output is not None:
         command_line.check_can_be_made(target)
     if target.is_dir():
-        raise UserError(f"{target}: is a folder; name a file")
+        raise UserError(f"{target}: is a folder; expected a file")
     from aejax.experiment.evaluate import report_page
     from aejax.host.terminal import PlainConsole
 

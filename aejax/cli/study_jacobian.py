@@ -28,12 +28,12 @@ DEFAULT = "digits"
 DESCRIPTION = f"""Train regularized autoencoders over a grid of strengths and seeds; compare their encoders' Jacobians.
 
   aejax study jacobian                                      every method on digits
-  aejax study jacobian mnist --train-examples 10000         after Rifai et al. (2011), on a fraction of MNIST
+  aejax study jacobian mnist --train-examples 10000         after Rifai et al. (2011), on 10,000 examples of MNIST
   aejax study jacobian digits --methods ae cae --seeds 3    some methods, fewer seeds
 
 The methods are the plain autoencoder (ae), weight decay, denoising autoencoders (Gaussian noise, masking) and
-contractive ones (the exact Jacobian; a random projection of it), all with one sigmoid layer, tied weights and
-cross-entropy. Each is trained as one population, all its members at once, divided among the devices.
+contractive autoencoders (exact Jacobian, random projections of it), all with one sigmoid layer, tied weights and
+cross-entropy. The autoencoders of a method are trained together as one population, divided among the devices.
 
 The folder written holds report.txt (each method at the strength with the least validation error, mean ± deviation over
 the seeds), grid.csv and grid.json (every setting), members.csv (every autoencoder), config.json, and figures/.
@@ -48,13 +48,13 @@ WIDTH = 152  # of the tables, which a narrower terminal wraps
 
 @dataclass(frozen=True)
 class Options:
-    """Where and on what to run; the result does not depend on these, but for rounding."""
+    """The study, where to write it and on which devices to run it."""
 
     study: Study = field(default_factory=Study)
     run_dir: Path | None = None
     """The folder to write, which must not exist yet; runs/jacobian-study-PRESET-DATE-TIME if not given."""
     devices: int | None = None
-    """How many devices to divide the autoencoders among; all if not given."""
+    """Number of devices to divide the autoencoders among; all if not given."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str]) -> None:
     study = options.study
     run_dir = options.run_dir or Path("runs") / f"jacobian-study-{name}-{datetime.now():%Y%m%d-%H%M%S}"
     command_line.check_free(run_dir)
-    # The classifier of codes is small: on several threads, its linear algebra waits more than it computes.
+    # The classifier of codes is small: with several threads, its linear algebra spends most of its time waiting.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     from aejax.host.terminal import PlainConsole
@@ -91,9 +91,9 @@ def main(arguments: Sequence[str]) -> None:
         for number, method in enumerate(study.methods, start=1):
             console.print(f"[{number}/{len(study.methods)}] {method}")
             members += _run_method(study, method, splits, measure, devices, console)
-            write_text(run_dir / "members.csv", to_csv(member_records(members)))  # of hours, should the next one fail
+            write_text(run_dir / "members.csv", to_csv(member_records(members)))  # keeps results if the next one fails
     except BaseException:
-        if not members:  # there is nothing to keep that could stand in the way of another try
+        if not members:  # nothing to keep, and the folder would block another run
             shutil.rmtree(run_dir)
         raise
     _conclude(study, splits, members, run_dir, console)
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
-    """The options and the preset's name."""
+    """Returns the options and the preset's name."""
     preset, arguments = command_line.take_name(arguments, PRESETS, default=DEFAULT, kind="preset", kinds="presets")
     options = command_line.parse(
         Options,
@@ -164,7 +164,7 @@ def _conclude(study: Study, splits: "Splits", members: "list[Member]", run_dir: 
             against = comparison_table(outcome.chosen, title="Rifai et al. (2011), Table 1, and what was measured here")
             out.print(against)
             out.print()
-        out.print("What the paper of 2011 says of MNIST, and what was measured here:")
+        out.print("Claims of Rifai et al. (2011) on MNIST, and what was measured here:")
         for claim in outcome.claims:
             out.print(f"  {'held' if claim.held else 'did not hold'}: {claim.text} ({claim.measured})")
     write_text(run_dir / "report.txt", report.export_text())

@@ -1,4 +1,4 @@
-"""Train on normal examples alone and detect anomalies, over classes or splits; PCA and an isolation forest compared."""
+"""Train on normal examples alone and detect anomalies, over classes or splits; baselines: PCA, isolation forest."""
 
 import csv
 import io
@@ -26,10 +26,10 @@ DESCRIPTION = f"""Train on normal examples alone and detect anomalies, compared 
 
   aejax study one-class                         ECG5000: 200 normal beats, 5 splits
   aejax study one-class mnist                   each class of MNIST against the rest, in turn
-  aejax study one-class mnist --classes 3 8     some of them
+  aejax study one-class mnist --classes 3 8     only classes 3 and 8 in turn
 
 The test split is neither trained on nor used to choose the best epoch. PCA has as many components as the code has
-numbers. The folder written holds trials.csv, report.txt and config.json.
+units. The folder written holds trials.csv, report.txt and config.json.
 
 Studies:
 {chr(10).join(f"  {name:15}{description}" for name, (description, _) in ONE_CLASS.items())}
@@ -42,15 +42,17 @@ WIDTH = 140  # of the table, which a narrower terminal wraps
 
 @dataclass(frozen=True)
 class Options:
-    """What to train, how often, and where to write."""
+    """What to train, how often, and where to write the results."""
 
     experiment: Experiment = field(default_factory=Experiment)
     classes: tuple[str, ...] = ()
-    """Each in turn is normal, the others are anomalies; all if not given. Of ecg5000 normal beats are normal."""
+    """Classes that are normal in turn, while all others are anomalies; all classes if not given. Not for ecg5000, whose
+    normal class is fixed."""
     repetitions: int | None = None
-    """ecg5000: splits, each with a seed of its own; 5 if not given. Others: training seeds for every class; 1."""
+    """ecg5000: number of splits, each with its own seed; 5 if not given. Other data: number of training seeds per
+    class; 1 if not given."""
     resamples: int = 200
-    """Of the bootstrap that the intervals of the average precision are from."""
+    """Bootstrap resamples for the intervals of the average precision."""
     run_dir: Path | None = None
     """The folder to write, which must not exist yet; runs/anomaly-study-NAME-DATE-TIME if not given."""
 
@@ -79,7 +81,7 @@ def main(arguments: Sequence[str]) -> None:
         write_text(folder / "config.json", to_json(options.experiment))
         with (folder / "trials.csv").open(
             "w", newline="", buffering=1, encoding="utf-8"
-        ) as file:  # a line as soon as it is known
+        ) as file:  # line-buffered, so that finished trials are kept if a later one fails
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_HEADER)
             for normal, job in jobs:
@@ -89,7 +91,7 @@ def main(arguments: Sequence[str]) -> None:
                 areas = ", ".join(f"{trial.method} {trial.detection.auroc.value:.4f}" for trial in found)
                 console.print(f"{normal}, seed {job.experiment.training.seed}: AUROC {areas}")
     except BaseException:
-        if not trials:  # there is nothing to keep that could stand in the way of another try
+        if not trials:  # nothing to keep, and the folder would block another run
             shutil.rmtree(folder)
         raise
     report = PlainConsole(file=io.StringIO(), record=True, width=WIDTH, soft_wrap=False)
@@ -100,7 +102,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
-    """The options and the study's name."""
+    """Returns the options and the study's name."""
     name, arguments = command_line.take_name(arguments, ONE_CLASS, default=DEFAULT, kind="study", kinds="studies")
     options = command_line.parse(
         Options,
@@ -114,13 +116,13 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
     from aejax.studies.one_class import count_seeds
 
     if options.experiment.model.code_size is None:
-        raise UserError("code_size: expected a number, since PCA has as many components")
+        raise UserError("code_size: expected a number, since PCA uses as many components")
     if options.experiment.model.conditional:
-        raise UserError("conditional: one class is trained on, so the condition has no information; leave it out")
+        raise UserError("conditional: has no effect, because only one class is trained on; leave it out")
     if options.repetitions is not None and not 1 <= options.repetitions <= MAX_REPETITIONS:
         raise UserError(f"--repetitions: must be between 1 and {MAX_REPETITIONS:,}, got {options.repetitions:,}")
     if (last := options.experiment.training.seed + count_seeds(options.experiment, options.repetitions) - 1) >= 2**32:
-        raise UserError(f"--seed: the last repetition's must be below {2**32:,}, got {last:,}")
+        raise UserError(f"--seed: the seed of the last repetition must be below {2**32:,}, got {last:,}")
     dataset = options.experiment.data.dataset
     if options.classes and (normal := source_of(dataset).normal) is not None:
         raise UserError(f"--classes: has no effect on {dataset}, whose training examples are {normal} alone")
@@ -135,13 +137,13 @@ _HEADER = ("normal", "seed", "method", *_LIMITS, *_OTHERS)
 
 
 def _row(trial: "Trial") -> list[Any]:
-    """Of trials.csv."""
+    """Returns a row of trials.csv."""
     values = [value for figure in _FIGURES for value in getattr(trial.detection, figure)]
     return [trial.normal, trial.seed, trial.method, *values, *(getattr(trial.detection, other) for other in _OTHERS)]
 
 
 def _table(name: str, trials: "list[Trial]") -> "Table":
-    """A row per trial: AUROC of every method with its interval; the means, with the deviation over seeds."""
+    """Returns a table: the AUROC of every method per trial, with its interval, and the means over all trials."""
     import numpy as np
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""Train an autoencoder on real data and write what it learned into a run folder."""
+"""Train an autoencoder, and write its records, checkpoints and figures to a run folder."""
 
 import contextlib
 import dataclasses
@@ -22,13 +22,13 @@ from aejax.host.exits import INTERRUPTED, PREEMPTED, program
 from aejax.host.preemption import preemptible
 from aejax.host.suggestions import unknown
 
-LONGEST_NAME = 100  # letters of a file's name in that of a run
+MAX_NAME = 100  # characters of a file's name that a run's name keeps
 WIDTH = max(map(len, PRESETS)) + 2
-DESCRIPTION = f"""Train an autoencoder on real data and write what it learned into a run folder.
+DESCRIPTION = f"""Train an autoencoder, and write its records, checkpoints and figures to a run folder.
 
   aejax train                           train the preset {DEFAULT}
   aejax train mnist-vae --beta 4        train another preset with one value changed
-  aejax train --dataset mine.npy        train on data of your own; --dataset mine.npy --help shows the values
+  aejax train --dataset mine.npy        train on your own data; --dataset mine.npy --help shows the values
   aejax train --resume runs/NAME        continue a run that was stopped
 
 The run folder holds config.json, facts.json (of the training examples), metrics.jsonl (the same as TensorBoard events
@@ -42,42 +42,43 @@ The values shown below are those of the preset named before --help."""
 
 @dataclass(frozen=True)
 class Options:
-    """Where and on what to run; the result does not depend on these, up to rounding error."""
+    """Where to run and what to write; the result does not depend on these, up to rounding error."""
 
     experiment: Experiment = field(default_factory=Experiment)
     run_dir: Path | None = None
-    """The run folder to write, which must not exist yet; runs/NAME-DATE-TIME if not given, NAME being the preset's, or
-    that of a file of your own."""
+    """The run folder to write, which must not exist yet; runs/NAME-DATE-TIME if not given, where NAME is the preset or
+    the name of your own file."""
     resume: Path | None = None
-    """A run folder to continue to its end, as if it had never been stopped."""
+    """A run folder to continue; the result is the same as without the interruption."""
     trust_code: bool = False
-    """With --resume of a run with an --autoencoder of your own: run the Python file in its folder."""
+    """--resume: allow the Python file in the folder of a run that was trained with --autoencoder FILE to run."""
     data: Path | None = None
-    """--resume: where the run's examples are now, if they have moved: their file, or the folder it lies in."""
+    """--resume: the new place of the run's data, if it has moved: the file, or the folder that contains it."""
     stream: Literal["auto", "always", "never"] = "auto"
-    """Whether examples stay in memory or in their .npy file, and batches are gathered while the devices work, instead
-    of lying on the devices; auto: where they take more than a GiB, or half of an accelerator's memory."""
+    """Whether examples stay in the host's memory or in their .npy file, and each batch is transferred while the devices
+    compute, instead of copying all examples to the devices; auto: if they need more than 1 GiB, or half of an
+    accelerator's memory."""
     deterministic: bool = False
-    """Ask for the same bits in every run on a GPU, at some cost of time; on CPU and TPU they are the same anyway."""
+    """Make runs on a GPU bitwise reproducible, which is slower; runs on CPU and TPU always are."""
     compilation_cache: bool = True
-    """Keep what is compiled in ~/.cache/aejax ($XDG_CACHE_HOME/aejax), so that the next run starts sooner."""
+    """Keep compiled programs in ~/.cache/aejax ($XDG_CACHE_HOME/aejax), so that the next run starts sooner."""
     profile: Path | None = None
-    """A folder for a trace of some steps, which TensorBoard and https://ui.perfetto.dev show."""
+    """A folder for a trace of some steps, for TensorBoard or https://ui.perfetto.dev."""
     devices: int | None = None
-    """How many devices to train on; all if not given. The batch size must be a multiple of it. Of several processes:
-    of each."""
+    """Number of devices to train on, per process; all if not given. The batch size must be a multiple of the number of
+    all devices."""
     coordinator: str | None = None
-    """HOST:PORT of process 0, for several processes that train as one; with --num-processes and --process-id."""
+    """HOST:PORT of process 0, for distributed training; requires --num-processes and --process-id."""
     num_processes: int | None = None
-    """How many processes train as one."""
+    """Number of processes of distributed training."""
     process_id: int | None = None
-    """Which of them this is, from 0 on; process 0 alone writes."""
+    """Index of this process, from 0; only process 0 writes."""
     distributed: bool = False
-    """Train as one of several processes that the scheduler's environment describes (SLURM, Open MPI, TPU pods)."""
+    """Distributed training in an environment that the scheduler describes (SLURM, Open MPI, TPU pods)."""
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Parse, and train alone or as one of several processes."""
+    """Parse, and train, alone or as one of several processes."""
     started = time.perf_counter()
     with preemptible():
         options, name = _parse(arguments)
@@ -124,18 +125,18 @@ def _run(options: Options, name: str, started: float) -> None:
 
 
 def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
-    """The options, and the name of the experiment: its preset's or its run folder's."""
+    """Returns the options, and the experiment's name: that of its preset, file or run folder."""
     preset = None
     if arguments and not arguments[0].startswith("-"):
         preset, *arguments = arguments
     if preset is not None and preset not in PRESETS:
         if os.path.lexists(preset):
-            raise UserError(f"there is no preset {preset!r}; data of your own are given by --dataset {preset}")
+            raise UserError(f"there is no preset {preset!r}; to train on your own data use --dataset {preset}")
         raise UserError(unknown("preset", preset, PRESETS, kinds="presets"))
 
     values = [value for option, value in itertools.pairwise(["", *arguments]) if not option.startswith("-")]
     if preset is None and (late := [value for value in values if value in PRESETS]):
-        raise UserError(f"the preset comes first: {program()} {late[0]} ...")
+        raise UserError(f"the preset must come before all options: {program()} {late[0]} ...")
 
     def parse(experiment: Experiment) -> Options:
         return command_line.parse(
@@ -148,9 +149,9 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
 
     autoencoder = _value_of("--autoencoder", arguments)
     dataset = _value_of("--dataset", arguments) or Data.dataset
-    begun = default_for(dataset, autoencoder) if preset is None else PRESETS[preset][1]
-    options = parse(begun if autoencoder is None else without_model(begun))
-    if options.deterministic:  # before anything that follows imports JAX
+    default = default_for(dataset, autoencoder) if preset is None else PRESETS[preset][1]
+    options = parse(default if autoencoder is None else without_model(default))
+    if options.deterministic:  # must be set before JAX is imported below
         environment.make_deterministic()
     if options.compilation_cache:
         environment.use_compilation_cache()
@@ -166,7 +167,7 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
     from aejax.experiment.run_folder import read_experiment
 
     if options.run_dir is not None:
-        raise UserError("--run-dir and --resume: take one of them; a run is continued in its own folder")
+        raise UserError("--run-dir and --resume: give only one of them; a run is continued in its own folder")
     saved = read_experiment(folder)
     if preset is None:
         options = dataclasses.replace(options, experiment=parse(saved).experiment)
@@ -175,14 +176,14 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
 
 
 def _value_of(name: str, arguments: Sequence[str]) -> str | None:
-    """The value of an option before all are parsed, whose defaults depend on it; None where it is not given."""
+    """Returns the value of an option that the defaults of others depend on, before parsing; None if it is not given."""
     given = [value for option, value in itertools.pairwise(arguments) if option == name]
     given += [option.partition("=")[2] for option in arguments if option.startswith(f"{name}=")]
     return given[-1] if given else None
 
 
 def _name_of(preset: str, dataset: str) -> str:
-    """The preset's name, or, of other data than its own, that of the data, as the name of a folder."""
+    """Returns the preset's name if the data set is the preset's, else the data's name, as a folder name."""
     from aejax.datasets.paths import is_array_file
 
     if dataset == PRESETS[preset][1].data.dataset:
@@ -192,5 +193,5 @@ def _name_of(preset: str, dataset: str) -> str:
 
 
 def _as_folder(name: str) -> str:
-    """Returns a name that a folder can have on any system."""
-    return re.sub(r"[^\w.-]+", "-", name).strip(".-")[:LONGEST_NAME] or "data"
+    """Returns the name with all characters replaced that a folder's name cannot have on some system."""
+    return re.sub(r"[^\w.-]+", "-", name).strip(".-")[:MAX_NAME] or "data"

@@ -1,10 +1,10 @@
-"""The verbs of the console program: each one a module, imported when it is named."""
+"""The verbs of the console program; a verb's module is imported only when the verb is used."""
 
 from typing import NamedTuple
 
 
 class Verb(NamedTuple):
-    """A command: the module that holds its DESCRIPTION, its Options and its `main(arguments)`, and what it does."""
+    """A command: its module, with DESCRIPTION, Options and `main(arguments)`, and its line in the help."""
 
     module: str
     summary: str
@@ -12,14 +12,14 @@ class Verb(NamedTuple):
 
 VERBS = {
     "train": Verb("aejax.cli.train", "train an autoencoder into a run folder, or continue a run"),
-    "report": Verb("aejax.cli.report", "write a page about a run: numbers, curves, reconstructions, codes, samples"),
+    "report": Verb("aejax.cli.report", "write a page about a run: metrics, curves, reconstructions, codes, samples"),
     "encode": Verb("aejax.cli.encode", "encode examples, decode codes, or compare a run's codes with PCA"),
-    "detect": Verb("aejax.cli.detect", "score examples, and detect anomalies among them"),
-    "denoise": Verb("aejax.cli.denoise", "denoise images and examples, or compare a run with filters"),
+    "detect": Verb("aejax.cli.detect", "score examples, and detect anomalies"),
+    "denoise": Verb("aejax.cli.denoise", "denoise images or arrays, or compare a run with filters"),
     "generate": Verb("aejax.cli.generate", "draw samples, neighborhoods, interpolations, traversals, the code plane"),
-    "compress": Verb("aejax.cli.compress", "measure the rate and the error of quantized codes, PCA and image files"),
+    "compress": Verb("aejax.cli.compress", "measure rate and error of quantized codes; baselines: PCA, JPEG, WebP"),
     "compose": Verb("aejax.cli.compose", "compose with a run on chorales: MIDI files and piano rolls"),
-    "export": Verb("aejax.cli.export", "write a run's functions as StableHLO, for programs without aejax"),
+    "export": Verb("aejax.cli.export", "export a run's functions as StableHLO, for programs without aejax"),
     "prepare": Verb("aejax.cli.prepare", "download a data set of TensorFlow Datasets, once"),
 }
 STUDIES = {

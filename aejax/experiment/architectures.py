@@ -1,4 +1,4 @@
-"""The networks that a configuration can name, a row each. A network is imported when it is asked for."""
+"""The networks that a configuration can name, one row per network. A network is imported when it is used."""
 
 import functools
 import importlib
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # takes seconds to import, and help needs the names alone
     from aejax.networks.architecture import Architecture
 
-# name -> what help says of it, and the module that holds its ARCHITECTURE
+# name -> its description in the help, and the module that holds its ARCHITECTURE
 NETWORKS = {
     "mlp": ("dense layers on examples of any shape", "aejax.networks.mlp"),
     "conv": ("convolutions with pooling on images", "aejax.networks.conv"),
-    "unet": ("the same with maps that skip from every level to the decoder, to denoise", "aejax.networks.unet"),
+    "unet": ("conv with skip connections at every level, for denoising", "aejax.networks.unet"),
     "sequence": ("convolutions over time on sequences", "aejax.networks.sequence"),
 }
 

@@ -1,4 +1,4 @@
-"""What a trained run is used on: the user's files, checked against the run, and runs, checked against a function."""
+"""Checks that the user's files match a trained run, and that a run is of the kind that a function expects."""
 
 from functools import partial
 from pathlib import Path
@@ -16,56 +16,57 @@ from aejax.likelihoods import check_support
 
 
 def check_kind(run: TrainedRun, fits: bool, expected: str, *, what: str) -> None:
-    """Raise UserError where a run is not of the kind that a function expects.
+    """Raise UserError if a run is not of the kind that a function expects.
 
     Args:
-      run: which was named by the user.
-      fits: whether the function can use it.
-      expected: what it can use, in words, such as `a variational run`.
-      what: the function, in words.
+      run: the run.
+      fits: whether the function can use the run.
+      expected: what the function can use, for the message, such as `a variational run`.
+      what: the name of the function, for the message.
     """
     if not fits:
         kind = f"{' and '.join(part_names(run.autoencoder.parts))} on {run.experiment.data.dataset}"
-        raise UserError(f"{run.path}: {what} expects {expected}, and this run is {kind}")
+        raise UserError(f"{run.path}: {what} expects {expected}, but this run is {kind}")
 
 
 def check_no_pairs(run: TrainedRun, *, what: str) -> None:
-    """Raise UserError where the encoder is given other examples than it reconstructs: PCA cannot be compared then."""
-    expected = "a run whose encoder is given what it is to reconstruct, not pairs"
+    """Raise UserError if a run's inputs and targets differ, since PCA cannot be compared then."""
+    expected = "a run whose inputs are its targets, not pairs"
     check_kind(run, run.facts.inputs is None, expected, what=what)
 
 
 def load_examples(
     run: TrainedRun, path: str | Path, labels: str | Path | None = None, *, clean: bool = False, any_scale: bool = False
 ) -> Dataset:
-    """Examples of the user's for a run, from a .npy or .npz file; axes of length 1 may be missing or too many.
+    """Returns the examples in the user's .npy or .npz file, reshaped to the shape that a run expects.
 
-    Bytes are read as those that the run was trained on. Where it was trained on no bytes they are taken as they are
-    or, where it was trained on numbers in [0, 1], as `load_arrays` decides by their values.
+    Shapes may differ by axes of length 1. Bytes are read as in the run's training. If the run was not trained on bytes,
+    they are not divided; but if it was trained on values in [0, 1], `load_arrays` decides by the bytes' values.
 
     Args:
-      run: that takes them.
+      run: the run.
       path: the file.
-      labels: of a conditional run, a .npy file.
-      clean: whether they are such as are reconstructed, of a run on pairs, and not the noisy ones.
-      any_scale: take them though they seem to be in another unit than the training data.
+      labels: a .npy file of labels, for a conditional run.
+      clean: for a run on pairs: whether the examples are targets (clean), not inputs (noisy).
+      any_scale: accept examples that seem to be in another unit than the training data.
 
     Raises:
-      UserError: what `load_arrays` refuses, examples of another shape than the run was trained on or, as far as
-        `check_scale` can see, in another unit; fractions for a likelihood of whole numbers; or, of a conditional run,
-        labels that are missing or that it does not know.
+      UserError: `load_arrays` refuses the file; the examples have another shape than the training data or, according to
+        `check_scale`, another unit; fractions, if the likelihood is one of counts; labels that are missing or unknown,
+        if the run is conditional.
     """
     path, labels = Path(path), None if labels is None else Path(labels)
     facts = run.facts
     expected = facts.targets if clean else facts.seen
     bytes_as = BytesAs(_bytes_at_use(expected), _bytes_at_use(facts.seen))
     dataset = load_arrays(path, labels, bytes_as=bytes_as)
-    shape, wanted = dataset.x.shape[1:], run.example_shape
-    if _without_ones(shape) != _without_ones(wanted):
-        is_channels_first = len(wanted) == 3 and (*shape[1:], *shape[:1]) == wanted
+    shape, trained_shape = dataset.x.shape[1:], run.example_shape
+    if _without_ones(shape) != _without_ones(trained_shape):
+        is_channels_first = len(trained_shape) == 3 and (*shape[1:], *shape[:1]) == trained_shape
         advice = "; channels come last: save numpy.moveaxis(x, 1, -1)" if is_channels_first else ""
         raise UserError(
-            f"{path}: examples have shape {shape}, and {run.path} was trained on examples of {wanted}{advice}"
+            f"{path}: examples have shape {shape}, but {run.path} was trained on examples of shape {trained_shape}"
+            f"{advice}"
         )
     _check_classes(run, dataset, path)
     distributions = run.autoencoder.variational
@@ -81,44 +82,49 @@ def load_examples(
             check(dataset.input, dataset.stored_input, facts.seen, name=f"{path}, input")
             expected = facts.targets
         check(dataset.x, dataset.stored, expected, name=str(path))
-    if shape == wanted:
+    if shape == trained_shape:
         return dataset
     if isinstance(dataset.x, StoredArray):
         dataset = load_arrays(path, labels, stored=False, bytes_as=bytes_as)
-    observed = None if dataset.input is None else dataset.input.reshape(-1, *wanted)
-    return dataset._replace(x=dataset.x.reshape(-1, *wanted), input=observed)
+    inputs = None if dataset.input is None else dataset.input.reshape(-1, *trained_shape)
+    return dataset._replace(x=dataset.x.reshape(-1, *trained_shape), input=inputs)
 
 
 def _bytes_at_use(trained_on: Values) -> ByteValues:
-    """What bytes in a file for a run stand for, whose numbers were these."""
+    """Returns how to read bytes in a file for a run that was trained on these values."""
     if trained_on.dtype == "uint8":
         return "scaled" if trained_on.divided_by == 255 else "as_is"
     return "auto" if trained_on.low >= 0 and trained_on.high <= 1 else "as_is"
 
 
 def load_codes(run: TrainedRun, path: str | Path, labels: str | Path | None = None) -> Dataset:
-    """Codes to decode, from a .npy or .npz file.
+    """Returns the codes (N, ...code) in a .npy or .npz file, to be decoded by a run.
+
+    Args:
+      run: the run.
+      path: the file.
+      labels: a .npy file of labels, for a conditional run.
 
     Raises:
-      UserError: what `load_arrays` refuses, codes of another shape than the run's, or, of a conditional run, labels
-        that are missing or that it does not know.
+      UserError: `load_arrays` refuses the file; the codes have another shape than the run's; labels that are missing or
+        unknown, if the run is conditional.
     """
     path, labels = Path(path), None if labels is None else Path(labels)
     codes = load_arrays(path, labels, bytes_as=BytesAs("as_is", "as_is"))
-    shape, wanted = codes.x.shape[1:], run.code_shape
-    if shape != wanted:
-        raise UserError(f"{path}: codes have shape {shape}, and those of {run.path} have {wanted}")
+    shape, code_shape = codes.x.shape[1:], run.code_shape
+    if shape != code_shape:
+        raise UserError(f"{path}: codes have shape {shape}, but those of {run.path} have shape {code_shape}")
     _check_classes(run, codes, path)
     return codes
 
 
 def _check_classes(run: TrainedRun, dataset: Dataset, path: Path) -> None:
-    """Raise UserError where a conditional run is given labels that it was not trained on."""
+    """Raise UserError if a conditional run was not trained on some of the labels, or if labels are missing."""
     if run.experiment.model.conditional and dataset.labels is not None:
         classes = run.facts.classes or ()
         if unseen := unseen_labels(dataset.labels, classes):
             raise UserError(
-                f"{path}: {run.path} was trained on {list_labels(classes)}, and there are labels of "
+                f"{path}: {run.path} was trained on {list_labels(classes)}, but there are labels of "
                 f"{list_labels(unseen)}"
             )
     run.conditions_of(dataset)

@@ -1,4 +1,4 @@
-"""From an experiment's configuration and the facts of its data to an autoencoder."""
+"""Builds the autoencoder of an experiment from its configuration and the facts of its data."""
 
 import math
 from functools import partial
@@ -44,23 +44,23 @@ ACTIVATIONS = {name: getattr(jax.nn, name) for name in ("relu", "sigmoid", "elu"
 ACTIVATIONS["tanh"] = jnp.tanh
 
 
-_UNUSED = Values("float32", 1, *(math.nan,) * 4, False, math.nan)  # of examples whose range an autoencoder ignores
+_UNUSED = Values("float32", 1, *(math.nan,) * 4, False, math.nan)  # stands in for values that an autoencoder ignores
 _VARIANCE_GAIN = 10.0  # how many times faster than a weight Adam moves a learned global log-variance
 
 
 def build_autoencoder(experiment: Experiment, facts: Facts) -> Autoencoder:
     """Returns the autoencoder that a configuration names, for examples with these facts.
 
-    It is the same value for configurations and facts that differ in nothing that it depends on, such as the seed or the
-    mean of the examples: so a second training compiles nothing.
+    Configurations and facts that differ only in what the autoencoder does not depend on, such as the seed, return the
+    same object, so that a second training does not compile again.
 
     Args:
-      experiment: which autoencoder.
-      facts: of the training examples, from `make_facts` or from the run's folder.
+      experiment: the configuration that names the autoencoder.
+      facts: the facts of the training examples, from `make_facts` or from the run folder.
 
     Raises:
-      UserError: constructors that do not go together, or that do not take such examples; a file of the user's that
-        cannot be read or that builds no autoencoder.
+      UserError: constructors that cannot be combined, or that do not accept such examples; the user's own file cannot
+        be read or builds no autoencoder.
 
     >>> from aejax.datasets.dataset import Dataset
     >>> from aejax.experiment.scaling import make_facts
@@ -78,13 +78,16 @@ def build_autoencoder(experiment: Experiment, facts: Facts) -> Autoencoder:
         return own
     is_image = len(shape) in (2, 3)
     if model.loss == "structural_dissimilarity" and (not is_image or min(shape[:2]) < 7):
-        raise UserError(f"loss: structural_dissimilarity takes images from 7x7 on, an example has {shape}")
+        raise UserError(
+            f"loss: structural_dissimilarity expects images of at least 7x7 pixels, but examples have {shape}"
+        )
     if experiment.data.shift and (not is_image or min(shape[:2]) <= experiment.data.shift):
         raise UserError(
-            f"shift: takes images of more than {experiment.data.shift} pixels a side, an example has shape {shape}"
+            f"shift: expects images with sides of more than {experiment.data.shift} pixels, but examples have shape "
+            f"{shape}"
         )
     if experiment.regularization.corruption == "gaussian_blur" and not is_image:
-        raise UserError(f"corruption: gaussian_blur takes images, an example has shape {shape}")
+        raise UserError(f"corruption: gaussian_blur expects images, but examples have shape {shape}")
     try:
         autoencoder = _built(*_relevant(experiment, facts))
     except IncompatibleError as error:
@@ -95,7 +98,7 @@ def build_autoencoder(experiment: Experiment, facts: Facts) -> Autoencoder:
 
 
 def _check_accumulation(autoencoder: Autoencoder, experiment: Experiment) -> None:
-    """Raise ArgumentError where batches are to be divided whose examples are coupled."""
+    """Raise ArgumentError if batches would be divided although their examples are coupled."""
     try:
         check_accumulation(autoencoder, experiment.training.accumulation_steps)
     except CoupledError as error:
@@ -108,7 +111,7 @@ def _knob_of(part: str) -> str:
 
 
 def _relevant(experiment: Experiment, facts: Facts) -> tuple[Experiment, Facts]:
-    """Returns the settings and the facts that an autoencoder is built from, all others at one value."""
+    """Returns the configuration and the facts with everything that the autoencoder does not depend on at a constant."""
     model, terms = experiment.model, experiment.regularization
     training = Training(rematerialize=experiment.training.rematerialize)
     learns_variance = model.family == "variational" and model.likelihood == "gaussian_with_global_variance"
@@ -131,18 +134,18 @@ def _built(experiment: Experiment, facts: Facts) -> Autoencoder:
 
 
 def _check_channels_last(experiment: Experiment, shape: tuple[int, ...]) -> None:
-    """Raise UserError for images (C, H, W) where something would take them for images (H, W, C)."""
-    takes_images = {
+    """Raise UserError for images (C, H, W) if a knob would interpret them as images (H, W, C)."""
+    expects_images = {
         f"network: {experiment.model.network}": architecture_of(experiment.model.network).layout == "image",
         "loss: structural_dissimilarity": experiment.model.loss == "structural_dissimilarity",
         "corruption: gaussian_blur": experiment.regularization.corruption == "gaussian_blur",
         "shift": experiment.data.shift > 0,
     }
     is_channels_first = len(shape) == 3 and shape[0] in _CHANNELS and min(shape[1:]) > max(_CHANNELS)
-    for knob, takes in takes_images.items():
-        if takes and is_channels_first:
+    for knob, expects in expects_images.items():
+        if expects and is_channels_first:
             raise UserError(
-                f"{knob} expects images (height, width, channels), and an example has shape {shape}, channels first; "
+                f"{knob} expects images (height, width, channels), but examples have shape {shape}, channels first; "
                 "save numpy.moveaxis(x, 1, -1)"
             )
 
@@ -150,7 +153,7 @@ def _check_channels_last(experiment: Experiment, shape: tuple[int, ...]) -> None
 def _base(experiment: Experiment, facts: Facts) -> Autoencoder:
     model, regularization, shape = experiment.model, experiment.regularization, facts.shape
     if model.family == "tied":
-        assert model.code_size is not None  # configuration.check has seen to it
+        assert model.code_size is not None  # ensured by configuration.check
         widths, activation = (*model.hidden, model.code_size), ACTIVATIONS[model.activation]
         return autoencoders.tied(shape, widths, activation=activation, loss=LOSSES[model.loss])
     if model.family == "variational":
@@ -159,7 +162,7 @@ def _base(experiment: Experiment, facts: Facts) -> Autoencoder:
             *_networks(experiment, facts, likelihood),
             beta=_beta(regularization),
             likelihood=likelihood,
-            prior=_prior(regularization, facts),  # in the units of the data, as `standardized` takes it
+            prior=_prior(regularization, facts),  # in the units of the data, as `standardized` expects
             free_bits=regularization.free_bits,
             axis_name=AXIS,
         )
@@ -174,7 +177,7 @@ def _regularized(autoencoder: Autoencoder, experiment: Experiment, facts: Facts)
     if experiment.model.conditional:
         classes = known_classes(facts)
         if len(classes) < 2:
-            raise UserError(f"conditional: labels must be of two classes at least, got class {classes[0]} alone")
+            raise UserError(f"conditional: expected labels of at least two classes, got only class {classes[0]}")
         autoencoder = autoencoders.conditional(autoencoder, classes=len(classes))
     if terms.importance_samples is not None:
         autoencoder = autoencoders.importance_weighted(autoencoder, samples=terms.importance_samples)
@@ -199,7 +202,7 @@ def _regularized(autoencoder: Autoencoder, experiment: Experiment, facts: Facts)
     if terms.mmd_weight:
         autoencoder = autoencoders.mmd_regularized(autoencoder, weight=terms.mmd_weight, axis_name=AXIS)
     if terms.total_correlation_weight:
-        assert facts.examples is not None  # `completed` has seen to it
+        assert facts.examples is not None  # ensured by `completed`
         autoencoder = autoencoders.total_correlation_penalized(
             autoencoder, weight=terms.total_correlation_weight, examples=facts.examples, axis_name=AXIS
         )
@@ -213,14 +216,15 @@ def _regularized(autoencoder: Autoencoder, experiment: Experiment, facts: Facts)
 
 
 def build_corruption(regularization: Regularization, facts: Facts) -> corruption.Corruption | None:
-    """The corruption `(key, x) -> corrupted` that a configuration names, if any; pepper and salt are the extremes.
+    """Returns the corruption `(key, x) -> corrupted` that a configuration names; None if it names none.
 
-    Where data are standardized, so is what is corrupted: noise is in standard deviations, masked entries are at the
-    mean, and pepper and salt are the extremes of standardized data.
+    Pepper and salt are the smallest and the largest value of the training examples. If data are standardized, the
+    standardized example is corrupted: noise is in standard deviations, masked entries are at the mean, and pepper and
+    salt are the extremes of the standardized training examples.
 
     Args:
-      regularization: which corruption, and its level.
-      facts: of the training examples, whose extremes are meant.
+      regularization: the corruption, and its level.
+      facts: the facts of the training examples.
     """
     name, level = regularization.corruption, regularization.corruption_level
     if name == "none":
@@ -230,7 +234,7 @@ def build_corruption(regularization: Regularization, facts: Facts) -> corruption
         low, high = facts.targets.low, facts.targets.high
         if statistics is not None:
             assert facts.scaling is not None
-            assert facts.scaling.low is not None  # `completed` has seen to both
+            assert facts.scaling.low is not None  # both ensured by `completed`
             assert facts.scaling.high is not None
             low, high = facts.scaling.low, facts.scaling.high
         corrupt = partial(corruption.salt_and_pepper, amount=level, low=low, high=high)
@@ -243,13 +247,17 @@ def build_corruption(regularization: Regularization, facts: Facts) -> corruption
 
 
 def extent_of(model: Model) -> tuple[int, int] | None:
-    """How far a pixel sees, and in blocks of how many pixels, of a network that takes images of any size; else None."""
+    """Returns the reach of the receptive field and the stride, both in pixels; None for images of one size only.
+
+    Args:
+      model: a network; one that is fully convolutional accepts images of any size.
+    """
     reach, levels = architecture_of(model.network).reach, len(model.hidden)
     return None if reach is None or model.code_size is not None else (reach(levels), 2**levels)
 
 
 def bounds_of_code(model: Model) -> tuple[float, float] | None:
-    """The least and the greatest value that the code's activation can take, if it is bounded."""
+    """Returns the smallest and the largest possible value of a code's entry; None if they are not bounded."""
     activation = model.activation if model.family == "tied" else model.code_activation
     return {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}.get(activation)
 
@@ -265,7 +273,7 @@ def _beta(regularization: Regularization) -> float | schedules.Schedule:
 
 def _prior(regularization: Regularization, facts: Facts) -> priors.Prior | priors.LearnedPrior:
     if regularization.prior == "vamp":
-        assert facts.pseudo_inputs is not None  # `completed` has seen to it
+        assert facts.pseudo_inputs is not None  # ensured by `completed`
         return priors.vamp_prior(jnp.asarray(np.reshape(np.array(facts.pseudo_inputs, np.float32), (-1, *facts.shape))))
     if regularization.prior == "mixture":
         return priors.mixture_prior(regularization.prior_components)
@@ -275,7 +283,7 @@ def _prior(regularization: Regularization, facts: Facts) -> priors.Prior | prior
 def _networks(
     experiment: Experiment, facts: Facts, likelihood: Likelihood | None = None
 ) -> tuple[SupportsInitApply, SupportsInitApply]:
-    """Encoder and decoder; of a variational autoencoder, for the posterior's two moments and for the likelihood."""
+    """Returns encoder and decoder; with a likelihood they output the parameters of posterior and likelihood."""
     model, shape = experiment.model, facts.shape
     activation = ACTIVATIONS[model.activation]
     moments = 1 if likelihood is None else 2
@@ -301,7 +309,7 @@ def _networks(
     if model.output_activation != "none":
         decoder = followed_by(decoder, ACTIVATIONS[model.output_activation])
     if (counts := statistics_of(facts, "log1p")) is not None:
-        # what is corrupted, or a learned pseudo-input, may be below 0
+        # a corrupted example or a learned pseudo-input may be below 0
         encoder = preceded_by(encoder, lambda x: counts.forward(jnp.log1p(jnp.maximum(x, jnp.zeros_like(x)))))
     if not has_global_variance:
         return encoder, decoder
@@ -311,7 +319,7 @@ def _networks(
 
 
 def build_augmentation(data: Data) -> augmentation.Augmentation | None:
-    """The augmentation `(key, x) -> another x` of training examples that a configuration names, if any."""
+    """Returns the augmentation `(key, x) -> augmented x` that a configuration names; None if it names none."""
     return _shift(data.shift) if data.shift else None
 
 

@@ -1,4 +1,4 @@
-"""How well a run denoises its test examples or pages, compared with filters that are fitted to training examples."""
+"""Measures how well a run denoises its test examples or pages; filters fitted to training examples are baselines."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ OURS, NOISY, CLEAN = "autoencoder", "noisy", "clean"
 _FITTED_PIXELS, _MIN_FITTED, _MAX_FITTED = 400_000, 8, 200  # of training examples, to which filters are fitted
 _PAGE_SHOWN, _PAGES_SHOWN, _EXAMPLES_SHOWN = (100, 180), 4, 10
 Filters = dict[str, Callable[[np.ndarray], np.ndarray]]
-_FILTERS, _TEST = 0, 1  # numbers of the noise
+_FILTERS, _TEST = 0, 1  # indices of the two noise streams
 
 
 class DenoisingComparison(NamedTuple):
@@ -33,21 +33,21 @@ class DenoisingComparison(NamedTuple):
     description: str  # of the examples
     are_pages: bool
     clean: list[np.ndarray]
-    results: dict[str, list[np.ndarray]]  # by "noisy", which leaves them as they are, each filter, and "autoencoder"
+    results: dict[str, list[np.ndarray]]  # by method: "noisy" (unchanged), each filter, "autoencoder"
     measured: dict[str, Quality]
-    notes: tuple[str, ...]  # on methods that are missing
+    notes: tuple[str, ...]  # why methods are missing
 
 
 def compare_denoising(run: TrainedRun, *, examples: int = 1000, tile: int = 512) -> DenoisingComparison:
     """Returns the quality of a run's denoised test examples, or of all test pages, compared with filters.
 
     Args:
-      run: trained to denoise.
-      examples: at most as many test examples, the first ones.
-      tile: pixels of a side of what is denoised at a time, of pages.
+      run: a run that was trained to denoise.
+      examples: the maximum number of test examples; the first ones are used.
+      tile: the side of the tiles, in pixels, that pages are divided into.
 
     Raises:
-      UserError: another run, or arguments below 1.
+      UserError: a run that was not trained to denoise, or examples below 1.
     """
     check_denoises(run)
     if examples < 1:
@@ -56,7 +56,7 @@ def compare_denoising(run: TrainedRun, *, examples: int = 1000, tile: int = 512)
     if pages is not None:
         clean, noisy = ([getattr(page, side) for page in pages.test] for side in (CLEAN, NOISY))
         ours = [denoise(page) for page in noisy]
-        description = f"{len(clean)} test pages; {len(pages.train)} trained on"
+        description = f"{len(clean)} test pages; {len(pages.train)} training pages"
     else:
         test = take(run.splits.test, np.arange(min(examples, len(run.splits.test.x))))
         seen = _corrupted(run, test.seen, _TEST)
@@ -72,9 +72,9 @@ def compare_denoising(run: TrainedRun, *, examples: int = 1000, tile: int = 512)
 
 
 def fit_filters(run: TrainedRun) -> Filters:
-    """Returns filters for gray images, named with the settings that are best on the run's training examples.
+    """Returns filters by name, with the settings that are best on the run's training examples.
 
-    Of a run on other examples there are none.
+    The filters expect gray images; for a run on other examples the dictionary is empty.
     """
     shape = run.example_shape
     if not (len(shape) == 2 or (len(shape) == 3 and shape[2] == 1)):
@@ -100,13 +100,13 @@ def fit_filters(run: TrainedRun) -> Filters:
 
 
 def qualities(run: TrainedRun, clean: Sequence[np.ndarray], results: dict[str, list[np.ndarray]]) -> dict[str, Quality]:
-    """Returns the quality of each method's results; the peak is the width of the range of the training examples."""
+    """Returns the quality of each method's results; the peak is the range of the training examples, high - low."""
     low, high = run.limits
     return {name: quality(clean, of_name, peak=high - low) for name, of_name in results.items()}
 
 
 def draw_comparison(comparison: DenoisingComparison) -> Figure:
-    """Returns a figure with a row for each method; of large images a crop from the middle, best to worst."""
+    """Returns a figure with a row for each method; large images are cropped to the middle, in order of their error."""
     clean, results = comparison.clean, comparison.results
     rows = {name.partition(" (")[0]: of for name, of in results.items()} | {CLEAN: clean}
     columns: tuple[str, ...] = ()
@@ -126,12 +126,12 @@ def draw_comparison(comparison: DenoisingComparison) -> Figure:
 
 
 def _corrupted(run: TrainedRun, x: np.ndarray, number: int) -> np.ndarray:
-    """Returns examples as the run's encoder expects them; noise of one number is always the same."""
+    """Returns examples as the run's encoder expects them; the noise depends only on the run and on `number`."""
     corrupt = build_corruption(run.experiment.regularization, run.facts)
     if corrupt is None and run.facts.inputs is None:
         raise UserError(
-            f"{run.path}: the noise that it was trained with is inside its own autoencoder, and cannot be drawn for a "
-            "comparison; denoise noisy images and compare them with clean ones"
+            f"{run.path}: the corruption is part of the user's own autoencoder and cannot be applied to test examples; "
+            "denoise noisy images and compare them with clean ones"
         )
     if corrupt is None:
         return np.asarray(x)

@@ -1,4 +1,4 @@
-"""Music from a run on chorales: windows drawn from its prior, and how well it predicts held-out chorales."""
+"""Composes with a run on chorales: windows sampled from its prior, and the bound on held-out chorales."""
 
 from typing import NamedTuple
 
@@ -22,14 +22,14 @@ from aejax.training.devices import replicate
 
 
 class NatsPerStep(NamedTuple):
-    """How well held-out chorales are predicted, in nats per quarter note: less is better."""
+    """Negative log-likelihood of held-out chorales, in nats per quarter note; lower is better."""
 
-    bound: float  # upper bound on the run's negative log-likelihood
-    baseline: float  # negative log-likelihood of a model that knows how often each key sounds
+    bound: float  # upper bound for the run
+    baseline: float  # of independent keys, each with its frequency in the training chorales
 
 
 def check_composes(run: TrainedRun) -> None:
-    """Raise UserError where a run is not a variational one on piano rolls."""
+    """Raise UserError unless a run is variational and was trained on piano rolls."""
     is_of_rolls = source_of(run.experiment.data.dataset).layout == "roll"
     is_music = run.autoencoder.variational is not None and is_of_rolls
     check_kind(run, is_music, "a variational run on jsb_chorales", what="compose")
@@ -38,19 +38,19 @@ def check_composes(run: TrainedRun) -> None:
 def compose(
     run: TrainedRun, *, count: int = 8, most_probable: bool = False, seed: int = 0
 ) -> Float[np.ndarray, "count T keys"]:
-    """Returns windows of piano rolls, decoded from codes that are drawn from the prior.
+    """Returns windows of piano rolls, decoded from codes that are sampled from the prior.
 
     Args:
-      run: variational, on jsb_chorales.
-      count: number of windows.
-      most_probable: whether a key sounds where its probability is above one half, instead of being drawn.
-      seed: of the codes and the notes.
+      run: a variational run on jsb_chorales.
+      count: the number of windows.
+      most_probable: whether keys with a probability above 0.5 sound, instead of sampling every key.
+      seed: the seed of the codes and the notes.
 
     Returns:
-      1 where a key sounds and 0 elsewhere; T are quarter notes.
+      An array that is 1 where a key sounds and 0 elsewhere; T counts quarter notes.
 
     Raises:
-      UserError: another run, a count of windows below 1.
+      UserError: a run of another kind, or a count below 1.
     """
     check_composes(run)
     if count < 1:
@@ -59,7 +59,7 @@ def compose(
     if most_probable:
         return run.decode(Dataset(codes))
     distributions = run.autoencoder.variational
-    assert distributions is not None  # of a variational run, which it is
+    assert distributions is not None  # ensured by check_composes
     likelihood, decode = distributions.likelihood, distributions.decode_parameters
     keys = jax.random.split(named_key(jax.random.key(seed), "notes"), count)
     draw = jax.jit(jax.vmap(lambda params, key, code: likelihood.sample(key, decode(params, code)), (None, 0, 0)))
@@ -67,7 +67,11 @@ def compose(
 
 
 def nats_per_step(run: TrainedRun) -> NatsPerStep:
-    """Returns how well a run predicts its test windows, compared with the frequency of each key."""
+    """Returns the run's bound on the negative log-likelihood of its test windows, and that of a baseline.
+
+    Raises:
+      UserError: a run that is not variational or not on piano rolls.
+    """
     check_composes(run)
     devices, test = jax.devices()[:1], run.splits.test
     evaluate = make_evaluate(run.autoencoder, batch_size=100, devices=devices)
@@ -77,6 +81,6 @@ def nats_per_step(run: TrainedRun) -> NatsPerStep:
 
 
 def draw_piano_rolls(run: TrainedRun, rolls: Float[np.ndarray, "count T keys"]) -> Figure:
-    """Returns a figure of composed windows, below as many windows of held-out chorales."""
+    """Returns a figure of composed windows below the same number of held-out windows."""
     rows = {"held-out chorales": run.splits.test.x[: len(rolls)], "composed": rolls}
     return plots.piano_rolls(rows, lowest_note=LOWEST_NOTE)

@@ -1,4 +1,4 @@
-"""Rates and distortions of a run's quantized codes, of principal components, and of image files."""
+"""Measures rate and distortion of a run's quantized codes; PCA and image files are baselines."""
 
 import math
 from collections.abc import Sequence
@@ -31,17 +31,17 @@ _MAX_UNITS = 1024  # of a code, for a metric with as many rows and columns
 class Compression(NamedTuple):
     """Rate and distortion of every setting of every method, on test examples."""
 
-    methods: dict[str, list[RatePoint]]  # the autoencoder's first; those that failed are missing
+    methods: dict[str, list[RatePoint]]  # the autoencoder first; methods that failed are missing
     test_examples: int
-    numbers: int  # in an example
-    peak: float  # width of the range of the training examples, in the unit of data
-    notes: tuple[str, ...]  # on methods that are missing
+    numbers: int  # features of an example
+    peak: float  # range of the training examples, high - low, in the unit of the data
+    notes: tuple[str, ...]  # why methods are missing
 
 
 def check_compression(*, bits: Sequence[int], examples: int) -> None:
-    """Raise ArgumentError for arguments that `compress` cannot have."""
+    """Raise ArgumentError for arguments that `compress` does not accept."""
     if not bits:
-        raise ArgumentError("bits", "give at least one number")
+        raise ArgumentError("bits", "expected at least one number")
     if wrong := [count for count in bits if not 1 <= count <= _MAX_BITS]:
         raise ArgumentError("bits", f"must be between 1 and {_MAX_BITS}, got {wrong[0]}")
     if examples < 1:
@@ -49,19 +49,20 @@ def check_compression(*, bits: Sequence[int], examples: int) -> None:
 
 
 def compress(run: TrainedRun, *, bits: Sequence[int] = BITS, examples: int = 1000) -> Compression:
-    """Returns what a run's quantized codes cost and lose, compared with PCA, JPEG and WebP.
+    """Returns rate and distortion of a run's quantized codes, of PCA, and of JPEG and WebP files.
 
-    Codes are quantized per unit to some bits over its range in the training examples, and, after a transform by the
-    decoder's Jacobian in which errors are those of decoded examples, to multiples of one step. Both cost what an
-    arithmetic coder with the training examples' frequencies spends; decoder, components and frequencies are free.
+    Codes are quantized by two methods: each unit to `bits` bits over its range in the training examples, and, after a
+    transform by the decoder's Jacobian in which errors are those of decoded examples, to multiples of one step. The
+    rate is the length that an arithmetic coder with the training examples' frequencies would need; it does not include
+    decoder, components and frequencies.
 
     Args:
-      run: whose encoder is given what it reconstructs.
-      bits: of each unit of the code, 1 to 16.
-      examples: at most as many test examples, the first ones.
+      run: a run that is not on pairs.
+      bits: bits per unit of the code, 1 to 16.
+      examples: the maximum number of test examples; the first ones are used.
 
     Raises:
-      UserError: arguments outside these ranges, a run on pairs, or data that are all equal.
+      UserError: arguments outside these ranges, a run on pairs, or data whose values are all equal.
     """
     check_compression(bits=bits, examples=examples)
     check_no_pairs(run, what="compress")
@@ -69,7 +70,7 @@ def compress(run: TrainedRun, *, bits: Sequence[int] = BITS, examples: int = 100
     splits = Splits(*map(in_memory, run.splits._replace(test=some)))
     low, high = run.limits
     if low == high:
-        raise UserError(f"{run.experiment.data.dataset}: all numbers are {low:g}, there is nothing to compress")
+        raise UserError(f"{run.experiment.data.dataset}: all values are {low:g}, there is nothing to compress")
     notes: list[str] = []
     methods = {OURS: _autoencoder(run, splits, bits)}
     with optional("PCA", notes.append):
@@ -82,10 +83,13 @@ def compress(run: TrainedRun, *, bits: Sequence[int] = BITS, examples: int = 100
 
 
 def image_files(images: np.ndarray) -> tuple[dict[str, list[RatePoint]], list[str]]:
-    """Returns rates of JPEG and WebP, as a file for each image and as one sheet, and why a format cannot hold them.
+    """Returns rate and distortion of JPEG and WebP, with one file per image and with one sheet of all images.
 
     Args:
       images: (N, H, W) or (N, H, W, C) with values in [0, 1].
+
+    Returns:
+      The points of every method, and a line for every method that failed.
     """
     methods, notes = {}, list[str]()
     for name in ("JPEG", "WebP"):
@@ -97,7 +101,7 @@ def image_files(images: np.ndarray) -> tuple[dict[str, list[RatePoint]], list[st
 
 
 def draw_rate_distortion(compression: Compression, *, title: str = "") -> Figure:
-    """Returns a figure of the peak signal-to-noise ratio over bits, each method at its best settings."""
+    """Returns a figure of the peak signal-to-noise ratio over bits per feature, each method at its best settings."""
     curves = {}
     for name, points in compression.methods.items():
         best = best_settings(points)

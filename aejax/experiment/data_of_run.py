@@ -1,4 +1,4 @@
-"""The examples that a run was trained on: read again where they were or at a new place, proved to be the same."""
+"""Loads the data that a run was trained on, from their old place or a new one, and checks that they are unchanged."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,16 +15,16 @@ from aejax.experiment.scaling import completed
 
 
 def at_place(data: Data, place: str | Path | None) -> Data:
-    """Returns the same data at another place, as whole paths.
+    """Returns the data configuration with new paths, which are absolute.
 
     Args:
-      data: of a run, its files by their whole paths.
-      place: of a run on a file, that file, or the folder that it lies in under its name, with the file of its labels
-        if there is one; of a run on a folder of pages, that folder; of a set that is prepared, what the set lies in, as
-        for `data_dir`. None leaves the data where they are.
+      data: a run's data configuration, with absolute paths.
+      place: for data in a file: the file, or the folder that contains it under the same name, with its file of labels
+        if there is one; for a folder of pages: that folder; for a prepared data set: the new `data_dir`. None keeps the
+        old paths.
 
     Raises:
-      UserError: nothing of that name, or a run on digits, which come with the package.
+      UserError: the place does not exist, or the data set is included in the package.
 
     >>> at_place(Data("fashion_mnist"), "/").data_dir
     '/'
@@ -33,7 +33,7 @@ def at_place(data: Data, place: str | Path | None) -> Data:
         return data
     place = Path(place).absolute()
     if source_of(data.dataset).is_embedded:
-        raise UserError(f"{place}: is no place for {data.dataset}, which come with the package: leave it out")
+        raise UserError(f"{place}: has no effect on {data.dataset}, which is included in the package: leave it out")
     if not place.exists():
         raise UserError(f"{place}: no such file or folder")
     if not Path(data.dataset).is_absolute():
@@ -42,24 +42,24 @@ def at_place(data: Data, place: str | Path | None) -> Data:
         return replace(data, dataset=str(place))
     file = place / Path(data.dataset).name if place.is_dir() else place
     labels = data.labels
-    if labels is not None and (beside := file.with_name(Path(labels).name)).exists():
-        labels = str(beside)
+    if labels is not None and (moved := file.with_name(Path(labels).name)).exists():
+        labels = str(moved)
     return replace(data, dataset=str(file), labels=labels)
 
 
 def load_data_of_run(path: Path, experiment: Experiment, *, stored: bool | None = None) -> tuple[Splits, Facts]:
-    """Returns the data of the run in a folder, read as they were in training, and the facts of its training examples.
+    """Returns a run's splits, read in the same way as for training, and the facts of its training examples.
 
-    A run of a version that wrote no facts divided all bytes by 255; its facts are made from its data.
+    Runs of a version without facts divided all bytes by 255; their facts are computed from the data.
 
     Args:
       path: the run folder.
-      experiment: of the run, whose data are where they were or, by `at_place`, where they are now.
+      experiment: the run's configuration; `at_place` sets a new place of the data.
       stored: whether the examples of a .npy file stay in it, as for `load_splits`.
 
     Raises:
-      UserError: data that are not there any more or have changed; facts that cannot be read, or that are of other
-        examples; and all that `load_splits` refuses.
+      UserError: the data are missing or have changed; the facts cannot be read or belong to other examples; or
+        `load_splits` refuses the data.
     """
     _check_are_there(path, experiment.data)
     saved = read_facts(path)
@@ -76,10 +76,10 @@ def load_data_of_run(path: Path, experiment: Experiment, *, stored: bool | None 
 
 
 def _check_are_there(path: Path, data: Data) -> None:
-    """Raise UserError where files or folders of the user that a run was trained on are not there."""
+    """Raise UserError if a file or folder of the user that a run was trained on is missing."""
     for place in (data.dataset, data.labels, data.data_dir):
         if place is not None and Path(place).is_absolute() and not Path(place).exists():
             raise UserError(
-                f"{path}: needs the examples that it was trained on, {place}, which is not there any more; give their "
-                "new place by --data NEW"
+                f"{path}: needs the data that it was trained on, but {place} does not exist any more; give their new "
+                "place by --data NEW"
             )

@@ -1,4 +1,4 @@
-"""Images denoised by a run, of any size where its network is fully convolutional."""
+"""Denoises images with a run; a fully convolutional network accepts images of any size."""
 
 import functools
 from collections.abc import Callable
@@ -19,53 +19,55 @@ from aejax.experiment.trained import TrainedRun
 
 
 def check_denoises(run: TrainedRun) -> None:
-    """Raise UserError where a run was not trained to denoise, or is conditional."""
+    """Raise UserError if a run was not trained to denoise, or is conditional."""
     trained = DENOISING in run.autoencoder.parts or run.facts.inputs is not None
-    expected = "a run that was trained to denoise, by --corruption or on pairs of noisy and clean"
+    expected = "a run that was trained to denoise, with --corruption or on pairs of noisy and clean images"
     check_kind(run, trained, expected, what="denoise")
     check_kind(run, not run.experiment.model.conditional, "a run without conditions", what="denoise")
 
 
-def check_takes_gray_values(run: TrainedRun) -> None:
-    """Raise UserError where a run was not trained on numbers from 0 to 1, which gray values of image files are."""
-    seen = run.facts.seen
-    if seen.low < 0 or seen.high > 1:
+def check_gray_values(run: TrainedRun) -> None:
+    """Raise UserError if a run was not trained on values from 0 to 1, which image files are read as."""
+    inputs = run.facts.seen
+    if inputs.low < 0 or inputs.high > 1:
         raise UserError(
-            f"{run.path}: image files are read as gray values from 0 to 1, and the run was trained on values from "
-            f"{seen.low:g} to {seen.high:g}; give it .npy files, or take --any-scale to go on"
+            f"{run.path}: image files are read as gray values from 0 to 1, but the run was trained on values from "
+            f"{inputs.low:g} to {inputs.high:g}; use .npy files, or --any-scale to accept the images"
         )
 
 
 def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], np.ndarray]:
-    """From an image (H, W) or (H, W, C) to its reconstruction of the same shape, clipped to the range of training data.
+    """Returns a function from an image (H, W) or (H, W, C) to its denoised image of the same shape.
 
-    A fully convolutional network takes images of any size, large ones by tiles that overlap; another network those of
-    the size that it was trained on. For each size of a tile it is compiled once. A run on gray images takes those of
-    several channels that are equal, and a run on several channels gray ones, of whose reconstruction it returns the
-    mean over channels.
+    The result is clipped to the range of the training data. A fully convolutional network accepts images of any size,
+    and divides large ones into overlapping tiles; any other network accepts only the size that it was trained on. The
+    function is compiled once per size. A run on gray images accepts images with several equal channels. A run on images
+    with several channels accepts gray images, and the result is the mean over channels.
 
     Args:
-      run: without conditions.
-      tile: pixels of a side of what is computed at a time; more where the network sees so far that little is left.
+      run: a run that is not conditional.
+      tile: side of the tiles, in pixels; increased if the network's receptive field is large.
 
     Raises:
-      UserError: a run that was not trained on images; by the function that is returned, for an image of another size
-        or with other colors than the network takes.
+      UserError: the run was not trained on images. The returned function raises it for an image whose size or colors
+        the network does not accept.
     """
-    wanted, extent = run.example_shape, extent_of(run.experiment.model)
-    if len(wanted) not in (2, 3) or architecture_of(run.experiment.model.network).layout == "series":
-        raise UserError(f"{run.path} was trained on examples of shape {wanted}, which are no images")
-    channels = wanted[2] if len(wanted) == 3 else 1
+    shape, extent = run.example_shape, extent_of(run.experiment.model)
+    if len(shape) not in (2, 3) or architecture_of(run.experiment.model.network).layout == "series":
+        raise UserError(
+            f"{run.path}: denoising expects a run on images, but it was trained on examples of shape {shape}"
+        )
+    channels = shape[2] if len(shape) == 3 else 1
     low, high = run.facts.targets.low, run.facts.targets.high
 
     @functools.cache
-    def compiled(shape: tuple[int, ...]) -> Callable[[PyTree, np.ndarray], Array]:
+    def compiled(tile_shape: tuple[int, ...]) -> Callable[[PyTree, np.ndarray], Array]:
         autoencoder = run.autoencoder
-        if shape != wanted:
-            # of the same parameters; a prior, whose pseudo-inputs have the size of examples, has no part in this
+        if tile_shape != shape:
+            # the parameters fit; the prior is not used, and pseudo-inputs would not have this shape
             regularization = replace(run.experiment.regularization, prior="normal", prior_components=10)
             experiment = replace(run.experiment, regularization=regularization)
-            autoencoder = build_autoencoder(experiment, replace(run.facts, shape=shape))
+            autoencoder = build_autoencoder(experiment, replace(run.facts, shape=tile_shape))
         return jax.jit(lambda params, x: autoencoder.decode(params, autoencoder.encode(params, x)))
 
     def whole(x: np.ndarray) -> np.ndarray:
@@ -75,13 +77,13 @@ def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], 
         try:
             x = with_channels(image, channels)
         except UserError as error:
-            raise UserError(f"{error}: {run.path} was trained on images of shape {wanted}") from error
-        if extent is None and x.shape[:2] != wanted[:2]:
-            height, width = wanted[:2]
+            raise UserError(f"{error}: {run.path} was trained on images of shape {shape}") from error
+        if extent is None and x.shape[:2] != shape[:2]:
+            height, width = shape[:2]
             raise UserError(
-                f"an image has shape {x.shape[:2]}, and {run.path} takes images of height {height} and width {width}"
+                f"an image has shape {x.shape[:2]}, but {run.path} expects images of height {height} and width {width}"
             )
-        x = x.reshape(*x.shape[:2], *wanted[2:])
+        x = x.reshape(*x.shape[:2], *shape[2:])
         if extent is None:
             result = whole(x)
         else:
@@ -97,7 +99,7 @@ def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], 
 
 
 def with_channels_of(run: TrainedRun, pixels: np.ndarray) -> np.ndarray:
-    """Returns an image with as many channels as the run's examples: (H, W), or (H, W, C) with more than one."""
+    """Returns an image with the number of channels of the run's examples: (H, W) for one channel, else (H, W, C)."""
     channels = run.example_shape[2] if len(run.example_shape) == 3 else 1
     image = with_channels(pixels, channels)
     return image[..., 0] if channels == 1 else image

@@ -1,4 +1,4 @@
-"""Anomalies among examples: how little a run's autoencoder knows each of them, and which exceed a threshold."""
+"""Detects anomalies with a run: scores of examples, and a threshold from the scores of validation examples."""
 
 import math
 from typing import NamedTuple
@@ -25,15 +25,15 @@ from aejax.likelihoods import check_support
 
 
 class Detected(NamedTuple):
-    """Scores of examples, the threshold from the scores of validation examples, and how well both detect anomalies."""
+    """Scores of examples, the threshold from validation examples, and measures of detection if anomalies are known."""
 
     scores: Float[np.ndarray, "N"]
     validation_scores: Float[np.ndarray, "V"]
-    threshold: float  # anomalies score above it
+    threshold: float  # examples with a higher score are detected as anomalies
     unit: str  # of the scores
-    anomalies: Bool[np.ndarray, "N"] | None  # whether each example is an anomaly, if that is known
-    detection: Detection | None  # if that is known, and there are two normal examples and two anomalies at least
-    notes: tuple[str, ...]  # on what is missing or imprecise
+    anomalies: Bool[np.ndarray, "N"] | None  # whether each example is an anomaly, if known
+    detection: Detection | None  # if anomalies are known, with at least two normal examples and two anomalies
+    notes: tuple[str, ...]  # on measures that are missing or imprecise
 
 
 def detect(
@@ -45,23 +45,23 @@ def detect(
     samples: int = SAMPLES,
     name: str = "the examples",
 ) -> Detected:
-    """Returns the anomaly score of every example, and which of them are anomalies by a threshold.
+    """Returns the anomaly score of every example, and a threshold above which examples are detected as anomalies.
 
-    The score is the squared error of the reconstruction, or the negative evidence lower bound of a variational run.
-    The same run gives the same example the same score every time.
+    The score is the squared error of the reconstruction, or the negative evidence lower bound of a variational run. It
+    is deterministic: the same run gives the same example the same score.
 
     Args:
-      run: whose autoencoder scores the examples.
-      examples: to score; None for the run's test examples.
-      anomalies: whether each example is an anomaly, as far as that is known. For test examples with labels, those of
-        a class that the run was not trained on are.
-      quantile: of the validation examples' scores, the threshold: the fraction of normal examples not to suspect.
-      samples: of the posterior of a variational run, for every example.
+      run: the run whose autoencoder scores the examples.
+      examples: the examples to score; None for the run's test examples.
+      anomalies: whether each example is an anomaly; None if that is not known. By default, test examples with labels
+        are anomalies if the run was not trained on their class.
+      quantile: the quantile of the validation examples' scores that is the threshold, in (0, 1].
+      samples: samples of a variational run's posterior per example.
       name: what messages call the examples.
 
     Raises:
-      UserError: values that the likelihood cannot have, samples that do not fit into memory, a quantile or a number of
-        samples that cannot be.
+      UserError: values outside the likelihood's support, samples that do not fit into memory, or an argument out of
+        range.
     """
     if not 0 < quantile <= 1:
         raise ArgumentError("quantile", f"must be above 0 and at most 1, got {quantile:g}")
@@ -73,8 +73,8 @@ def detect(
     distributions = run.autoencoder.variational
     if distributions is not None:
         for block in blocks_of(examples.x):
-            check_support(distributions.likelihood, block, name, advice="scale them as those of the run")
-    # a score takes the samples of up to 500 examples at once
+            check_support(distributions.likelihood, block, name, advice="scale them like the run's training examples")
+    # scores are computed for up to 500 examples at once
     size = 4 * samples * min(500, len(examples.x)) * math.prod(run.example_shape)
     check_fits(size, f"{samples:,} samples of every example", advice="use fewer samples")
     validation_scores = score_validation(run, samples=samples)
@@ -88,8 +88,8 @@ def detect(
             detection = measure_detection(scores, anomalies, threshold=threshold)
     if is_finer_than(quantile, len(validation_scores)):
         notes.append(
-            f"{len(validation_scores):,} validation examples have no quantile {quantile:g}: the threshold is "
-            "the largest of their scores"
+            f"{len(validation_scores):,} validation examples are too few for the quantile {quantile:g}: the threshold "
+            "is the largest of their scores"
         )
     return Detected(scores, validation_scores, threshold, unit, anomalies, detection, tuple(notes))
 
@@ -103,6 +103,6 @@ def draw_scores(detected: Detected) -> Figure:
 
 
 def _of_unseen_classes(run: TrainedRun) -> np.ndarray | None:
-    """Returns whether each test example is of a class that was not trained on; None without labels."""
+    """Returns whether each test example's class is missing from the training examples; None without labels."""
     train, test = run.splits.train.labels, run.splits.test.labels
     return None if train is None or test is None else ~np.isin(test, np.unique(train))

@@ -1,4 +1,4 @@
-"""A run's codes compared with principal components: what as many numbers keep of the run's test examples."""
+"""Compares a run's codes with PCA of the same dimension, on the run's test examples."""
 
 import math
 from collections.abc import Callable
@@ -19,29 +19,29 @@ _SHOWN = 10  # examples in the figure of reconstructions
 
 
 class Comparison(NamedTuple):
-    """Two methods, "autoencoder" and "PCA", with codes of the same size."""
+    """Two methods, "autoencoder" and "PCA", with codes of the same dimension; dictionaries are by method."""
 
-    components: int  # numbers in a code
+    components: int  # dimension of the codes
     originals: np.ndarray  # (N, ...) the test examples
-    codes: dict[str, Splits]  # of each method
-    reconstructions: dict[str, np.ndarray]  # (N, ...) of the test examples, by each method
+    codes: dict[str, Splits]
+    reconstructions: dict[str, np.ndarray]  # (N, ...) of the test examples
     measured: dict[str, Reduction]
 
 
 def compare_with_pca(run: TrainedRun, *, on_step: Callable[[str], None] = lambda step: None) -> Comparison:
-    """Returns the codes of a run and of PCA with as many components, measured on the test examples.
+    """Returns the codes of a run and of PCA with the same dimension, and their measures on the test examples.
 
     Args:
-      run: whose encoder is given what it reconstructs.
-      on_step: called with a line about each step before it begins.
+      run: a run that is not on pairs.
+      on_step: a function that is called with a line of text before each step.
 
     Raises:
       UserError: a run on pairs.
     """
     check_no_pairs(run, what="a comparison with PCA")
     splits, components = Splits(*map(in_memory, run.splits)), math.prod(run.code_shape)
-    on_step(f"encoding {sum(len(part.x) for part in splits):,} examples")
-    codes = Splits(*(part._replace(x=run.encode(part)) for part in splits))
+    on_step(f"encoding {sum(len(split.x) for split in splits):,} examples")
+    codes = Splits(*(split._replace(x=run.encode(split)) for split in splits))
     reconstruction = run.decode(codes.test)
     on_step(f"fitting PCA to {len(splits.train.x):,} training examples")
     pca_codes, pca_reconstruction = principal_components(splits, components)
@@ -54,14 +54,14 @@ def compare_with_pca(run: TrainedRun, *, on_step: Callable[[str], None] = lambda
 
 
 def draw_reconstructions(run: TrainedRun, comparison: Comparison) -> Figure:
-    """Returns a figure of the first test examples, and of their reconstruction by each method."""
+    """Returns a figure of the first test examples and their reconstructions by each method."""
     rows = {"original": comparison.originals} | comparison.reconstructions
     return plots.reconstructions({name: as_drawn(run.experiment, x[:_SHOWN]) for name, x in rows.items()})
 
 
 def draw_codes(comparison: Comparison) -> Figure:
-    """Returns a figure of the test examples' codes by each method, in the plane by t-SNE: for the eye only."""
+    """Returns a figure of the test examples' codes by each method, embedded in 2 dimensions by t-SNE: a visual aid."""
     layouts = {name: embed_2d(codes.test) for name, codes in comparison.codes.items()}
     examples = len(layouts[PCA].x)
-    title = f"{comparison.components} numbers for each of {examples:,} test examples, in the plane by t-SNE"
+    title = f"{comparison.components}-dimensional codes of {examples:,} test examples, embedded by t-SNE"
     return plots.embeddings({name: layout.x for name, layout in layouts.items()}, layouts[PCA].labels, title=title)

@@ -1,4 +1,4 @@
-"""The page about a run: numbers, curves, reconstructions, codes, samples, configuration, in one file of HTML."""
+"""The HTML page about a run: metrics, curves, reconstructions, codes, samples, configuration."""
 
 import math
 from functools import partial
@@ -19,11 +19,11 @@ from aejax.experiment.report import (
     Section,
     code_block,
     configuration_table,
+    figure_html,
     folded,
     loss_note,
     page,
     paragraph,
-    picture,
     table,
     term_of,
 )
@@ -32,40 +32,40 @@ from aejax.experiment.trained import TrainedRun
 from aejax.host.optional import optional
 
 _SHOWN = 10  # best and worst reconstructions
-_ERROR = "squared error per number, (unit of data)²"
+_ERROR = "squared error per feature, (unit of data)²"
 
 
 class ReportPage(NamedTuple):
     """A page about a run."""
 
     html: str  # the whole document, which needs no server and no network
-    missing: tuple[str, ...]  # a line for each section that could not be made
+    missing: tuple[str, ...]  # a line for each section that failed
 
 
 def report_page(run: TrainedRun) -> ReportPage:
     """Returns the page about a run of any family, finished or not.
 
-    It holds every number with its unit, curves, the best and the worst reconstructions of test examples, the codes,
-    samples from the prior, the configuration, and the command that trains the same.
+    The page holds every metric with its unit, curves, the best and the worst reconstructions of test examples, the
+    codes, samples from the prior, the configuration, and the command that reproduces the run.
 
     Raises:
-      UserError: a run without the record of an evaluation, or whose examples are not there.
+      UserError: the run has no record of an evaluation, or its data are missing or have changed.
     """
     records = read_records(run.path)
     if not any("validation/loss" in record for record in records):
-        raise UserError(f"{run.path}: metrics.jsonl holds no evaluation; it was removed or emptied")
+        raise UserError(f"{run.path}: metrics.jsonl holds no evaluation; the file was removed or emptied")
     errors = _errors(run)
     parts = " and ".join(part_names(run.autoencoder.parts)).replace("_", " ")
-    sizes = ", ".join(f"{len(part.x):,} {split}" for split, part in zip(run.splits._fields, run.splits, strict=True))
-    subtitle = f"{parts} on {Path(run.experiment.data.dataset).name}; {sizes} examples of {run.example_shape}"
+    sizes = ", ".join(f"{len(split.x):,} {name}" for name, split in zip(run.splits._fields, run.splits, strict=True))
+    subtitle = f"{parts} on {Path(run.experiment.data.dataset).name}; {sizes} examples of shape {run.example_shape}"
     sections: list[Section] = []
     missing: list[str] = []
     for title, build in {
-        "Numbers": lambda: _numbers(run, records),
+        "Metrics": lambda: _metrics(run, records),
         "Reconstructions": lambda: _reconstructions(run, errors),
         "Codes": lambda: _codes(run, records),
         "Samples": lambda: _samples(run),
-        "How it was made": lambda: _configuration(run),
+        "Configuration": lambda: _configuration(run),
     }.items():
         failures: list[str] = []
         with optional(title, failures.append):
@@ -77,23 +77,23 @@ def report_page(run: TrainedRun) -> ReportPage:
 
 
 def _errors(run: TrainedRun) -> np.ndarray:
-    """Returns the squared error of every test example, per number."""
+    """Returns the squared error per feature of every test example: (N,)."""
     differences = run.splits.test.x - run.reconstruct(run.splits.test)
     return np.mean(np.square(differences, dtype=np.float64).reshape(len(differences), -1), axis=1)
 
 
 def _best(run: TrainedRun, records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Returns the record of the best evaluation; empty where the run was killed while writing it."""
+    """Returns the record of the best evaluation; empty if the run was killed while writing it."""
     return next((r for r in records if "validation/loss" in r and r["epoch"] == run.best_epoch), {})
 
 
 def _final(records: list[dict[str, Any]]) -> dict[str, Any]:
-    """Returns the record of the test examples; empty for a run that has not come to its end."""
+    """Returns the record of the test examples; empty for an unfinished run."""
     return next((record for record in reversed(records) if "test/loss" in record), {})
 
 
 def _shown(value: float) -> str:
-    """Returns a count as such, another number with six digits."""
+    """Returns an integer in full, a float with six significant digits."""
     return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
 
 
@@ -114,10 +114,10 @@ def _cards(run: TrainedRun, records: list[dict[str, Any]], errors: np.ndarray) -
     if peak:
         ratio = peak_signal_to_noise_ratio(float(errors.mean()), peak)
         cards.append(Card(f"{ratio:.2f} dB", "peak signal-to-noise ratio of that error"))
-    if "test/code/units" in final:  # the end of training goes on where these fail
+    if "test/code/units" in final:  # missing if the statistics of the code failed at the end of training
         norm, units = final.get("test/code/frobenius_norm", math.nan), final["test/code/units"]
         cards.append(Card(f"{norm:.3g}", f"test {_named(run, 'code/frobenius_norm')}"))
-        cards.append(Card(f"{_shown(final['test/code/active_units'])} of {_shown(units)}", "units of the code active"))
+        cards.append(Card(f"{_shown(final['test/code/active_units'])} of {_shown(units)}", "active units of the code"))
     return [*cards, Card(f"{run.best_epoch}", f"best epoch, of {_last_epoch(records):g}")]
 
 
@@ -125,8 +125,8 @@ def _last_epoch(records: list[dict[str, Any]]) -> float:
     return max(record["epoch"] for record in records)
 
 
-def _numbers(run: TrainedRun, records: list[dict[str, Any]]) -> list[Section]:
-    """Returns every term of the loss, and the curves."""
+def _metrics(run: TrainedRun, records: list[dict[str, Any]]) -> list[Section]:
+    """Returns a table of every term of the loss, and the curves."""
     final, best = _final(records), _best(run, records)
     names = sorted(
         {name.removeprefix("validation/") for record in records for name in record if name.startswith("validation/")},
@@ -137,11 +137,12 @@ def _numbers(run: TrainedRun, records: list[dict[str, Any]]) -> list[Section]:
         values = [best.get(f"train/{name}"), best.get(f"validation/{name}"), final.get(f"test/{name}")]
         rows.append([_named(run, name), *("" if value is None else _shown(value) for value in values)])
     text = (
-        "Means of the best epoch. Those of training are taken during that epoch, while the parameters change; training "
-        f"prints others at its end, of the parameters after that epoch. The {loss_note(run.autoencoder.parts)}."
+        "Means over examples at the best epoch. Training means are taken during that epoch, while the parameters "
+        "change; the table at the end of training shows means for the parameters after that epoch. The "
+        f"{loss_note(run.autoencoder.parts)}."
     )
     if not final:
-        text += " The run has not come to its end: its test examples have not been evaluated."
+        text += " The run is not finished: its test examples have not been evaluated."
     describe = partial(term_of, parts=run.autoencoder.parts)
     curves, narrow = (
         plots.training_curves(records, best_epoch=run.best_epoch, term_of=describe, columns=columns)
@@ -150,26 +151,26 @@ def _numbers(run: TrainedRun, records: list[dict[str, Any]]) -> list[Section]:
     content = paragraph(text + _unseen_classes(run)) + table(
         ["", "train, during the epoch", "validation", "test"], rows
     )
-    content += picture(curves, "Every term over the epochs; the best epoch is marked.", narrow=narrow)
-    return [Section("Numbers", content)]
+    content += figure_html(curves, "Every term over the epochs; the best epoch is marked.", narrow=narrow)
+    return [Section("Metrics", content)]
 
 
 def _unseen_classes(run: TrainedRun) -> str:
-    """Returns a sentence on test examples of classes that were not trained on; nothing if there are none."""
+    """Returns a sentence on test examples of classes that were not trained on; empty if there are none."""
     train, _, test = run.splits
     if train.labels is None or test.labels is None:
         return ""
     count = np.isin(test.labels, train.labels, invert=True).sum()
     return (
         f" {count:,} of {len(test.labels):,} test examples are of classes that were not trained on: "
-        "test and validation do not compare."
+        "test and validation means are not comparable."
         if count
         else ""
     )
 
 
 def _reconstructions(run: TrainedRun, errors: np.ndarray) -> list[Section]:
-    """Returns the test examples with the best and with the worst reconstructions."""
+    """Returns figures of the test examples with the best and the worst reconstructions."""
     order, test = np.argsort(errors), run.splits.test
     content = ""
     for what, chosen in {"best": order[:_SHOWN], "worst": order[: -_SHOWN - 1 : -1]}.items():
@@ -181,27 +182,28 @@ def _reconstructions(run: TrainedRun, errors: np.ndarray) -> list[Section]:
         figure = plots.gallery(examples, limits=run.limits, rows=tuple(rows), columns=names)
         low, high = errors[chosen].min(), errors[chosen].max()
         caption = f"The {len(chosen)} {what} of {len(errors):,} test examples: {_ERROR}, from {low:.4g} to {high:.4g}."
-        content += picture(figure, caption)
+        content += figure_html(figure, caption)
     return [Section("Reconstructions", content)]
 
 
 def _codes(run: TrainedRun, records: list[dict[str, Any]]) -> list[Section]:
-    """Returns the codes of the test examples, and their measures."""
+    """Returns a figure of the test examples' codes, and their measures."""
     test, final = run.splits.test, _final(records)
-    content = picture(plots.latent_space(run.encode(test), test.labels), "Codes of the test examples.")
+    content = figure_html(plots.latent_space(run.encode(test), test.labels), "Codes of the test examples.")
     code = {name.removeprefix("test/code/"): value for name, value in final.items() if name.startswith("test/code/")}
     by_unit = [value for name, value in code.items() if name.startswith("kl/")]
     rows = [[_named(run, f"code/{name}"), _shown(value)] for name, value in code.items() if not name.startswith("kl/")]
     if rows:
-        content += table(["of the code, test examples", ""], rows)
+        content += table(["measure of the test examples' codes", "value"], rows)
     if by_unit:
         figure = plots.kl_per_unit(np.array(by_unit))
-        content += picture(figure, "Divergence of each unit's posterior from the prior, mean over test examples, nats.")
+        caption = "KL divergence of each unit's posterior from the prior, mean over test examples, in nats."
+        content += figure_html(figure, caption)
     return [Section("Codes", content)]
 
 
 def _samples(run: TrainedRun) -> list[Section]:
-    """Returns decoded samples of the prior; of a conditional run, a row for each class."""
+    """Returns a figure of decoded samples from the prior; for a conditional run, a row for each class."""
     if run.prior is None:
         return []
     labels = None
@@ -210,11 +212,11 @@ def _samples(run: TrainedRun) -> list[Section]:
     count = 40 if labels is None else len(labels)
     examples = as_drawn(run.experiment, run.decode(Dataset(run.sample_codes(count), labels)))
     figure = plots.gallery(examples.reshape(-1, 10, *examples.shape[1:]), limits=run.limits)
-    what = "a row for each class" if labels is not None else "not chosen"
-    return [Section("Samples", picture(figure, f"Decoded samples from the prior, {what}."))]
+    what = "a row for each class" if labels is not None else "not selected"
+    return [Section("Samples", figure_html(figure, f"Decoded samples from the prior, {what}."))]
 
 
 def _configuration(run: TrainedRun) -> list[Section]:
     command = code_block(training_command(run.experiment))
-    text = paragraph("This command trains the same, with the same bits on the same machine.")
-    return [Section("How it was made", text + command + folded("every knob", configuration_table(run.experiment)))]
+    text = paragraph("This command reproduces the run, bit for bit on the same machine.")
+    return [Section("Configuration", text + command + folded("all knobs", configuration_table(run.experiment)))]

@@ -1,4 +1,4 @@
-"""A run's functions for programs without aejax."""
+"""Exports a run's functions for programs without aejax."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +12,14 @@ from aejax.export import check_packages, export_functions, write_export
 
 
 def export_run(run: TrainedRun, *, platforms: Sequence[str] = ("cpu",)) -> dict[str, Exported]:
-    """Returns a run's functions encode, decode and jacobian as StableHLO, with the parameters within.
+    """Returns a run's functions encode, decode and jacobian as StableHLO, with the parameters included.
 
     Args:
-      run: any.
-      platforms: where the functions are to run: cpu, cuda, rocm, tpu.
+      run: a run of any kind.
+      platforms: the platforms that the functions will run on: cpu, cuda, rocm, tpu.
 
     Raises:
-      UserError: another platform, or the package flatbuffers is missing.
+      UserError: an unknown platform, or the package flatbuffers is not installed.
     """
     check_packages()
     example = example_of(run.experiment.model, run.facts)
@@ -27,7 +27,13 @@ def export_run(run: TrainedRun, *, platforms: Sequence[str] = ("cpu",)) -> dict[
 
 
 def write_run(folder: Path, run: TrainedRun, functions: dict[str, Exported]) -> None:
-    """Write a run's functions, its parameters as safetensors, and export.json, which describes both, into a folder."""
+    """Write a run's functions, its parameters as safetensors, and export.json, which describes both, to a folder.
+
+    Args:
+      folder: the folder, which must exist.
+      run: the run.
+      functions: the functions, from `export_run`.
+    """
     kind = " and ".join(part_names(run.autoencoder.parts))
     description = f"{kind} on {run.experiment.data.dataset}, {run.path.name}"
     classes = run.facts.classes if run.experiment.model.conditional else None

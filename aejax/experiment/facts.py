@@ -1,4 +1,4 @@
-"""What a run knows of its training data besides the configuration: their shape, range, how bytes were read, classes."""
+"""Facts of the training data that a run stores: shape, range, scaling of bytes, classes, and what follows from them."""
 
 import dataclasses
 import json
@@ -21,98 +21,98 @@ from aejax.host.files import read_bytes, write_text
 from aejax.host.schema import first_error, parse_json
 
 FILE = "facts.json"
-MAX_CLASSES = 10_000  # more distinct labels are taken for identifiers
-_NUMBERS = 2**22  # that a look at an array takes
+MAX_CLASSES = 10_000  # labels with more distinct values are treated as identifiers
+_SAMPLED = 2**22  # values of an array that are sampled
 _LISTED = 10  # labels in a message
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-_MAX_BYTES = 2**28  # of the file, which has two numbers for every feature of scaled data
+_MAX_BYTES = 2**28  # of the file, which holds two numbers per feature if data are scaled
 
 
 @dataclass(frozen=True)
 class Values:
-    """The numbers of an array, as an autoencoder is given them: bytes already divided."""
+    """Statistics of an array's values, after division of bytes by 255 if they are gray values."""
 
     __pydantic_config__ = _STRICT
 
     dtype: str
-    """Of the array in its file, as NumPy names it: float32, uint8."""
+    """NumPy's name of the type in the file: float32, uint8."""
     divided_by: Divisor
-    """255 where bytes were taken for gray values; 1 where numbers are as they are in their file."""
+    """255 for bytes that are gray values; 1 for values that are used as they are in the file."""
     low: float
-    """The smallest number."""
+    """The smallest value."""
     high: float
-    """The largest number."""
+    """The largest value."""
     mean: float
-    """Of all numbers together."""
+    """The mean of all values."""
     standard_deviation: NonNegativeFloat
-    """Of all numbers together."""
+    """The standard deviation of all values."""
     integers: bool
-    """Whether all are whole numbers."""
+    """Whether all values are whole numbers."""
     magnitude: NonNegativeFloat
-    """The 0.95 quantile of the magnitudes of those that are not 0, of up to 4 million numbers of examples at equal
-    distances; 0 where all are 0."""
+    """The 0.95 quantile of the absolute values that are not 0, from up to 4 million values of evenly spaced examples; 0
+    if all are 0."""
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """How examples are transformed before the encoder and back after the decoder: (transformed - shift) / scale."""
+    """The transform before the encoder, (transform(x) - shift) / scale, which is inverted after the decoder."""
 
     __pydantic_config__ = _STRICT
 
     transform: Literal["identity", "log1p"]
-    """What is done before the shift."""
+    """The function before the shift."""
     shift: tuple[float, ...]
-    """One number for all features, or one for each, in C order."""
+    """One value for all features, or one per feature, in C order."""
     scale: tuple[float, ...]
-    """As for shift; positive."""
+    """Positive; one value for all features, or one per feature, in C order."""
     log_rate: tuple[float, ...] | None = None
-    """log1p: what the logarithm of each rate starts from, as for shift; None starts it at 0."""
+    """log1p: the initial logarithm of the rates, one value for all features or one per feature; None means 0."""
     low: float | None = None
-    """identity: the smallest number of the transformed training examples."""
+    """identity: the smallest value of the transformed training examples."""
     high: float | None = None
-    """identity: the largest number of them."""
+    """identity: the largest value of the transformed training examples."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What an autoencoder is built from and data are checked against, made once from the training split."""
+    """Facts of the training split, from which an autoencoder is built and against which data are checked."""
 
     __pydantic_config__ = _STRICT
 
     shape: tuple[PositiveInt, ...]
-    """Of one example."""
+    """The shape of one example."""
     targets: Values
-    """The numbers of the examples that are reconstructed."""
+    """Statistics of the targets, the examples that are reconstructed."""
     inputs: Values | None = None
-    """The numbers of the examples that are encoded, where they are others: the noisy ones of pairs."""
+    """Statistics of the inputs, the examples that are encoded, if they are not the targets: the noisy ones of pairs."""
     classes: tuple[int | str | None, ...] | None = None
-    """The labels of the training examples, sorted: class k of the model is classes[k]. None without labels, or where
-    they are more than 10,000. An entry is None only for a run of an older version, whose class k is the label k, where
-    no training example had it."""
+    """The distinct labels of the training examples, sorted: class k of the model is classes[k]. None without labels, or
+    if there are more than 10,000. For a run of an older version, class k is the label k, and an entry is None if no
+    training example has that label."""
     class_names: tuple[str, ...] | None = None
-    """What each class is called, where that is known."""
+    """The name of each class, if known."""
     scaling: Scaling | None = None
-    """None where examples are taken as they are."""
+    """The transform of examples; None if they are not transformed."""
     log_variance: float | None = None
-    """Where a learned global variance starts, its logarithm; None for a run of an older version, where that is 0."""
+    """The initial logarithm of a learned global variance; None for a run of an older version, where it is 0."""
     examples: PositiveInt | None = None
     """The number of training examples; None for a run of an older version."""
     distinct_labels: PositiveInt | None = None
-    """The number of distinct labels of the training examples, however many; None without labels."""
+    """The number of distinct labels of the training examples, which has no limit; None without labels."""
     pseudo_inputs: tuple[float, ...] | None = None
-    """The first training examples, one after the other in C order, from which a VampPrior learns its pseudo-inputs;
-    None without one."""
+    """The first training examples, flattened in C order and concatenated: the initial pseudo-inputs of a VampPrior.
+    None without a VampPrior."""
     layout: Layout | None = None
-    """What the axes of an example are: image, series, roll, row or vector; None where only its shape is known."""
+    """The meaning of an example's axes: image, series, roll, row or vector; None if only the shape is known."""
 
     @property
     def seen(self) -> Values:
-        """The numbers of the examples that are encoded."""
+        """Statistics of the examples that are encoded: `inputs`, or `targets` if there are no other inputs."""
         return self.targets if self.inputs is None else self.inputs
 
 
 def facts_of(train: Dataset) -> Facts:
-    """The facts of training examples; of those in a file one block is held at a time.
+    """Returns the facts of training examples; examples in a file are read one block at a time.
 
     >>> facts = facts_of(Dataset(np.array([[0.0, 2.0], [4.0, 2.0]], np.float32), np.array([7, 3])))
     >>> facts.shape, facts.classes
@@ -130,6 +130,7 @@ def facts_of(train: Dataset) -> Facts:
 
 
 def facts_of_labels(labels: np.ndarray | None) -> dict[str, Any]:
+    """Returns the fields `classes` and `distinct_labels` of `Facts`, by name; an empty dictionary without labels."""
     if labels is None or not len(labels):
         return {}
     distinct = np.unique(labels)
@@ -138,7 +139,7 @@ def facts_of_labels(labels: np.ndarray | None) -> dict[str, Any]:
 
 
 def unseen_labels(labels: np.ndarray, classes: Sequence[int | str | None]) -> list[int | str]:
-    """The labels, sorted, that are none of the classes.
+    """Returns the distinct labels that are not among the classes, sorted.
 
     >>> unseen_labels(np.array([3, 4, 7, 9]), (3, 7))
     [4, 9]
@@ -148,17 +149,22 @@ def unseen_labels(labels: np.ndarray, classes: Sequence[int | str | None]) -> li
 
 
 def positions_of(labels: np.ndarray, classes: Sequence[int | str | None], *, name: str) -> np.ndarray:
-    """The place of every label (N,) among the classes, int32.
+    """Returns the index of every label among the classes: (N,) int32.
+
+    Args:
+      labels: (N,) labels.
+      classes: the known classes.
+      name: what the error message calls the labels.
 
     Raises:
-      UserError: a label that is none of the classes; the message begins with `name`.
+      UserError: a label that is not among the classes.
 
     >>> positions_of(np.array([7, 3, 7]), (3, 7), name="mine.npy").tolist()
     [1, 0, 1]
     """
     if unseen := unseen_labels(labels, classes):
         raise UserError(
-            f"{name}: expected labels that were trained on, {list_labels(classes)}, got {list_labels(unseen)}"
+            f"{name}: expected labels of the training examples, {list_labels(classes)}, got {list_labels(unseen)}"
         )
     place = {label: number for number, label in enumerate(classes)}
     distinct, inverse = np.unique(labels, return_inverse=True)
@@ -166,7 +172,7 @@ def positions_of(labels: np.ndarray, classes: Sequence[int | str | None], *, nam
 
 
 def list_labels(labels: Sequence[int | str | None]) -> str:
-    """Labels in words: consecutive integers by their ends, of others the first ten.
+    """Returns a description of labels: the first and last of consecutive integers, else at most ten labels.
 
     >>> list_labels((0, 1, 2, 3)), list_labels((3, 7)), list_labels(("cat",))
     ('classes 0 to 3', 'classes 3, 7', "class 'cat'")
@@ -180,7 +186,12 @@ def list_labels(labels: Sequence[int | str | None]) -> str:
 
 
 def values_of(x: np.ndarray, stored: AsStored | None = None) -> Values:
-    """The facts of an array (N, ...), in one pass that holds a block of it at a time."""
+    """Returns the statistics of an array (N, ...), computed in one pass, a block at a time.
+
+    Args:
+      x: the array, or the examples in a file.
+      stored: the type in the file and the divisor; None if the array has not been converted.
+    """
     low, high, integers = np.inf, -np.inf, True
     count, mean, squares = 0, 0.0, 0.0  # squares: the sum of squared deviations from the mean
     for block in blocks_of(x):
@@ -198,13 +209,13 @@ def values_of(x: np.ndarray, stored: AsStored | None = None) -> Values:
 
 
 def some_of(x: np.ndarray) -> np.ndarray:
-    """Up to 4 million numbers of an array (N, ...): those of examples at equal distances, in memory."""
-    rows = max(1, min(len(x), _NUMBERS * len(x) // max(x.size, 1)))
+    """Returns evenly spaced examples of an array (N, ...), with up to 4 million values together, in memory."""
+    rows = max(1, min(len(x), _SAMPLED * len(x) // max(x.size, 1)))
     return np.asarray(x[np.linspace(0, len(x) - 1, rows).astype(np.int64)])
 
 
 def magnitude_of(x: np.ndarray, quantile: float) -> float:
-    """A quantile of the magnitudes of the numbers that are not 0; 0 where all are.
+    """Returns a quantile of the absolute values that are not 0; 0 if all are 0.
 
     >>> magnitude_of(np.array([0.0, 0.0, -1.0, 2.0, 900.0]), 0.5)
     2.0
@@ -214,7 +225,7 @@ def magnitude_of(x: np.ndarray, quantile: float) -> float:
 
 
 def as_older(facts: Facts) -> Facts:
-    """The facts of a run of a version that wrote none: class k of its model is the label k."""
+    """Returns the facts with `classes` as versions without stored facts define them: class k is the label k."""
     if facts.classes is None or isinstance(facts.classes[0], str) or facts.classes[0] < 0:  # type: ignore[operator]
         return facts
     seen = set(facts.classes)
@@ -223,7 +234,11 @@ def as_older(facts: Facts) -> Facts:
 
 
 def bytes_as(facts: Facts | None) -> BytesAs:
-    """What bytes stand for in the file of a run, as it was trained; None for the facts of an older version."""
+    """Returns how bytes in a run's data file were read in training.
+
+    Args:
+      facts: the run's facts; None for a run of a version without facts, which divided all bytes by 255.
+    """
     if facts is None:
         return BytesAs("scaled", "scaled")
     how: dict[int, ByteValues] = {1: "as_is", 255: "scaled"}
@@ -231,27 +246,27 @@ def bytes_as(facts: Facts | None) -> BytesAs:
 
 
 def describe_bytes(facts: Facts, dataset: str) -> str | None:
-    """In a line, what bytes were taken for; None where there are none."""
-    said = []
+    """Returns a line that says how bytes were read; None if the data are not bytes."""
+    lines = []
     for name, values in {"": facts.targets, ", input": facts.inputs}.items():
         if values is None or values.dtype != "uint8":
             continue
         low, high = (round(end * values.divided_by) for end in (values.low, values.high))
         how = (
-            "gray values, divided by 255 (--byte-values as_is takes them as they are)"
+            "gray values, divided by 255 (--byte-values as_is keeps them unchanged)"
             if values.divided_by == 255
-            else "masks, classes or counts, taken as they are (--byte-values scaled divides them by 255)"
+            else "masks, classes or counts, kept unchanged (--byte-values scaled divides them by 255)"
         )
-        said.append(f"{dataset}{name}: bytes from {low} to {high} are {how}")
-    return "; ".join(said) or None
+        lines.append(f"{dataset}{name}: bytes from {low} to {high} are {how}")
+    return "; ".join(lines) or None
 
 
 _OLDEST = 1
-_UPGRADES: tuple[Upgrade, ...] = (unchanged,)  # of version 1: what it does not hold is None
+_UPGRADES: tuple[Upgrade, ...] = (unchanged,)  # version 1 lacks fields, which are None by default
 
 
 def to_json(facts: Facts) -> str:
-    """The facts as a JSON document, with the version of its schema.
+    """Returns the facts as a JSON document, with the version of its schema.
 
     >>> facts = facts_of(Dataset(np.ones((2, 3), np.float32), np.array(["cat", "dog"])))
     >>> from_json(to_json(facts), name="facts.json") == facts
@@ -262,10 +277,14 @@ def to_json(facts: Facts) -> str:
 
 
 def from_json(text: str | bytes, *, name: str) -> Facts:
-    """The facts in a JSON document, checked field by field.
+    """Returns the facts in a JSON document, checked field by field.
+
+    Args:
+      text: the document.
+      name: what error messages call the document.
 
     Raises:
-      UserError: no such document, or one of a newer version; the message begins with `name`.
+      UserError: the document does not hold valid facts or is of a newer version.
     """
     content = upgraded(parse_json(text, name=name), "version", _UPGRADES, oldest=_OLDEST, name=name)
     try:
@@ -277,7 +296,7 @@ def from_json(text: str | bytes, *, name: str) -> Facts:
 
 
 def _check(facts: Facts, name: str) -> None:
-    """Raise UserError where single fields are valid and do not fit together."""
+    """Raise UserError if fields are valid alone but contradict each other."""
     for field in ("targets", "inputs"):
         values: Values | None = getattr(facts, field)
         if values is not None and not values.low <= values.mean <= values.high:
@@ -302,15 +321,15 @@ def _check(facts: Facts, name: str) -> None:
 
 
 def write_facts(folder: Path, facts: Facts) -> None:
-    """Write the facts of a run into its folder."""
+    """Write a run's facts into its folder."""
     write_text(folder / FILE, to_json(facts))
 
 
 def read_facts(folder: Path) -> Facts | None:
-    """The facts in the folder of a run; None for a run of a version that wrote none.
+    """Returns the facts in a run folder; None for a run of a version that did not write facts.
 
     Raises:
-      UserError: a file that cannot be read, or no facts in it.
+      UserError: the file cannot be read or does not hold valid facts.
     """
     path = folder / FILE
     if not os.path.lexists(path):
@@ -319,9 +338,9 @@ def read_facts(folder: Path) -> Facts | None:
 
 
 def check_shape(facts: Facts, train: Dataset, folder: Path) -> None:
-    """Raise UserError where the facts of a run are of other examples than it was trained on."""
+    """Raise UserError if the shape in a run's facts is not that of its training examples."""
     if facts.shape != tuple(train.x.shape[1:]):
         raise UserError(
-            f"{folder / FILE}: examples have shape {facts.shape} there, and {tuple(train.x.shape[1:])} in the run's "
+            f"{folder / FILE}: examples have shape {facts.shape} there, but {tuple(train.x.shape[1:])} in the run's "
             "data; the file was changed or damaged"
         )

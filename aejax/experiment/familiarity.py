@@ -1,4 +1,4 @@
-"""Whether data are on the scale that a run was trained on: the same unit, bytes read alike, the same sign."""
+"""Checks that data are on the scale of a run's training data: same unit, same scaling of bytes, same sign."""
 
 import numpy as np
 
@@ -6,43 +6,44 @@ from aejax.datasets.dataset import AsStored
 from aejax.errors import UserError
 from aejax.experiment.facts import Values, magnitude_of, some_of
 
-_LARGER, _SMALLER = 3.0, 10.0  # factors that no data of one unit differ by, in the sense below
-_BEYOND = 0.25  # of the numbers that are not 0: more of them outside the run's range are no outliers
-_TOLERANCE = 0.05  # of the width of the run's range, where its data are bounded
+_LARGER, _SMALLER = 3.0, 10.0  # data in the same unit do not differ by these factors, as defined below
+_BEYOND = 0.25  # a larger fraction of nonzero values outside the run's range cannot be outliers
+_TOLERANCE = 0.05  # relative to the width of the run's range, if the data are bounded
 
 
 def check_scale(
     x: np.ndarray, stored: AsStored | None, known: Values, *, name: str, run: str, noise: float = 0.0
 ) -> None:
-    """Raise UserError where the bulk of the numbers cannot be in the unit of the training data.
+    """Raise UserError if most values cannot be in the unit of the training data.
 
-    Zeros are left out. Numbers are taken for those in another unit where
+    Zeros are ignored. Let m be the 0.95 quantile of the training data's absolute values that are not 0. Values are
+    assumed to be in another unit if
 
-    - more than half of them are three times as large as all but 5 % of the training data;
-    - the largest is below a tenth of that; or
-    - more than a quarter of them lie outside the range of the training data, widened on either side by its own width,
-      or by a twentieth of it at a bound: below a range that is not negative, and above one within [0, 1].
+    - the median of their absolute values is above 3 m;
+    - the largest absolute value is below m / 10; or
+    - more than 25 % of them are outside the range of the training data, widened on both sides by its own width, or by
+      only 5 % of its width on a bounded side: below a range that is not negative, and above a range within [0, 1].
 
-    Outliers and anomalies pass: a few numbers may be of any size, and many somewhat beyond the range.
+    Outliers and anomalies pass: a few values may be arbitrarily large, and many may be slightly outside the range.
 
     Args:
-      x: (N, ...) as the autoencoder is given them; of large arrays examples at equal distances are looked at.
-      stored: how they lie in their file.
-      known: the numbers that the run was trained on.
+      x: (N, ...) values as the autoencoder expects them; large arrays are checked on evenly spaced examples.
+      stored: the type of the values in their file and the divisor; None if they have not been converted.
+      known: statistics of the values that the run was trained on.
       name: what the message calls the data.
-      run: what it calls the run.
-      noise: standard deviation of the noise that the run was trained to remove, by which its range is widened.
+      run: what the message calls the run.
+      noise: standard deviation of the noise that the run was trained to remove; the range is widened by 4 of them.
 
     Raises:
-      UserError: such numbers; the message names both ranges, those of bytes as they are in their file.
+      UserError: values in another unit; the message names both ranges, for bytes as they are in the file.
 
     >>> known = Values("float32", 1, 0.0, 1.0, 0.3, 0.4, integers=False, magnitude=0.9)
     >>> check_scale(np.array([[0.2, 0.9], [1.3, 0.5], [0.0, 0.7]]), None, known, name="mine.npy", run="runs/one")
     >>> check_scale(np.array([[3.0, 16.0], [0.0, 12.0]]), None, known, name="mine.npy", run="runs/one")
     Traceback (most recent call last):
     ...
-    aejax.errors.UserError: mine.npy: holds values from 0 to 16 (float64), and runs/one was trained on values from 0 \
-to 1 (float32); bring them to that unit, or take --any-scale to go on
+    aejax.errors.UserError: mine.npy: holds values from 0 to 16 (float64), but runs/one was trained on values from 0 \
+to 1 (float32); convert them to that unit, or use --any-scale to accept them
     """
     some = some_of(x)
     if not _is_of_another_unit(some, known, noise):
@@ -50,15 +51,15 @@ to 1 (float32); bring them to that unit, or take --any-scale to go on
     dtype, divided_by = stored or AsStored(str(x.dtype))
     low, high = float(x.min()), float(x.max())
     is_gray = bool(low >= 0 and 100 < high <= 255 and np.all(some == np.round(some)))
-    advice = "bring them to that unit"
+    advice = "convert them to that unit"
     if is_gray and _is_unit(known) and known.dtype != "uint8":
         advice = "divide them by 255, or save them as uint8"
     elif is_gray and _is_unit(known):
         advice = "divide them by 255"
     trained = _describe(known.low, known.high, known.dtype, known.divided_by)
     raise UserError(
-        f"{name}: holds {_describe(low, high, dtype, divided_by)}, and {run} was trained on {trained}; {advice}, or "
-        "take --any-scale to go on"
+        f"{name}: holds {_describe(low, high, dtype, divided_by)}, but {run} was trained on {trained}; {advice}, or "
+        "use --any-scale to accept them"
     )
 
 

@@ -1,4 +1,4 @@
-"""The figures that a run ends with: curves, reconstructions, codes, samples."""
+"""Draws the figures of a finished run: curves, reconstructions, codes, samples."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -25,13 +25,13 @@ _SHOWN, _ROWS = 10, 8  # examples that are reconstructed; rows of samples
 def draw_figures(
     run: TrainedRun, test: Dataset, *, code: Mapping[str, Any] | None, records: Sequence[dict[str, Any]]
 ) -> dict[str, Figure]:
-    """The figures of a run, by name.
+    """Returns the figures of a run, by name.
 
     Args:
-      run: whose best parameters are shown.
-      test: examples to show.
-      code: statistics of their codes, where there are any.
-      records: of all evaluations.
+      run: the run, whose best parameters are used.
+      test: the examples to show.
+      code: statistics of the examples' codes; None if they are not available.
+      records: the records of all evaluations.
     """
     corruption_key, sample_key = jax.random.split(run.keys.figures)
     experiment, autoencoder, params, facts = run.experiment, run.autoencoder, run.params, run.facts
@@ -61,9 +61,9 @@ def draw_figures(
         classes = list(labels)[:_SHOWN] if conditions else []
         if conditions:
             columns, title = len(classes), f"{title}, a class per column"
-        told = [np.resize(np.array(classes, np.int32), _ROWS * columns) for _ in conditions]
+        sampled = [np.resize(np.array(classes, np.int32), _ROWS * columns) for _ in conditions]
         decode = jax.vmap(lambda key, *c: autoencoder.decode(params, prior.sample(key, codes.shape[1:]), *c))
-        decoded = decode(jax.random.split(sample_key, _ROWS * columns), *told)
+        decoded = decode(jax.random.split(sample_key, _ROWS * columns), *sampled)
         drawn = as_drawn(experiment, np.asarray(decoded))
         limits = (float(test.x.min()), float(test.x.max()))
         grid = drawn.reshape(_ROWS, columns, *drawn.shape[1:])
@@ -72,10 +72,10 @@ def draw_figures(
 
 
 def as_drawn(experiment: Experiment, examples: np.ndarray) -> np.ndarray:
-    """Examples (N, ...) as `plots` is to draw them: series of several channels as images with time to the right.
+    """Returns examples (N, ...) in the layout that `plots` expects: series of channels as images, time to the right.
 
-    An example of two axes is a series (steps, channels) where the data set has them or where the network is one of
-    sequences; elsewhere it is an image (H, W).
+    An example with two axes is a series (steps, channels) if the layout of the data set or of the network is one of
+    series; otherwise it is an image (H, W).
     """
     layouts = source_of(experiment.data.dataset).layout, architecture_of(experiment.model.network).layout
     holds_series = "roll" in layouts or "series" in layouts

@@ -1,4 +1,4 @@
-"""Examples that a run generates: samples, perturbed codes, interpolations, traversals of units, the code plane."""
+"""Generates examples with a run: samples, perturbed codes, interpolations, traversals of units, the code plane."""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from aejax.host.memory import check_fits
 from aejax.jacobian import geodesic
 from aejax.keys import named_key
 
-RANGES = {  # of arguments that count something: beyond them no figure can be drawn
+RANGES = {  # of arguments that are counts; figures cannot be drawn beyond these limits
     "rows": (1, 400),
     "columns": (3, 400),
     "side": (2, 400),
@@ -33,12 +33,12 @@ RANGES = {  # of arguments that count something: beyond them no figure can be dr
     "frames_per_second": (1, 100),
 }
 MAX_SPREAD = 1000.0
-MAX_NUMBERS = 2**26  # in the codes or the examples of traversals: a quarter of a GiB
+MAX_NUMBERS = 2**26  # values in the codes or the examples of traversals: 0.25 GiB
 _ENCODED_AT_ONCE = 10_000  # training examples
 
 
 def check_counts(**counts: int) -> None:
-    """Raise ArgumentError where one of these arguments is outside its range in `RANGES`.
+    """Raise ArgumentError if one of these arguments is outside its range in `RANGES`.
 
     >>> check_counts(rows=0)
     Traceback (most recent call last):
@@ -51,19 +51,19 @@ def check_counts(**counts: int) -> None:
 
 
 def check_spread(spread: float) -> None:
-    """Raise ArgumentError where a spread is negative, or too large for examples of single precision."""
+    """Raise ArgumentError if a spread is negative, or too large for single precision."""
     if not 0 <= spread <= MAX_SPREAD:
         raise ArgumentError("spread", f"must be between 0 and {MAX_SPREAD:g}, got {spread:g}")
 
 
 def sample(run: TrainedRun, *, rows: int = 8, columns: int = 10, seed: int = 0) -> Generated:
-    """Returns decoded samples of the prior; those of a conditional run are of each class in turn.
+    """Returns decoded samples from the prior; for a conditional run, of each class in turn.
 
     Args:
-      run: variational, or trained with the penalty `mmd`.
-      rows: of samples.
-      columns: samples in a row.
-      seed: of the codes.
+      run: a variational run, or one that was trained with the penalty `mmd_regularized`.
+      rows: the number of rows.
+      columns: samples per row.
+      seed: the seed of the codes.
 
     Raises:
       UserError: a run without a prior, or counts outside `RANGES`.
@@ -76,15 +76,15 @@ def sample(run: TrainedRun, *, rows: int = 8, columns: int = 10, seed: int = 0) 
 
 
 def sample_classes(run: TrainedRun, *, columns: int = 10, seed: int = 0) -> Generated:
-    """Returns a row of decoded samples of the prior for each class of a conditional run.
+    """Returns a row of decoded samples from the prior for each class of a conditional run.
 
     Args:
-      run: conditional and variational.
-      columns: samples in a row.
-      seed: of the codes.
+      run: a run that is conditional and has a prior, as for `sample`.
+      columns: samples per row.
+      seed: the seed of the codes.
 
     Raises:
-      UserError: another run, or a count outside `RANGES`.
+      UserError: a run of another kind, or a count outside `RANGES`.
     """
     _check_prior(run)
     check_kind(run, run.experiment.model.conditional, "a conditional run", what="generating samples of each class")
@@ -107,15 +107,15 @@ def near_examples(
     """Returns a row for each of some test examples: its reconstruction, and decoded perturbations of its code.
 
     Args:
-      run: any.
-      examples: places among the test examples, from 0; the first `rows` by default.
-      rows: number of examples if they are not named.
-      columns: examples in a row.
-      spread: standard deviation of the perturbations, relative to the deviation of all codes.
-      seed: of the perturbations.
+      run: a run of any kind.
+      examples: indices of test examples, from 0; by default the first `rows` ones.
+      rows: the number of examples if `examples` is empty.
+      columns: examples per row.
+      spread: the standard deviation of the perturbations, relative to that of all codes.
+      seed: the seed of the perturbations.
 
     Raises:
-      UserError: arguments outside `RANGES`, or places beyond the test examples.
+      UserError: arguments outside `RANGES`, or indices beyond the test examples.
     """
     _check_size(run, rows=rows, columns=columns)
     places = tuple(examples) or tuple(range(min(rows, len(run.splits.test.x))))
@@ -131,18 +131,18 @@ def near_classes(run: TrainedRun, *, columns: int = 10, spread: float = 0.5, see
     """Returns a row for each class: the decoded mean code of its training examples, and perturbations of that code.
 
     Args:
-      run: whose training examples have labels.
-      columns: examples in a row.
-      spread: standard deviation of the perturbations, relative to the deviation of all codes.
-      seed: of the perturbations.
+      run: a run whose training examples have labels.
+      columns: examples per row.
+      spread: the standard deviation of the perturbations, relative to that of all codes.
+      seed: the seed of the perturbations.
 
     Raises:
       UserError: a run without labels, or arguments outside `RANGES`.
     """
     train = run.splits.train
     if train.labels is None:
-        what = "generating examples of each class expects a run whose data have labels"
-        raise UserError(f"{run.path}: {what}, and these have none")
+        what = "generating examples near each class expects a run whose data have labels"
+        raise UserError(f"{run.path}: {what}, but these have none")
     codes, known = run.encode(train), np.unique(train.labels)
     _check_size(run, columns=columns, count=len(known) * columns)
     means = np.stack([codes[train.labels == label].mean(axis=0) for label in known])
@@ -158,14 +158,14 @@ def interpolations(
     """Returns three paths from one test example to another: straight, along an arc, and along a geodesic.
 
     Args:
-      run: any.
-      examples: places of the two test examples, from 0; by default the first and the next of another class, or of the
-        same class if the run is conditional.
+      run: a run of any kind.
+      examples: indices of the two test examples, from 0; by default the first one, and the next of another class (of
+        the same class if the run is conditional).
       columns: points of a path.
-      geodesic_steps: of the optimizer that shortens the path on the decoder's surface.
+      geodesic_steps: steps of the optimizer that shortens the geodesic.
 
     Raises:
-      UserError: arguments outside `RANGES`, or examples that a path cannot connect.
+      UserError: arguments outside `RANGES`, not two examples, or examples of two classes if the run is conditional.
     """
     check_counts(geodesic_steps=geodesic_steps)
     _check_size(run, columns=columns, count=3 * columns)
@@ -176,7 +176,7 @@ def interpolations(
     codes, labels = _test_codes(run, places)
     if labels is not None and labels[0] != labels[1]:
         classes = f"{labels[0]} and {labels[1]}"
-        raise ArgumentError("examples", f"a conditional run decodes codes of one class, and these are of {classes}")
+        raise ArgumentError("examples", f"a conditional run expects examples of one class, got classes {classes}")
     condition = tuple(jnp.asarray(of_all[0]) for of_all in run.conditions_of(Dataset(codes, labels)))
     start, end = jnp.asarray(codes).reshape(2, -1)
 
@@ -197,16 +197,17 @@ def interpolations(
 def traverse(
     run: TrainedRun, examples: Sequence[int] = (), *, units: Sequence[int] = (), columns: int = 10
 ) -> Generated:
-    """Returns a row for each unit of a test example's code: the unit alone is moved over quantiles of its values.
+    """Returns a row for each unit of a test example's code: only that unit changes, over quantiles of its values.
 
     Args:
-      run: any.
-      examples: the place of the one test example, from 0; the first by default.
-      units: from 1, in the order of the rows; by default all, those of greatest variance over training examples first.
-      columns: quantiles from 1 % to 99 %.
+      run: a run of any kind.
+      examples: the index of one test example, from 0; the first by default.
+      units: the units, from 1, in the order of the rows; by default all, in order of decreasing variance over the
+        training examples.
+      columns: the number of quantiles, from 1 % to 99 %.
 
     Raises:
-      UserError: arguments outside `RANGES`, units that the code has not, or more numbers than `MAX_NUMBERS`.
+      UserError: arguments outside `RANGES`, units that the code does not have, or more values than `MAX_NUMBERS`.
     """
     check_counts(columns=columns)
     _check_number("examples", examples, 1, "traversals")
@@ -223,7 +224,7 @@ def traverse(
     moved = np.asarray(traversals(jnp.asarray(code.reshape(-1)), values, jnp.asarray(chosen - 1)))
     made = moved.reshape(len(chosen), columns, *run.code_shape)
     all_labels = None if labels is None else np.full(made.shape[:2], labels[0])
-    which = f"{len(chosen)} of {code.size:,} units, as named" if units else "all units, greatest variance first"
+    which = f"{len(chosen)} of {code.size:,} units, as given" if units else "all units, greatest variance first"
     some = f", the first {MAX_UNITS_SHOWN} of {len(chosen)} shown" if len(chosen) > MAX_UNITS_SHOWN else ""
     title = (
         f"test example {place[0]}, one unit changed: {which}{some}\n"
@@ -234,14 +235,17 @@ def traverse(
 
 
 def manifold(run: TrainedRun, *, side: int = 20) -> Generated:
-    """Returns the plane of a 2-dimensional code, at the quantiles of a normal prior, or else at those of the codes.
+    """Returns a decoded grid over the plane of a 2-dimensional code.
+
+    The grid lies at quantiles of the prior N(0, I), or at quantiles of the training examples' codes if the run has
+    another prior or none.
 
     Args:
-      run: with a 2-dimensional code; a conditional one decodes its first class.
-      side: rows and columns.
+      run: a run with a 2-dimensional code; a conditional run decodes its first class.
+      side: the number of rows and of columns.
 
     Raises:
-      UserError: a code of another size, or a count outside `RANGES`.
+      UserError: a code of another dimension, or a count outside `RANGES`.
     """
     expected = f"a run with a 2-dimensional code, not a {math.prod(run.code_shape):,}-dimensional one"
     check_kind(run, run.code_shape == (2,), expected, what="generating the code plane")
@@ -271,7 +275,7 @@ def _check_size(run: TrainedRun, *, count: int | None = None, **counts: int) -> 
     check_counts(**counts)
     count = math.prod(counts.values()) if count is None else count
     numbers = count * max(math.prod(run.code_shape), math.prod(run.example_shape))
-    check_fits(12 * numbers, f"{count:,} examples and their picture", advice="use fewer of them", host=True)
+    check_fits(12 * numbers, f"{count:,} examples and their figure", advice="use fewer examples", host=True)
 
 
 def _check_number(name: str, values: Sequence[int], expected: int, what: str) -> None:
@@ -280,15 +284,15 @@ def _check_number(name: str, values: Sequence[int], expected: int, what: str) ->
 
 
 def _check_units(run: TrainedRun, units: Sequence[int], columns: int) -> None:
-    """Raise UserError for a unit that the code has not, or for more numbers than `MAX_NUMBERS`."""
+    """Raise UserError for a unit that the code does not have, or for more values than `MAX_NUMBERS`."""
     size = math.prod(run.code_shape)
     if beyond := [unit for unit in units if not 1 <= unit <= size]:
         raise ArgumentError("units", f"the code has units 1 to {size:,}, got {beyond[0]}")
     count = len(units) or size
     numbers = count * columns * max(size, math.prod(run.example_shape))
     if numbers > MAX_NUMBERS:
-        complaint = f"{count:,} units of {size:,} at {columns} quantiles make {numbers:,} numbers, more than "
-        raise ArgumentError("units", f"{complaint}{MAX_NUMBERS:,}; name fewer units")
+        complaint = f"{count:,} units of {size:,} at {columns} quantiles are {numbers:,} values, more than "
+        raise ArgumentError("units", f"{complaint}{MAX_NUMBERS:,}; give fewer units")
 
 
 def _decoded(
@@ -308,7 +312,7 @@ def _decoded(
 
 
 def _training_codes(run: TrainedRun, units: np.ndarray | slice = slice(None)) -> np.ndarray:
-    """Returns units (N, U) of the codes of the training examples; a block of codes at a time is held whole."""
+    """Returns units (N, U) of the training examples' codes; only a block of whole codes is held at a time."""
     train = run.splits.train
     blocks = np.array_split(np.arange(len(train.x)), math.ceil(len(train.x) / _ENCODED_AT_ONCE))
     return np.concatenate([run.encode(take(train, block)).reshape(len(block), -1)[:, units] for block in blocks])
@@ -344,5 +348,5 @@ def _two_ends(run: TrainedRun) -> tuple[int, int]:
     if fits.any():
         return 0, 1 + int(fits.argmax())
     if run.experiment.model.conditional:
-        raise ArgumentError("examples", f"{run.path} has one test example of class {labels[0]}; name two of one class")
+        raise ArgumentError("examples", f"{run.path} has one test example of class {labels[0]}; give two of one class")
     return 0, 1

@@ -1,4 +1,4 @@
-"""Generated examples in rows and columns: their arrays, figures and animations."""
+"""The record of generated examples in rows and columns, and their figures and animations."""
 
 import math
 from typing import NamedTuple
@@ -16,24 +16,24 @@ _MIN_FRAME = 320  # pixels of the shorter side of an animation
 
 
 class Generated(NamedTuple):
-    """Codes in rows and columns, the examples that they decode to, and the names of rows and columns."""
+    """Codes in R rows and C columns, the decoded examples, and the names of rows and columns."""
 
     codes: np.ndarray  # (R, C, ...code)
     examples: np.ndarray  # (R, C, ...) in data space
-    labels: np.ndarray | None  # (R, C) the condition that each is decoded with
+    labels: np.ndarray | None  # (R, C) the condition of each example
     title: str
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
-    units: np.ndarray | None = None  # from 1: the unit that each row of traversals changes
+    units: np.ndarray | None = None  # the unit that each row of traversals changes, from 1
 
 
 def draw(run: TrainedRun, generated: Generated, *, gap: int | None = None) -> Figure:
-    """Returns a figure of generated examples in their rows and columns; of traversals, the first `MAX_UNITS_SHOWN`.
+    """Returns a figure of generated examples in rows and columns; of traversals, the first `MAX_UNITS_SHOWN` rows.
 
     Args:
-      run: that generated them.
+      run: the run that generated the examples.
       generated: the examples.
-      gap: pixels between examples; 0 for a manifold, None to choose.
+      gap: pixels between examples, such as 0 for a manifold; None for a default.
     """
     most = len(generated.examples) if generated.units is None else MAX_UNITS_SHOWN
     return plots.gallery(
@@ -47,9 +47,9 @@ def draw(run: TrainedRun, generated: Generated, *, gap: int | None = None) -> Fi
 
 
 def animate(run: TrainedRun, generated: Generated) -> dict[str, list[Image.Image]]:
-    """Returns each row of generated examples as the frames of an animation there and back, by the row's name.
+    """Returns the frames of an animation of each row, forwards and backwards, by the row's name.
 
-    Images are enlarged pixel by pixel; other examples are drawn as curves.
+    Images are enlarged without interpolation; other examples are drawn as curves.
     """
     drawn = _as_drawn(run, generated.examples)
     return {name: _frames(examples, run.limits) for name, examples in zip(generated.rows, drawn, strict=True)}
@@ -61,13 +61,13 @@ def draw_codes(run: TrainedRun) -> Figure:
 
 
 def _as_drawn(run: TrainedRun, examples: np.ndarray) -> np.ndarray:
-    """Returns examples (R, C, ...) as `plots` draws them."""
+    """Returns examples (R, C, ...) in the layout that `plots` expects."""
     drawn = as_drawn(run.experiment, examples.reshape(-1, *examples.shape[2:]))
     return drawn.reshape(*examples.shape[:2], *drawn.shape[1:])
 
 
 def _frames(examples: np.ndarray, limits: tuple[float, float]) -> list[Image.Image]:
-    """Returns examples (T, H, W) or (T, H, W, C) as images there and back; others as curves."""
+    """Returns examples (T, H, W) or (T, H, W, C) as images, forwards and backwards; other examples as curves."""
     frames = examples
     if not plots.is_image(frames.shape[1:]):
         frames, limits = plots.frames_of_curves(frames, limits=limits), (0, 255)

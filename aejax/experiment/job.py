@@ -1,4 +1,4 @@
-"""A job: an experiment, its examples and all that is built from them; and the one trainer, `fit`."""
+"""A job: an experiment with its examples, autoencoder and optimizer; and `fit`, which trains it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ from aejax.training.devices import check_batch_size
 
 
 class Job(NamedTuple):
-    """What a training needs, as `make_job` makes it."""
+    """Everything that training needs; `make_job` returns it."""
 
     experiment: Experiment
     splits: Splits
@@ -30,7 +30,7 @@ class Job(NamedTuple):
     optimizer: optax.GradientTransformation
 
     def examples(self, split: Literal["train", "validation", "test"]) -> Examples:
-        """Returns the examples of a split as training and evaluation expect them."""
+        """Returns the examples of a split in the form that training and evaluation expect."""
         return as_examples(self.experiment.model, getattr(self.splits, split), self.facts)
 
     def start(self) -> Snapshot:
@@ -52,18 +52,17 @@ def make_job(
     devices: int = 1,
     stored: bool | None = None,
 ) -> Job:
-    """Returns the job of an experiment, after all checks that need no training.
+    """Returns the job of an experiment, after all checks that are possible before training.
 
     Args:
-      experiment: what to train, and how.
-      splits: the examples; None to load those that the experiment names.
-      facts: of the training examples; None to make them.
-      devices: the number of devices that the batch size must fit.
+      experiment: the configuration.
+      splits: the examples; None to load the data set that the experiment names.
+      facts: the facts of the training examples; None to compute them.
+      devices: the number of devices, which must divide the batch size.
       stored: whether the examples of a .npy file stay in it, as for `load_splits`.
 
     Raises:
-      UserError: examples that cannot be loaded or do not fit the model or the batch size, and constructors that cannot
-        be combined.
+      UserError: examples cannot be loaded, or do not suit the model or the batch size; constructors cannot be combined.
 
     >>> job = make_job(Experiment())
     >>> len(job.splits.train.x), job.steps_per_epoch, job.facts.shape
@@ -88,21 +87,21 @@ def fit(
     streamed: bool | None = None,
     on_report: Callable[[Report], bool | None] | None = None,
 ) -> Snapshot:
-    """Trains to the end, and writes nothing.
+    """Trains a job to its end, and writes no files.
 
     Args:
-      job: of which the test examples are not looked at.
-      snapshot: to continue from; None begins anew. Its state is used up.
+      job: the job; its test examples are not used.
+      snapshot: the snapshot to continue from, whose buffers are donated; None to start from the beginning.
       devices: as for `train`.
       streamed: as for `train`.
-      on_report: called with every report; training stops where it returns True.
+      on_report: a function that is called with every report; training stops if it returns True.
 
     Returns:
       The last snapshot, which holds the best parameters.
 
     Raises:
-      UserError: all that `train` refuses; or a trained autoencoder that is worse than predicting the mean by orders of
-        magnitude.
+      UserError: `train` refuses the job, or the trained autoencoder is orders of magnitude worse than predicting the
+        mean.
       NonFiniteLossError: the loss, or a parameter, is NaN or infinite.
 
     >>> from aejax.experiment.configuration import Model, Training
@@ -113,7 +112,7 @@ def fit(
     """
     training = job.experiment.training
     snapshot = job.start() if snapshot is None else snapshot
-    best: dict[str, float] = {}  # the evaluation that the best parameters are of
+    best: dict[str, float] = {}  # the evaluation of the best parameters
     for report in train(
         job.autoencoder,
         job.optimizer,

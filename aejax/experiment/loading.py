@@ -1,4 +1,4 @@
-"""From an experiment's configuration to its examples: loaded, divided, checked against the model."""
+"""Loads and splits the examples that a configuration names, and checks them against the model."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -28,16 +28,19 @@ from aejax.experiment.facts import (
 from aejax.experiment.objective import build_likelihood
 from aejax.likelihoods import check_support
 
-_NO_LABELS = "conditional: the data have no labels; give them by --labels, or as labels in a .npz file"
+_NO_LABELS = "conditional: the data have no labels; give them by --labels, or as the entry labels of a .npz file"
 
 
 def load_splits(data: Data, *, stored: bool | None = None, bytes_as: BytesAs | None = None) -> Splits:
-    """Train, validation and test examples, disjoint and fixed by the split seed.
+    """Returns training, validation and test examples, which are disjoint and depend only on the split seed.
 
     Args:
-      data: which.
-      stored: whether the examples of a .npy file stay in it; None leaves it to their size, as `load_arrays` does.
-      bytes_as: what bytes in a file of the user's stand for; None leaves it to `data.byte_values`.
+      data: the configuration of the data.
+      stored: whether the examples of a .npy file stay in it; None to decide by their size, as `load_arrays` does.
+      bytes_as: how to read bytes in the user's file; None to follow `data.byte_values`.
+
+    Raises:
+      UserError: a knob that has no effect on this data set, or data that cannot be loaded.
     """
     source = source_of(data.dataset)
     _check_knobs(data, source)
@@ -46,7 +49,7 @@ def load_splits(data: Data, *, stored: bool | None = None, bytes_as: BytesAs | N
 
 
 def request_of(data: Data) -> Request:
-    """What a configuration asks of the source of its data."""
+    """Returns the request to the source of the data."""
     return Request(
         data.dataset,
         data_dir=None if data.data_dir is None else Path(data.data_dir),
@@ -57,7 +60,7 @@ def request_of(data: Data) -> Request:
 
 
 def _check_knobs(data: Data, source: Source) -> None:
-    """Raise UserError where a knob was given that the source of the data does not use."""
+    """Raise UserError for a knob that differs from its default although the data's source does not use it."""
     changed = [knob.name for knob in fields(Data) if getattr(data, knob.name) != knob.default]
     for knob in changed:
         users = [other.title for other in sources() if knob in other.knobs]
@@ -68,19 +71,19 @@ def _check_knobs(data: Data, source: Source) -> None:
 
 
 def bytes_of(experiment: Experiment) -> BytesAs:
-    """What bytes in a file of the user's stand for in an experiment that begins: counts stay counts."""
+    """Returns how a new run reads bytes in the user's file; bytes for a likelihood of counts are never divided."""
     byte_values = "as_is" if has_counts(experiment.model) else experiment.data.byte_values
     return BytesAs(byte_values, byte_values)
 
 
 def load_page_splits(data: Data) -> documents.PageSplits | None:
-    """The whole pages that the examples are cut from, if they are, divided as the examples are."""
+    """Returns the whole pages that the examples are cut from, in the same splits; None if the data are not pages."""
     is_of_pages = source_of(data.dataset) is documents.SOURCE
     return documents.load_page_splits(request_of(data)) if is_of_pages else None
 
 
 def locate(data: Data) -> Data:
-    """The same data with files and folders of the user by their whole paths: a run can be continued from anywhere."""
+    """Returns the data configuration with absolute paths, so that the run can be continued from any folder."""
     source = source_of(data.dataset)
     is_path = source.reads_paths and data.dataset != source.name
     dataset = str(Path(data.dataset).absolute()) if is_path else data.dataset
@@ -89,23 +92,31 @@ def locate(data: Data) -> Data:
 
 
 def notes_on(train: Dataset, facts: Facts, dataset: str) -> list[str]:
-    """What a user should know of how data were read, each in a line: what bytes were taken for, an alpha channel."""
+    """Returns lines for the user on how data were read: the scaling of bytes, and a constant alpha channel."""
     notes = [] if (note := describe_bytes(facts, dataset)) is None else [note]
     if len(facts.shape) == 3 and facts.shape[2] == 4:
         alpha = train.x[0][0, 0, 3]
         if all(np.all(block[..., 3] == alpha) for block in sampled_blocks(train.x)):
             notes.append(
-                f"{dataset}: the fourth channel is {alpha:g} everywhere, as the alpha channel of RGBA images is; it is "
-                "learned like the others: save x[..., :3] to leave it out"
+                f"{dataset}: the fourth channel is {alpha:g} everywhere, like the alpha channel of opaque RGBA images; "
+                "it is learned like the others: save x[..., :3] to leave it out"
             )
     return notes
 
 
 def conditions_of(model: Model, dataset: Dataset, facts: Facts) -> tuple[np.ndarray, ...]:
-    """The condition of every example as one array, if the model has conditions: k for the label `facts.classes[k]`.
+    """Returns the conditions of a conditional model as one array (N,): k for the label `facts.classes[k]`.
+
+    Args:
+      model: the configuration of the model.
+      dataset: N examples with labels.
+      facts: the facts of the training examples.
+
+    Returns:
+      A tuple of that array; an empty tuple if the model is not conditional.
 
     Raises:
-      UserError: labels that are missing, or that no training example has.
+      UserError: labels are missing, or no training example has them.
     """
     if not model.conditional:
         return ()
@@ -115,26 +126,26 @@ def conditions_of(model: Model, dataset: Dataset, facts: Facts) -> tuple[np.ndar
 
 
 def known_classes(facts: Facts) -> tuple[int | str | None, ...]:
-    """The classes of a conditional model; UserError where examples have no labels, or too many distinct ones."""
+    """Returns the classes of a conditional model; UserError if there are no labels, or too many distinct labels."""
     if facts.classes is not None:
         return facts.classes
     if facts.distinct_labels is None:
         raise UserError(_NO_LABELS)
     raise UserError(
         f"conditional: expected at most {MAX_CLASSES:,} classes, got {facts.distinct_labels:,} distinct labels of "
-        f"{facts.examples:,} examples, as identifiers have; give classes by --labels"
+        f"{facts.examples:,} examples, which seem to be identifiers; give classes by --labels"
     )
 
 
 def as_examples(model: Model, dataset: Dataset, facts: Facts) -> Examples:
-    """A part of the data as training and evaluation take it."""
+    """Returns a split in the form that training and evaluation expect."""
     known = conditions_of(model, dataset, facts)
-    x, observed, *conditions = (cast(Array, a) for a in (dataset.x, dataset.input, *known))
-    return Examples(x, observed, *conditions)
+    x, inputs, *conditions = (cast(Array, a) for a in (dataset.x, dataset.input, *known))
+    return Examples(x, inputs, *conditions)
 
 
 def example_of(model: Model, facts: Facts) -> tuple[Any, ...]:
-    """An example of zeros and, if the model has conditions, a class: the shapes that an autoencoder is initialized for.
+    """Returns an example of zeros and, for a conditional model, a class, from which parameters are initialized.
 
     >>> from aejax.experiment.facts import facts_of
     >>> facts = facts_of(Dataset(np.ones((3, 2), np.float32), np.array(["cat", "dog", "cat"])))
@@ -145,16 +156,16 @@ def example_of(model: Model, facts: Facts) -> tuple[Any, ...]:
 
 
 def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None = None) -> None:
-    """Raise UserError where examples lie outside what the loss or the likelihood can explain, or in an unknown class.
+    """Raise UserError for examples outside the support of the loss or the likelihood, or of an unknown class.
 
-    A block of examples is held at a time. Of more than a GiB a sample is looked at here; a likelihood has what is
-    streamed checked when it is read.
+    Examples are read a block at a time. Of more than 1 GiB only a sample is checked here; a likelihood also
+    checks streamed examples when they are read.
 
     Args:
-      model: what is to be trained.
-      splits: on which data.
-      dataset: what messages call them.
-      facts: of the training examples; None to make them.
+      model: the configuration of the model.
+      splits: the data.
+      dataset: what messages call the data.
+      facts: the facts of the training examples; None to compute them.
     """
     if model.conditional:
         facts = facts_of(splits.train) if facts is None else facts
@@ -165,11 +176,11 @@ def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None =
             if unseen := unseen_labels(part.labels, classes):
                 are = "is" if len(unseen) == 1 else "are"
                 raise UserError(
-                    f"conditional: {list_labels(unseen)} {are} held out and none of the labels to train on, "
-                    f"{list_labels(classes)}; another --split-seed may help"
+                    f"conditional: {list_labels(unseen)} {are} held out, but training examples have labels of "
+                    f"{list_labels(classes)}; try another --split-seed"
                 )
     if model.autoencoder is not None:
-        return  # its likelihood, if it has one, is checked where it is trained
+        return  # its likelihood, if it has one, is checked in training
     if model.family == "variational":
         likelihood, knob = build_likelihood(model), "--likelihood gaussian"
         if facts is not None and facts.targets.integers and facts.targets.low >= 0 and not has_counts(model):
@@ -182,10 +193,10 @@ def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None =
         return
     for part in splits:
         are_bytes = part.stored == AsStored("uint8", 1)
-        scale = "take --byte-values scaled if they are gray values" if are_bytes else "scale them"
+        scale = "use --byte-values scaled if they are gray values" if are_bytes else "scale them"
         low, high, fractions = np.inf, -np.inf, np.empty(0, np.float32)
         for block in sampled_blocks(part.x):
             low, high = min(low, float(block.min())), max(high, float(block.max()))
             if likelihood.support.integers and not fractions.size:
                 fractions = block[block != np.round(block)][:1]
-        check_support(likelihood, np.array([low, high, *fractions]), dataset, advice=f"{scale}, or take {knob}")
+        check_support(likelihood, np.array([low, high, *fractions]), dataset, advice=f"{scale}, or use {knob}")

@@ -1,4 +1,4 @@
-"""What an experiment minimizes: its loss or its likelihood, in the units that its data are scaled to."""
+"""Builds the loss or the likelihood of an experiment, and the standardization of its data."""
 
 import math
 from typing import Literal
@@ -29,7 +29,7 @@ LOSSES = {
 
 
 def statistics_of(facts: Facts, transform: Literal["identity", "log1p"]) -> Standardization | None:
-    """The standardization of a run after that transform; None where there is none."""
+    """Returns the standardization that follows the given transform; None if the run's data are not scaled so."""
     if facts.scaling is None or facts.scaling.transform != transform:
         return None
     shift, scale = (
@@ -40,7 +40,12 @@ def statistics_of(facts: Facts, transform: Literal["identity", "log1p"]) -> Stan
 
 
 def starting_at_rate(likelihood: Likelihood, facts: Facts) -> Likelihood:
-    """The likelihood of counts whose decoder, where it returns 0, predicts their mean over the training examples."""
+    """Returns the likelihood of counts, changed so that a decoder's output of 0 means the training examples' mean rate.
+
+    Args:
+      likelihood: any likelihood; it is returned unchanged if the facts hold no rates.
+      facts: the facts of the training examples.
+    """
     if facts.scaling is None or facts.scaling.log_rate is None:
         return likelihood
     rates = facts.scaling.log_rate
@@ -51,11 +56,11 @@ def starting_at_rate(likelihood: Likelihood, facts: Facts) -> Likelihood:
 
 
 def build_likelihood(model: Model) -> Likelihood:
-    """The likelihood that a configuration names."""
+    """Returns the likelihood that a configuration names."""
     if model.likelihood == "gaussian":
         return likelihoods.gaussian(variance=model.likelihood_variance)
     if model.likelihood == "laplace":
         return likelihoods.laplace(scale=math.sqrt(model.likelihood_variance / 2))
-    if model.likelihood == "gaussian_with_global_variance":  # which the decoder learns
+    if model.likelihood == "gaussian_with_global_variance":  # the decoder outputs the variance, which it learns
         return likelihoods.gaussian_with_predicted_variance()
     return getattr(likelihoods, model.likelihood)()

@@ -1,4 +1,4 @@
-"""The optimizer that an experiment's configuration describes."""
+"""Builds the optimizer that an experiment's configuration describes."""
 
 import jax
 import optax
@@ -13,22 +13,24 @@ _WIDE = 4096  # inputs of a dense layer
 
 
 def count_steps(epochs: int, batch_size: int, training_examples: int) -> int:
-    """Returns the steps of a training; UserError where the devices cannot count them."""
+    """Returns the number of training steps; UserError if it exceeds an int32, in which devices count steps."""
     steps = epochs * (training_examples // batch_size)
     if steps > MAX_STEPS:
-        raise UserError(f"epochs: must be below {2**31:,} steps in all, got {steps:,}: take fewer, or larger batches")
+        raise UserError(f"epochs: must be below {2**31:,} steps, got {steps:,}: use fewer epochs or larger batches")
     return steps
 
 
 def build_optimizer(experiment: Experiment, training_examples: int) -> optax.GradientTransformation:
-    """Returns Adam with the schedule, the clipping and the weight decay of a configuration; equal ones for equal steps.
+    """Returns Adam with the schedule, the clipping and the weight decay of a configuration.
+
+    Calls with the same configuration and the same number of steps return the same object.
 
     Args:
-      experiment: which optimizer.
-      training_examples: the number of them, from which the steps of a schedule follow.
+      experiment: the configuration.
+      training_examples: the number of training examples, which determines the steps of a schedule.
 
     Raises:
-      UserError: a warm-up that is longer than the training.
+      UserError: the warm-up is at least as long as the training, or there are too many steps.
     """
     training = experiment.training
     return _built(experiment.optimization, count_steps(training.epochs, training.batch_size, training_examples))
@@ -40,7 +42,7 @@ def _built(optimization: Optimization, steps: int) -> optax.GradientTransformati
     schedule = optax.cosine_decay_schedule(peak, steps) if optimization.schedule == "cosine" else peak
     if optimization.warmup_steps:
         if optimization.warmup_steps >= steps:
-            raise UserError(f"warmup_steps: must be below the {steps} steps in all, got {optimization.warmup_steps}")
+            raise UserError(f"warmup_steps: must be below the {steps} training steps, got {optimization.warmup_steps}")
         if optimization.schedule == "cosine":
             schedule = optax.warmup_cosine_decay_schedule(0.0, peak, optimization.warmup_steps, steps)
         else:
@@ -50,11 +52,11 @@ def _built(optimization: Optimization, steps: int) -> optax.GradientTransformati
 
 
 def _slower_in_wide_layers(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
-    """The optimizer with smaller updates of dense layers of more than `_WIDE` inputs, in proportion to their number.
+    """Returns the optimizer with updates of dense layers with more than `_WIDE` inputs divided by inputs / `_WIDE`.
 
-    Adam moves every weight by about the learning rate, so the sum over the inputs of one unit moves by up to as many
-    times that as there are inputs: over 20,000 of them the first steps throw codes far off. Source: G. Yang et al.
-    (2022), Tensor Programs V, table 3.
+    Adam changes every weight by about the learning rate, so a unit's preactivation changes by up to the learning rate
+    times the number of inputs: with 20,000 inputs the first steps move codes too far. Source: G. Yang et al. (2022),
+    Tensor Programs V, table 3.
     """
 
     def scale(update: Array) -> Array:

@@ -1,4 +1,4 @@
-"""An autoencoder of the user's own: a Python file with `build(facts) -> Autoencoder`, and its copy in a run folder."""
+"""The user's own autoencoder: a Python file with `build(facts) -> Autoencoder`, and its copy in a run folder."""
 
 import hashlib
 import sys
@@ -12,7 +12,7 @@ from aejax.experiment.configuration import Experiment
 from aejax.experiment.facts import Facts
 from aejax.host.files import read_text, write_text
 
-FILE, DIGEST = "autoencoder.py", "autoencoder.sha256"  # in the folder of a run
+FILE, DIGEST = "autoencoder.py", "autoencoder.sha256"  # in a run folder
 _MAX_BYTES = 2**20
 
 
@@ -20,47 +20,47 @@ def build_own(path: Path, facts: Facts) -> Autoencoder:
     """Runs a Python file, with all rights of this process, and returns the autoencoder that its `build` returns.
 
     Args:
-      path: the file. It is run anew at every call.
-      facts: of the training examples, which `build` is called with.
+      path: the file, which runs again at every call.
+      facts: the facts of the training examples, the argument of `build`.
 
     Raises:
-      UserError: a file that cannot be read, that defines no function `build`, or whose `build` returns no autoencoder.
-      Exception: whatever the file raises.
+      UserError: the file cannot be read, it defines no function `build`, or `build` does not return an autoencoder.
+      Exception: any exception that the file raises.
     """
     source = read_text(path, limit=_MAX_BYTES)
     module = ModuleType(f"_aejax_own_autoencoder_{_digest_of(source)[:16]}")
     module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # where dataclasses, and so Flax, look for the names in annotations
+    sys.modules[module.__name__] = module  # dataclasses, and therefore Flax, resolve annotations there
     exec(compile(source, str(path), "exec"), module.__dict__)
     build = getattr(module, "build", None)
     if not callable(build):
-        raise UserError(f"{path}: expected a function build(facts) that returns an autoencoder, and there is none")
+        raise UserError(f"{path}: expected a function build(facts) that returns an autoencoder, but it defines none")
     autoencoder = build(facts)
     if not isinstance(autoencoder, Autoencoder):
         raise UserError(
-            f"{path}: build must return an aejax.autoencoders.Autoencoder, and it returned one of "
+            f"{path}: build must return an aejax.autoencoders.Autoencoder, but it returned an object of type "
             f"{type(autoencoder).__name__}"
         )
     return autoencoder
 
 
 def copy_own(path: Path, folder: Path) -> None:
-    """Copies the file of an own autoencoder into the folder of a run, with its SHA-256."""
+    """Copies the file of the user's own autoencoder into a run folder, with its SHA-256."""
     source = read_text(path, limit=_MAX_BYTES)
     write_text(folder / FILE, source)
     write_text(folder / DIGEST, _digest_of(source) + "\n")
 
 
 def with_own_copy(experiment: Experiment, folder: Path, *, trust_code: bool) -> Experiment:
-    """Returns the experiment of a run with the path of the copy of its own autoencoder, if it has one.
+    """Returns a run's experiment, with the path of the copy of the user's own autoencoder if it has one.
 
     Args:
-      experiment: of the run.
-      folder: of the run.
-      trust_code: whether the copy may be run.
+      experiment: the run's experiment.
+      folder: the run folder.
+      trust_code: whether the copy may run.
 
     Raises:
-      UserError: code that must not be run, or a copy that was changed since the run began.
+      UserError: the copy may not run, or it was changed since the run began.
     """
     if experiment.model.autoencoder is None:
         return experiment
@@ -69,10 +69,10 @@ def with_own_copy(experiment: Experiment, folder: Path, *, trust_code: bool) -> 
         raise ArgumentError(
             "trust_code",
             f"expected, since the autoencoder of {folder} is a program, {file}, that runs with your rights when the "
-            "run is opened: read it, and give this only if you trust it",
+            "run is opened: read it, and set trust_code only if you trust it",
         )
     if _digest_of(read_text(file, limit=_MAX_BYTES)) != read_text(folder / DIGEST, limit=_MAX_BYTES).strip():
-        raise UserError(f"{file}: was changed since the run began, its SHA-256 is not that in {DIGEST}; it is not run")
+        raise UserError(f"{file}: was changed since the run began: its SHA-256 differs from {DIGEST}; it was not run")
     return replace(experiment, model=replace(experiment.model, autoencoder=str(file)))
 
 

@@ -1,4 +1,4 @@
-"""What a training may cost and what it must reach: refused before it begins, or reported as failed at its end."""
+"""Checks of training: the memory of a step before it begins, and the plausibility of its losses at the end."""
 
 import math
 from collections.abc import Mapping
@@ -28,56 +28,54 @@ from aejax.experiment.scaling import is_far
 from aejax.host.memory import check_fits, largest_array
 from aejax.training.devices import AXIS
 
-_ABSURD = 100.0  # times the loss of predicting the mean, or so many nats per feature
-
-
-_CONSTANT_EXAMPLES = 1000
+_IMPLAUSIBLE = 100.0  # times the loss of predicting the mean, or nats per feature
+_CONSTANT_EXAMPLES = 1000  # training examples that the loss of predicting the mean is computed from
 
 
 def check_result(
     experiment: Experiment, train: Dataset, facts: Facts, means: Mapping[str, Mapping[str, float]]
 ) -> None:
-    """Raise UserError where a trained autoencoder is worse than predicting the mean by orders of magnitude.
+    """Raise UserError if a trained autoencoder is orders of magnitude worse than predicting the mean.
 
     Args:
-      experiment: which was trained.
-      train: the training examples, of which a thousand are looked at.
-      facts: of the run.
-      means: the terms of the loss of each split, by its name.
+      experiment: the configuration.
+      train: the training examples; up to 1,000 are used.
+      facts: the facts of the training examples.
+      means: split -> term of the loss -> mean over examples.
     """
     model = experiment.model
     if model.autoencoder is not None:
-        return  # what its loss is for the mean is not known
+        return  # the loss of predicting the mean is not known
     features = math.prod(facts.shape)
     constant, of_units = _constant_loss(model, train, facts)
-    limit = _ABSURD * max(abs(constant), features if model.family == "variational" else 1e-6 * features)
+    limit = _IMPLAUSIBLE * max(abs(constant), features if model.family == "variational" else 1e-6 * features)
     for name, terms in means.items():
         value = -terms["elbo"] if "elbo" in terms else terms["reconstruction"]
         if math.isfinite(value) and value - of_units > limit:
             unit = " nats" if model.family == "variational" else ""
             raise UserError(
                 f"{experiment.data.dataset}: training failed: the loss of {name} examples is {value:.3g}{unit} per "
-                f"example, where predicting their mean has {constant + of_units:.3g}; training examples of "
+                f"example, while predicting the mean has a loss of {constant + of_units:.3g}; training examples of "
                 f"{features:,} features range from {facts.targets.low:g} to {facts.targets.high:g}; "
                 f"{scale_advice(experiment, facts)}"
             )
 
 
 def scale_advice(experiment: Experiment, facts: Facts) -> str:
-    """What may help a run whose loss has grown out of bounds."""
+    """Returns advice for a run whose loss has diverged."""
     rate = experiment.optimization.learning_rate
-    lower = f"take a lower --learning-rate than {rate:g}"
+    lower = f"use a lower --learning-rate than {rate:g}"
     if facts.scaling is not None or not is_far(facts):
         return lower
     if can_standardize(experiment.model):
-        return "they are far from unit scale: take --standardize auto"
+        return "they are far from unit scale: use --standardize auto"
     return f"they are far from unit scale: scale them, or {lower}"
 
 
 def _constant_loss(model: Model, train: Dataset, facts: Facts) -> tuple[float, float]:
-    """The mean loss of predicting the mean, in standardized units, and what the units of the data add to it.
+    """Returns the mean loss of predicting the mean, for standardized data, and what the data's units add to it.
 
-    A bounded loss is that of the output 0: of bits that are all uncertain.
+    For a loss of bounded data it is the loss of the output 0, a probability of 0.5 for every feature.
     """
     places = np.linspace(0, len(train.x) - 1, min(len(train.x), _CONSTANT_EXAMPLES)).astype(np.int64)
     x, of_units = jnp.asarray(train.x[places]), 0.0
@@ -101,14 +99,14 @@ def _constant_loss(model: Model, train: Dataset, facts: Facts) -> tuple[float, f
 def check_memory(
     autoencoder: Autoencoder, params: PyTree, examples: Examples, training: Training, devices: int
 ) -> None:
-    """Raise UserError where an array of a training step would take more memory than there is; nothing is computed.
+    """Raise UserError if an array of a training step would not fit into memory; nothing is computed.
 
     Args:
-      autoencoder: whose loss is looked at.
+      autoencoder: the autoencoder, whose loss is traced.
       params: its parameters.
-      examples: to train on.
-      training: for the size of a batch.
-      devices: among which a batch is divided.
+      examples: the training examples.
+      training: the configuration with the batch size.
+      devices: the number of devices that a batch is divided among.
     """
     share = max(1, training.batch_size // (devices * training.accumulation_steps))
     batch = jax.tree.map(lambda array: jax.ShapeDtypeStruct((share, *array.shape[1:]), array.dtype), examples)
@@ -118,6 +116,6 @@ def check_memory(
     )
     check_fits(
         size,
-        f"the largest numbers of a step on {share:,} examples",
+        f"the largest array of a step on {share:,} examples",
         advice="use a smaller batch_size, fewer importance_samples or contractive_projections, or narrower networks",
     )

@@ -1,4 +1,4 @@
-"""What a person sees of a run while it trains: a bar on a terminal, plain lines elsewhere; and the table at its end."""
+"""Output of a training run: a progress bar on a terminal, plain lines elsewhere, and the table at the end."""
 
 import time
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ from aejax.training import Report
 
 
 class WorkProgress:
-    """How far some work has come: a bar on a terminal, a line every few seconds elsewhere; a context."""
+    """Shows progress: a bar on a terminal, a line every few seconds elsewhere. Use it as a context manager."""
 
     def __init__(self, console: Console, total: float, description: str, *, seconds_between_lines: float) -> None:
-        """Show work of so many steps on a console; it begins when it is entered as a context."""
+        """Show work of `total` steps on a console; the display starts when the context is entered."""
         self._console, self._seconds_between_lines = console, seconds_between_lines
         self._is_live = console.is_terminal and not console.is_dumb_terminal  # a bar can be redrawn in place
         self._bar = Progress(
@@ -35,18 +35,18 @@ class WorkProgress:
         self._last_line = time.perf_counter()
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Start the display."""
         self._bar.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End."""
+        """Stop the display."""
         self._bar.__exit__(kind, error, traceback)
 
     def advance_to(self, completed: float, description: str, status: str, *, line: str, finished: bool) -> None:
-        """Take note of the steps completed; where there is no bar, the line is printed now and then, and at the end."""
+        """Update the bar to the completed steps; without a bar, print the line every few seconds and at the end."""
         self._bar.update(self._task, completed=completed, description=printable(description), status=printable(status))
         now = time.perf_counter()
         if not self._is_live and (finished or now - self._last_line >= self._seconds_between_lines):
@@ -55,19 +55,19 @@ class WorkProgress:
 
 
 class TrainingProgress(WorkProgress):
-    """Shows reports of training as they come: epoch, training and validation loss, examples per second."""
+    """Shows the reports of training: epoch, training and validation loss, examples per second."""
 
     def __init__(self, console: Console, epochs: int, start_epoch: float) -> None:
-        """Show a run of so many epochs in all on a console."""
+        """Show a run of `epochs` epochs on a console, beginning at `start_epoch`."""
         super().__init__(console, epochs, _epoch_of(start_epoch, epochs), seconds_between_lines=2.0)
         self._bar.update(self._task, completed=start_epoch)
         self._epochs = epochs
         self._validation = ""
         self._examples = 0
-        self._clock: float | None = None  # from the first report on, since until then it compiles
+        self._clock: float | None = None  # starts at the first report, because compilation comes before it
 
     def show(self, report: Report) -> None:
-        """Take note of a report."""
+        """Update the display with a report."""
         if report.evaluation is not None:
             self._validation = f", validation {report.evaluation['validation/loss']:.4g}"
         now = time.perf_counter()
@@ -87,14 +87,14 @@ def _epoch_of(epoch: float, epochs: int) -> str:
     return f"epoch {epoch:.1f}/{epochs}"
 
 
-_DESCRIBED = (  # measures that have their words
+_DESCRIBED = (  # measures with their own sentences below
     *("units", "active_units", "nonzero_fraction", "frobenius_norm", "saturation"),
     *("kl", "mutual_information", "mutual_information_limit"),
 )
 
 
 def describe_code(code: Mapping[str, Any]) -> str:
-    """What a code tells, in words, a line each; and whether the decoder makes no use of it.
+    """Returns sentences about the statistics of a code, one per line, and a warning if the posterior has collapsed.
 
     Args:
       code: statistics of the code, by the name of the measure.
@@ -131,10 +131,10 @@ def describe_code(code: Mapping[str, Any]) -> str:
 
 
 def summary_table(title: str, columns: dict[str, dict[str, float]]) -> Table:
-    """Means of every loss term, a column per split.
+    """Returns a table of the means of every term of the loss, a column per split.
 
     Args:
-      title: of the table.
+      title: the title of the table.
       columns: split -> term -> mean.
     """
     table = Table(title=title, title_justify="left")

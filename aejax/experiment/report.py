@@ -1,4 +1,4 @@
-"""A page of HTML that needs nothing beside itself: no server, no network, no script."""
+"""Builds self-contained HTML pages, without server, network or scripts."""
 
 import base64
 import dataclasses
@@ -15,7 +15,7 @@ from aejax.evaluation import measure_of
 from aejax.experiment.configuration import Experiment
 from aejax.host.escaping import as_html
 
-_NARROW = "max-width: 48rem"  # a screen held upright
+_NARROW = "max-width: 48rem"  # a phone held upright
 _STYLE = """
 :root { color-scheme: light; --ink: #1f2430; --quiet: #667085; --line: #e4e7ec; --ours: #4c72b0; }
 * { box-sizing: border-box; }
@@ -41,7 +41,7 @@ figure.wide img { max-width: none; width: max(100%, 44rem); }
 pre { background: #f5f6f8; padding: .8rem 1rem; border-radius: .5rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 summary { cursor: pointer; color: var(--ours); }
 """
-# on a narrow screen a name is beside its number, and above them where there are several
+# on a narrow screen a name is to the left of its value, or above its values if there are several
 _STYLE += f"""@media ({_NARROW}) {{
 table, thead, tbody {{ display: block; }}
 tr {{ display: flex; flex-wrap: wrap; gap: 0 .75rem; padding: .3rem 0; border-bottom: 1px solid var(--line); }}
@@ -53,21 +53,21 @@ th:first-child:nth-last-child(n + 3), td:first-child:nth-last-child(n + 3) {{ fl
 
 
 class Card(NamedTuple):
-    """A number worth a large print, what it is, and its unit."""
+    """A number in large print, and its description with the unit."""
 
     value: str
     what: str
 
 
 class Section(NamedTuple):
-    """A heading and what stands under it, as HTML."""
+    """A heading, and its content as HTML."""
 
     title: str
     content: str
 
 
 def page(title: str, subtitle: str, cards: Iterable[Card], sections: Iterable[Section]) -> str:
-    """The whole document; titles and cards are plain text.
+    """Returns the whole HTML document; titles and cards are plain text.
 
     >>> page("a < b", "", [], [Section("one", paragraph("two"))]).count("a &lt; b")
     2
@@ -86,7 +86,7 @@ def page(title: str, subtitle: str, cards: Iterable[Card], sections: Iterable[Se
 
 
 def paragraph(text: str) -> str:
-    """A paragraph of plain text.
+    """Returns a paragraph of plain text as HTML.
 
     >>> paragraph("p < 1")
     '<p>p &lt; 1</p>'
@@ -95,12 +95,12 @@ def paragraph(text: str) -> str:
 
 
 def code_block(text: str) -> str:
-    """Text as it would be typed."""
+    """Returns plain text in a fixed-width font as HTML."""
     return f"<pre>{as_html(text)}</pre>"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of plain text; the first column is of names.
+    """Returns a table of plain text as HTML; the first column holds names.
 
     >>> table(["", "test"], [["loss", "1.5"]]).count("<td>")
     2
@@ -111,17 +111,17 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def folded(summary: str, content: str) -> str:
-    """Content that shows when its summary is clicked."""
+    """Returns HTML content that is shown when its summary is clicked."""
     return f"<details><summary>{as_html(summary)}</summary>{content}</details>"
 
 
-def picture(figure: Figure, caption: str, *, narrow: Figure | None = None) -> str:
-    """A figure, within the page, and what it shows.
+def figure_html(figure: Figure, caption: str, *, narrow: Figure | None = None) -> str:
+    """Returns a figure with its caption as HTML; the image is embedded in the page.
 
     Args:
-      figure: that is shown.
-      caption: what it shows.
-      narrow: the figure for a narrow screen, which else scrolls one that is wide.
+      figure: the figure.
+      caption: the text below it.
+      narrow: another version of the figure for narrow screens; None lets a narrow screen scroll a wide figure.
     """
     text, (width, height) = as_html(caption), figure.get_size_inches()
     shape = ' class="wide"' if narrow is None and width > 2 * height else ""
@@ -132,7 +132,7 @@ def picture(figure: Figure, caption: str, *, narrow: Figure | None = None) -> st
 
 
 def _as_address(figure: Figure) -> str:
-    """An address that holds the picture itself."""
+    """Returns a data URL of the figure as PNG."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=130)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
@@ -142,9 +142,9 @@ def term_of(name: str, parts: Iterable[Part]) -> Term:
     """Returns the title and the unit of a term among an autoencoder's metrics or its code's statistics.
 
     Args:
-      name: as records have it, without the split; statistics of the code begin with code/.
-      parts: the autoencoder's. A term that none of them describes, as of an autoencoder of the user's own, is called
-        by its name.
+      name: the term's name in records, without the split; statistics of the code begin with code/.
+      parts: the autoencoder's parts. A term that none of them describes, as in the user's own autoencoder, has its name
+        as title.
 
     >>> from aejax.autoencoders import undercomplete
     >>> from aejax.networks import MLP
@@ -159,7 +159,7 @@ def term_of(name: str, parts: Iterable[Part]) -> Term:
 
 
 def loss_sum(parts: Iterable[Part]) -> str:
-    """Returns what an autoencoder's loss is the sum of, with weights as in evaluation: schedules are at their end.
+    """Returns the formula of an autoencoder's loss in words, with the weights at the end of their schedules.
 
     >>> from aejax.autoencoders import total_correlation_penalized, variational
     >>> from aejax.networks import MLP
@@ -176,11 +176,11 @@ def loss_sum(parts: Iterable[Part]) -> str:
         note = f" ({term.note})" if term.note else ""
         if weight:
             summands.append(f"{factor}{term.title}{note}")
-    return f"loss = {' + '.join(summands) or 'that of the autoencoder'}"
+    return f"loss = {' + '.join(summands) or 'the loss of the autoencoder'}"
 
 
 def loss_note(parts: Iterable[Part]) -> str:
-    """Returns what a reader of a table of an autoencoder's terms has to know: their weights, and what is an estimate.
+    """Returns the note below a table of an autoencoder's terms: the formula of the loss, and that weights are left out.
 
     >>> from aejax.autoencoders import variational
     >>> from aejax.networks import MLP
@@ -191,7 +191,7 @@ def loss_note(parts: Iterable[Part]) -> str:
 
 
 def configuration_table(experiment: Experiment) -> str:
-    """Every knob and its value, group by group."""
+    """Returns a table of every knob and its value as HTML."""
     rows = [
         [f"{group}.{knob}", _shown(value)]
         for group, knobs in dataclasses.asdict(experiment).items()

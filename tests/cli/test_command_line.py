@@ -79,13 +79,13 @@ def test_what_is_to_be_made_must_be_free_and_can_have_a_folder(tmp_path, monkeyp
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("nowhere")
     for taken in (tmp_path, tmp_path / "file", tmp_path / "link"):
-        with pytest.raises(UserError, match="exists already; take another name"):
+        with pytest.raises(UserError, match="exists already; choose another name"):
             command_line.check_free(taken)
     for new in (tmp_path / "file" / "new", tmp_path / "file" / "deep" / "new", tmp_path / "link" / "new"):
-        with pytest.raises(UserError, match=r"new: cannot be made, .*(file|link) is no folder"):
+        with pytest.raises(UserError, match=r"new: cannot be created: .*(file|link) is not a folder"):
             command_line.check_free(new)
     monkeypatch.setattr("os.access", lambda folder, mode: False)
-    with pytest.raises(UserError, match="must not be written"):
+    with pytest.raises(UserError, match="is not writable"):
         command_line.check_free(tmp_path / "new")
 
 

@@ -283,14 +283,18 @@ SPARSE = Regularization(sparse_weight=0.1)
         (
             Experiment(model=Model(family="undercomplete", loss="structural_dissimilarity")),
             (6, 9),
-            r"structural_dissimilarity takes images from 7x7 on, an example has \(6, 9\)",
+            r"structural_dissimilarity expects images of at least 7x7 pixels, but examples have \(6, 9\)",
         ),
         (
             Experiment(data=Data(shift=6)),
             (6, 9),
-            r"shift: takes images of more than 6 pixels a side, an example has shape \(6, 9\)",
+            r"shift: expects images with sides of more than 6 pixels, but examples have shape \(6, 9\)",
         ),
-        (Experiment(data=Data(shift=1)), (5,), r"shift: takes images of more than 1 pixels .* shape \(5,\)"),
+        (
+            Experiment(data=Data(shift=1)),
+            (5,),
+            r"shift: expects images with sides of more than 1 pixels, .* shape \(5,\)",
+        ),
     ],
 )
 def test_what_cannot_be_built_says_why(experiment: Experiment, shape: tuple[int, ...], message: str) -> None:
@@ -432,7 +436,9 @@ def test_classes_are_those_that_are_trained_on_whatever_they_are_called(labels: 
 def test_labels_that_were_not_trained_on_are_named(labels: list, unseen: str) -> None:
     model = Model(conditional=True)
     facts = facts_of(examples((5,))._replace(labels=np.array([3, 7, 1000, 3])))
-    with pytest.raises(UserError, match=f"expected labels that were trained on, classes 3, 7, 1000, got .*{unseen}$"):
+    with pytest.raises(
+        UserError, match=f"expected labels of the training examples, classes 3, 7, 1000, got .*{unseen}$"
+    ):
         conditions_of(model, Dataset(np.zeros((3, 5), np.float32), np.array(labels)), facts)
 
 
@@ -444,7 +450,7 @@ def test_what_is_held_out_is_of_classes_that_are_trained_on() -> None:
         with pytest.raises(UserError, match="conditional: class 2 is held out and none of the labels to train"):
             check_data(model, splits, "mine.npz")
     between = train._replace(labels=np.array([0, 2, 2, 0]))  # 1 is unseen, and below the largest
-    with pytest.raises(UserError, match="class 1 is held out and none of the labels to train on, classes 0, 2"):
+    with pytest.raises(UserError, match="class 1 is held out, but training examples have labels of classes 0, 2"):
         check_data(model, Splits(between, between, train), "mine.npz")
 
 
@@ -530,7 +536,7 @@ def test_bytes_of_pairs_are_read_alike_but_for_masks(x: str, noisy: str, expecte
 def test_bytes_that_no_likelihood_explains_are_said_to_be_what_they_are(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", BYTES["dark"])
     splits = load_splits(Data(dataset=str(tmp_path / "x.npy")))
-    with pytest.raises(UserError, match=r"range from 0 to 100; take --byte-values scaled if they are gray values, or"):
+    with pytest.raises(UserError, match=r"range from 0 to 100; use --byte-values scaled if they are gray values, or"):
         check_data(Model(), splits, "x.npy")
     with pytest.raises(UserError, match="byte_values: likelihood poisson expects counts"):
         check(Experiment(data=Data(byte_values="scaled"), model=Model(likelihood="poisson")))
@@ -572,7 +578,7 @@ def test_paths_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_one_class_alone_is_no_condition_to_train_on_but_one_to_ask_for() -> None:
     model = Model(conditional=True)
     dataset = examples((5,))._replace(labels=np.zeros(4, np.int32))
-    with pytest.raises(UserError, match="conditional: labels must be of two classes at least, got class 0 alone"):
+    with pytest.raises(UserError, match="conditional: expected labels of at least two classes, got only class 0"):
         built(Experiment(model=model), dataset)
     (asked,) = conditions_of(model, dataset, facts_of(dataset))
     assert asked.tolist() == [0, 0, 0, 0]

@@ -75,12 +75,12 @@ def test_its_thresholds_are_stored_with_it(moved):
     detected = detect(run, load_examples(run, moved.x))
     np.testing.assert_allclose(detected.validation_scores, moved.scores, rtol=1e-5)
     assert detected.scores.shape == (5,)
-    with pytest.raises(UserError, match=r"needs the examples .*mine\.npy, which is not there any more"):
+    with pytest.raises(UserError, match=r"needs the data .*mine\.npy does not exist any more"):
         detect(run, load_examples(run, moved.x), samples=3)  # the stored scores are of another number of samples
 
 
 def test_what_needs_examples_reads_them_at_their_new_place(moved):
-    with pytest.raises(UserError, match=rf"^{moved.folder}: needs the examples .* give their new place by --data NEW$"):
+    with pytest.raises(UserError, match=rf"^{moved.folder}: needs the data .* give their new place by --data NEW$"):
         open_run(moved.folder).load_splits()
     run = open_run(moved.folder, data=moved.data)
     np.testing.assert_allclose(score(run, run.splits.validation), moved.scores, rtol=1e-5)
@@ -91,7 +91,7 @@ def test_it_is_continued_with_its_examples_at_their_new_place(moved, tmp_path):
     shutil.copytree(moved.folder, folder)
     (folder / FILE).unlink()
     experiment = read_experiment(folder)
-    with pytest.raises(UserError, match="needs the examples"):
+    with pytest.raises(UserError, match="needs the data"):
         train_run(experiment, folder, resume=True)
     run = train_run(experiment, folder, resume=True, data=moved.data, devices=jax.devices()[:1], figures=False)
     assert run.experiment == experiment

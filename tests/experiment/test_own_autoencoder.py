@@ -166,12 +166,12 @@ def test_one_that_denoises_is_known_by_its_parts(make_run, tmp_path):
     path.write_text(DENOISES)
     run = open_run(make_run(of(path)), trust_code=True)
     check_denoises(run)
-    with pytest.raises(UserError, match="the noise that it was trained with is inside its own autoencoder"):
+    with pytest.raises(UserError, match="the corruption is part of the user's own autoencoder"):
         compare_denoising(run, examples=3)
 
 
 def test_reports_say_whose_loss_it_is(own):
-    assert loss_sum(()) == "loss = that of the autoencoder"
+    assert loss_sum(()) == "loss = the loss of the autoencoder"
     assert term_of("loss", ()).unit == "unit of its loss"
     command = training_command(dataclasses.replace(of(own), training=Training(checkpoint_every=5)))
     assert command.endswith(f"--autoencoder {own}")
@@ -199,12 +199,12 @@ def test_knobs_of_the_model_are_refused_by_name(knobs, name):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("x = 1", r"expected a function build\(facts\) that returns an autoencoder, and there is none"),
+        ("x = 1", r"expected a function build\(facts\) that returns an autoencoder, but it defines none"),
         (
             "def build(facts): return 3",
             "build must return an aejax.autoencoders.Autoencoder, .* one of int",
         ),
-        ("def build(facts): pass", "it returned one of NoneType"),
+        ("def build(facts): pass", "it returned an object of type NoneType"),
     ],
 )
 def test_a_file_that_builds_none_is_one_line(tmp_path, source, message):

@@ -21,12 +21,12 @@ from aejax.experiment.report import (
     Card,
     Section,
     code_block,
+    figure_html,
     folded,
     loss_note,
     loss_sum,
     page,
     paragraph,
-    picture,
     table,
     term_of,
 )
@@ -56,7 +56,7 @@ class Reader(html.parser.HTMLParser):
 
 def test_text_is_escaped_and_everything_is_within_the_page():
     content = paragraph(NASTY) + code_block(NASTY) + table([NASTY], [[NASTY]]) + folded(NASTY, paragraph(NASTY))
-    content += picture(Figure(figsize=(1, 1)), NASTY)
+    content += figure_html(Figure(figsize=(1, 1)), NASTY)
     reader = Reader()
     reader.feed(page(NASTY, NASTY, [Card(NASTY, NASTY)], [Section(NASTY, content)]))
     assert "script" not in reader.tags
@@ -80,12 +80,15 @@ def test_records_are_read_without_opening_the_run(tmp_path):
 
 def test_a_narrow_screen_gets_its_own_figure():
     figure, narrow = Figure(figsize=(3, 1)), Figure(figsize=(1, 3))
-    for content, tags in ((picture(figure, ""), []), (picture(figure, "", narrow=narrow), ["picture", "source"])):
+    for content, tags in (
+        (figure_html(figure, ""), []),
+        (figure_html(figure, "", narrow=narrow), ["picture", "source"]),
+    ):
         reader = Reader()
         reader.feed(content)
         assert reader.tags == ["figure", *tags, "img", "figcaption"]
         assert ("wide" in content) == (not tags)  # which would be scrolled
-    assert picture(narrow, "").split('"')[1] in picture(figure, "", narrow=narrow)
+    assert figure_html(narrow, "").split('"')[1] in figure_html(figure, "", narrow=narrow)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_a_run_whose_data_are_not_there_any_more(make_run, tmp_path):
     (tmp_path / "my data.npy").rename(moved / "my data.npy")
     run = open_run(path)
     assert run.example_shape == (5,)
-    missing = rf"{path}: needs the examples .*my data\.npy, which is not there any more; give their new place by --data"
+    missing = rf"{path}: needs the data .*my data\.npy does not exist any more; give their new place by --data"
     with pytest.raises(UserError, match=missing):
         run.load_splits()
     for place in (moved, moved / "my data.npy"):
@@ -129,7 +129,7 @@ def test_a_place_of_data_of_each_kind(tmp_path):
     assert at_place(Data(dataset="/gone/pages"), tmp_path).dataset == str(tmp_path)
     assert at_place(Data(dataset="documents"), tmp_path).data_dir == str(tmp_path)
     assert at_place(own, None) is own
-    with pytest.raises(UserError, match="is no place for digits"):
+    with pytest.raises(UserError, match="has no effect on digits"):
         at_place(Data(), tmp_path)
 
 
@@ -143,7 +143,7 @@ def test_a_conditional_run_takes_labels(make_run, tmp_path):
     with pytest.raises(UserError, match="the data have no labels"):
         load_examples(run, tmp_path / "x.npy")
     np.save(tmp_path / "labels.npy", np.array([0, 1, 2, 10]))
-    with pytest.raises(UserError, match="was trained on classes 0 to 9, and there are labels of class 10"):
+    with pytest.raises(UserError, match="was trained on classes 0 to 9, but there are labels of class 10"):
         load_examples(run, tmp_path / "x.npy", tmp_path / "labels.npy")
 
 
@@ -170,10 +170,10 @@ def test_large_files_are_taken_as_small_ones(run, tmp_path, monkeypatch):
 def test_examples_and_codes_of_another_shape(run, tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((2, 4), np.float32))
     with pytest.raises(
-        UserError, match=r"x.npy: examples have shape \(4,\), and .*run was trained on examples of \(8, 8, 1\)"
+        UserError, match=r"x.npy: examples have shape \(4,\), but .*run was trained on examples of shape \(8, 8, 1\)"
     ):
         load_examples(run, tmp_path / "x.npy")
-    with pytest.raises(UserError, match=r"x.npy: codes have shape \(4,\), and those of .*run have \(3,\)"):
+    with pytest.raises(UserError, match=r"x.npy: codes have shape \(4,\), but those of .*run have shape \(3,\)"):
         load_codes(run, tmp_path / "x.npy")
 
 
@@ -232,22 +232,22 @@ NORMAL = RNG.normal(size=(300, 6)).astype(np.float32)
     ("trained_on", "given", "message"),
     [
         (GRAY, MASKS, r"from 0 to 1 \(uint8, divided by 255\), and .* from 0 to 255 \(uint8, divided by 255\)"),
-        (GRAY, GRAY.astype(np.float32), r"from 0 to 255 \(float32\), and .*; divide them by 255, or take --any-scale"),
-        (GRAY / 255, GRAY.astype(np.int64), r"\(int64\), and .*; divide them by 255, or save them as uint8, or take"),
-        (MASKS, 255 * MASKS, r"from 0 to 255 \(uint8\), and .* from 0 to 1 \(uint8\)"),
-        (GRAY / 255, GRAY // 16, r"from 0 to 15 \(uint8\), and .* from 0 to 1 \(float64\); bring them to that unit"),
+        (GRAY, GRAY.astype(np.float32), r"from 0 to 255 \(float32\), but .*; divide them by 255, or use --any-scale"),
+        (GRAY / 255, GRAY.astype(np.int64), r"\(int64\), but .*; divide them by 255, or save them as uint8, or use"),
+        (MASKS, 255 * MASKS, r"from 0 to 255 \(uint8\), but .* from 0 to 1 \(uint8\)"),
+        (GRAY / 255, GRAY // 16, r"from 0 to 15 \(uint8\), but .* from 0 to 1 \(float64\); convert them to that unit"),
         (GRAY / 255, GRAY / 255 * 16, "from 0 to 16"),
         (GRAY / 255, GRAY / 255 * 2, "from 0 to 2"),
         (GRAY / 255, GRAY / 127.5 - 1, "from -1 to 1"),
         (GRAY / 255, GRAY / 255 / 255, "from 0 to 0.003"),
         (GRAY.astype(np.float32), GRAY / 255, "from 0 to 1 .* from 0 to 255"),
         (MASKS.astype(bool) & (RNG.random(MASKS.shape) < 0.1), 255.0 * MASKS, "from 0 to 255"),
-        (NORMAL, 50 + 10 * NORMAL, "bring them to that unit"),
-        (NORMAL, 10 * NORMAL, "bring them to that unit"),
-        (NORMAL, NORMAL / 100, "bring them to that unit"),
-        (50 + 10 * NORMAL, NORMAL, "bring them to that unit"),
-        (np.abs(NORMAL), -np.abs(NORMAL), "bring them to that unit"),
-        (GRAY.astype(np.uint16) * 257, GRAY.astype(np.uint16), "bring them to that unit"),
+        (NORMAL, 50 + 10 * NORMAL, "convert them to that unit"),
+        (NORMAL, 10 * NORMAL, "convert them to that unit"),
+        (NORMAL, NORMAL / 100, "convert them to that unit"),
+        (50 + 10 * NORMAL, NORMAL, "convert them to that unit"),
+        (np.abs(NORMAL), -np.abs(NORMAL), "convert them to that unit"),
+        (GRAY.astype(np.uint16) * 257, GRAY.astype(np.uint16), "convert them to that unit"),
     ],
 )
 def test_values_on_another_scale_are_refused_and_taken_when_asked(run_on, tmp_path, trained_on, given, message):
@@ -320,7 +320,7 @@ def test_pairs_are_checked_against_pairs(make_run, tmp_path):
     np.testing.assert_array_equal(load_examples(run, tmp_path / "noisy.npy").x, COUNTS)
     np.testing.assert_array_equal(load_examples(run, tmp_path / "clean.npy", clean=True).x, MASKS)
     np.savez(tmp_path / "mine.npz", x=MASKS, input=255 * noisy)
-    with pytest.raises(UserError, match=r"mine\.npz, input: holds values from -.* bring them to that unit"):
+    with pytest.raises(UserError, match=r"mine\.npz, input: holds values from -.* convert them to that unit"):
         load_examples(run, tmp_path / "mine.npz")
     np.save(tmp_path / "noisy.npy", GRAY)
     with pytest.raises(UserError, match=r"noisy\.npy: holds values from 0 to 255 .* from 0 to 1 \(uint8\)"):
@@ -355,7 +355,7 @@ def test_an_older_run_on_bytes_divides_them_all_and_one_on_classes_counts_from_0
     (conditions,) = opened.conditions_of(opened.splits.train)
     np.testing.assert_array_equal(conditions, opened.splits.train.labels)
     np.savez(tmp_path / "mine.npz", x=MASKS, labels=np.resize([1, 2], 90))
-    with pytest.raises(UserError, match="was trained on classes 1, 3, and there are labels of class 2"):
+    with pytest.raises(UserError, match="was trained on classes 1, 3, but there are labels of class 2"):
         load_examples(opened, tmp_path / "mine.npz")
 
 
@@ -434,5 +434,5 @@ def test_facts_of_other_data(run, tmp_path):
         open_run(changed)
     content = json.loads(text)
     facts.write_text(json.dumps(content | {"examples": None, "shape": [64]}))
-    with pytest.raises(UserError, match=r"facts\.json: examples have shape \(64,\) there, and \(8, 8, 1\) in"):
+    with pytest.raises(UserError, match=r"facts\.json: examples have shape \(64,\) there, but \(8, 8, 1\) in"):
         open_run(changed)

@@ -90,7 +90,7 @@ def test_an_error_is_one_line_that_can_be_printed(name: str, capsys: pytest.Capt
 def test_a_page_holds_names_as_text(name: str) -> None:
     text = report.page(name, name, [report.Card(name, name)], [report.Section(name, report.paragraph(name))])
     text += report.table([name], [[name]]) + report.folded(name, report.code_block(name))
-    text += report.picture(Figure(), name)
+    text += report.figure_html(Figure(), name)
     text.encode()
     assert "<script>" not in text
     assert " onload='" not in text

@@ -116,7 +116,7 @@ def test_a_code_too_long_to_be_sorted_is_refused() -> None:
 def test_more_training_steps_than_an_int32_are_refused() -> None:
     one = experiment()
     many = replace(one, training=replace(one.training, epochs=10**18))
-    with pytest.raises(UserError, match="epochs: must be below 2,147,483,648 steps in all, got 2,000,000,000"):
+    with pytest.raises(UserError, match="epochs: must be below 2,147,483,648 steps, got 2,000,000,000"):
         build_optimizer(many, len(X))
     late = replace(one, optimization=Optimization(warmup_steps=2**31))
     with pytest.raises(UserError, match="warmup_steps: input should be less than 2147483648"):

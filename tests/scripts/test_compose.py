@@ -76,7 +76,7 @@ def test_notes_are_drawn_from_the_likelihood_unless_the_most_probable_are_wanted
 
 def test_mistakes(run, make_run, complaint_of, monkeypatch):
     digits = make_run(DIGITS)
-    assert "expects a variational run on jsb_chorales, and this run is" in complaint_of("compose", digits, "music")
+    assert "expects a variational run on jsb_chorales, but this run is" in complaint_of("compose", digits, "music")
     assert "--count: must be between 1 and 300, got 0" in complaint_of("compose", run, "music", "--count", "0")
     assert "--beats-per-minute: must be between 1" in complaint_of("compose", run, "music", "--beats-per-minute", "0")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

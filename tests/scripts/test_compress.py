@@ -41,7 +41,7 @@ def test_rates_and_errors_of_a_run(make_run, run_script, tmp_path):
     ("arguments", "complaint"),
     [
         (["--bits", "0"], "--bits: must be between 1 and 16, got 0"),
-        (["--bits"], "--bits: give at least one number"),
+        (["--bits"], "--bits: expected at least one number"),
         (["--examples", "0"], "--examples: must be at least 1, got 0"),
     ],
 )

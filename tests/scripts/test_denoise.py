@@ -122,7 +122,7 @@ def test_what_cannot_be_denoised_is_named_and_counted(make_run, run_script, tmp_
     assert lines[2] == "denoise.py: error: of 3 images 2 could not be denoised"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.png"]
     assert "1 of 3 images denoised" in result.output
-    assert "1 other file is left alone, its name ends in none of .png" in result.output
+    assert "1 other file is skipped, its name ends in none of .png" in result.output
 
 
 def test_what_has_no_clean_twin_is_denoised_all_the_same(make_run, run_script, tmp_path):
@@ -136,8 +136,8 @@ def test_what_has_no_clean_twin_is_denoised_all_the_same(make_run, run_script, t
     assert result.code == 2
     first, second, last = result.errors.splitlines()
     assert "truth/b.png: no such file" in first
-    assert "c.png: has (12, 20) pixels, and the clean one (8, 20)" in second
-    assert last == "denoise.py: error: of 3 images 2 could not be measured, for want of a clean one"
+    assert "c.png: has (12, 20) pixels, and the clean image (8, 20)" in second
+    assert last == "denoise.py: error: of 3 images 2 could not be measured, because they have no usable clean image"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png", "c.png"]
     assert "3 of 3 images denoised" in result.output
     assert "1 image:" in result.output  # that the table is of
@@ -249,13 +249,13 @@ def test_a_run_on_other_numbers_than_images_hold(make_run, complaint_of, tmp_pat
     assert "image files are read as gray values from 0 to 1" in said
 
 
-def test_a_run_on_vectors_takes_no_images(make_run, complaint_of, tmp_path):
+def test_a_run_on_vectors_refuses_images(make_run, complaint_of, tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).uniform(size=(60, 8)))
     Image.new("L", (8, 8)).save(tmp_path / "page.png")
     model = Model(family="undercomplete", hidden=(), code_size=2)
     data = Data(dataset=str(tmp_path / "x.npy"))
     folder = make_run(Experiment(data=data, model=model, regularization=NOISE, training=ONCE))
-    assert "was trained on examples of shape (8,), which are no images" in complaint_of(
+    assert "expects a run on images, but it was trained on examples of shape (8,)" in complaint_of(
         "denoise", folder, "page.png", "out.png"
     )
 
@@ -295,7 +295,7 @@ def test_the_runs_own_test_examples(make_run, page_run, run_script, tmp_path, ki
         assert rows == [line for line in again.output.splitlines() if "autoencoder" in line]
     else:
         test = load_page_splits(run.experiment.data).test
-        assert report["examples"] == "2 test pages; 5 trained on"
+        assert report["examples"] == "2 test pages; 5 training pages"
         differences = np.concatenate([(page.noisy - page.clean).ravel() for page in test])
         assert report["noisy"]["rmse"] == pytest.approx(np.sqrt(np.mean(differences**2)), rel=1e-5)
         pairs = 4
@@ -323,23 +323,23 @@ def test_pages_of_other_widths_are_shown_by_pieces(make_run, run_script, tmp_pat
     [
         (["page.png"], "give what to denoise and what to write, or --test FOLDER"),
         (["missing.png", "out.png"], "missing.png: there is no such file or folder"),
-        (["page.png", "out.jpg"], "out.jpg: give it a name of the same format, as page.png has"),
-        (["notes.txt", "out.txt"], "notes.txt: is none of .npy, .npz, .png"),
+        (["page.png", "out.jpg"], "out.jpg: expected the same format as page.png"),
+        (["notes.txt", "out.txt"], "notes.txt: expected a file named .npy, .npz, .png"),
         (
             ["page.pgn", "out.png"],
-            "page.pgn: is none of .npy, .npz, .png, .jpg, .jpeg, .tif, .tiff by its name; did you",
+            "page.pgn: expected a file named .npy, .npz, .png, .jpg, .jpeg, .tif, .tiff; did you",
         ),
         (["page.png", "page.png"], "page.png: exists already"),
-        (["x.npy", "out.png"], "out.png: arrays are written to .npy files"),
-        (["page.png", "page.png/out.png"], "out.png: cannot be made"),
-        (["page.png", "out.png", "--clean", "empty"], "a folder goes with a folder, a file with a file"),
+        (["x.npy", "out.png"], "out.png: expected the name of a .npy file"),
+        (["page.png", "page.png/out.png"], "out.png: cannot be created"),
+        (["page.png", "out.png", "--clean", "empty"], "--clean empty: expected a file, as page.png is a file"),
         (["page.png", "out.png", "--tile", "0"], "--tile: must be at least 1, got 0"),
         (["--test", "report", "--examples", "0"], "--examples: must be at least 1, got 0"),
         (["page.png", "out.png", "--test", "report"], "leave out files and --clean"),
         (["empty", "out"], "empty: there are no images in it"),
-        (["page.png", "out.png"], "page.png: an image has shape (9, 8), and"),
+        (["page.png", "out.png"], "page.png: an image has shape (9, 8), but"),
         (["red.png", "out.png"], "red.png: is in color, and images are to be gray; convert it first"),
-        (["x.npy", "out.npy"], "x.npy: examples have shape (5,), and"),
+        (["x.npy", "out.npy"], "x.npy: examples have shape (5,), but"),
     ],
 )
 def test_mistakes(make_run, complaint_of, tmp_path, arguments, complaint):

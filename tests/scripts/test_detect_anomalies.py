@@ -90,7 +90,7 @@ def test_a_value_beyond_single_precision_is_the_strangest_of_all(make_run, run_s
     arguments = (run.path, tmp_path / "x.npy", tmp_path / "found", "--anomalies", tmp_path / "truth.npy")
     result = run_script("detect_anomalies", *arguments)
     assert (result.code, result.errors) == (0, "")
-    assert "1 scores exceed single precision" in result.output
+    assert "1 scores exceed the range of single precision" in result.output
     rows, _ = read(tmp_path / "found")
     assert max(rows, key=lambda row: float(row["score"]))["index"] == "3"
 
@@ -153,7 +153,7 @@ def test_a_quantile_finer_than_the_sample_is_said_to_be(make_run, run_script, tm
     np.save(tmp_path / "x.npy", run.splits.test.x[:5])
     arguments = (run.path, tmp_path / "x.npy", tmp_path / "found", "--quantile", quantile)
     result = run_script("detect_anomalies", *arguments)
-    note = f"validation examples have no quantile {quantile}: the threshold is the largest of their scores"
+    note = f"validation examples are too few for the quantile {quantile}: the threshold is the largest of their scores"
     assert (result.code, note in result.output) == (0, is_finer)
     _, summary = read(tmp_path / "found")
     assert summary["validation_examples"] == len(run.splits.validation.x)

@@ -70,15 +70,15 @@ def test_the_comparison_with_pca(make_run, run_script, tmp_path):
     ("arguments", "complaint"),
     [
         (["x.npy"], "give an input and an output file, or --compare FOLDER"),
-        (["x.npy", "codes.txt"], "codes.txt: arrays are written to .npy files"),
+        (["x.npy", "codes.txt"], "codes.txt: expected the name of a .npy file"),
         (["x.npy", "x.npy"], "x.npy: exists already"),
         (["missing.npy", "codes.npy"], "missing.npy: no such file"),
-        (["x.npy", "x.npy/codes.npy"], "codes.npy: cannot be made"),
+        (["x.npy", "x.npy/codes.npy"], "codes.npy: cannot be created"),
         (["table.csv", "codes.npy"], "table.csv: is a text file; arrays are read from .npy and .npz files: save"),
         (["x.nyp", "codes.npy"], "x.nyp: no such file; did you mean x.npy? Arrays are read from"),
         (["x.npy", "codes.npy", "--compare", "report"], "leave out files"),
-        (["x.npy", "back.npy", "--decode"], "x.npy: codes have shape (5,), and those of"),
-        (["x.npy", "codes.npy"], "x.npy: examples have shape (5,), and"),
+        (["x.npy", "back.npy", "--decode"], "x.npy: codes have shape (5,), but those of"),
+        (["x.npy", "codes.npy"], "x.npy: examples have shape (5,), but"),
     ],
 )
 def test_mistakes(make_run, complaint_of, tmp_path, arguments, complaint):
@@ -98,7 +98,7 @@ def test_pairs_are_not_compared(make_run, complaint_of, tmp_path):
     training = Training(epochs=1, batch_size=8)
     folder = make_run(Experiment(data=Data(dataset=str(tmp_path / "pairs.npz")), model=model, training=training))
     for script, arguments in (("encode", ["--compare", "out"]), ("compress", ["out"])):
-        assert "expects a run whose encoder is given what it is to" in complaint_of(script, folder, *arguments)
+        assert "expects a run whose inputs are its targets" in complaint_of(script, folder, *arguments)
 
 
 def test_vectors_without_labels_are_compared_too(make_run, run_script, tmp_path, monkeypatch):

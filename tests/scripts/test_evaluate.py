@@ -30,7 +30,7 @@ def test_the_page_has_the_numbers_of_the_run(make_run, run_script, tmp_path):
     assert f"<td>{best:.6g}</td>" in text
     assert "<td>loss, (unit of data)² per example</td>" in text
     assert "not trained on" not in text
-    assert "The run has not come to its end" not in text
+    assert "The run is not finished" not in text
     assert "Samples" not in text
     assert text.count("data:image/png") == 5  # curves for a narrow screen besides
     assert "--family undercomplete" in text
@@ -42,7 +42,7 @@ def test_a_run_that_was_stopped_has_a_page_without_measures_of_test_examples(mak
     *records, _ = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
     (folder / "metrics.jsonl").write_text("".join(records))
     assert run_script("evaluate", folder).code == 0
-    assert "The run has not come to its end" in (folder / "report.html").read_text()
+    assert "The run is not finished" in (folder / "report.html").read_text()
 
 
 def test_a_conditional_run_shows_samples_of_each_class(make_run, run_script):
@@ -66,7 +66,7 @@ def test_the_numbers_are_of_the_epoch_that_the_run_has_kept(make_run, run_script
     assert f"<td>{min(losses.values()):.6g}</td>" not in text
 
 
-def test_counts_are_whole_and_small_numbers_are_told_apart():
+def test_counts_are_whole_and_small_numbers_are_distinguished():
     shown = evaluate._shown
     assert [shown(50688), shown(1.0), shown(0.00021234), shown(0.00021236)] == [
         "50,688",
@@ -77,14 +77,14 @@ def test_counts_are_whole_and_small_numbers_are_told_apart():
 
 
 @pytest.mark.parametrize(
-    ("train", "test", "told"),
+    ("train", "test", "sentence"),
     [([1, 1], [1, 2, 3], "2 of 3 test examples"), ([1, 2, 3], [1, 2], ""), (None, [1, 2], ""), ([1], None, "")],
 )
-def test_classes_that_were_not_trained_on_are_told(train, test, told):
+def test_classes_that_were_not_trained_on_are_reported(train, test, sentence):
     parts = [Dataset(np.zeros((3, 2)), None if labels is None else np.array(labels)) for labels in (train, train, test)]
     text = evaluate._unseen_classes(SimpleNamespace(splits=Splits(*parts)))
-    assert told in text
-    assert bool(text) == bool(told)
+    assert sentence in text
+    assert bool(text) == bool(sentence)
 
 
 def test_a_run_without_records(make_run, complaint_of, tmp_path):
@@ -94,10 +94,10 @@ def test_a_run_without_records(make_run, complaint_of, tmp_path):
 
 
 def test_mistakes(complaint_of, make_run, tmp_path):
-    assert ".: is a folder; name a file" in complaint_of("evaluate", make_run(LINEAR), "--output", ".")
+    assert ".: is a folder; expected a file" in complaint_of("evaluate", make_run(LINEAR), "--output", ".")
     assert "is no run folder" in complaint_of("evaluate", tmp_path)
     (tmp_path / "afile").touch()
-    assert "is no folder" in complaint_of("evaluate", make_run(LINEAR), "--output", "afile/page.html")
+    assert "is not a folder" in complaint_of("evaluate", make_run(LINEAR), "--output", "afile/page.html")
 
 
 def test_a_section_that_fails_is_named_and_the_others_are_written(make_run, run_script, tmp_path, monkeypatch):
@@ -108,7 +108,7 @@ def test_a_section_that_fails_is_named_and_the_others_are_written(make_run, run_
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "Codes: left out, division by zero" in result.output
     assert "<h2>Codes</h2><p>Codes: left out, division by zero</p>" in text
-    assert "<h2>How it was made</h2>" in text
+    assert "<h2>Configuration</h2>" in text
     assert "<th>train, during the epoch</th>" in text
     assert "The loss = reconstruction" in text
 

@@ -155,7 +155,7 @@ def test_more_units_than_fit_into_memory_are_refused(make_run, monkeypatch):
     monkeypatch.setattr(generation, "MAX_NUMBERS", 4 * 3 * 64)
     run = open_run(make_run(LINEAR))
     assert generation.traverse(run, columns=3).codes.shape == (4, 3, 4)
-    with pytest.raises(UserError, match=r"^units: 4 units of 4 at 4 quantiles make 1,024 numbers, more than 768"):
+    with pytest.raises(UserError, match=r"^units: 4 units of 4 at 4 quantiles are 1,024 values, more than 768"):
         generation.traverse(run, columns=4)
     assert generation.traverse(run, columns=4, units=(1, 4)).codes.shape == (2, 4, 4)
 
@@ -185,14 +185,14 @@ def test_the_plane_of_two_numbers(generate, tmp_path):
         (
             LINEAR,
             ["--what", "samples"],
-            "expects a variational run, or one trained with --mmd-weight, and this run is undercomplete on digits",
+            "expects a variational run, or one trained with --mmd-weight, but this run is undercomplete on digits",
         ),
         (VARIATIONAL, ["--what", "classes"], "expects a conditional run"),
         (VARIATIONAL, ["--what", "manifold"], "expects a run with a 2-dimensional code, not a 3-dimensional one"),
         (LINEAR, ["--what", "traversals", "--units", "0"], "--units: the code has units 1 to 4, got 0"),
-        (LINEAR, ["--what", "near-class", "--units", "1"], "--units: goes with traversals, not with near-class"),
+        (LINEAR, ["--what", "near-class", "--units", "1"], "--units: requires --what traversals, got near-class"),
         (VARIATIONAL, ["--what", "near-example", "--examples", "359"], "test examples 0 to 358, got 359"),
-        (VARIATIONAL, ["--examples", "1"], "--examples: goes with near-example, interpolation and traversals"),
+        (VARIATIONAL, ["--examples", "1"], "--examples: requires --what near-example, interpolation or traversals"),
         (VARIATIONAL, ["--what", "interpolation", "--examples", "1"], "interpolation expects 2, got 1"),
         (CONDITIONAL, ["--what", "interpolation", "--examples", "0", "1"], "decodes codes of one class, and these are"),
         (VARIATIONAL, ["--seed", str(2**32)], "--seed: must be between 0 and 4294967295, got 4294967296"),
@@ -230,5 +230,5 @@ def test_where_it_writes_must_be_free(make_run, complaint_of, tmp_path):
     (tmp_path / "made").mkdir()
     assert "made: exists already" in complaint_of("generate", make_run(VARIATIONAL), "made")
     (tmp_path / "file").touch()
-    assert "made: cannot be made" in complaint_of("generate", make_run(VARIATIONAL), "file/made")
+    assert "made: cannot be created" in complaint_of("generate", make_run(VARIATIONAL), "file/made")
     assert "is no run folder" in complaint_of("generate", tmp_path, "other")

@@ -174,7 +174,7 @@ def test_masks_in_bytes_and_classes_by_their_names(
     knobs = ("--conditional", "--hidden", "5", "--code-size", "2")
     result = run_script("train", "--dataset", tmp_path / "mine.npz", *knobs, *size, "--run-dir", run)
     assert (result.code, result.errors) == (0, "")
-    assert "mine.npz: bytes from 0 to 1 are masks, classes or counts, taken as they are (--byte-values" in result.output
+    assert "mine.npz: bytes from 0 to 1 are masks, classes or counts, kept unchanged (--byte-values" in result.output
     facts = json.loads((run / "facts.json").read_text(encoding="utf-8"))
     assert facts["classes"] == ["Käse", "cat", "dog"]
     assert facts["targets"]["high"] == 1
@@ -191,7 +191,7 @@ def test_masks_in_bytes_and_classes_by_their_names(
 
     np.save(tmp_path / "labels.npy", np.array(["dog", "cow", "Cat"]))
     said = complaint_of(*encode[:3], tmp_path / "codes2.npy", *encode[4:])
-    assert "was trained on classes 'Käse', 'cat', 'dog', and there are labels of classes 'Cat', 'cow'" in said
+    assert "was trained on classes 'Käse', 'cat', 'dog', but there are labels of classes 'Cat', 'cow'" in said
     np.save(tmp_path / "labels.npy", np.array(["dog", "cat", "dog"]))
     np.save(tmp_path / "x.npy", 255 * masks[:3])
     said = complaint_of("detect_anomalies", run, tmp_path / "x.npy", tmp_path / "found", *encode[4:])
@@ -202,7 +202,7 @@ def test_masks_in_bytes_and_classes_by_their_names(
     ("x", "labels", "message"),
     [
         (np.zeros((200_000, 2), np.uint8), np.arange(200_000), "at most 10,000 classes, got 140,000 distinct labels"),
-        (np.zeros((60, 2)), np.arange(60).astype(str), " are held out and none of the labels to train on"),
+        (np.zeros((60, 2)), np.arange(60).astype(str), " are held out, but training examples have labels of"),
         (np.zeros((60, 3, 8, 8)), None, "channels first; save numpy.moveaxis(x, 1, -1)"),
     ],
 )
@@ -223,7 +223,7 @@ def test_an_alpha_channel_is_noticed(run_script: Callable, tmp_path: Path) -> No
     np.save(tmp_path / "x.npy", x)
     knobs = ("--epochs", "1", "--batch-size", "16", "--devices", "1", "--hidden", "5", "--code-size", "2")
     result = run_script("train", "--dataset", tmp_path / "x.npy", *knobs, "--run-dir", tmp_path / "run")
-    assert "x.npy: the fourth channel is 1 everywhere, as the alpha channel of RGBA images is" in result.output
+    assert "x.npy: the fourth channel is 1 everywhere, like the alpha channel of opaque RGBA images" in result.output
     assert "x.npy: bytes from 0 to 255 are gray values, divided by 255 (--byte-values as_is" in result.output
 
 
@@ -316,7 +316,7 @@ def refused(complaint_of: Callable[..., str]) -> Callable[..., str]:
         (["no-such-preset"], "there is no preset 'no-such-preset'; the presets are digits-vae, "),
         (["digit-vae"], "there is no preset 'digit-vae'; did you mean digits-vae"),
         (["mnist"], "there is no preset 'mnist'; did you mean mnist-vae?"),
-        (["afile"], "data of your own are given by --dataset afile"),
+        (["afile"], "to train on your own data use --dataset afile"),
         (["--dataset", "afile"], "afile: is a file of an unknown kind; data are .npy and .npz files"),
         (["--dataset", "digitz"], "there is no data set 'digitz'; did you mean digits?"),
         (
@@ -329,7 +329,7 @@ def refused(complaint_of: Callable[..., str]) -> Callable[..., str]:
         (["--beta", "-1"], "beta"),
         (["--learning-rate", "inf"], "learning_rate"),
         (["--corruption", "masking", "--corruption-level", "2"], "corruption_level"),
-        (["digits-ae", "--beta", "2"], "beta: goes with family variational"),
+        (["digits-ae", "--beta", "2"], "beta: requires family variational"),
         (["--code-size", "None"], "code_size"),
         (["--batch-size", "5000"], "batch_size must be at most the 1258 training examples, got 5000"),
         (["--batch-size", "12"], "8 or 16, got 12"),
@@ -340,10 +340,10 @@ def refused(complaint_of: Callable[..., str]) -> Callable[..., str]:
         (["--resume", "missing"], "missing: is no run folder"),
         (["--resume", "."], ".: is no run folder"),
         (["--run-dir", "mnist-vae", "--dataset", "missing.npy"], "missing.npy: no such file"),
-        (["--epochs", "1", "mnist-vae"], "the preset comes first: train.py mnist-vae"),
+        (["--epochs", "1", "mnist-vae"], "the preset must come before all options: train.py mnist-vae"),
         (["--run-dir", "x" * 300], "File name too long"),
         (["--run-dir", "afile"], "afile: exists already, and is no run folder"),
-        (["--run-dir", "afile/run"], "afile is no folder"),
+        (["--run-dir", "afile/run"], "afile is not a folder"),
         (["--profile", "afile"], "--profile: expects a folder, and afile is none"),
         (["--resume", "a", "--run-dir", "b"], "--run-dir and --resume"),
         (

@@ -33,7 +33,9 @@ def test_it_is_trained_and_resumed_with_trust(run_script, own, tmp_path):
 
 @pytest.mark.parametrize("preset", [[], ["digits-ae"]])
 def test_knobs_of_the_model_are_refused_by_name(complaint_of, own, preset):
-    assert "beta: has no effect on an autoencoder" in complaint_of("train", *preset, "--autoencoder", own, "--beta", 2)
+    assert "beta: has no effect on your own autoencoder" in complaint_of(
+        "train", *preset, "--autoencoder", own, "--beta", 2
+    )
 
 
 def test_a_file_that_is_missing_is_one_line(complaint_of):

@@ -72,7 +72,7 @@ def test_a_loss_that_is_not_finite_names_its_member() -> None:
     ("change", "culprit"),
     [
         ({"train_examples": 1, "batch_size": 1}, "train_examples: the first 1 have one class"),
-        ({"epochs": 10**12}, "epochs: must be below 2,147,483,648 steps in all, got 4,000,000,000,000: take fewer"),
+        ({"epochs": 10**12}, "epochs: must be below 2,147,483,648 steps, got 4,000,000,000,000: use fewer"),
         ({"train_examples": 5000}, "train_examples: must be at most 1138, the number of training examples, got 5000"),
         ({"batch_size": 300}, "batch_size: must be at most the 200 training examples, got 300"),
     ],
