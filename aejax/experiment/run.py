@@ -1,4 +1,4 @@
-"""A run: a job trained into a folder, with records, checkpoints and figures; stopped and continued at will."""
+"""Runs: train a job into a folder with records, checkpoints and figures; a run can be stopped and continued."""
 
 import contextlib
 import signal
@@ -34,10 +34,10 @@ from aejax.training.profile import Profile
 
 
 class StoppedError(KeyboardInterrupt):
-    """Ctrl-C or SIGTERM has stopped a training; its checkpoint is written, and the message says how to continue."""
+    """Training was stopped by Ctrl-C or SIGTERM; the checkpoint is written, and the message says how to continue."""
 
     def __init__(self, message: str, *, interrupted: bool) -> None:
-        """The message; and whether it was Ctrl-C."""
+        """Store the message, and whether Ctrl-C stopped the training."""
         super().__init__(message)
         self.interrupted = interrupted
 
@@ -56,31 +56,31 @@ def train_run(
     figures: bool = True,
     console: Console | None = None,
 ) -> TrainedRun:
-    """Trains an experiment to its end into a run folder: records, checkpoints, figures.
+    """Trains an experiment to its end, and writes records, checkpoints and figures to a run folder.
 
-    Ctrl-C or SIGTERM writes a checkpoint and stops. A run that is continued ends with the same bits as one that was
-    never stopped. Of several processes that have met (`aejax.training.distributed`) all call this with equal arguments,
-    and the first one writes.
+    Ctrl-C or SIGTERM writes a checkpoint and stops. A continued run gives bitwise the same result as one that was not
+    stopped. In distributed training (`aejax.training.distributed`), all processes call this function with equal
+    arguments, and only the first one writes.
 
     Args:
-      job: what to train: an experiment, whose examples are loaded, or a job with its examples at hand.
-      folder: of the run; a new one, unless a run is continued.
-      resume: whether to continue the run in that folder, which must be of the same experiment.
-      data: resume: the new place of the run's examples, where they have moved, as for `at_place`.
-      trust_code: resume: whether to run the Python file in the folder of a run with an autoencoder of the user's own.
-      title: what the first line calls the run; None for the folder's name.
-      devices: all if not given; the result does not depend on them, up to rounding error.
+      job: an experiment, whose data are loaded, or a job, which holds its data.
+      folder: the run folder; it must not exist, unless a run is continued.
+      resume: whether to continue the run in the folder, which must be of the same experiment.
+      data: for resume: the new place of the data, if they have moved, as for `at_place`.
+      trust_code: for resume: whether the Python file in the folder of a run with the user's own autoencoder may run.
+      title: the run's name in the first line of output; None for the folder's name.
+      devices: the devices to train on; None for all. The result does not depend on them, up to rounding error.
       streamed: as for `train`.
       profile: a folder for a trace of some steps; None for no trace.
-      figures: whether to draw the figures at the end.
-      console: to show progress on and to print the summary to; None prints nothing.
+      figures: whether to draw figures at the end.
+      console: the console for progress and the summary; None prints nothing.
 
     Returns:
-      The run, as `open_run` opens it.
+      The trained run, as `open_run` returns it.
 
     Raises:
-      UserError: a folder that exists or, to be continued, is not of this experiment; and all that `make_job` and `fit`
-        refuse.
+      UserError: the folder exists or, with resume, belongs to another experiment; or `make_job` or `fit` refuses the
+        job.
       StoppedError: the training was stopped by Ctrl-C or SIGTERM.
 
     >>> import tempfile
@@ -94,13 +94,13 @@ def train_run(
     folder = Path(folder)
     console = PlainConsole(quiet=True) if console is None or not is_writer() else console
     if data is not None and (isinstance(job, Job) or not resume):
-        raise ArgumentError("data", "is a new place of the examples of a run that is resumed from its folder alone")
+        raise ArgumentError("data", "expected only when a run is resumed from its folder, without a job")
     if resume:
         _check_resumed(job, folder)
     elif is_writer():
         check_absent(folder)
     if profile is not None and Path(profile).exists() and not Path(profile).is_dir():
-        raise ArgumentError("profile", f"expects a folder, and {profile} is none")
+        raise ArgumentError("profile", f"expected a folder, but {profile} is a file")
     devices = choose_devices(None) if devices is None else list(devices)
     if isinstance(job, Experiment):
         job = replace(job, data=locate(job.data))
@@ -119,7 +119,7 @@ def train_run(
     check_memory(job.autoencoder, snapshot.state.params, job.examples("train"), training, len(devices))
     data_fingerprint = fingerprint(job.splits)
     check_same(int(data_fingerprint[:15], 16), "the fingerprint of the data")
-    run = None  # of a process that does not write
+    run = None  # stays None in a process that does not write
     if resume:
         run, snapshot = _continue(folder, job, snapshot, data_fingerprint, console)
     elif is_writer():
@@ -148,7 +148,7 @@ def train_run(
 
 
 def _check_resumed(job: Experiment | Job, folder: Path) -> None:
-    """Raise UserError where a run would be continued with another experiment than its own."""
+    """Raise UserError if a run would be continued with another experiment than its own."""
     given = job.experiment if isinstance(job, Job) else job
     saved, given = (replace(each, data=locate(each.data)) for each in (read_experiment(folder), given))
     check_unchanged(saved, given, folder)
@@ -157,7 +157,7 @@ def _check_resumed(job: Experiment | Job, folder: Path) -> None:
 def _continue(
     folder: Path, job: Job, snapshot: Snapshot, data_fingerprint: str, console: Console
 ) -> tuple[RunFolder | None, Snapshot]:
-    """The folder of a run that is continued, of the process that writes, and the snapshot that it continues from."""
+    """Returns the run folder (None in a process that does not write) and the snapshot to continue from."""
     run = None
     if is_writer():
         run = RunFolder.resume(folder)
@@ -172,7 +172,7 @@ def _continue(
         return None, snapshot
     before = "the one before it" if checkpoints.has_begun else "the beginning"
     for fault in checkpoints.faults.values():
-        console.print(f"{fault}; going on from {before}")
+        console.print(f"{fault}; continuing from {before}")
     checkpoints.remove_faulty()
     run.rewind(step, evaluating=snapshot.steps_summed > 0)
     run.save(snapshot)
@@ -181,8 +181,8 @@ def _continue(
 
 
 def _introduce(title: str, job: Job, snapshot: Snapshot, devices: Sequence[jax.Device], console: Console) -> None:
-    """Print what is about to be trained: data, size, devices, scaling."""
-    sizes = ", ".join(f"{len(part.x):,} {split}" for split, part in job.splits._asdict().items())
+    """Print the data, the number of parameters, the devices and the scaling."""
+    sizes = ", ".join(f"{len(split.x):,} {name}" for name, split in job.splits._asdict().items())
     parameters = sum(leaf.size for leaf in jax.tree.leaves(snapshot.state.params))
     where = f"{len(devices)} {devices[0].platform} device{'s' if len(devices) > 1 else ''}"
     if jax.process_count() > 1:
@@ -194,7 +194,7 @@ def _introduce(title: str, job: Job, snapshot: Snapshot, devices: Sequence[jax.D
 
 @contextlib.contextmanager
 def _closing(run: RunFolder, *, is_new: bool) -> Iterator[None]:
-    """Close a run at the end; of a new one that fails before it has learned anything no folder is left."""
+    """Close a run at the end; remove the folder of a new run that fails before its first checkpoint after a step."""
     try:
         try:
             yield
@@ -217,9 +217,9 @@ def _train(
     profile_folder: str | Path | None,
     console: Console,
 ) -> Snapshot:
-    """Train to the end, with records and checkpoints on the way.
+    """Train to the end, and write records and checkpoints.
 
-    Of several processes all stop after the same step, whichever was asked to.
+    If one of several processes is asked to stop, all stop after the same step.
     """
     training = job.experiment.training
     validation = job.splits.validation
@@ -230,7 +230,7 @@ def _train(
     done = int(snapshot.state.step) / job.steps_per_epoch
     with asked_to_stop() as stop, TrainingProgress(console, training.epochs, done) as progress, profile:
 
-        def take_note(report: Report) -> bool:
+        def on_report(report: Report) -> bool:
             progress.show(report)
             profile.note(report)
             if run is not None and report.evaluation is not None:
@@ -245,7 +245,7 @@ def _train(
                     run.save(report.snapshot)
             return stopped and not report.finished
 
-        snapshot = fit(job, snapshot=snapshot, devices=devices, streamed=streamed, on_report=take_note)
+        snapshot = fit(job, snapshot=snapshot, devices=devices, streamed=streamed, on_report=on_report)
     if profile.steps:
         console.print(f"a trace of {profile.steps} steps is in {profile.folder}")
     if any_process(bool(stop)):

@@ -1,4 +1,4 @@
-"""What a run leaves: config.json, facts.json, data.sha256, metrics.jsonl, events/, checkpoints/, figures/, scores."""
+"""Run folders: config.json, facts.json, data.sha256, metrics.jsonl, events/, checkpoints/, figures/, scores."""
 
 import contextlib
 import json
@@ -34,7 +34,7 @@ Record = dict[str, Any]  # step, epoch, and means named train/..., validation/..
 
 
 class RunFolder:
-    """An open run: its experiment, its records so far, and where the next ones go."""
+    """A run folder that is open for writing: its experiment, records and checkpoints."""
 
     def __init__(self, path: Path, experiment: Experiment) -> None:
         """Use `create` or `resume`."""
@@ -50,13 +50,23 @@ class RunFolder:
     def create(
         cls, path: Path, experiment: Experiment, data_fingerprint: str, facts: Facts | None = None
     ) -> "RunFolder":
-        """Make the folder of a new run; UserError where something of that name exists that would be missed."""
+        """Returns the folder of a new run, which is created.
+
+        Args:
+          path: the folder; a folder that `is_unbegun` is replaced.
+          experiment: the run's experiment.
+          data_fingerprint: the fingerprint of the data, with which a continued run is checked.
+          facts: the facts of the training examples; None to write none.
+
+        Raises:
+          UserError: the path exists and is not the folder of an unbegun run, or it cannot be written.
+        """
         check_absent(path)
-        unfinished = path.with_name(f".{path.name}.partial")  # so that a folder of that name is a whole one
+        unfinished = path.with_name(f".{path.name}.partial")  # renamed when complete, so `path` is never incomplete
         with _in_one_line(path):
             shutil.rmtree(unfinished, ignore_errors=True)
             if path.exists():
-                with _lock(path, taken="exists already, and another process is writing to it; take another --run-dir"):
+                with _lock(path, taken="exists already, and another process is writing to it; use another --run-dir"):
                     shutil.rmtree(path)
             unfinished.mkdir(parents=True)
             write_text(unfinished / _CONFIG, to_json(experiment))
@@ -71,19 +81,19 @@ class RunFolder:
 
     @classmethod
     def resume(cls, path: Path) -> "RunFolder":
-        """Open the folder of a run.
+        """Returns the folder of a run that is continued.
 
         Raises:
-          UserError: the folder is none of a run; its config and its checkpoints are not of one run; what lies in it is
-            not what a run writes, or leads out of it; another process is writing to it.
+          UserError: the folder is not a run folder; its configuration does not match its checkpoints; it holds links or
+            special files; another process is writing to it.
         """
         experiment = read_experiment(path)
-        check_tree(path, links=False)  # what goes on must not write outside its folder
+        check_tree(path, links=False)  # a continued run must not write outside its folder
         with _in_one_line(path):
             (path / "figures").mkdir(exist_ok=True)
         run = cls(path, experiment)
         try:
-            # records follow a complete checkpoint: where there are any, there is something to lose
+            # records are written after a complete checkpoint, so a folder with records must have one
             saved = run.saved_experiment() if run.checkpoints.has_begun or run.records() else experiment
             if changed := differences(saved, experiment):
                 raise UserError(f"{path / _CONFIG}: does not match the checkpoints: {_list_changes(changed)}")
@@ -97,24 +107,25 @@ class RunFolder:
         self.checkpoints.save(snapshot, to_json(self.experiment))
 
     def saved_experiment(self) -> Experiment:
-        """The experiment of the newest complete checkpoint; UserError where there is none."""
+        """Returns the experiment of the newest complete checkpoint; UserError if there is none."""
         text, name = self.checkpoints.experiment()
         return from_json(text, name=name)
 
     def check_data(self, data_fingerprint: str, dataset: str) -> None:
-        """As `check_data_of_run` of this folder."""
+        """Calls `check_data_of_run` for this folder."""
         check_data_of_run(self.path, data_fingerprint, dataset)
 
     def records(self) -> list[Record]:
-        """As `read_records`."""
+        """Returns the records of this folder, as `read_records` does."""
         return read_records(self.path)
 
     def rewind(self, step: int, *, evaluating: bool = False) -> None:
-        """Forget the records after a step, and those of the test examples: they will be written again.
+        """Remove the records after a step, and those of the test examples, which will be written again.
 
         Args:
-          step: of the checkpoint that the run goes on from.
-          evaluating: whether it was written in the evaluation of that step, whose record will be written again too.
+          step: the step of the checkpoint that the run continues from.
+          evaluating: whether the checkpoint was written during the evaluation after that step, so that the record of
+            this step will be written again too.
         """
         from tensorboardX.proto.event_pb2 import Event, SessionLog
 
@@ -129,16 +140,16 @@ class RunFolder:
             partial.unlink(missing_ok=True)
             partial.write_text("".join(json.dumps(record) + "\n" for record in kept), encoding="utf-8")
             partial.replace(self._metrics)
-            start = SessionLog(status=SessionLog.START)  # by which TensorBoard, too, forgets what comes after the step
+            start = SessionLog(status=SessionLog.START)  # makes TensorBoard discard the events after the step
             self._open_events().write_event(Event(step=last + 1, wall_time=time.time(), session_log=start))
 
     def write(self, record: Record) -> None:
-        """Append one record to metrics.jsonl and to the TensorBoard events, after the checkpoint before it is whole.
+        """Append one record to metrics.jsonl and to the TensorBoard events, after pending checkpoints are complete.
 
-        What is not finite is left out, as JSON has no name for it, and so is what is beyond `schema.MAX_VALUE`.
+        Values that are not finite, which JSON cannot represent, and values beyond `schema.MAX_VALUE` are left out.
 
         Raises:
-          UserError: it is none by `schema.check_record`, or cannot be written.
+          UserError: `schema.check_record` refuses the record, or it cannot be written.
         """
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.summary import scalar
@@ -155,7 +166,7 @@ class RunFolder:
             events.flush()
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close all files, and release the folder for other processes."""
         self.checkpoints.close()
         if self._events is not None:
             events, self._events = self._events, None
@@ -174,7 +185,7 @@ class RunFolder:
 
 
 def _lock(path: Path, taken: str = "another process is writing to this run; stop it, or wait for its end") -> FileLock:
-    """Hold the folder, until released or the process is gone; UserError where another one holds it."""
+    """Lock the folder until it is released or the process ends; UserError if another process holds the lock."""
     lock = FileLock(path / _LOCK, thread_local=False)
     with _in_one_line(path):
         try:
@@ -185,21 +196,21 @@ def _lock(path: Path, taken: str = "another process is writing to this run; stop
 
 
 def check_absent(path: Path) -> None:
-    """Raise UserError where a new run would meet something that exists, unless it is what `is_unbegun` says."""
+    """Raise UserError if the folder of a new run exists, unless it `is_unbegun`."""
     if (path / _CONFIG).is_file():
         if not is_unbegun(path):
             raise UserError(
-                f"{path}: exists already; take another --run-dir, or continue that run with "
+                f"{path}: exists already; use another --run-dir, or continue that run with "
                 f"{verb_command('train', '--resume', path)}"
             )
     elif os.path.lexists(path):
-        raise UserError(f"{path}: exists already, and is no run folder; take another --run-dir")
+        raise UserError(f"{path}: exists already, and is no run folder; use another --run-dir")
 
 
 def is_unbegun(path: Path) -> bool:
-    """Whether a folder is what a run leaves that was stopped before anything was learned: none of it would be missed.
+    """Returns whether a folder is that of a run that was stopped before its first step, so that nothing would be lost.
 
-    It holds nothing but files of a run, no record, and no checkpoint after a step.
+    Such a folder holds only files of a run, no record, and no checkpoint after a step.
     """
     if path.is_symlink() or not (path / _CONFIG).is_file() or set(os.listdir(path)) - _CONTENTS:
         return False
@@ -211,7 +222,7 @@ def is_unbegun(path: Path) -> bool:
 
 
 def discard_unbegun(path: Path) -> None:
-    """Remove the folder of a run that has failed before anything was learned; any other stays as it is."""
+    """Remove a run folder if it `is_unbegun`."""
     if is_unbegun(path):
         with _in_one_line(path):
             shutil.rmtree(path)
@@ -219,7 +230,7 @@ def discard_unbegun(path: Path) -> None:
 
 @contextlib.contextmanager
 def _in_one_line(path: Path) -> Iterator[None]:
-    """An error of the system about a file of the run as a UserError."""
+    """Convert an OSError about a file of the run to a UserError."""
     try:
         yield
     except OSError as error:
@@ -227,27 +238,27 @@ def _in_one_line(path: Path) -> Iterator[None]:
 
 
 def read_records(path: Path) -> list[Record]:
-    """Every record that a run has written so far, in order; a last line that was cut off is left out.
+    """Returns every record that a run has written so far, in order; an incomplete last line is left out.
 
     Raises:
-      UserError: another line is no record.
+      UserError: a complete line is not a valid record.
     """
     metrics = path / _METRICS
     if not metrics.exists() and not metrics.is_symlink():
         return []
     lines = read_bytes(metrics, limit=_MAX_METRICS).split(b"\n")
     records = []
-    for number, line in enumerate(lines[:-1], 1):  # what follows the last line's end was cut off by a kill
+    for number, line in enumerate(lines[:-1], 1):  # text after the last line end is incomplete: the run was killed
         try:
             records.append(check_record(parse_json(line, name="the line")))
         except UserError as error:
-            damage = f"line {number} is no record of a run, it was changed or damaged: {error}"
+            damage = f"line {number} is not a record of a run; the file was changed or damaged: {error}"
             raise UserError(f"{metrics}: {damage}") from error
     return records
 
 
 def read_experiment(path: Path) -> Experiment:
-    """The experiment of a run folder; UserError where the folder is no run."""
+    """Returns the experiment of a run folder; UserError if the folder is not a run folder."""
     config = path / _CONFIG
     if not config.exists() and not config.is_symlink():
         raise UserError(f"{path}: is no run folder, {config.name} cannot be read: No such file or directory")
@@ -255,28 +266,28 @@ def read_experiment(path: Path) -> Experiment:
 
 
 def check_data_of_run(path: Path, data_fingerprint: str, dataset: str) -> None:
-    """Raise UserError where the data are not those that the run in a folder was begun with."""
+    """Raise UserError if the data are not those that a run began with."""
     saved = read_text(path / _DATA, limit=_MAX_CONFIG).strip()
     if not re.fullmatch("[0-9a-f]+", saved):
         raise UserError(f"{path / _DATA}: holds no fingerprint of data; it was changed or damaged")
     if saved != data_fingerprint:
-        raise UserError(f"{dataset}: is not what {path} was begun with: examples or labels have changed")
+        raise UserError(f"{dataset}: is not the data that {path} began with: examples or labels have changed")
 
 
 def check_unchanged(saved: Experiment, given: Experiment, path: Path) -> None:
-    """Raise UserError where a run would be resumed with another experiment than its own, with what can be done."""
+    """Raise UserError, with advice, if a run would be continued with another experiment than its own."""
     changed = differences(saved, given)
     if not changed:
         return
     if set(changed) <= {"dataset", "labels", "data_dir"}:
         raise UserError(
-            f"{path}: was begun with other data: {_list_changes(changed)}; if they are the same ones in another place, "
-            "give that by --data instead"
+            f"{path}: began with other data: {_list_changes(changed)}; if the same data are now in another place, give "
+            "it by --data"
         )
     raise UserError(
-        f"{path}: was made with other values: {_list_changes(changed)}; a run ends with the values that it was begun "
-        f"with. Train a new one with {training_command(given)} (in Python, aejax.training.train goes on from the "
-        "snapshot of a run for any number of epochs, with any optimizer)"
+        f"{path}: began with other values: {_list_changes(changed)}; a run keeps the values that it began with. Train "
+        f"a new run with {training_command(given)} (in Python, aejax.training.train continues from a run's snapshot "
+        "for any number of epochs, with any optimizer)"
     )
 
 

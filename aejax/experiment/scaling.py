@@ -1,4 +1,4 @@
-"""Whether training data are far from unit scale, and the standardization that is then a part of the model."""
+"""Detects training data far from unit scale, and chooses the standardization inside the model."""
 
 import math
 from dataclasses import replace
@@ -15,11 +15,11 @@ from aejax.experiment.facts import Facts, Scaling, facts_of, facts_of_labels, so
 from aejax.experiment.objective import statistics_of
 
 FAR, NEAR = 10.0, 0.01  # networks are initialized for inputs of about 1
-MAX_COUNT = 100.0  # counts beyond are read by their logarithm, however rare they are
+MAX_COUNT = 100.0  # if any count is larger, the encoder reads the logarithms of counts
 
 
 def is_far(facts: Facts) -> bool:
-    """Whether some training value is far from unit scale, or all are far below it."""
+    """Returns whether the largest absolute training value is far from unit scale: above `FAR` or below `NEAR`."""
     largest = max(abs(facts.targets.low), abs(facts.targets.high))
     return largest > FAR or 0 < largest < NEAR
 
@@ -28,15 +28,18 @@ class Moments(NamedTuple):
     """Statistics of every feature over the training examples: (D,) float64."""
 
     mean: np.ndarray
-    variance: np.ndarray  # exactly 0 of a feature that is constant
+    variance: np.ndarray  # exactly 0 for a constant feature
 
 
 def make_facts(experiment: Experiment, train: Dataset) -> Facts:
-    """The facts of training examples, with the scaling that a configuration asks for or that they need.
+    """Returns the facts of training examples, including the scaling that the configuration or the data require.
 
     Args:
-      experiment: whose knob standardize says how; auto scales only data far from unit scale.
-      train: the training examples, and no others; of those in a file one block is held at a time.
+      experiment: the configuration; standardize="auto" scales only data that are far from unit scale.
+      train: the training examples; examples in a file are read one block at a time.
+
+    Raises:
+      UserError: a VampPrior with more components than training examples.
     """
     facts = facts_of(train)
     facts = replace(facts, scaling=_scaling(experiment.model, train, facts))
@@ -46,15 +49,15 @@ def make_facts(experiment: Experiment, train: Dataset) -> Facts:
 
 
 def completed(facts: Facts, experiment: Experiment, train: Dataset) -> Facts:
-    """The facts of training examples with all that an autoencoder is built from; those of an older version lack some.
+    """Returns the facts with the fields that facts of an older version lack and an autoencoder is built from.
 
     Args:
-      facts: of the training examples, whose scaling stays as it is.
-      experiment: for its prior.
+      facts: facts of the training examples, whose scaling is kept.
+      experiment: the configuration, which names the prior.
       train: the training examples.
 
     Raises:
-      UserError: a VampPrior of more components than there are training examples.
+      UserError: a VampPrior with more components than training examples.
     """
     of_labels = facts_of_labels(train.labels)
     facts = replace(
@@ -72,14 +75,16 @@ def completed(facts: Facts, experiment: Experiment, train: Dataset) -> Facts:
     if experiment.model.family == "variational" and experiment.regularization.prior == "vamp":
         components = experiment.regularization.prior_components
         if components > len(train.x):
-            raise UserError(f"prior_components: at most the {len(train.x)} training examples, got {components}")
-        # their order is that of the files, and their values change in training
+            raise UserError(
+                f"prior_components: must be at most the number of training examples, {len(train.x)}, got {components}"
+            )
+        # the first examples in the order of the files; training changes their values
         facts = replace(facts, pseudo_inputs=tuple(np.asarray(train.x[:components]).ravel().tolist()))
     return facts
 
 
 def describe(facts: Facts, model: Model) -> str | None:
-    """One line for the user on the scaling of a run; None where examples are taken as they are."""
+    """Returns a line for the user on the scaling of a run; None if examples are not scaled."""
     scaling, values = facts.scaling, facts.targets
     if scaling is None:
         return None
@@ -90,18 +95,18 @@ def describe(facts: Facts, model: Model) -> str | None:
         done = "the encoder reads log(1 + count), standardized, and rates start at the mean"
     else:
         done = "the model standardizes them by the mean and standard deviation of "
-        done += "all numbers" if len(scaling.shift) == 1 else "each feature"
+        done += "all values" if len(scaling.shift) == 1 else "each feature"
         done += ", and decodes to their own units"
-    advice = "; --standardize none takes them as they are" if model.standardize == "auto" else ""
+    advice = "; --standardize none disables this" if model.standardize == "auto" else ""
     return f"{found}: {done}{advice}"
 
 
 def moments(x: np.ndarray, *, log1p: bool = False) -> Moments:
-    """Mean and variance of every feature of examples (N, ...), in one pass of float64 that holds a block at a time.
+    """Returns mean and variance of every feature of examples (N, ...), computed in float64 in one pass over blocks.
 
     Args:
-      x: examples, or those in a file.
-      log1p: of log(1 + x) instead.
+      x: the examples, in memory or in a file.
+      log1p: whether to return the moments of log(1 + x) instead.
 
     >>> moments(np.array([[1.0, 3.0], [1.0, 5.0]], np.float32))
     Moments(mean=array([1., 4.]), variance=array([0., 1.]))
@@ -144,7 +149,7 @@ def _scaling(model: Model, train: Dataset, facts: Facts) -> Scaling | None:
         shift, deviation = _statistics(by_feature, is_global)
         return Scaling("identity", shift, deviation)
     rates = np.mean(by_feature.mean, keepdims=True) if is_global else by_feature.mean
-    log_rate = tuple(np.log(np.maximum(rates, 0.5 / len(train.x))).tolist())  # as if a count never seen were seen half
+    log_rate = tuple(np.log(np.maximum(rates, 0.5 / len(train.x))).tolist())  # a feature of zeros counts half an event
     shift, deviation = _statistics(moments(train.x, log1p=True), is_global)
     return Scaling("log1p", shift, deviation, log_rate)
 
@@ -159,7 +164,7 @@ def _statistics(by_feature: Moments, is_global: bool) -> tuple[tuple[float, ...]
 
 
 def _shares_scale(by_feature: Moments) -> bool:
-    """Whether all features are of one kind, as pixels are: one mean and one standard deviation then fit them all."""
+    """Returns whether one mean and one standard deviation suit all features, as for pixels."""
     mean, variance = by_feature
     deviations = np.sqrt(variance[variance > 0])
     if not len(deviations):
@@ -168,7 +173,7 @@ def _shares_scale(by_feature: Moments) -> bool:
 
 
 def _log_variance(x: np.ndarray, scaling: Scaling | None) -> float:
-    """Log of the mean variance of the features that a model is given about their means, where its own starts."""
+    """Returns the log of the features' mean variance after scaling, the initial value of a learned global variance."""
     variance = moments(x).variance
     if scaling is not None:
         variance = variance / np.square(scaling.scale)

@@ -1,4 +1,4 @@
-"""Anomaly scores by a run, and those of its validation examples, stored with it: a threshold needs no examples then."""
+"""Anomaly scores by a run; those of its validation examples are stored, so that a threshold needs no data."""
 
 import io
 import os
@@ -14,17 +14,17 @@ from aejax.experiment.trained import TrainedRun
 from aejax.host.files import read_bytes
 
 FILE = "validation_scores.npy"
-SAMPLES = 16  # of the posterior for every stored score
+SAMPLES = 16  # of the posterior, for every stored score
 _MAX_BYTES = 2**30
 
 
 def score(run: TrainedRun, examples: Dataset, *, samples: int = SAMPLES) -> Float[np.ndarray, "N"]:
-    """Returns the anomaly score of every example, as `anomaly_scores` defines it, with the same key every time.
+    """Returns the anomaly score of every example, as `anomaly_scores` defines it; the random key is always the same.
 
     Args:
-      run: whose autoencoder scores the examples.
+      run: the run whose autoencoder scores the examples.
       examples: N examples, with labels if the run is conditional.
-      samples: of the posterior of a variational run, for every example.
+      samples: samples of a variational run's posterior per example.
     """
     conditions, key = run.conditions_of(examples), run.keys.evaluation
     return anomaly_scores(
@@ -33,10 +33,10 @@ def score(run: TrainedRun, examples: Dataset, *, samples: int = SAMPLES) -> Floa
 
 
 def score_validation(run: TrainedRun, *, samples: int = SAMPLES) -> Float[np.ndarray, "V"]:
-    """Returns the anomaly scores of a run's validation examples: those in its folder, where they have as many samples.
+    """Returns the anomaly scores of a run's validation examples, from its folder if they have `samples` samples there.
 
     Raises:
-      UserError: the folder holds none, and the examples are not there any more or have changed.
+      UserError: the scores have to be computed, but the data are missing or have changed.
     """
     if samples == SAMPLES or run.autoencoder.variational is None:
         stored = read_scores(run.path)
@@ -46,7 +46,7 @@ def score_validation(run: TrainedRun, *, samples: int = SAMPLES) -> Float[np.nda
 
 
 def write_scores(folder: Path, scores: Float[np.ndarray, "V"]) -> None:
-    """Writes the anomaly scores of validation examples into the folder of a run."""
+    """Writes the anomaly scores of validation examples to a run folder."""
     partial = folder / f".{FILE}.partial"
     with partial.open("wb") as file:
         np.save(file, scores, allow_pickle=False)
@@ -54,10 +54,10 @@ def write_scores(folder: Path, scores: Float[np.ndarray, "V"]) -> None:
 
 
 def read_scores(folder: Path) -> Float[np.ndarray, "V"] | None:
-    """Returns the anomaly scores in the folder of a run; None where it has not ended.
+    """Returns the anomaly scores in a run folder; None if the run is not finished.
 
     Raises:
-      UserError: a file that cannot be read, or that holds no scores.
+      UserError: the file cannot be read or does not hold scores.
     """
     path = folder / FILE
     if not os.path.lexists(path):

@@ -1,4 +1,4 @@
-"""What a run ends with: its best parameters evaluated on every split, the last record, figures, a table to be read."""
+"""The end of a run: evaluates the best parameters, writes the last record and figures, prints a table."""
 
 import math
 from collections.abc import Sequence
@@ -29,16 +29,16 @@ MAX_SHOWN = 10_000  # test examples
 def evaluate_best(
     job: Job, snapshot: Snapshot, *, devices: Sequence[jax.Device], streamed: bool | None = None
 ) -> dict[str, dict[str, float]]:
-    """Returns the mean of every term of the loss over each split, of the best parameters: split -> term -> mean.
+    """Returns the means of the loss's terms with the best parameters: split -> term -> mean over examples.
 
     Args:
-      job: that was trained.
-      snapshot: at the end of the training.
+      job: the job that was trained.
+      snapshot: the snapshot at the end of training.
       devices: as for `train`.
       streamed: as for `train`.
 
     Raises:
-      UserError: an autoencoder that is worse than predicting the mean by orders of magnitude.
+      UserError: the autoencoder is orders of magnitude worse than predicting the mean.
     """
     size, devices = job.experiment.training.batch_size, list(devices)
     examples = {name: job.examples(name) for name in ("train", "validation", "test")}
@@ -60,8 +60,8 @@ def evaluate_best(
     )
     params, key = replicate(snapshot.best_params, devices), run_keys(snapshot.state).evaluation
     means = {name: evaluate(params, key, of_split) for name, of_split in examples.items()}
-    learned = {name: of_split for name, of_split in means.items() if name != "test"}  # which may hold anomalies
-    check_result(job.experiment, job.splits.train, job.facts, learned)
+    without_test = {name: of_split for name, of_split in means.items() if name != "test"}  # test may hold anomalies
+    check_result(job.experiment, job.splits.train, job.facts, without_test)
     return means
 
 
@@ -74,17 +74,17 @@ def conclude(
     figures: bool = True,
     console: Console,
 ) -> None:
-    """Write what a run ends with, its last record, the scores of validation examples and figures; print its summary.
+    """Write a run's last record, the anomaly scores of its validation examples and its figures; print its summary.
 
-    The statistics of the code and the figures are those of the first `MAX_SHOWN` test examples.
+    The statistics of the code and the figures use the first `MAX_SHOWN` test examples.
 
     Args:
-      folder: to write into.
-      run: that was trained.
-      means: of every term of the loss, from `evaluate_best`.
-      step: of the end of the training.
-      figures: whether to draw them.
-      console: to print to.
+      folder: the run folder to write to.
+      run: the trained run.
+      means: split -> term -> mean, from `evaluate_best`.
+      step: the last step of training.
+      figures: whether to draw figures.
+      console: the console to print to.
     """
     test = _shown(run.splits.test)
     conditions, bounds = run.conditions_of(test), bounds_of_code(run.experiment.model)
@@ -94,11 +94,11 @@ def conclude(
     terms = means["test"] | ({} if code is None else as_terms(code))
     folder.write({"step": step, "epoch": run.best_epoch, **{f"test/{term}": value for term, value in terms.items()}})
     epochs = step // (len(run.splits.train.x) // run.experiment.training.batch_size)
-    title = f"best epoch {run.best_epoch} of {epochs}; means per example, of the parameters after that epoch"
+    title = f"best epoch {run.best_epoch} of {epochs}; means over examples, for the parameters after that epoch"
     console.print(summary_table(title, means))
     console.print(loss_note(run.autoencoder.parts))
     if broken := [term for term, value in terms.items() if not math.isfinite(value)]:
-        console.print(f"not finite on test examples, and not in the record: {', '.join(broken)}")
+        console.print(f"not finite on test examples, and left out of the record: {', '.join(broken)}")
     if code is not None:
         for line in describe_code(code).splitlines():
             console.print(line)

@@ -1,4 +1,4 @@
-"""A trained autoencoder, opened from its run folder."""
+"""Opens a trained autoencoder from its run folder."""
 
 import functools
 from collections.abc import Callable
@@ -31,105 +31,107 @@ from aejax.training.checkpoints import Checkpoints
 
 
 class TrainedRun(NamedTuple):
-    """A run whose best parameters are at hand; its folder is only read, and its examples only where they are needed."""
+    """A run with its best parameters; nothing is written to its folder, and its data are read only when needed."""
 
     path: Path
     experiment: Experiment
     autoencoder: Autoencoder
-    params: PyTree  # of the evaluation with the best validation loss
-    best_epoch: int  # of that evaluation
+    params: PyTree  # with the best validation loss
+    best_epoch: int  # the epoch of these parameters
     facts: Facts  # of the training examples
-    keys: RunKeys  # of what is drawn in evaluation: the same every time the run is opened
-    load_splits: Callable[[], Splits]  # reads the examples when it is called first
+    keys: RunKeys  # random keys for evaluation, the same every time the run is opened
+    load_splits: Callable[[], Splits]  # reads the data at the first call
 
     @property
     def splits(self) -> Splits:
-        """The examples as they were in training; no test example has been seen by the parameters.
-
-        They are read at the first use.
+        """The training, validation and test examples, as in training; they are read at the first use.
 
         Raises:
-          UserError: the examples are not there any more, or have changed.
+          UserError: the data are missing or have changed.
         """
         return self.load_splits()
 
     @property
     def example_shape(self) -> tuple[int, ...]:
-        """Of one example."""
+        """The shape of one example."""
         return self.facts.shape
 
     @property
     def code_shape(self) -> tuple[int, ...]:
-        """Of the code of one example."""
+        """The shape of the code of one example."""
         example = example_of(self.experiment.model, self.facts)
         return jax.eval_shape(partial(self.autoencoder.encode, self.params), *example).shape
 
     @property
     def limits(self) -> tuple[float, float]:
-        """The smallest and the largest number of the training examples that are reconstructed."""
+        """The smallest and the largest value of the training targets."""
         return self.facts.targets.low, self.facts.targets.high
 
     def conditions_of(self, dataset: Dataset) -> tuple[np.ndarray, ...]:
-        """What a conditional autoencoder is told of every example, as one array; UserError where labels are missing."""
+        """Returns the condition of every example as one array (N,), in a tuple that is empty for an unconditional run.
+
+        Raises:
+          UserError: labels are missing, or no training example has them.
+        """
         return conditions_of(self.experiment.model, dataset, self.facts)
 
     @property
     def classes(self) -> np.ndarray:
-        """The labels of the training examples, sorted, as the user has given them."""
+        """The distinct labels of the training examples, sorted; integers or text, as in the user's data."""
         return np.array([label for label in self.facts.classes or () if label is not None])
 
     def encode(self, dataset: Dataset) -> np.ndarray:
-        """The code of every example, of pairs that of the noisy one: (N, ...code)."""
+        """Returns the codes (N, ...code) of a data set's inputs; of pairs, the inputs are the noisy examples."""
         return encode_all(self.autoencoder, self.params, dataset.seen, *self.conditions_of(dataset))
 
     def decode(self, codes: Dataset) -> np.ndarray:
-        """The example that every code stands for, in data space: (N, ...)."""
+        """Returns the decoded examples (N, ...), in data space; the codes are the `x` of the data set."""
         return decode_all(self.autoencoder, self.params, codes.x, *self.conditions_of(codes))
 
     @property
     def prior(self) -> Prior | None:
-        """That of a variational run; N(0, I) of another whose codes were drawn towards it, as by `mmd_regularized`."""
+        """The prior of a variational run; N(0, I) if the codes are matched to it, as by `mmd_regularized`; else None."""
         if self.autoencoder.variational is not None:
             return self.autoencoder.variational.prior(self.params)
         return standard_normal() if any(part.matches_prior for part in self.autoencoder.parts) else None
 
     def sample_codes(self, count: int, *, seed: int = 0) -> np.ndarray:
-        """Codes (count, ...code) drawn from the prior."""
+        """Returns codes (count, ...code) sampled from the prior, which the run must have."""
         prior = self.prior
         assert prior is not None, "only a run that is variational or regularized by the MMD has a prior"
         keys = jax.random.split(named_key(jax.random.key(seed), "codes"), count)
         return np.asarray(jax.vmap(lambda key: prior.sample(key, self.code_shape))(keys))
 
     def reconstruct(self, dataset: Dataset) -> np.ndarray:
-        """The reconstruction of every example, in data space: (N, ...)."""
+        """Returns the reconstructions (N, ...) of all examples, in data space."""
         return self.decode(dataset._replace(x=self.encode(dataset)))
 
 
 def open_run(path: str | Path, *, data: str | Path | None = None, trust_code: bool = False) -> TrainedRun:
-    """Returns the run in a folder, finished or stopped after an evaluation at least, with its best parameters.
+    """Returns the run in a folder with its best parameters; the run may be unfinished, but needs one evaluation.
 
-    The folder is all that it needs: the examples are read when `splits` is first asked for. A run of an older version,
-    whose folder lacks facts, needs them at once.
+    Only the folder is needed: the data are read at the first use of `splits`. A run of an older version without facts
+    needs its data immediately.
 
     Args:
       path: the run folder.
-      data: the new place of the examples, where they have moved, as for `at_place`; None for where they were.
-      trust_code: whether to run the Python file in the folder of a run with an autoencoder of the user's own.
+      data: the new place of the data, if they have moved, as for `at_place`; None for their old place.
+      trust_code: whether the Python file in the folder of a run with the user's own autoencoder may run.
 
     Raises:
-      UserError: no run folder, no complete checkpoint in it, none after an evaluation, or nothing at the new place;
-        code that is not trusted, or that was changed since the run began.
+      UserError: the folder is not a run folder, or holds no complete checkpoint after an evaluation; the new place does
+        not exist; the user's own autoencoder is not trusted, or was changed since the run began.
     """
     path = Path(path)
     experiment = with_own_copy(read_experiment(path), path, trust_code=trust_code)
     if not (path / "checkpoints").is_dir():
-        raise UserError(f"{path}: holds no parameters, it has no checkpoints")
+        raise UserError(f"{path}: holds no parameters: the folder checkpoints is missing")
     experiment = replace(experiment, data=at_place(experiment.data, data))
     load = functools.cache(partial(load_data_of_run, path, experiment))
     facts = read_facts(path)
     if facts is None or facts.examples is None:
         facts = load()[1]
-    assert facts.examples is not None  # `completed` has seen to it
+    assert facts.examples is not None  # ensured by `completed`
     autoencoder = build_autoencoder(experiment, facts)
     optimizer = build_optimizer(experiment, facts.examples)
     example = example_of(experiment.model, facts)

@@ -1,33 +1,34 @@
-"""Documents of earlier versions in a run folder, brought to the present one by one pure function per version."""
+"""Upgrades documents of older versions in a run folder, by one pure function per version."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from aejax.errors import UserError
 
-Upgrade = Callable[[dict[str, Any]], dict[str, Any]]  # the content of a version to that of the next one
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]  # from the content of one version to that of the next
 
 
 def unchanged(content: dict[str, Any]) -> dict[str, Any]:
-    """Returns the content as it is: the next version has more fields, and their defaults are what was done before."""
+    """Returns the content unchanged: the next version only adds fields, whose defaults keep the old behavior."""
     return content
 
 
 def upgraded(
     content: Any, field: str, upgrades: Sequence[Upgrade], *, oldest: int, name: str, missing: int | None = None
 ) -> dict[str, Any]:
-    """Returns the content of a document as the present version has it, without the version itself.
+    """Returns the content of a document, upgraded to the current version, without the version field.
 
     Args:
-      content: of the document, as JSON holds it.
-      field: in which the version stands.
-      upgrades: of every version before the present one, oldest first; the present version follows from their number.
+      content: the parsed JSON document.
+      field: the name of the version field.
+      upgrades: the upgrade from every version before the current one, oldest first; the current version is `oldest`
+        plus their number.
       oldest: the first version.
-      name: what messages begin with.
-      missing: the version of a document that names none; None refuses such a document.
+      name: what error messages call the document.
+      missing: the version of a document without the version field; None to refuse such a document.
 
     Raises:
-      UserError: no object, or a version that is newer than the present one or none at all.
+      UserError: the document is not an object, or its version is missing, invalid or newer than the current version.
 
     >>> double = lambda content: {"size": 2 * content["size"]}
     >>> upgraded({"size": 3}, "schema", (double, unchanged), oldest=0, name="x.json", missing=0)

@@ -69,7 +69,7 @@ def test_what_needs_examples_says_so_and_reads_them_at_a_new_place(moved, verb, 
 
 def test_other_examples_at_the_new_place_are_refused(moved):
     np.save("new/mine.npy", np.zeros((60, 4), np.float32))
-    with pytest.raises(UserError, match=r"is not what .* was begun with"):
+    with pytest.raises(UserError, match=r"is not the data that .* began with"):
         report.main([moved, "--data", "new"])
 
 

@@ -278,7 +278,7 @@ SPARSE = Regularization(sparse_weight=0.1)
         (
             Experiment(regularization=Regularization(prior="vamp", prior_components=5)),
             (5,),
-            "prior_components: at most the 4 training examples, got 5",
+            "prior_components: must be at most the number of training examples, 4, got 5",
         ),
         (
             Experiment(model=Model(family="undercomplete", loss="structural_dissimilarity")),

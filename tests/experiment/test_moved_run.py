@@ -115,5 +115,5 @@ def test_scores_that_were_damaged(scores, tmp_path):
 
 
 def test_a_new_run_has_no_new_place_of_data(tmp_path):
-    with pytest.raises(UserError, match=r"^data: is a new place of the examples of a run that is resumed"):
+    with pytest.raises(UserError, match=r"^data: expected only when a run is resumed"):
         train_run(Experiment(), tmp_path / "run", data=tmp_path)

@@ -87,7 +87,7 @@ def test_a_signal_stops_a_run_and_it_is_continued(tmp_path, monkeypatch, number,
         with pytest.raises(StoppedError, match=r"^stopped at step 2; continue with: ") as stop:
             train_run(job, folder, devices=ONE, figures=False)
     assert stop.value.interrupted == interrupted
-    with pytest.raises(UserError, match="was made with other values: seed was 0 and is now 1"):
+    with pytest.raises(UserError, match="began with other values: seed was 0 and is now 1"):
         train_run(
             make_job(replace(EXPERIMENT, training=replace(EXPERIMENT.training, seed=1)), SPLITS), folder, resume=True
         )
@@ -99,7 +99,7 @@ def test_a_signal_stops_a_run_and_it_is_continued(tmp_path, monkeypatch, number,
 def test_other_examples_do_not_continue_a_run(tmp_path):
     train_run(make_job(EXPERIMENT, SPLITS), tmp_path / "run", devices=ONE, figures=False)
     others = SPLITS._replace(train=Dataset(1 - X[0]))
-    with pytest.raises(UserError, match=r"is not what .* was begun with"):
+    with pytest.raises(UserError, match=r"is not the data that .* began with"):
         train_run(make_job(EXPERIMENT, others), tmp_path / "run", resume=True, devices=ONE)
     with pytest.raises(UserError, match="exists already"):
         train_run(make_job(EXPERIMENT, SPLITS), tmp_path / "run", devices=ONE)
@@ -107,6 +107,6 @@ def test_other_examples_do_not_continue_a_run(tmp_path):
 
 def test_a_folder_for_a_trace_is_none(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"^profile: expects a folder, and .*file is none$"):
+    with pytest.raises(UserError, match=r"^profile: expected a folder, but .*file is a file$"):
         train_run(make_job(EXPERIMENT, SPLITS), tmp_path / "run", devices=ONE, profile=tmp_path / "file")
     assert not (tmp_path / "run").exists()

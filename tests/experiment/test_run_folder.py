@@ -305,7 +305,7 @@ def test_events_of_one_second_do_not_overwrite_each_other(run: RunFolder) -> Non
 
 def test_other_data_are_refused(run: RunFolder) -> None:
     run.check_data("0af3", "mine.npy")
-    with pytest.raises(UserError, match=r"mine.npy: is not what .*one was begun with"):
+    with pytest.raises(UserError, match=r"mine.npy: is not the data that .*one began with"):
         run.check_data("0af4", "mine.npy")
 
 

@@ -113,7 +113,7 @@ def test_a_run_whose_data_are_not_there_any_more(make_run, tmp_path):
         again = open_run(path, data=place)
         np.testing.assert_array_equal(run.encode(again.splits.test), expected)
     np.save(tmp_path / "others.npy", 1 - x)
-    with pytest.raises(UserError, match=r"others\.npy: is not what .* was begun with"):
+    with pytest.raises(UserError, match=r"others\.npy: is not the data that .* began with"):
         open_run(path, data=tmp_path / "others.npy").load_splits()
     with pytest.raises(UserError, match=r"nowhere: no such file or folder"):
         open_run(path, data=tmp_path / "nowhere")
@@ -383,7 +383,7 @@ def test_a_run_without_checkpoints(make_run, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(make_run(EXPERIMENT), copy)
     shutil.rmtree(copy / "checkpoints")
-    with pytest.raises(UserError, match="it has no checkpoints"):
+    with pytest.raises(UserError, match="the folder checkpoints is missing"):
         open_run(copy)
     (copy / "checkpoints").mkdir()
     with pytest.raises(UserError, match="holds no complete checkpoint"):
@@ -410,7 +410,7 @@ def test_data_that_have_changed(make_run, tmp_path):
     path = make_run(Experiment(data=Data(dataset=str(file)), model=MODEL, training=Training(epochs=1, batch_size=8)))
     assert open_run(path).example_shape == (5,)
     np.save(file, 1 - x)
-    with pytest.raises(UserError, match=r"mine\.npy: is not what .* was begun with"):
+    with pytest.raises(UserError, match=r"mine\.npy: is not the data that .* began with"):
         open_run(path).load_splits()
 
 

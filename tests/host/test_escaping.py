@@ -15,7 +15,7 @@ from rich.table import Table
 
 from aejax import plots
 from aejax.autoencoders import Term
-from aejax.cli.command_line import _Outliving
+from aejax.cli.command_line import _PipeSafeStream
 from aejax.experiment import report
 from aejax.experiment.progress import WorkProgress, summary_table
 from aejax.host.escaping import MAX_LABEL, as_html, as_label, as_name, printable
@@ -151,7 +151,7 @@ def test_labels() -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_characters_that_an_encoding_lacks_are_shown_as_escapes(encoding: str) -> None:
     content = io.BytesIO()
-    stream = _Outliving(io.TextIOWrapper(content, encoding=encoding))
+    stream = _PipeSafeStream(io.TextIOWrapper(content, encoding=encoding))
     console = PlainConsole(file=stream, width=80)
     table = Table(title="‖J‖²")
     table.add_row("²")

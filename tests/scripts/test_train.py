@@ -89,7 +89,7 @@ def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str]) -> 
     assert "test" in output
     assert re.search(r"code: \d of 3 units are active", output)
     assert "mutual information of example and code: at least" in output
-    assert "means per example, of the parameters after that epoch" in output
+    assert "means over examples, for the parameters after that epoch" in output
     assert "loss = reconstruction + kl; terms are shown without their weights" in output
     assert "examples/s" in output
     assert "\x1b" not in output  # plain lines where there is no terminal
@@ -264,7 +264,7 @@ def test_data_that_have_changed_are_refused_and_a_path_may_be_relative(tmp_path:
     np.save(tmp_path / "mine.npy", 1 - x)
     changed = run("--resume", "run", cwd=tmp_path)
     assert changed.returncode == 2
-    assert "mine.npy: is not what run was begun with" in changed.stderr
+    assert "mine.npy: is not the data that run began with" in changed.stderr
 
 
 @pytest.mark.slow
@@ -297,7 +297,7 @@ def test_a_torn_checkpoint_gives_way_to_the_one_before(finished: tuple[Path, str
     result = run("--resume", "run", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "is damaged" in result.stdout
-    assert "going on from the one before it" in result.stdout
+    assert "continuing from the one before it" in result.stdout
     np.testing.assert_equal(parameters(tmp_path / "run"), parameters(finished[0]))
 
 
@@ -344,7 +344,7 @@ def refused(complaint_of: Callable[..., str]) -> Callable[..., str]:
         (["--run-dir", "x" * 300], "File name too long"),
         (["--run-dir", "afile"], "afile: exists already, and is no run folder"),
         (["--run-dir", "afile/run"], "afile is not a folder"),
-        (["--profile", "afile"], "--profile: expects a folder, and afile is none"),
+        (["--profile", "afile"], "--profile: expected a folder, but afile is a file"),
         (["--resume", "a", "--run-dir", "b"], "--run-dir and --resume"),
         (
             ["--accumulation-steps", "2", "--free-bits", "0.1"],
@@ -463,7 +463,7 @@ def test_a_failed_run_is_not_in_the_way_of_the_same_command(run_script, tmp_path
 
 def test_resuming_with_other_values(refused, finished: tuple[Path, str]) -> None:
     said = refused("--resume", str(finished[0]), "--seed", "3")
-    assert "seed was 0 and is now 3; a run ends with the values that it was begun with. Train a new one with" in said
+    assert "seed was 0 and is now 3; a run keeps the values that it began with. Train a new run with" in said
     command = re.search(r"Train a new one with (.*) \(in Python, aejax\.training\.train goes on", said)
     assert command is not None
     program, _, words = command[1].partition(" train")
@@ -476,9 +476,7 @@ def test_resuming_with_other_values(refused, finished: tuple[Path, str]) -> None
 def test_resuming_where_the_data_are_in_another_place(refused, finished: tuple[Path, str], tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((9, 3)))
     said = refused("--resume", str(finished[0]), "--dataset", "x.npy")
-    assert (
-        f"was begun with other data: dataset was digits and is now {tmp_path / 'x.npy'}; if they are the same" in said
-    )
+    assert f"began with other data: dataset was digits and is now {tmp_path / 'x.npy'}; if the same data" in said
 
 
 def test_a_config_that_does_not_match_its_checkpoints(refused, finished: tuple[Path, str]) -> None:
