@@ -90,7 +90,7 @@ class TrainedRun(NamedTuple):
 
     @property
     def prior(self) -> Prior | None:
-        """The prior of a variational run; N(0, I) if the codes are matched to it, as by `mmd_regularized`; else None."""
+        """The prior of a variational run; N(0, I) if the codes are matched to it, as by `mmd_regularized`; or None."""
         if self.autoencoder.variational is not None:
             return self.autoencoder.variational.prior(self.params)
         return standard_normal() if any(part.matches_prior for part in self.autoencoder.parts) else None

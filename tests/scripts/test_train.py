@@ -195,7 +195,7 @@ def test_masks_in_bytes_and_classes_by_their_names(
     np.save(tmp_path / "labels.npy", np.array(["dog", "cat", "dog"]))
     np.save(tmp_path / "x.npy", 255 * masks[:3])
     said = complaint_of("detect_anomalies", run, tmp_path / "x.npy", tmp_path / "found", *encode[4:])
-    assert "holds values from 0 to 255 (uint8), and" in said
+    assert "holds values from 0 to 255 (uint8), but" in said
 
 
 @pytest.mark.parametrize(
