@@ -136,7 +136,7 @@ def test_a_line_in_the_middle_that_is_no_record_is_named(run: RunFolder, line: s
     with (run.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.write(f"{line}\n")
     run.write(record(30))
-    with pytest.raises(UserError, match=rf"metrics\.jsonl: line 2 is no record.*{reason}") as error:
+    with pytest.raises(UserError, match=rf"metrics\.jsonl: line 2 is not a record.*{reason}") as error:
         run.records()
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 500
@@ -146,7 +146,7 @@ def test_a_line_that_is_not_utf_8_is_named(run: RunFolder) -> None:
     run.write(record(10))
     with (run.path / "metrics.jsonl").open("ab") as file:
         file.write(b'{"step": 20, "epoch": 2, "test/\xff": 1}\n')
-    with pytest.raises(UserError, match=r"metrics\.jsonl: line 2 is no record.*is not UTF-8"):
+    with pytest.raises(UserError, match=r"metrics\.jsonl: line 2 is not a record.*is not UTF-8"):
         run.records()
 
 

@@ -194,7 +194,11 @@ def test_the_plane_of_two_numbers(generate, tmp_path):
         (VARIATIONAL, ["--what", "near-example", "--examples", "359"], "test examples 0 to 358, got 359"),
         (VARIATIONAL, ["--examples", "1"], "--examples: requires --what near-example, interpolation or traversals"),
         (VARIATIONAL, ["--what", "interpolation", "--examples", "1"], "interpolation expects 2, got 1"),
-        (CONDITIONAL, ["--what", "interpolation", "--examples", "0", "1"], "decodes codes of one class, and these are"),
+        (
+            CONDITIONAL,
+            ["--what", "interpolation", "--examples", "0", "1"],
+            "a conditional run expects examples of one class",
+        ),
         (VARIATIONAL, ["--seed", str(2**32)], "--seed: must be between 0 and 4294967295, got 4294967296"),
         (VARIATIONAL, ["--columns", "2"], "--columns: must be between 3 and 400, got 2"),
         (VARIATIONAL, ["--rows", "1000000000000"], "--rows: must be between 1 and 400, got 1,000,000,000,000"),

@@ -464,7 +464,7 @@ def test_a_failed_run_is_not_in_the_way_of_the_same_command(run_script, tmp_path
 def test_resuming_with_other_values(refused, finished: tuple[Path, str]) -> None:
     said = refused("--resume", str(finished[0]), "--seed", "3")
     assert "seed was 0 and is now 3; a run keeps the values that it began with. Train a new run with" in said
-    command = re.search(r"Train a new one with (.*) \(in Python, aejax\.training\.train goes on", said)
+    command = re.search(r"Train a new run with (.*) \(in Python, aejax\.training\.train continues", said)
     assert command is not None
     program, _, words = command[1].partition(" train")
     assert program == verb_command("train").removesuffix(" train")
