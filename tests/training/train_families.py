@@ -16,6 +16,7 @@ from aejax.autoencoders import (
     contractive,
     denoising,
     mmd_regularized,
+    part_names,
     sparse_kl,
     total_correlation_penalized,
     undercomplete,
