@@ -52,9 +52,11 @@ def over_deviation(difference: Array, log_variance: Array) -> Array:
     >>> [round(v, 2) for v in over_deviation(jnp.array([0.0, 1e-30]), jnp.array([-1000.0, -138.0])).tolist()]
     [0.0, 0.93]
     """
-    limit = 4 * math.log(float(jnp.finfo(log_variance.dtype).max)) - 1
+    largest = math.log(float(jnp.finfo(log_variance.dtype).max))
     # 1/σ as a product of two finite factors; at the limit every d other than 0 overflows anyway
-    root = jnp.exp(-0.25 * jnp.maximum(log_variance, -limit))
+    root = jnp.exp(-0.25 * jnp.maximum(log_variance, 1 - 4 * largest))
+    # XLA multiplies constant factors with each other first: where d is 0, the four in the gradient of d²/σ² stay finite
+    root = jnp.where(difference == 0, jnp.exp(-0.25 * jnp.maximum(log_variance, 1 - largest)), root)
     return difference * root * root
 
 

@@ -45,8 +45,11 @@ def gaussian(*, variance: float = 1.0) -> Likelihood:
     def log_prob(x: Array, mean: Array) -> Array:
         check_floating(x=x, mean=mean)
         check_same_shape(x=x, mean=mean)
-        standardized = (widened(x) - widened(mean)) * _reciprocal(deviation, mean.dtype)
-        log_prob = -0.5 * jnp.sum(jnp.square(standardized)) - mean.size * log_normalizer
+        difference, reciprocal = widened(x) - widened(mean), _reciprocal(deviation, mean.dtype)
+        limit = 0.5 * math.sqrt(float(jnp.finfo(reciprocal.dtype).max))
+        if deviation * limit < 1:  # XLA computes the gradient with 1/σ², which must be finite where the error is 0
+            reciprocal = jnp.where(difference == 0, knob(limit, reciprocal.dtype), reciprocal)
+        log_prob = -0.5 * jnp.sum(jnp.square(difference * reciprocal)) - mean.size * log_normalizer
         return log_prob.astype(common_dtype(x, mean))
 
     return Likelihood(

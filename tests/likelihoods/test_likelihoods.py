@@ -10,6 +10,7 @@ import pytest
 from jax.test_util import check_grads
 from scipy import integrate, special, stats
 
+from aejax.divergences import gaussian_kl
 from aejax.errors import UserError
 from aejax.likelihoods import (
     bernoulli,
@@ -24,6 +25,7 @@ from aejax.likelihoods import (
     poisson,
 )
 from aejax.networks import MLP, with_global_log_variance
+from aejax.sampling import gaussian_log_prob
 
 N = 20_000
 KEY = jax.random.key(0)
@@ -417,23 +419,42 @@ def test_poisson_of_a_rate_of_zero_and_of_no_finite_count():
         assert likelihood.log_prob(jnp.full(1, wrong), jnp.zeros(1)) == -jnp.inf
 
 
-@pytest.mark.parametrize("scale", [1e-320, 1e-80, 1e-45, 1e-30])
-def test_densities_of_tiny_scales_are_no_nan(scale):
-    """At the mode they equal SciPy's; elsewhere they are -∞ or the smallest number, with a gradient that is not NaN."""
+@pytest.mark.parametrize("scale", [1e-320, 1e-80, 1e-45, 1e-39, 1e-30])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_densities_of_tiny_scales_are_no_nan(scale, compiled):
+    """At the mode they equal SciPy's; elsewhere they are -∞ or the smallest number, with a gradient that is not NaN.
+
+    Compiled, the scale is a constant that XLA multiplies with itself.
+    """
     x, elsewhere = jnp.ones(2), jnp.zeros(2)
-    for likelihood, law in (
-        (gaussian(variance=scale), -math.log(2 * math.pi) - math.log(scale)),
-        (laplace(scale=scale), -2 * (math.log(2) + math.log(scale))),
-    ):
-        value, gradient = jax.value_and_grad(likelihood.log_prob, argnums=1)(x, x)
+    of_gaussian, of_laplace = -math.log(2 * math.pi) - math.log(scale), -2 * (math.log(2) + math.log(scale))
+    log_variance = jnp.full(2, math.log(scale))
+    predicted = gaussian_with_predicted_variance().log_prob
+    prior = {"prior_mean": x, "prior_log_variance": log_variance}
+
+    def fixed(likelihood):
+        at_the_mode = jax.value_and_grad(likelihood.log_prob, argnums=1)(x, x)
+        return *at_the_mode, likelihood.log_prob(x, elsewhere), likelihood.sample(KEY, x)
+
+    def compute(x):
+        of_mean = (
+            lambda mean: predicted(x, jnp.stack([mean, log_variance], axis=-1)),
+            lambda mean: gaussian_log_prob(x, mean, log_variance),
+            lambda mean: gaussian_kl(mean, log_variance, **prior),
+        )
+        of_parameters = jax.value_and_grad(predicted, argnums=1)(x, jnp.stack([x, log_variance], axis=-1))
+        fixed_scales = [fixed(likelihood) for likelihood in (gaussian(variance=scale), laplace(scale=scale))]
+        return fixed_scales, [of_parameters, *(jax.value_and_grad(function)(x) for function in of_mean)]
+
+    fixed_scales, variances = (jax.jit(compute) if compiled else compute)(x)
+    for (value, gradient, log_prob_elsewhere, sample), law in zip(fixed_scales, (of_gaussian, of_laplace), strict=True):
         np.testing.assert_allclose(value, law, rtol=1e-5)
         assert not np.isnan(gradient).any()
-        assert likelihood.log_prob(x, elsewhere) < -1e30 or scale > 1e-38
-        assert np.isfinite(likelihood.sample(jax.random.key(0), x)).all()
-    parameters = jnp.stack([x, jnp.full(2, math.log(scale))], axis=-1)
-    value, gradient = jax.value_and_grad(gaussian_with_predicted_variance().log_prob, argnums=1)(x, parameters)
-    np.testing.assert_allclose(value, -math.log(2 * math.pi) - math.log(scale), rtol=1e-5)
-    assert np.isfinite(gradient).all()
+        assert log_prob_elsewhere < -1e30 or scale > 1e-38
+        assert np.isfinite(sample).all()
+    for (value, gradient), law in zip(variances, (of_gaussian, of_gaussian, of_gaussian, 0), strict=True):
+        np.testing.assert_allclose(value, law, rtol=1e-5)
+        assert np.isfinite(gradient).all()
 
 
 @pytest.mark.parametrize("log_alpha", [-200.0, -90.0, -30.0])
