@@ -12,26 +12,14 @@ from aejax import augmentation, autoencoders, corruption, likelihoods, priors, s
 from aejax.autoencoders import Autoencoder
 from aejax.errors import ArgumentError, ConflictError, CoupledError, IncompatibleError, UserError
 from aejax.experiment.architectures import architecture_of
-from aejax.experiment.configuration import (
-    Data,
-    Experiment,
-    Model,
-    Regularization,
-    Training,
-)
+from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training
 from aejax.experiment.facts import Facts, Values
 from aejax.experiment.loading import known_classes
 from aejax.experiment.objective import LOSSES, build_likelihood, starting_at_rate, statistics_of
 from aejax.experiment.own_autoencoder import build_own
 from aejax.experiment.part_knobs import knob_of_part
 from aejax.likelihoods import Likelihood
-from aejax.networks import (
-    computing_in,
-    followed_by,
-    preceded_by,
-    rematerialized,
-    with_global_log_variance,
-)
+from aejax.networks import computing_in, followed_by, preceded_by, rematerialized, with_global_log_variance
 from aejax.networks.network import SupportsInitApply
 from aejax.training.accumulation import check_accumulation
 from aejax.training.devices import AXIS
@@ -39,11 +27,7 @@ from aejax.training.kept import kept
 
 _CHANNELS = (1, 3, 4)  # of images
 ACTIVATIONS = {name: getattr(jax.nn, name) for name in ("relu", "sigmoid", "elu", "gelu", "silu", "softplus")}
-
-
 ACTIVATIONS["tanh"] = jnp.tanh
-
-
 _UNUSED = Values("float32", 1, *(math.nan,) * 4, False, math.nan)  # stands in for values that an autoencoder ignores
 _VARIANCE_GAIN = 10.0  # how many times faster than a weight Adam moves a learned global log-variance
 
