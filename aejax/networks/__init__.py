@@ -1,4 +1,4 @@
-"""Encoders and decoders of one example: Flax Linen modules, or anything with `init(key, x)` and `apply(params, x)`."""
+"""Encoders and decoders of ONE example: Flax Linen modules, or any pair of `init(key, x)` and `apply(params, x)`."""
 
 from aejax.networks.conv import ConvDecoder as ConvDecoder
 from aejax.networks.conv import ConvEncoder as ConvEncoder

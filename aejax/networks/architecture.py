@@ -1,4 +1,4 @@
-"""What is to be known of a kind of network where one is chosen by its name."""
+"""The record that describes a kind of network, so that a configuration can choose it by name."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -7,22 +7,22 @@ from aejax.networks.network import SupportsInitApply
 
 
 class Architecture(NamedTuple):
-    """A kind of network: how its encoder and decoder are built, what examples it expects, and what its code can be.
+    """A kind of network: how its encoder and decoder are built, which examples it expects, and its possible codes.
 
-    Every level of a fully convolutional one halves height and width.
+    Every level of a fully convolutional network halves height and width.
     """
 
     build: Callable[..., tuple[SupportsInitApply, SupportsInitApply]]
-    """(shape, output_shape, hidden, code_size, activation) -> (encoder, decoder), by position.
+    """(shape, output_shape, hidden, code_size, activation) -> (encoder, decoder), positional arguments.
 
-    shape is that of one example, output_shape that of what the decoder returns for it; hidden the widths or channels of
-    the encoder, which the decoder mirrors; code_size the length of what the encoder returns, None for a map.
+    shape is the shape of one example, output_shape that of the decoder's output; hidden are the widths or channels of
+    the encoder, which the decoder mirrors; code_size is the length of the encoder's output, None for a feature map.
     """
     expects: str = "examples of any shape"  # in messages
     ranks: tuple[int, ...] | None = None  # of one example; None for any
-    layout: Literal["image", "series"] | None = None  # what the axes of an example are; None for any
-    is_dense: bool = False  # dense layers, which can do without a hidden one and can share their weights
-    has_vector_code: bool = True  # whether it can be given a code_size
-    has_map_code: bool = False  # whether it can do without; where it must, its maps skip to the decoder
-    has_maxima: bool = False  # in the encoder, which is not smooth then
-    reach: Callable[[int], int] | None = None  # levels -> pixels that it sees to each side, if fully convolutional
+    layout: Literal["image", "series"] | None = None  # the meaning of an example's axes; None for any
+    is_dense: bool = False  # whether its layers are dense, so that they need no hidden layer and can be tied
+    has_vector_code: bool = True  # whether it accepts a code_size
+    has_map_code: bool = False  # whether code_size can be None; if it must be, its maps skip to the decoder
+    has_maxima: bool = False  # whether the encoder has max-pooling, so that it is not smooth
+    reach: Callable[[int], int] | None = None  # levels -> pixels on each side of the receptive field, if convolutional

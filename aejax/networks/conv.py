@@ -1,4 +1,4 @@
-"""Convolutional encoder and decoder of one image: blocks with max-pooling, and blocks with upsampling."""
+"""Convolutional encoder and decoder of ONE image: blocks with max-pooling, and blocks with upsampling."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,19 +14,19 @@ from aejax.networks.architecture import Architecture
 from aejax.networks.convolution import convolve, upsampled_convolution
 from aejax.networks.network import Network, followed_by
 
-# they never fall, and so may come after the maximum of a window instead of before
+# nondecreasing activations commute with the maximum of a window, so they can be applied after it, to fewer values
 _MONOTONE = (nn.relu, nn.leaky_relu, nn.elu, nn.selu, nn.softplus, nn.sigmoid, nn.tanh)
 
 
 class ConvEncoder(nn.Module):
     """Blocks of 3x3 convolution, activation and 2x2 max-pooling on ONE image (H, W) or (H, W, C) of any size.
 
-    A condition, an array of any shape, enters as constant channels of the image.
+    A condition, an array of any shape, is appended to the image as constant channels.
 
     Attributes:
-      features: channels of the blocks, in order; each halves height and width, rounding up.
+      features: the channels of the blocks, in order; each block halves height and width, rounding up.
       code_size: the length of the code; None returns the last block's feature map (h, w, features[-1]).
-      activation: after each convolution.
+      activation: the activation after each convolution.
 
     >>> import jax, jax.numpy as jnp
     >>> encoder = ConvEncoder(features=(8, 4))
@@ -61,14 +61,14 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """Blocks of 3x3 convolution, activation and 2x2 upsampling, then a convolution to exactly `shape`.
 
-    The mirror of `ConvEncoder` with the features in reverse order: every level has the size that it has there, so
-    odd sizes return as they were. A code that is a vector is first mapped to the smallest level by a dense layer. A
-    condition, an array of any shape, is appended to a vector, and enters a feature map as constant channels.
+    It mirrors `ConvEncoder` with the features in reverse order: every level has the same size as in the encoder, so odd
+    sizes are restored. A dense layer first maps a code that is a vector to the smallest level. A condition, an array of
+    any shape, is appended to a vector, or to a feature map as constant channels.
 
     Attributes:
-      shape: (H, W) or (H, W, C) of the image to return.
-      features: channels of the blocks, in order; each doubles height and width.
-      activation: after each convolution but the last.
+      shape: (H, W) or (H, W, C), the shape of the returned image.
+      features: the channels of the blocks, in order; each block doubles height and width.
+      activation: the activation after each convolution except the last.
 
     >>> import jax, jax.numpy as jnp
     >>> decoder = ConvDecoder(shape=(29, 28, 1), features=(4, 8))
@@ -99,10 +99,12 @@ class ConvDecoder(nn.Module):
             x = nn.Dense(math.prod(smallest) * self.features[0])(inputs)
             x = self.activation(x).reshape(*smallest, self.features[0])
         elif code.shape[:2] != smallest:
-            raise ValueError(f"a code for {shape} must have height and width {smallest}, got {code.shape}")
+            raise ValueError(
+                f"the code of an image {shape} must have height and width {smallest}, got shape {code.shape}"
+            )
         else:
             x = with_channels(code, condition)
-        size: tuple[int, ...] | None = None  # what is upsampled is upsampled by the convolution that comes next
+        size: tuple[int, ...] | None = None  # the next convolution upsamples to this size
         for channels, larger in zip(self.features, reversed(larger_sizes), strict=True):
             x = self.activation(Conv(channels, size)(x))
             size = larger
@@ -110,12 +112,12 @@ class ConvDecoder(nn.Module):
 
 
 class Conv(nn.Module):
-    """A 3x3 convolution with the parameters of `flax.linen.Conv`, after upsampling or before pooling.
+    """A 3x3 convolution with the parameters of `flax.linen.Conv`, after upsampling or before max-pooling.
 
     Attributes:
-      features: channels of its output.
-      size: (H, W) to upsample to first (`upsampled_convolution`); None convolves the image as it is.
-      pooled: take the maximum of each 2x2 window, and add the bias to a quarter of the numbers.
+      features: the channels of its output.
+      size: (H, W), the size to which the image is upsampled first (`upsampled_convolution`); None for no upsampling.
+      pooled: whether the maximum of each 2x2 window is returned; the bias is then added to a quarter of the values.
 
     >>> import jax, jax.numpy as jnp
     >>> layer = Conv(features=4, size=(5, 6))
@@ -138,9 +140,10 @@ class Conv(nn.Module):
 
 
 def max_pool(x: Float[Array, "H W C"]) -> Float[Array, "h w C"]:
-    """The maximum of each 2x2 window; an odd edge is pooled with what is there.
+    """Returns the maximum of each 2x2 window; windows at an odd edge have one row or column.
 
-    Written with `maximum` of four slices, whose gradient is far cheaper on CPU than that of a windowed reduction.
+    It is the elementwise `maximum` of four slices, whose gradient is far cheaper on CPU than that of a windowed
+    reduction.
 
     >>> max_pool(jnp.arange(9.0).reshape(3, 3, 1))[..., 0]
     Array([[4., 5.],
@@ -156,7 +159,7 @@ def max_pool(x: Float[Array, "H W C"]) -> Float[Array, "h w C"]:
 
 
 def upsample(x: Float[Array, "h w C"]) -> Float[Array, "H W C"]:
-    """Every pixel repeated as a 2x2 block.
+    """Returns the image of twice the size, with every pixel repeated as a 2x2 block.
 
     >>> upsample(jnp.array([[[1.0], [2.0]]]))[..., 0]
     Array([[1., 1., 2., 2.],
@@ -168,7 +171,7 @@ def upsample(x: Float[Array, "h w C"]) -> Float[Array, "H W C"]:
 
 
 def with_channels(x: Float[Array, "H W C"], condition: Array | None) -> Float[Array, "H W D"]:
-    """An image with the numbers of a condition as constant channels behind its own.
+    """Returns an image with the numbers of a condition appended as constant channels; unchanged if there is none.
 
     >>> with_channels(jnp.zeros((2, 3, 1)), jnp.array([5.0, 6.0]))[0, 0].tolist()
     [0.0, 5.0, 6.0]
@@ -180,7 +183,7 @@ def with_channels(x: Float[Array, "H W C"], condition: Array | None) -> Float[Ar
 
 
 def check_image_shape(shape: tuple[int, ...]) -> None:
-    """ValueError unless this is the shape of one image, its channels last.
+    """Raise ValueError unless this is the shape of one image with channels last.
 
     >>> check_image_shape((3, 32, 32))
     Traceback (most recent call last):
@@ -197,17 +200,18 @@ def check_image_shape(shape: tuple[int, ...]) -> None:
 
 
 def _has_channels_first(shape: tuple[int, ...]) -> bool:
-    """Whether this must be (C, H, W): an image 3 or 4 pixels high, or 1 and square otherwise, of 8 channels or more."""
+    """Whether a shape must be (C, H, W): C is 3, 4, or 1 with a square image, and height and width are at least 8."""
     if len(shape) != 3 or min(shape[1:]) < 8:
         return False
     return shape[0] in (3, 4) or (shape[0] == 1 and shape[1] == shape[2])
 
 
 def conv_reach(levels: int) -> int:
-    """How many pixels away, at most, lies what a pixel of `ConvDecoder`'s output depends on in `ConvEncoder`'s input.
+    """Returns the reach of `ConvEncoder` and `ConvDecoder`: an output pixel depends on inputs within this distance.
 
-    With L levels: 2^l for the encoder's convolution at level l = 0...L - 1 and the decoder's at l = L...1, 1 for the
-    last, and 2^L - 1 because pixels are pooled in blocks of 2^L.
+    It is the maximum distance along one axis, in pixels. With L levels it is the sum of 2^l for the encoder's
+    convolution at level l = 0...L - 1 and the decoder's at l = L...1, 1 for the last convolution, and 2^L - 1 because
+    pixels are pooled in blocks of 2^L.
 
     >>> conv_reach(1), conv_reach(3)
     (5, 29)

@@ -1,4 +1,4 @@
-"""The entrance of a network: whether its parameters fit the ONE example or code that it is given."""
+"""Error messages for networks whose parameters do not match the shape of their input."""
 
 from collections.abc import Iterator
 
@@ -9,25 +9,25 @@ from jaxtyping import Array, PyTree
 
 from aejax.networks.network import SupportsInitApply
 
-_REFUSALS = (FlaxError, TypeError, ValueError, IndexError, ArithmeticError)  # of what does not fit
+_SHAPE_ERRORS = (FlaxError, TypeError, ValueError, IndexError, ArithmeticError)  # raised for inputs of a wrong shape
 Shape = tuple[int, ...]
 
 
 def apply_to_one(network: SupportsInitApply, params: PyTree, *inputs: Array, role: str, name: str) -> Array:
-    """What a network makes of ONE input, and of its condition where there is one.
+    """Returns the output of a network for ONE input and, if there is one, its condition.
 
-    Nothing is checked where its parameters fit: only where `apply` has raised is the reason looked for, by the shapes
-    that `init` gives for this input.
+    If `apply` raises an error, the shapes of the parameters are compared with those that `init` returns for this input,
+    and the error is replaced by one that says which shape is expected. Without an error nothing is checked.
 
     Args:
-      network: a pair of init and apply, of Flax or any other.
+      network: a pair of init and apply, of Flax or any other library.
       params: its parameters.
-      *inputs: an example or a code, and the condition.
-      role: what messages call the network.
-      name: what messages call the input.
+      *inputs: an example or a code, and the condition if there is one.
+      role: the name of the network in messages.
+      name: the name of the input in messages.
 
     Raises:
-      ValueError: parameters that were initialized for an input of another shape, or whatever Flax finds wrong; other
+      ValueError: the parameters were initialized for an input of another shape, or Flax has raised an error; other
         errors are those of `apply`.
 
     >>> from aejax.networks import MLP
@@ -40,7 +40,7 @@ def apply_to_one(network: SupportsInitApply, params: PyTree, *inputs: Array, rol
     """
     try:
         return network.apply(params, *inputs)
-    except _REFUSALS as error:
+    except _SHAPE_ERRORS as error:
         reason = _mismatch(network, params, [jax.ShapeDtypeStruct(i.shape, i.dtype) for i in inputs], name)
         if reason is None and isinstance(error, TypeError | ValueError):
             raise
@@ -50,41 +50,41 @@ def apply_to_one(network: SupportsInitApply, params: PyTree, *inputs: Array, rol
         ) from error
 
 
-def _mismatch(network: SupportsInitApply, params: PyTree, given: list[jax.ShapeDtypeStruct], name: str) -> str | None:
-    """What does not fit; None where parameters initialized for this input are of the shapes of these."""
-    got, has = given[0].shape, _shapes(params)
+def _mismatch(network: SupportsInitApply, params: PyTree, inputs: list[jax.ShapeDtypeStruct], name: str) -> str | None:
+    """Returns what does not match; None if parameters initialized for these inputs would have the same shapes."""
+    got, has = inputs[0].shape, _shapes(params)
     try:
-        needs = _shapes(jax.eval_shape(network.init, jax.random.key(0), *given))
-    except _REFUSALS:  # not even new parameters fit such an input
+        needs = _shapes(jax.eval_shape(network.init, jax.random.key(0), *inputs))
+    except _SHAPE_ERRORS:  # the network cannot even be initialized with such an input
         needs = {}
     wrong = next((path for path, shape in needs.items() if has.get(path) != shape), "")
     if needs and not wrong:
         return None
     candidates = [*_other_shapes(got), *_other_lengths(got, has.get(wrong, ()), needs.get(wrong, ()))]
     for shape, advice in candidates:
-        if _fits(network, params, [jax.ShapeDtypeStruct(shape, given[0].dtype), *given[1:]]):
+        if _accepts(network, params, [jax.ShapeDtypeStruct(shape, inputs[0].dtype), *inputs[1:]]):
             return f"expects ONE {name} of shape {shape}, got shape {got}{advice}"
     if not wrong:
         return None
-    shapes = " and ".join(str(part.shape) for part in given)
-    stored = f"is {has[wrong]}" if wrong in has else "is missing"
+    shapes = " and ".join(str(each.shape) for each in inputs)
+    stored = f"has shape {has[wrong]}" if wrong in has else "is missing"
     return (
-        f"does not fit {name} of shape {shapes}: of its parameters {wrong} {stored}, and {needs[wrong]} is expected "
-        f"for such an input; it takes ONE {name} of the shape that it was initialized with"
+        f"cannot process {name} of shape {shapes}: its parameter {wrong} {stored}, but for this input it should have "
+        f"shape {needs[wrong]}; pass ONE {name} of the shape that the network was initialized with"
     )
 
 
 def _other_shapes(got: Shape) -> Iterator[tuple[Shape, str]]:
-    """Shapes that may have been meant, and what to do about it."""
+    """Yields shapes that the network may expect instead, each with advice on how to convert the input."""
     channels_last = "channels come last, numpy.moveaxis(x, -3, -1)"
     if got:
         yield got[1:], ": map over a batch, jax.vmap(function, in_axes=(None, 0))"
     if len(got) == 3:
         yield (*got[1:], got[0]), f": {channels_last}"
     if len(got) == 4:
-        yield (*got[2:], got[1]), f": {channels_last}, and a batch is mapped over by jax.vmap"
+        yield (*got[2:], got[1]), f": {channels_last}, and map over a batch with jax.vmap"
     if got and got[-1] == 4:
-        yield (*got[:-1], 3), ": leave out the alpha channel, x[..., :3]"
+        yield (*got[:-1], 3), ": remove the alpha channel, x[..., :3]"
     if got and got[-1] in (3, 4):
         yield (*got[:-1], 1), ": convert color to gray"
     if got and got[-1] == 1:
@@ -92,17 +92,17 @@ def _other_shapes(got: Shape) -> Iterator[tuple[Shape, str]]:
 
 
 def _other_lengths(got: Shape, has: Shape, needs: Shape) -> Iterator[tuple[Shape, str]]:
-    """Of a vector, the length by which the array of parameters that does not fit differs from what it would be."""
+    """Yields the lengths of a vector for which the parameter of the wrong shape would have the right one."""
     if len(got) == 1 and len(has) == len(needs):
         for one, other in zip(has, needs, strict=True):
             if one != other and got[0] + one - other > 0:
                 yield (got[0] + one - other,), ""
 
 
-def _fits(network: SupportsInitApply, params: PyTree, given: list[jax.ShapeDtypeStruct]) -> bool:
+def _accepts(network: SupportsInitApply, params: PyTree, inputs: list[jax.ShapeDtypeStruct]) -> bool:
     try:
-        jax.eval_shape(network.apply, params, *given)
-    except _REFUSALS:
+        jax.eval_shape(network.apply, params, *inputs)
+    except _SHAPE_ERRORS:
         return False
     return True
 

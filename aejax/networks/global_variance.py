@@ -1,4 +1,4 @@
-"""A decoder with one learned variance for all features of all examples."""
+"""Decoders with one learned variance for all features of all examples."""
 
 import jax.numpy as jnp
 from jaxtyping import Array, PyTree
@@ -6,21 +6,24 @@ from jaxtyping import Array, PyTree
 from aejax.checks import check_in_range, check_positive
 from aejax.networks.network import Network, SupportsInitApply, initialize
 
-_LARGEST = 85.0  # the variance and its inverse are normal numbers in float32
+_MAX_LOG_VARIANCE = 85.0  # up to it, the variance and its inverse are normal numbers in float32
 
 
 def with_global_log_variance(decoder: SupportsInitApply, *, initial: float = 0.0, gain: float = 1.0) -> Network:
-    """A decoder of means as one of (mean, log σ²), where log σ² is one learned scalar.
+    """Returns a decoder of (mean, log σ²), from a decoder of means and one learned scalar log σ².
 
     Args:
-      decoder: from one code to the mean of x, any shape.
-      initial: log σ² before training; best that of the training data about their mean, from which it has less to fall.
-      gain: above 0; log σ² is so many times the parameter. Adam moves a parameter by about its learning rate at a step,
-        whatever the gradient, so with a gain of 10 log σ² moves ten times as fast as a weight.
+      decoder: maps one code to the mean of x, of any shape.
+      initial: log σ² before training; a good value is the log-variance of the training data.
+      gain: log σ² is gain times the parameter, gain > 0. A step of Adam changes a parameter by about the learning rate,
+        whatever the gradient, so with a gain of 10 log σ² changes ten times as fast as a weight.
 
     Returns:
-      A network whose output (..., 2) is what `aejax.likelihoods.gaussian_with_predicted_variance` takes; its parameters
-      are those of the decoder, under `decoder`, and `log_variance`.
+      A network whose output (..., 2) is what `aejax.likelihoods.gaussian_with_predicted_variance` expects; its
+      parameters are those of the decoder, under `decoder`, and `log_variance`.
+
+    Raises:
+      ValueError: initial is outside [-85, 85], or gain is not positive.
 
     Source: O. Rybkin, K. Daniilidis, S. Levine (2021), Simple and Effective VAE Training with Calibrated Decoders.
 
@@ -31,7 +34,7 @@ def with_global_log_variance(decoder: SupportsInitApply, *, initial: float = 0.0
     >>> network.apply(params, jnp.ones(2)).shape, params["log_variance"].item()
     ((5, 2), 0.0)
     """
-    check_in_range("initial", initial, -_LARGEST, _LARGEST)
+    check_in_range("initial", initial, -_MAX_LOG_VARIANCE, _MAX_LOG_VARIANCE)
     check_positive("gain", gain)
 
     def init(key: Array, code: Array, *condition: Array) -> PyTree:

@@ -1,4 +1,4 @@
-"""Multilayer perceptrons of any widths and any shapes."""
+"""Multilayer perceptrons for inputs and outputs of any shape."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,15 +14,15 @@ from aejax.networks.architecture import Architecture
 class MLP(nn.Module):
     """Dense layers from ONE example of any shape to an array of `output_shape`.
 
-    An encoder of a 20x20 image to a code of 200 is `MLP(output_shape=(200,))`, its decoder
+    An encoder from a 20x20 image to a 200-dimensional code is `MLP(output_shape=(200,))`, its decoder
     `MLP(output_shape=(20, 20))`; M -> 40 -> N is `MLP(hidden=(40,), output_shape=(N,))`. A condition, an array of any
     shape, is appended to the input.
 
     Attributes:
-      output_shape: the shape of what it returns.
-      hidden: widths of the hidden layers, in order.
-      activation: after each hidden layer.
-      output_activation: after the last layer; none for logits, means and log-variances.
+      output_shape: the shape of the output.
+      hidden: the widths of the hidden layers, in order.
+      activation: the activation after each hidden layer.
+      output_activation: the activation after the last layer; None for logits, means and log-variances.
 
     >>> import jax, jax.numpy as jnp
     >>> decoder = MLP(hidden=(40,), output_shape=(20, 20))
@@ -62,7 +62,7 @@ def _build(
     code_size: int,
     activation: Callable[[Array], Array],
 ) -> tuple[MLP, MLP]:
-    del shape  # it is flattened
+    del shape  # inputs are flattened
     return MLP((code_size,), hidden, activation), MLP(output_shape, hidden[::-1], activation)
 
 

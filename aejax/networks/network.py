@@ -1,4 +1,4 @@
-"""What an encoder or a decoder must offer, and the adapter that lets a Flax NNX module offer it."""
+"""The interface of encoders and decoders, adapters for Flax NNX modules, and functions before or after a network."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # takes a third of a second to import, and only `from_nnx` ne
 class SupportsInitApply(Protocol):
     """A network of ONE example: a Flax Linen module, a `Network`, or any other pair of these functions.
 
-    One that is part of a conditional autoencoder takes the condition as one more argument.
+    In a conditional autoencoder it receives the condition as last argument.
     """
 
     @property
@@ -31,29 +31,35 @@ class Network(NamedTuple):
 
 
 def check_network(network: object, role: str, constructor: str) -> None:
-    """Raise TypeError where what is given for a network, by its role, has no `init` and `apply`."""
+    """Raise TypeError unless a network, the `role` of a constructor, has `init` and `apply` and is not a class."""
     if isinstance(network, type):
-        raise TypeError(f"{constructor} takes networks; the {role} is the class {network.__name__}: call it")
+        raise TypeError(
+            f"{constructor} expects networks, but the {role} is the class {network.__name__}: pass an instance"
+        )
     if not (hasattr(network, "init") and hasattr(network, "apply")):
         raise TypeError(
-            f"{constructor} takes networks with init and apply; the {role} is {network!r} "
-            "(a Flax NNX module fits through aejax.networks.from_nnx)"
+            f"{constructor} expects networks with init and apply, but the {role} is {network!r}: convert a Flax NNX "
+            "module with aejax.networks.from_nnx"
         )
 
 
 def initialize(network: SupportsInitApply, key: Array, *inputs: Array) -> PyTree:
-    """The parameters of a network; ValueError where it has state besides, which a pure `apply` cannot update."""
+    """Returns the parameters of a network.
+
+    Raises:
+      ValueError: the network has state other than parameters, which a pure `apply` cannot update.
+    """
     params = network.init(key, *inputs)
     if isinstance(network, nn.Module) and (others := set(params) - {"params"}):
         raise ValueError(
-            f"{type(network).__name__} has variables besides its parameters ({', '.join(sorted(others))}): use layers "
-            "without state, LayerNorm or GroupNorm in place of BatchNorm"
+            f"{type(network).__name__} has variables other than parameters ({', '.join(sorted(others))}): use layers "
+            "without state, such as LayerNorm or GroupNorm instead of BatchNorm"
         )
     return params
 
 
 def followed_by(network: SupportsInitApply, function: Callable[[Array], Array]) -> Network:
-    """A network whose output goes through a function without parameters, such as an activation.
+    """Returns a network that applies a function without parameters, such as an activation, to the network's output.
 
     >>> import jax, jax.numpy as jnp
     >>> from aejax.networks import MLP
@@ -72,7 +78,9 @@ def followed_by(network: SupportsInitApply, function: Callable[[Array], Array]) 
 
 
 def preceded_by(network: SupportsInitApply, function: Callable[[Array], Array]) -> Network:
-    """A network whose input, but for a condition, goes through a function without parameters, such as a logarithm.
+    """Returns a network that applies a function without parameters, such as a logarithm, to its input first.
+
+    The function is not applied to the condition of a conditional autoencoder.
 
     >>> import jax, jax.numpy as jnp
     >>> from aejax.networks import MLP
@@ -88,14 +96,14 @@ def preceded_by(network: SupportsInitApply, function: Callable[[Array], Array]) 
 
 
 def from_nnx(build: "Callable[[nnx.Rngs], nnx.Module]") -> Network:
-    """A Flax NNX module as a `Network`, by `nnx.split` and `nnx.merge`.
+    """Returns a Flax NNX module as a `Network`, with `nnx.split` and `nnx.merge`.
 
     Args:
-      build: makes the module from its random streams, and nothing else.
+      build: rngs -> module, a function of random streams (`nnx.Rngs`) only.
 
     Raises:
-      TypeError: no such function, but a module, a class or a Flax Linen module.
-      ValueError: the module holds state besides its parameters (batch statistics, random streams).
+      TypeError: build is a module or a class, or does not return a Flax NNX module.
+      ValueError: the module has state other than parameters (batch statistics, random streams).
 
     >>> import jax, jax.numpy as jnp
     >>> from flax import nnx
@@ -114,11 +122,11 @@ def from_nnx(build: "Callable[[nnx.Rngs], nnx.Module]") -> Network:
         )
     module = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
     if not isinstance(module, nnx.Module):
-        raise TypeError(f"from_nnx expects a function that returns a Flax NNX module, and it returned {module!r}")
+        raise TypeError(f"from_nnx expects a function that returns a Flax NNX module, but it returned {module!r}")
     definition, _, rest = nnx.split(module, nnx.Param, ...)  # type: ignore[misc]
     if others := sorted({type(variable).__name__ for _, variable in nnx.to_flat_state(rest)}):
         raise ValueError(
-            f"{type(module).__name__} has state besides its parameters ({', '.join(others)}): use layers without state"
+            f"{type(module).__name__} has state other than parameters ({', '.join(others)}): use layers without state"
         )
 
     def init(key: Array, *inputs: Array) -> PyTree:

@@ -1,4 +1,4 @@
-"""Networks that compute in another precision than that of their parameters."""
+"""Mixed precision: networks that compute in another dtype than that of their parameters."""
 
 import jax
 import jax.numpy as jnp
@@ -9,13 +9,16 @@ from aejax.networks.network import Network, SupportsInitApply, check_network, in
 
 
 def computing_in(network: SupportsInitApply, dtype: DTypeLike) -> Network:
-    """A network whose products are taken in `dtype`, bfloat16 as a rule; parameters, input and output keep theirs.
+    """Returns a network that computes in `dtype`, usually bfloat16; parameters, input and output keep their dtypes.
 
-    So gradients and the optimizer's sums, the code and what the loss makes of the output stay in float32.
+    So gradients, the optimizer's state, the code and the loss stay in float32.
 
     Args:
-      network: whose parameters are initialized as without this.
-      dtype: of the computation.
+      network: the network; its parameters are initialized as without this wrapper.
+      dtype: the floating type of the computation.
+
+    Raises:
+      TypeError: network is not a network, or dtype is not a floating type.
 
     >>> from aejax.networks import MLP
     >>> network = computing_in(MLP(output_shape=(2,)), jnp.bfloat16)
@@ -25,7 +28,7 @@ def computing_in(network: SupportsInitApply, dtype: DTypeLike) -> Network:
     """
     check_network(network, "network", "computing_in")
     if not jnp.issubdtype(dtype, jnp.floating):
-        raise TypeError(f"dtype must be of floating-point numbers, such as jnp.bfloat16, got {dtype!r}")
+        raise TypeError(f"dtype must be a floating type, such as jnp.bfloat16, got {dtype!r}")
 
     def cast(tree: PyTree) -> PyTree:
         return jax.tree.map(lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, tree)

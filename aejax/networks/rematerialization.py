@@ -1,4 +1,4 @@
-"""Networks whose inner values are computed twice instead of kept."""
+"""Rematerialization: networks whose activations are computed twice instead of stored."""
 
 import jax
 from jaxtyping import Array, PyTree
@@ -7,13 +7,16 @@ from aejax.networks.network import Network, SupportsInitApply, check_network, in
 
 
 def rematerialized(network: SupportsInitApply) -> Network:
-    """A network that keeps none of its inner values for the gradient and computes them once more there.
+    """Returns a network that does not store its activations for the gradient, but computes them again.
 
-    The gradient is the same. Of an autoencoder whose two networks are so, only one has its inner values in memory at a
-    time: on accelerators, since XLA on CPU finds that the same is computed twice, and keeps it after all.
+    The gradient is the same. If both networks of an autoencoder are rematerialized, the activations of only one are in
+    memory at a time. This holds on accelerators: XLA on CPU merges the two computations and stores the activations.
 
     Args:
-      network: any.
+      network: any network.
+
+    Raises:
+      TypeError: network is not a network.
 
     Source: A. Griewank, A. Walther (2000), Algorithm 799: Revolve.
 

@@ -1,4 +1,4 @@
-"""Convolutional encoder and decoder of one sequence: blocks that halve its length, and blocks that double it."""
+"""Convolutional encoder and decoder of ONE sequence: blocks that halve its length, and blocks that double it."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ _KERNEL = (5,)
 class SequenceEncoder(nn.Module):
     """Blocks of convolution of stride 2 and activation on ONE sequence (T,) or (T, C), then a dense layer.
 
-    A condition, an array of any shape, enters as constant channels of the sequence.
+    A condition, an array of any shape, is appended to the sequence as constant channels.
 
     Attributes:
-      features: channels of the blocks, in order; each halves the length, rounding up.
+      features: the channels of the blocks, in order; each block halves the length, rounding up.
       code_size: the length of the code.
-      activation: after each convolution.
+      activation: the activation after each convolution.
 
     >>> import jax, jax.numpy as jnp
     >>> encoder = SequenceEncoder(features=(8, 16), code_size=3)
@@ -56,13 +56,13 @@ class SequenceEncoder(nn.Module):
 class SequenceDecoder(nn.Module):
     """A dense layer, blocks that double the length and convolve, then a convolution to exactly `shape`.
 
-    The mirror of `SequenceEncoder` with the features in reverse order: every level has the length that it has there,
-    so odd lengths return as they were. A condition, an array of any shape, is appended to the code.
+    It mirrors `SequenceEncoder` with the features in reverse order: every level has the same length as in the encoder,
+    so odd lengths are restored. A condition, an array of any shape, is appended to the code.
 
     Attributes:
-      shape: (T,) or (T, C) of the sequence to return.
-      features: channels of the blocks, in order; each doubles the length.
-      activation: after the dense layer and after each convolution but the last.
+      shape: (T,) or (T, C), the shape of the returned sequence.
+      features: the channels of the blocks, in order; each block doubles the length.
+      activation: the activation after the dense layer and after each convolution except the last.
 
     >>> import jax, jax.numpy as jnp
     >>> decoder = SequenceDecoder(shape=(33, 2), features=(16, 8))
@@ -96,7 +96,7 @@ class SequenceDecoder(nn.Module):
 
 
 def repeat(x: Float[Array, "t C"]) -> Float[Array, "T C"]:
-    """Every step twice.
+    """Returns the sequence of twice the length, with every step repeated.
 
     >>> repeat(jnp.array([[1.0], [2.0]]))[:, 0].tolist()
     [1.0, 1.0, 2.0, 2.0]

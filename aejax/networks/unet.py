@@ -1,4 +1,4 @@
-"""The two halves of a U-Net for one image: the maps that skip from one to the other are part of the code."""
+"""The two halves of a U-Net for ONE image: the maps of the skip connections are part of the code."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,17 +15,18 @@ _KERNEL = (3, 3)
 
 
 class UNetEncoder(nn.Module):
-    """The contracting half on ONE image (H, W) or (H, W, C) of any size: two 3x3 convolutions a level.
+    """The contracting half on ONE image (H, W) or (H, W, C) of any size: two 3x3 convolutions per level.
 
-    The image enters as its 2x2 blocks, four pixels in the place of one, so that no convolution works at full size;
-    every further level halves height and width by max-pooling. The code holds the maps of all levels: those of the
-    higher ones, which skip to the decoder, as blocks of the size of the last. It is larger than the image, so that
-    nothing but the noise makes the network learn more than to copy. Sizes that do not divide by 2**len(features) are
-    filled up with the image's edge. A condition, an array of any shape, enters as constant channels of the image.
+    The input of the first level is the image with its 2x2 blocks as channels, so that no convolution has full size;
+    every further level halves height and width by max-pooling. The code contains the maps of all levels; the maps of
+    the higher levels, which skip to the decoder, are stored as blocks with the height and width of the last. The code
+    is larger than the image, so a network that is trained without noise only learns to copy. An image whose sizes are
+    not multiples of 2**len(features) is padded with its edge. A condition, an array of any shape, is appended to the
+    image as constant channels.
 
     Attributes:
-      features: channels of the levels, in order.
-      activation: after each convolution.
+      features: the channels of the levels, in order.
+      activation: the activation after each convolution.
 
     Source: O. Ronneberger, P. Fischer, T. Brox (2015), U-Net; the blocks after W. Shi et al. (2016), Real-Time Single
     Image and Video Super-Resolution Using an Efficient Sub-Pixel Convolutional Neural Network.
@@ -63,13 +64,13 @@ class UNetEncoder(nn.Module):
 class UNetDecoder(nn.Module):
     """The expanding half: from the code of `UNetEncoder` with the same features to an image of exactly `shape`.
 
-    Every level is upsampled, joined with the encoder's map of that size and convolved twice. A condition, an array of
-    any shape, enters as constant channels of the smallest map.
+    Every level is upsampled, concatenated with the encoder's map of the same size and convolved twice. A condition, an
+    array of any shape, is appended to the smallest map as constant channels.
 
     Attributes:
-      shape: (H, W) or (H, W, C) of the image to return.
-      features: channels of the encoder's levels, in the encoder's order.
-      activation: after each convolution but the last.
+      shape: (H, W) or (H, W, C), the shape of the returned image.
+      features: the channels of the encoder's levels, in the encoder's order.
+      activation: the activation after each convolution except the last.
 
     >>> import jax, jax.numpy as jnp
     >>> decoder = UNetDecoder(shape=(29, 28, 1), features=(8, 4))
@@ -96,9 +97,11 @@ class UNetDecoder(nn.Module):
         blocks = [multiple // 2 ** (level + 1) for level in range(len(self.features))]
         sizes = [channels * block**2 for channels, block in zip(self.features, blocks, strict=True)]
         if code.shape != (*smallest, sum(sizes)):
-            raise ValueError(f"a code for {shape} has shape {(*smallest, sum(sizes))}, got {code.shape}")
-        parts = jnp.split(code, [sum(sizes[:level]) for level in range(1, len(sizes))], axis=-1)
-        *skips, x = (depth_to_space(part, block) for part, block in zip(parts, blocks, strict=True))
+            raise ValueError(
+                f"the code of an image {shape} must have shape {(*smallest, sum(sizes))}, got shape {code.shape}"
+            )
+        maps = jnp.split(code, [sum(sizes[:level]) for level in range(1, len(sizes))], axis=-1)
+        *skips, x = (depth_to_space(level, block) for level, block in zip(maps, blocks, strict=True))
         x = with_channels(x, condition)
         for channels, skip in zip(self.features[-2::-1], skips[::-1], strict=True):
             x = _two_convolutions(jnp.concatenate([upsample(x), skip], axis=-1), channels, self.activation)
@@ -107,7 +110,7 @@ class UNetDecoder(nn.Module):
 
 
 def space_to_depth(x: Float[Array, "H W C"], block: int) -> Float[Array, "h w D"]:
-    """Every block of pixels as one pixel with the channels of all: (H / block, W / block, block² C).
+    """Returns an image (H / block, W / block, block² C), with the channels of every block of pixels in one pixel.
 
     >>> space_to_depth(jnp.arange(8.0).reshape(2, 4, 1), 2).tolist()
     [[[0.0, 1.0, 4.0, 5.0], [2.0, 3.0, 6.0, 7.0]]]
@@ -118,7 +121,7 @@ def space_to_depth(x: Float[Array, "H W C"], block: int) -> Float[Array, "h w D"
 
 
 def depth_to_space(x: Float[Array, "h w D"], block: int) -> Float[Array, "H W C"]:
-    """The inverse of `space_to_depth`.
+    """Returns the image (H, W, C) of which x is `space_to_depth`.
 
     >>> depth_to_space(jnp.arange(4.0).reshape(1, 1, 4), 2)[..., 0].tolist()
     [[0.0, 1.0], [2.0, 3.0]]
@@ -136,10 +139,11 @@ def _two_convolutions(x: Array, channels: int, activation: Callable[[Array], Arr
 
 
 def unet_reach(levels: int) -> int:
-    """How many pixels away, at most, lies what a pixel of `UNetDecoder`'s output depends on in `UNetEncoder`'s input.
+    """Returns the reach of `UNetEncoder` and `UNetDecoder`: an output pixel depends on inputs within this distance.
 
-    With L levels: twice 2^l for the encoder's two convolutions at level l = 1...L and the decoder's at l = L - 1...1, 2
-    for the last, and 2^L - 1 for the blocks.
+    It is the maximum distance along one axis, in pixels. With L levels it is the sum of twice 2^l for the encoder's two
+    convolutions at level l = 1...L and the decoder's at l = L - 1...1, 2 for the last convolution, and 2^L - 1 for the
+    blocks.
 
     >>> unet_reach(1), unet_reach(4)
     (7, 105)
@@ -154,7 +158,7 @@ def _build(
     code_size: None,
     activation: Callable[[Array], Array],
 ) -> tuple[UNetEncoder, UNetDecoder]:
-    del output_shape, code_size  # it returns one number for each of the example's, and its code is all maps
+    del output_shape, code_size  # the output has the shape of the example, and the code consists of maps
     return UNetEncoder(hidden, activation), UNetDecoder(shape, hidden, activation)
 
 

@@ -137,5 +137,5 @@ def test_refuses_what_is_no_image(shape):
 
 
 def test_decoder_refuses_a_feature_map_of_another_size():
-    with pytest.raises(ValueError, match=r"must have height and width \(3, 4\), got \(4, 4, 2\)"):
+    with pytest.raises(ValueError, match=r"must have height and width \(3, 4\), got shape \(4, 4, 2\)"):
         output_shape(ConvDecoder(shape=(5, 7), features=(2,)), (4, 4, 2))

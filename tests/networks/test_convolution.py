@@ -89,5 +89,5 @@ def test_it_takes_16_products_for_36(outputs):
 def test_a_size_that_is_none_of_twice_the_image_is_refused():
     x, kernel = draw((6, 6), 1, 1, jnp.float32)
     for size in ((7, 6), (6, 4)):
-        with pytest.raises(ValueError, match=r"\(3, 3, 1\) is upsampled to twice its height and width or one less"):
+        with pytest.raises(ValueError, match=r"twice the height and width of the image \(3, 3, 1\), or one less"):
             upsampled_convolution(x, kernel, size)

@@ -80,5 +80,5 @@ def test_a_condition_reaches_both(random_params):
 def test_refusals():
     with pytest.raises(ValueError, match=r"an image has shape \(H, W\) or \(H, W, C\), got \(5,\)"):
         UNetEncoder((2,)).init(KEY, jnp.ones(5))
-    with pytest.raises(ValueError, match=r"a code for \(5, 7\) has shape \(3, 4, 2\), got \(4, 4, 2\)"):
+    with pytest.raises(ValueError, match=r"an image \(5, 7\) must have shape \(3, 4, 2\), got shape \(4, 4, 2\)"):
         UNetDecoder((5, 7), (2,)).init(KEY, jnp.ones((4, 4, 2)))
