@@ -202,7 +202,7 @@ def test_knobs_of_the_model_are_refused_by_name(knobs, name):
         ("x = 1", r"expected a function build\(facts\) that returns an autoencoder, but it defines none"),
         (
             "def build(facts): return 3",
-            "build must return an aejax.autoencoders.Autoencoder, .* one of int",
+            "build must return an aejax.autoencoders.Autoencoder, .* of type int",
         ),
         ("def build(facts): pass", "it returned an object of type NoneType"),
     ],
