@@ -50,8 +50,9 @@ def tied(
     Autoencoders, section 2.2.
 
     >>> autoencoder = tied((8, 8), (20,))
-    >>> params = autoencoder.init(jax.random.key(0), jnp.ones((8, 8)))
-    >>> autoencoder.decode(params, autoencoder.encode(params, jnp.ones((8, 8)))).shape
+    >>> params = jax.eval_shape(autoencoder.init, jax.random.key(0), jnp.ones((8, 8)))
+    >>> code = jax.eval_shape(autoencoder.encode, params, jnp.ones((8, 8)))
+    >>> jax.eval_shape(autoencoder.decode, params, code).shape
     (8, 8)
     """
     shape, widths = check_sizes("shape", shape), check_sizes("widths", widths, at_least=1)

@@ -30,8 +30,8 @@ class ConvEncoder(nn.Module):
 
     >>> import jax, jax.numpy as jnp
     >>> encoder = ConvEncoder(features=(8, 4))
-    >>> params = jax.jit(encoder.init)(jax.random.key(0), jnp.ones((29, 28, 1)))
-    >>> jax.jit(encoder.apply)(params, jnp.ones((29, 28, 1))).shape
+    >>> params = jax.eval_shape(encoder.init, jax.random.key(0), jnp.ones((29, 28, 1)))
+    >>> jax.eval_shape(encoder.apply, params, jnp.ones((29, 28, 1))).shape
     (8, 7, 4)
     """
 
@@ -72,8 +72,8 @@ class ConvDecoder(nn.Module):
 
     >>> import jax, jax.numpy as jnp
     >>> decoder = ConvDecoder(shape=(29, 28, 1), features=(4, 8))
-    >>> params = jax.jit(decoder.init)(jax.random.key(0), jnp.ones(5))
-    >>> jax.jit(decoder.apply)(params, jnp.ones(5)).shape
+    >>> params = jax.eval_shape(decoder.init, jax.random.key(0), jnp.ones(5))
+    >>> jax.eval_shape(decoder.apply, params, jnp.ones(5)).shape
     (29, 28, 1)
     """
 
@@ -121,8 +121,8 @@ class Conv(nn.Module):
 
     >>> import jax, jax.numpy as jnp
     >>> layer = Conv(features=4, size=(5, 6))
-    >>> params = jax.jit(layer.init)(jax.random.key(0), jnp.ones((3, 3, 2)))
-    >>> jax.jit(layer.apply)(params, jnp.ones((3, 3, 2))).shape
+    >>> params = jax.eval_shape(layer.init, jax.random.key(0), jnp.ones((3, 3, 2)))
+    >>> jax.eval_shape(layer.apply, params, jnp.ones((3, 3, 2))).shape
     (5, 6, 4)
     """
 

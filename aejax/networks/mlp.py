@@ -26,8 +26,8 @@ class MLP(nn.Module):
 
     >>> import jax, jax.numpy as jnp
     >>> decoder = MLP(hidden=(40,), output_shape=(20, 20))
-    >>> params = decoder.init(jax.random.key(0), jnp.ones(5))
-    >>> decoder.apply(params, jnp.ones(5)).shape
+    >>> params = jax.eval_shape(decoder.init, jax.random.key(0), jnp.ones(5))
+    >>> jax.eval_shape(decoder.apply, params, jnp.ones(5)).shape
     (20, 20)
     """
 

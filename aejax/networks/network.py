@@ -64,7 +64,8 @@ def followed_by(network: SupportsInitApply, function: Callable[[Array], Array]) 
     >>> import jax, jax.numpy as jnp
     >>> from aejax.networks import MLP
     >>> network = followed_by(MLP(output_shape=(6,)), lambda output: output.reshape(2, 3))
-    >>> network.apply(network.init(jax.random.key(0), jnp.ones(4)), jnp.ones(4)).shape
+    >>> params = jax.eval_shape(network.init, jax.random.key(0), jnp.ones(4))
+    >>> jax.eval_shape(network.apply, params, jnp.ones(4)).shape
     (2, 3)
     """
     check_network(network, "network", "followed_by")
@@ -85,7 +86,8 @@ def preceded_by(network: SupportsInitApply, function: Callable[[Array], Array]) 
     >>> import jax, jax.numpy as jnp
     >>> from aejax.networks import MLP
     >>> network = preceded_by(MLP(output_shape=(2,)), jnp.log1p)
-    >>> network.apply(network.init(jax.random.key(0), jnp.ones(4)), jnp.ones(4)).shape
+    >>> params = jax.eval_shape(network.init, jax.random.key(0), jnp.ones(4))
+    >>> jax.eval_shape(network.apply, params, jnp.ones(4)).shape
     (2,)
     """
 
@@ -108,8 +110,8 @@ def from_nnx(build: "Callable[[nnx.Rngs], nnx.Module]") -> Network:
     >>> import jax, jax.numpy as jnp
     >>> from flax import nnx
     >>> network = from_nnx(lambda rngs: nnx.Linear(4, 2, rngs=rngs))
-    >>> params = network.init(jax.random.key(0), jnp.ones(4))
-    >>> network.apply(params, jnp.ones(4)).shape
+    >>> params = jax.eval_shape(network.init, jax.random.key(0), jnp.ones(4))
+    >>> jax.eval_shape(network.apply, params, jnp.ones(4)).shape
     (2,)
     """
     from flax import nnx

@@ -23,8 +23,8 @@ def rematerialized(network: SupportsInitApply) -> Network:
     >>> import jax.numpy as jnp
     >>> from aejax.networks import MLP
     >>> network = rematerialized(MLP(output_shape=(2,), hidden=(8,)))
-    >>> params = network.init(jax.random.key(0), jnp.ones(4))
-    >>> network.apply(params, jnp.ones(4)).shape
+    >>> params = jax.eval_shape(network.init, jax.random.key(0), jnp.ones(4))
+    >>> jax.eval_shape(network.apply, params, jnp.ones(4)).shape
     (2,)
     """
     check_network(network, "network", "rematerialized")

@@ -26,8 +26,8 @@ class SequenceEncoder(nn.Module):
 
     >>> import jax, jax.numpy as jnp
     >>> encoder = SequenceEncoder(features=(8, 16), code_size=3)
-    >>> params = jax.jit(encoder.init)(jax.random.key(0), jnp.ones((33, 2)))
-    >>> jax.jit(encoder.apply)(params, jnp.ones((33, 2))).shape
+    >>> params = jax.eval_shape(encoder.init, jax.random.key(0), jnp.ones((33, 2)))
+    >>> jax.eval_shape(encoder.apply, params, jnp.ones((33, 2))).shape
     (3,)
     """
 
@@ -66,8 +66,8 @@ class SequenceDecoder(nn.Module):
 
     >>> import jax, jax.numpy as jnp
     >>> decoder = SequenceDecoder(shape=(33, 2), features=(16, 8))
-    >>> params = jax.jit(decoder.init)(jax.random.key(0), jnp.ones(3))
-    >>> jax.jit(decoder.apply)(params, jnp.ones(3)).shape
+    >>> params = jax.eval_shape(decoder.init, jax.random.key(0), jnp.ones(3))
+    >>> jax.eval_shape(decoder.apply, params, jnp.ones(3)).shape
     (33, 2)
     """
 

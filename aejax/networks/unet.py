@@ -33,8 +33,8 @@ class UNetEncoder(nn.Module):
 
     >>> import jax, jax.numpy as jnp
     >>> encoder = UNetEncoder(features=(8, 4))
-    >>> params = jax.jit(encoder.init)(jax.random.key(0), jnp.ones((29, 28, 1)))
-    >>> jax.jit(encoder.apply)(params, jnp.ones((29, 28, 1))).shape  # 8 channels in 2x2 blocks, and 4
+    >>> params = jax.eval_shape(encoder.init, jax.random.key(0), jnp.ones((29, 28, 1)))
+    >>> jax.eval_shape(encoder.apply, params, jnp.ones((29, 28, 1))).shape  # 8 channels in 2x2 blocks, and 4
     (8, 7, 36)
     """
 
@@ -74,8 +74,8 @@ class UNetDecoder(nn.Module):
 
     >>> import jax, jax.numpy as jnp
     >>> decoder = UNetDecoder(shape=(29, 28, 1), features=(8, 4))
-    >>> params = jax.jit(decoder.init)(jax.random.key(0), jnp.ones((8, 7, 36)))
-    >>> jax.jit(decoder.apply)(params, jnp.ones((8, 7, 36))).shape
+    >>> params = jax.eval_shape(decoder.init, jax.random.key(0), jnp.ones((8, 7, 36)))
+    >>> jax.eval_shape(decoder.apply, params, jnp.ones((8, 7, 36))).shape
     (29, 28, 1)
     """
 
