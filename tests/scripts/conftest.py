@@ -9,7 +9,9 @@ from types import ModuleType
 from typing import NamedTuple
 
 import jax
+import numpy as np
 import pytest
+from PIL import Image
 
 from aejax.cli import command_line
 
@@ -67,6 +69,23 @@ def run_script(
         return Result(code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture
+def drawn_fraction() -> Callable[[Path], float]:
+    """`drawn_fraction(path)`: of a figure's pixels, those that differ from the empty canvas.
+
+    It is 0 for an empty figure and below 0.01 for one that has only a title; axes with data have more.
+    """
+
+    def measure(path: Path) -> float:
+        with Image.open(path) as figure:
+            assert figure.format == "PNG"
+            pixels = np.asarray(figure.convert("RGB"))
+        assert min(pixels.shape[:2]) > 100, f"{path.name}: {pixels.shape}"
+        return float(np.any(pixels != pixels[0, 0], axis=-1).mean())
+
+    return measure
 
 
 @pytest.fixture

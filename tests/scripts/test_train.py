@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from aejax.cli import train
 from aejax.experiment import summary
@@ -56,7 +55,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder / "run", result.stdout
 
 
-def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str]) -> None:
+def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str], drawn_fraction) -> None:
     folder, output = finished
     config = json.loads((folder / "config.json").read_text())
     assert config["training"]["epochs"] == EPOCHS
@@ -83,9 +82,7 @@ def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str]) -> 
         "validation_scores.npy",
     }
     for name in ("training_curves", "reconstructions", "samples", "latent_space", "code_units"):
-        with Image.open(folder / "figures" / f"{name}.png") as figure:
-            assert min(figure.size) > 200
-            assert len(figure.getcolors(1 << 24)) > 10
+        assert drawn_fraction(folder / "figures" / f"{name}.png") > 0.015, name
     assert "test" in output
     assert re.search(r"code: \d of 3 units are active", output)
     assert "mutual information of example and code: at least" in output
@@ -418,7 +415,9 @@ def test_a_run_folder_that_exists(refused, finished: tuple[Path, str], tmp_path:
     assert said.endswith(f"continue that run with {verb_command('train', '--resume', copy)}\n")
 
 
-def test_a_failed_run_is_not_in_the_way_of_the_same_command(run_script, tmp_path: Path, monkeypatch) -> None:
+def test_a_failed_run_is_not_in_the_way_of_the_same_command(
+    run_script, tmp_path: Path, monkeypatch, drawn_fraction
+) -> None:
     """One that has learned nothing leaves no folder, one that was killed may be replaced, others stay."""
     from aejax.errors import UserError
     from aejax.experiment import run as running
@@ -458,7 +457,7 @@ def test_a_failed_run_is_not_in_the_way_of_the_same_command(run_script, tmp_path
     result = run_script(*arguments)
     assert (result.code, result.errors) == (0, "")
     assert result.output.startswith(f"mine: {tmp_path / 'mine.npy'}, ")
-    assert (tmp_path / "a/run/figures/samples.png").is_file()
+    assert drawn_fraction(tmp_path / "a/run/figures/samples.png") > 0.015
 
 
 def test_resuming_with_other_values(refused, finished: tuple[Path, str]) -> None:
