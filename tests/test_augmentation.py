@@ -99,13 +99,8 @@ def learned():
     return learn()
 
 
-@pytest.mark.parametrize(
-    "knobs",
-    [
-        {"devices": 8},
-        *(pytest.param(k, marks=pytest.mark.slow) for k in ({"accumulation_steps": 4}, {"streamed": True})),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("knobs", [{"devices": 8}, {"accumulation_steps": 4}, {"streamed": True}])
 def test_a_shift_depends_on_the_example_and_the_step_alone(learned, knobs):
     one, other = (reports[-1].snapshot.state.params for reports in (learned, learn(**knobs)))
     chex.assert_trees_all_close(one, other, atol=1e-5, rtol=1e-5)

@@ -136,7 +136,7 @@ def test_the_derivative_at_one_direction_is_the_limit(float64):
     def project(end):
         return jnp.sum(interpolate_spherically(start, end, points=4)[1])
 
-    for derivative in (jax.grad(project), jax.hessian(project)):
+    for derivative in (jax.jit(jax.grad(project)), jax.jit(jax.hessian(project))):
         np.testing.assert_allclose(derivative(2 * start), derivative(2 * start + 1e-7 * off), atol=1e-5)
 
 

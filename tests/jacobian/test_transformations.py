@@ -1,6 +1,6 @@
 """The same numbers on 8 devices and under every transformation: shard_map, pmap, explicit meshes, checkpoint, scan."""
 
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -105,19 +105,29 @@ def assert_close(got, expected, rtol=1e-4, atol=1e-5):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=rtol, atol=atol), got, expected)
 
 
-@pytest.mark.parametrize("by", [by_shard_map, pytest.param(by_pmap, marks=pytest.mark.slow), by_scan, by_checkpoint])
-@pytest.mark.parametrize("f", [norms, measures])
+@cache
+def of_vmap(f):
+    return jax.jit(jax.vmap(f, (None, 0)))(PARAMS, BATCH)
+
+
+@pytest.mark.parametrize(
+    ("f", "by"),
+    [
+        (norms, by_shard_map),
+        *((measures, by) for by in (by_shard_map, by_scan, by_checkpoint)),
+        *(pytest.param(norms, by, marks=pytest.mark.slow) for by in (by_pmap, by_scan, by_checkpoint)),
+        pytest.param(measures, by_pmap, marks=pytest.mark.slow),
+    ],
+)
 def test_numbers_are_those_of_vmap(f, by):
-    expected = jax.jit(jax.vmap(f, (None, 0)))(PARAMS, BATCH)
     transformed = by(f)
     got = (transformed if by is by_pmap else jax.jit(transformed))(PARAMS, BATCH)
-    assert_close(got, expected)
+    assert_close(got, of_vmap(f))
 
 
 @pytest.mark.parametrize("f", [norms, measures])
 def test_numbers_are_those_of_vmap_on_an_explicit_mesh(f):
-    mapped = jax.vmap(f, (None, 0))
-    assert_close(on_explicit_mesh(mapped, PARAMS, BATCH), jax.jit(mapped)(PARAMS, BATCH))
+    assert_close(on_explicit_mesh(jax.vmap(f, (None, 0)), PARAMS, BATCH), of_vmap(f))
 
 
 @pytest.mark.slow

@@ -82,16 +82,24 @@ def test_value_kl_samples_and_bounds_of_a_variational_autoencoder_are_finite_far
         prior=prior,
     )
     x = jnp.array([[2000.0, 1999.0, 2001.0], [-2000.0, -1999.0, -2001.0]])
-    params = jax.jit(autoencoder.init)(jax.random.key(0), x[0])
-    if "prior" in params and "log_variance" in params["prior"]:
-        params["prior"]["log_variance"] = jnp.full_like(params["prior"]["log_variance"], 300.0)
 
-    for model in (autoencoder, importance_weighted(autoencoder, samples=3)):
-        (loss, metrics), gradient = jax.jit(jax.value_and_grad(model.loss, has_aux=True))(params, jax.random.key(1), x)
-        assert jnp.isfinite(loss)
-        assert all(jnp.isfinite(value) for value in metrics.values())
-        assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
-    assert jnp.isfinite(autoencoder.variational.prior(params).sample(jax.random.key(2), (2,))).all()
+    @jax.jit
+    def compute(x):
+        params = autoencoder.init(jax.random.key(0), x[0])
+        if "prior" in params and "log_variance" in params["prior"]:
+            params["prior"]["log_variance"] = jnp.full_like(params["prior"]["log_variance"], 300.0)
+        losses = [
+            jax.value_and_grad(model.loss, has_aux=True)(params, jax.random.key(1), x)
+            for model in (autoencoder, importance_weighted(autoencoder, samples=3))
+        ]
+        return losses, autoencoder.variational.prior(params).sample(jax.random.key(2), (2,))
+
+    losses, samples = compute(x)
+    for (loss, metrics), gradient in losses:
+        assert np.isfinite(loss)
+        assert all(np.isfinite(value) for value in metrics.values())
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient))
+    assert np.isfinite(samples).all()
 
 
 def test_posterior_and_divergence_use_one_bounded_log_variance():

@@ -41,8 +41,11 @@ def test_the_encoder_is_what_its_parameters_say():
 def test_a_condition_reaches_both():
     x, code = jnp.ones((6, 2)), jnp.ones(3)
     for network, given_ in ((SequenceEncoder((4,), 3), x), (SequenceDecoder((6, 2), (4,)), code)):
-        params = jax.jit(network.init)(KEY, given_, jnp.eye(4)[0])
-        first, second = (network.apply(params, given_, jnp.eye(4)[k]) for k in (0, 1))
+
+        def apply(condition, network=network, given_=given_):
+            return network.apply(network.init(KEY, given_, jnp.eye(4)[0]), given_, condition)
+
+        first, second = jax.jit(jax.vmap(apply))(jnp.eye(4)[:2])
         assert not np.allclose(first, second)
 
 
