@@ -237,8 +237,8 @@ def test_a_reader_that_goes_does_not_end_the_run(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_disk_that_is_full_is_one_line_and_the_run_goes_on_from_what_it_has(tmp_path: Path) -> None:
-    """No file may grow beyond 64 KiB, which is less than the figures want."""
-    command = shlex.join([sys.executable, str(SCRIPT), *SMALL, "--run-dir", "run"])
+    """No file may grow beyond 64 KiB, which is less than the TensorBoard events of 150 epochs are."""
+    command = shlex.join([sys.executable, str(SCRIPT), *SMALL, "--epochs", "150", "--run-dir", "run"])
     limited = f"ulimit -f 64; unset JAX_COMPILATION_CACHE_DIR; XDG_CACHE_HOME=cache exec {command}"
     full = subprocess.run(
         ["bash", "-c", limited], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False
