@@ -46,7 +46,7 @@ class Checkpoints:
         Raises:
           UserError: the folder cannot be created or read.
         """
-        self._folder = folder.absolute()
+        self._folder = folder.resolve()  # TensorStore refuses paths with ".."
         try:
             if not read_only:
                 self._folder.mkdir(parents=True, exist_ok=True)
