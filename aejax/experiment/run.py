@@ -131,7 +131,7 @@ def train_run(
         snapshot = _train(
             run, job, snapshot, devices, folder=folder, streamed=streamed, profile_folder=profile, console=console
         )
-        means = evaluate_best(job, snapshot, devices=devices, streamed=streamed)
+        means = evaluate_best(job, snapshot, devices=devices)
         trained = TrainedRun(
             folder,
             job.experiment,

@@ -26,16 +26,15 @@ from aejax.training.plan import choose_plan
 MAX_SHOWN = 10_000  # test examples
 
 
-def evaluate_best(
-    job: Job, snapshot: Snapshot, *, devices: Sequence[jax.Device], streamed: bool | None = None
-) -> dict[str, dict[str, float]]:
+def evaluate_best(job: Job, snapshot: Snapshot, *, devices: Sequence[jax.Device]) -> dict[str, dict[str, float]]:
     """Returns the means of the loss's terms with the best parameters: split -> term -> mean over examples.
+
+    The examples are gathered on the host, in calls of one shape: one compiled program evaluates the three splits.
 
     Args:
       job: the job that was trained.
       snapshot: the snapshot at the end of training.
       devices: as for `train`.
-      streamed: as for `train`.
 
     Raises:
       UserError: the autoencoder is orders of magnitude worse than predicting the mean.
@@ -49,14 +48,16 @@ def evaluate_best(
         examples["test"],
         batch_size=size,
         devices=devices,
-        streamed=streamed,
+        streamed=True,
     )
+    fewest = min(-(-len(of_split.x) // size) for of_split in examples.values())  # batches of a split
     evaluate = make_evaluate(
         job.autoencoder,
         batch_size=size,
         devices=devices,
-        streamed=plan.streamed,
-        batches_per_call=plan.batches_per_call,
+        streamed=True,
+        batches_per_call=min(fewest, plan.batches_per_call),
+        padded=True,
     )
     params, key = replicate(snapshot.best_params, devices), run_keys(snapshot.state).evaluation
     means = {name: evaluate(params, key, of_split) for name, of_split in examples.items()}

@@ -30,10 +30,11 @@ class Evaluate:
         devices: Sequence[jax.Device],
         streamed: bool = False,
         batches_per_call: int | None = None,
+        padded: bool = False,
     ) -> None:
         """Stores the arguments of `make_evaluate`."""
         self._autoencoder, self._batch_size, self._devices = autoencoder, batch_size, devices
-        self._streamed, self._batches_per_call = streamed, batches_per_call
+        self._streamed, self._batches_per_call, self._padded = streamed, batches_per_call, padded
         self._sums = _compiled_sums(autoencoder, tuple(devices), streamed)
 
     def __call__(self, params: PyTree, key: Array, data: Examples | Array | np.ndarray) -> dict[str, float]:
@@ -79,10 +80,12 @@ class Evaluate:
     def _calls(self, examples: int, dtype: np.dtype) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yields each call's positions and weights of examples on this process's devices, all of the same shape."""
         devices, local = len(self._devices), local_indices(self._devices)
-        share = -(-min(self._batch_size, examples) // devices)
+        share = -(-(self._batch_size if self._padded else min(self._batch_size, examples)) // devices)
         batches = -(-examples // (share * devices))
         calls = -(-batches // (self._batches_per_call or batches))
         size = -(-batches // calls)
+        if self._padded and self._batches_per_call:
+            size = self._batches_per_call
         for call in range(calls):
             order = np.arange(call * size * devices * share, (call + 1) * size * devices * share)
             order = order.reshape(size, devices, share).swapaxes(0, 1)[local]
@@ -129,6 +132,7 @@ def make_evaluate(
     devices: Sequence[jax.Device],
     streamed: bool = False,
     batches_per_call: int | None = None,
+    padded: bool = False,
 ) -> Evaluate:
     """Returns a compiled function `(params, key, examples) -> means` of every loss term over all N examples.
 
@@ -144,6 +148,8 @@ def make_evaluate(
       devices: the devices of all processes.
       streamed: whether the examples, arrays or files, stay on the host and are gathered while the devices compute.
       batches_per_call: the maximum number of batches in one compiled call; None for no limit.
+      padded: whether every call has exactly `batches_per_call` batches of `batch_size` examples, some of weight 0.
+        Streamed examples of every number are then evaluated by one compiled program.
 
     Returns:
       The function; the means are floats by the name of the term. It raises ValueError if there are no examples, or if
@@ -157,5 +163,10 @@ def make_evaluate(
     check_counts(batch_size=batch_size, batches_per_call=batches_per_call)
     check_devices(devices)
     return Evaluate(
-        autoencoder, batch_size=batch_size, devices=devices, streamed=streamed, batches_per_call=batches_per_call
+        autoencoder,
+        batch_size=batch_size,
+        devices=devices,
+        streamed=streamed,
+        batches_per_call=batches_per_call,
+        padded=padded,
     )

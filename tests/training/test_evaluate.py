@@ -31,6 +31,26 @@ def test_the_last_partial_batch_counts_exactly(devices: int, batch_size: int) ->
         np.testing.assert_allclose(means[name], value, rtol=1e-6)
 
 
+def test_padded_calls_evaluate_every_number_of_examples_by_one_compiled_program() -> None:
+    devices, traces = jax.local_devices()[:2], []
+
+    def loss(*arguments):
+        traces.append(arguments)
+        return AUTOENCODER.loss(*arguments)
+
+    counted = AUTOENCODER._replace(loss=loss)
+    knobs = {"batch_size": 8, "devices": devices, "streamed": True, "batches_per_call": 2}
+    evaluate = make_evaluate(counted, **knobs, padded=True)
+    params = replicate(PARAMS, devices)
+    for number in (37, 16, 5):
+        means = evaluate(params, KEY, X[:number])
+        _, expected = jax.jit(AUTOENCODER.loss)(PARAMS, KEY, as_batch(jnp.asarray(X[:number])))
+        assert means == pytest.approx({name: float(value) for name, value in expected.items()}, rel=1e-6)
+        if number == 37:
+            first = len(traces)
+    assert len(traces) == first
+
+
 def test_every_example_weighs_the_same() -> None:
     """Examples of known error: the mean is theirs, not that of batch means."""
     constant = AUTOENCODER._replace(
