@@ -82,3 +82,35 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return run.path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def make_initial_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """`make_initial_run(experiment)`: the folder of a run whose initial parameters are its best; one for equal ones.
+
+    For tests of what is read, written and refused, which hold for parameters of any value: nothing is trained.
+    """
+    from aejax.datasets.dataset import fingerprint
+    from aejax.experiment.job import make_job
+    from aejax.experiment.loading import example_of
+    from aejax.experiment.run_folder import RunFolder
+    from aejax.training import start
+    from aejax.training.early_stopping import EarlyStopping
+
+    folders: dict[object, Path] = {}
+
+    def make(experiment) -> Path:
+        if experiment in folders:
+            return folders[experiment]
+        with jax.numpy_dtype_promotion("standard"):
+            job = make_job(experiment)
+            key = jax.random.key(experiment.training.seed)
+            snapshot = start(job.autoencoder, job.optimizer, key, *example_of(experiment.model, job.facts))
+            folder = tmp_path_factory.mktemp("runs") / "run"
+            run = RunFolder.create(folder, job.experiment, fingerprint(job.splits), job.facts)
+            run.save(snapshot._replace(stopping=EarlyStopping(best_loss=1.0, best_epoch=1)))
+            run.close()
+        folders[experiment] = run.path
+        return run.path
+
+    return make

@@ -19,13 +19,14 @@ from aejax.experiment.build import build_autoencoder
 from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training
 from aejax.experiment.data_of_run import at_place
 from aejax.experiment.facts import as_older, facts_of
-from aejax.experiment.job import fit, make_job
-from aejax.experiment.loading import load_splits
+from aejax.experiment.job import make_job
+from aejax.experiment.loading import example_of, load_splits
 from aejax.experiment.optimizers import build_optimizer
 from aejax.experiment.run_folder import RunFolder
 from aejax.experiment.scaling import completed
 from aejax.experiment.trained import open_run
 from aejax.training import start
+from aejax.training.early_stopping import EarlyStopping
 
 MODEL = Model(family="undercomplete", hidden=(), code_size=3)
 EXPERIMENT = Experiment(model=MODEL, training=Training(epochs=2))
@@ -94,12 +95,12 @@ def test_opening_a_run_prints_nothing(make_run):
     assert (done.stdout, done.stderr) == ("", "")
 
 
-def test_a_run_whose_data_are_not_there_any_more(make_run, tmp_path):
+def test_a_run_whose_data_are_not_there_any_more(make_initial_run, tmp_path):
     """Its folder is enough to encode; its examples are read from another place, where they are the same."""
     x = np.random.default_rng(0).uniform(size=(80, 5)).astype(np.float32)
     np.save(tmp_path / "my data.npy", x)
     data = Data(dataset=str(tmp_path / "my data.npy"))
-    path = make_run(Experiment(data=data, model=MODEL, training=Training(epochs=1, batch_size=8)))
+    path = make_initial_run(Experiment(data=data, model=MODEL, training=Training(epochs=1, batch_size=8)))
     expected = open_run(path).encode(open_run(path).splits.test)
     moved = tmp_path / "moved"
     moved.mkdir()
@@ -133,8 +134,8 @@ def test_a_place_of_data_of_each_kind(tmp_path):
         at_place(Data(), tmp_path)
 
 
-def test_a_conditional_run_takes_labels(make_run, tmp_path):
-    run = open_run(make_run(CONDITIONAL))
+def test_a_conditional_run_takes_labels(make_initial_run, tmp_path):
+    run = open_run(make_initial_run(CONDITIONAL))
     assert run.encode(run.splits.test).shape == (len(run.splits.test.x), 3)
     np.save(tmp_path / "x.npy", run.splits.test.x[:4])
     np.save(tmp_path / "labels.npy", np.array([0, 1, 2, 9]))
@@ -183,20 +184,21 @@ MASKS = (RNG.random((90, 6)) > 0.5).astype(np.uint8)
 COUNTS = RNG.poisson(2, (90, 6)).astype(np.uint8)
 
 
-@pytest.fixture
-def run_on(make_run, tmp_path_factory):
-    """`run_on(x)`: a run that was trained on an array; one for equal arrays."""
+@pytest.fixture(scope="module")
+def run_on(make_initial_run, tmp_path_factory):
+    """`run_on(x)`: a run on an array; one for equal arrays."""
+    opened = {}
 
-    def train(x, **model):
+    def begin(x):
         name = f"aejax_{hashlib.sha256(x.tobytes() + str(x.dtype).encode()).hexdigest()[:16]}.npy"
-        path = tmp_path_factory.getbasetemp() / name
-        if not path.exists():
+        if name not in opened:
+            path = tmp_path_factory.getbasetemp() / name
             np.save(path, x)
-        chosen = Model(**{"family": "undercomplete", "hidden": (), "code_size": 3} | model)
-        data = Data(dataset=str(path))
-        return open_run(make_run(Experiment(data=data, model=chosen, training=Training(epochs=1, batch_size=8))))
+            experiment = Experiment(data=Data(dataset=str(path)), model=MODEL, training=Training(batch_size=8))
+            opened[name] = open_run(make_initial_run(experiment))
+        return opened[name]
 
-    return train
+    return begin
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,7 @@ NORMAL = RNG.normal(size=(300, 6)).astype(np.float32)
 @pytest.mark.parametrize(
     ("trained_on", "given", "message"),
     [
-        (GRAY, MASKS, r"from 0 to 1 \(uint8, divided by 255\), and .* from 0 to 255 \(uint8, divided by 255\)"),
+        (GRAY, MASKS, r"from 0 to 1 \(uint8, divided by 255\), but .* from 0 to 255 \(uint8, divided by 255\)"),
         (GRAY, GRAY.astype(np.float32), r"from 0 to 255 \(float32\), but .*; divide them by 255, or use --any-scale"),
         (GRAY / 255, GRAY.astype(np.int64), r"\(int64\), but .*; divide them by 255, or save them as uint8, or use"),
         (MASKS, 255 * MASKS, r"from 0 to 255 \(uint8\), but .* from 0 to 1 \(uint8\)"),
@@ -294,7 +296,7 @@ def test_a_run_on_counts_takes_no_fractions_and_its_bytes_stay_counts(run_on, tm
         load_examples(run, tmp_path / "mine.npy")
 
 
-def test_a_run_that_removes_noise_takes_noisy_examples(make_run, tmp_path):
+def test_a_run_that_removes_noise_takes_noisy_examples(make_initial_run, tmp_path):
     sparse = np.where(RNG.random((90, 6)) < 0.8, 0, RNG.random((90, 6)))
     np.save(tmp_path / "x.npy", sparse)
     experiment = Experiment(
@@ -303,18 +305,18 @@ def test_a_run_that_removes_noise_takes_noisy_examples(make_run, tmp_path):
         regularization=Regularization(corruption="gaussian_noise", corruption_level=0.5),
         training=Training(epochs=1, batch_size=8),
     )
-    run = open_run(make_run(experiment))
+    run = open_run(make_initial_run(experiment))
     np.save(tmp_path / "noisy.npy", sparse + 0.5 * RNG.normal(size=sparse.shape))
     assert len(load_examples(run, tmp_path / "noisy.npy").x) == 90
     np.save(tmp_path / "noisy.npy", sparse + 0.02 * RNG.normal(size=sparse.shape))
     assert len(load_examples(run, tmp_path / "noisy.npy").x) == 90
 
 
-def test_pairs_are_checked_against_pairs(make_run, tmp_path):
+def test_pairs_are_checked_against_pairs(make_initial_run, tmp_path):
     noisy = (MASKS + NORMAL[:90]).astype(np.float32)
     np.savez(tmp_path / "pairs.npz", x=MASKS, input=noisy)
     data = Data(dataset=str(tmp_path / "pairs.npz"))
-    run = open_run(make_run(Experiment(data=data, model=MODEL, training=Training(epochs=1, batch_size=8))))
+    run = open_run(make_initial_run(Experiment(data=data, model=MODEL, training=Training(epochs=1, batch_size=8))))
     np.save(tmp_path / "noisy.npy", COUNTS)  # bytes, for numbers that were none
     np.save(tmp_path / "clean.npy", MASKS)
     np.testing.assert_array_equal(load_examples(run, tmp_path / "noisy.npy").x, COUNTS)
@@ -331,11 +333,11 @@ def test_a_large_file_is_checked_as_a_small_one(run_on, tmp_path, monkeypatch):
     run = run_on(GRAY)
     monkeypatch.setattr("aejax.datasets.arrays.LARGE", 1)
     np.save(tmp_path / "mine.npy", MASKS)
-    with pytest.raises(UserError, match=r"from 0 to 1 \(uint8, divided by 255\), and"):
+    with pytest.raises(UserError, match=r"from 0 to 1 \(uint8, divided by 255\), but"):
         load_examples(run, tmp_path / "mine.npy")
 
 
-def test_an_older_run_on_bytes_divides_them_all_and_one_on_classes_counts_from_0(make_run, tmp_path):
+def test_an_older_run_on_bytes_divides_them_all_and_one_on_classes_counts_from_0(tmp_path):
     """Bytes of 0 and 1 were divided by 255, and class k was the label k, before runs kept facts."""
     np.savez(tmp_path / "x.npz", x=MASKS, labels=np.resize([1, 3], 90))
     model = Model(likelihood="gaussian", hidden=(), code_size=3, conditional=True)
@@ -345,8 +347,9 @@ def test_an_older_run_on_bytes_divides_them_all_and_one_on_classes_counts_from_0
     facts = as_older(facts_of(splits.train))
     assert facts.classes == (None, 1, None, 3)
     run = RunFolder.create(tmp_path / "run", replace(experiment, data=Data(dataset=data.dataset)), fingerprint(splits))
-    snapshot = fit(make_job(experiment, splits, facts=facts, devices=8))
-    run.save(snapshot)
+    job = make_job(experiment, splits, facts=facts)
+    snapshot = start(job.autoencoder, job.optimizer, jax.random.key(0), *example_of(model, facts))
+    run.save(snapshot._replace(stopping=EarlyStopping(best_loss=1.0, best_epoch=1)))
     run.close()
     opened = open_run(run.path)
     assert opened.facts == completed(facts, experiment, splits.train)
@@ -359,10 +362,10 @@ def test_an_older_run_on_bytes_divides_them_all_and_one_on_classes_counts_from_0
         load_examples(opened, tmp_path / "mine.npz")
 
 
-def test_channels_first_are_named(make_run, tmp_path):
+def test_channels_first_are_named(make_initial_run, tmp_path):
     np.save(tmp_path / "x.npy", RNG.random((60, 8, 8, 3)))
     data = Data(dataset=str(tmp_path / "x.npy"))
-    run = open_run(make_run(Experiment(data=data, model=MODEL, training=Training(epochs=1, batch_size=8))))
+    run = open_run(make_initial_run(Experiment(data=data, model=MODEL, training=Training(epochs=1, batch_size=8))))
     np.save(tmp_path / "mine.npy", RNG.random((4, 3, 8, 8)))
     with pytest.raises(UserError, match=r"shape \(3, 8, 8\).*channels come last: save numpy\.moveaxis\(x, 1, -1\)"):
         load_examples(run, tmp_path / "mine.npy")
@@ -403,11 +406,13 @@ def test_a_run_that_was_stopped_before_its_first_evaluation(tmp_path):
         open_run(run.path)
 
 
-def test_data_that_have_changed(make_run, tmp_path):
+def test_data_that_have_changed(make_initial_run, tmp_path):
     file = tmp_path / "mine.npy"
     x = np.random.default_rng(0).uniform(size=(80, 5)).astype(np.float32)
     np.save(file, x)
-    path = make_run(Experiment(data=Data(dataset=str(file)), model=MODEL, training=Training(epochs=1, batch_size=8)))
+    path = make_initial_run(
+        Experiment(data=Data(dataset=str(file)), model=MODEL, training=Training(epochs=1, batch_size=8))
+    )
     assert open_run(path).example_shape == (5,)
     np.save(file, 1 - x)
     with pytest.raises(UserError, match=r"mine\.npy: is not the data that .* began with"):

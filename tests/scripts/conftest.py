@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from aejax.cli import command_line
+from aejax.experiment import summary
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -108,3 +109,9 @@ def complaint_of(
         return result.errors
 
     return call
+
+
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training ends without drawing anything: for tests that look at other files."""
+    monkeypatch.setattr(summary, "draw_figures", lambda *arguments, **options: {})

@@ -22,7 +22,7 @@ from aejax.experiment import summary
 from aejax.host.commands import verb_command
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
-EPOCHS = 40
+FEW, EPOCHS = 3, 40
 SMALL = ("--hidden", "16", "--code-size", "3", "--checkpoint-every", "1", "--epochs", str(EPOCHS), "--patience", "None")
 ENVIRONMENT = os.environ | {"XLA_FLAGS": ""}  # one device, as on a user's machine
 
@@ -48,19 +48,28 @@ def parameters(run_dir: Path) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A whole run, with what it printed."""
+    """A whole run of a few epochs, with what it printed."""
     folder = tmp_path_factory.mktemp("main")
-    result = run(*SMALL, "--run-dir", "run", cwd=folder)
+    result = run(*SMALL, "--epochs", str(FEW), "--run-dir", "run", cwd=folder)
     assert result.returncode == 0, result.stderr
     return folder / "run", result.stdout
+
+
+@pytest.fixture(scope="module")
+def not_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole run that takes long enough to be stopped on its way."""
+    folder = tmp_path_factory.mktemp("long")
+    result = run(*SMALL, "--run-dir", "run", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    return folder / "run"
 
 
 def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str], drawn_fraction) -> None:
     folder, output = finished
     config = json.loads((folder / "config.json").read_text())
-    assert config["training"]["epochs"] == EPOCHS
+    assert config["training"]["epochs"] == FEW
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert [record["epoch"] for record in records[:-1]] == list(range(1, EPOCHS + 1))
+    assert [record["epoch"] for record in records[:-1]] == list(range(1, FEW + 1))
     terms = {"loss", "reconstruction", "kl", "elbo"}
     watched = {"step", "epoch", "validation/code/frobenius_norm"}
     assert set(records[0]) == watched | {f"{s}/{t}" for s in ("train", "validation") for t in terms}
@@ -95,15 +104,13 @@ def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str], dra
 EXIT_CODES = {signal.SIGKILL: -signal.SIGKILL, signal.SIGINT: 130, signal.SIGTERM: 75}
 
 
-@pytest.mark.parametrize(
-    "interruption",
-    [signal.SIGKILL, *(pytest.param(s, marks=pytest.mark.slow) for s in (signal.SIGINT, signal.SIGTERM))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("interruption", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_ends_as_if_it_had_not_been(
-    finished: tuple[Path, str], tmp_path: Path, interruption: signal.Signals
+    not_stopped: Path, tmp_path: Path, interruption: signal.Signals
 ) -> None:
     """Killed (SIGKILL), stopped by Ctrl-C or preempted (SIGTERM): the resumed run has the same bits, records too."""
-    whole, stopped = finished[0], tmp_path / "stopped run"
+    whole, stopped = not_stopped, tmp_path / "stopped run"
     process = subprocess.Popen(
         [sys.executable, str(SCRIPT), *SMALL, "--run-dir", str(stopped)],
         cwd=tmp_path,
@@ -133,6 +140,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     assert metrics.read_text() == (whole / "metrics.jsonl").read_text()
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_no_test_example_reaches_training(run_script: Callable, tmp_path: Path) -> None:
     """Runs on examples of which the test part alone differs are one run, to the last bit."""
     from aejax.experiment.configuration import Data
@@ -159,6 +167,7 @@ def test_no_test_example_reaches_training(run_script: Callable, tmp_path: Path) 
         np.testing.assert_array_equal(got[name], array, err_msg=name)
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_masks_in_bytes_and_classes_by_their_names(
     run_script: Callable, complaint_of: Callable, tmp_path: Path
 ) -> None:
@@ -214,6 +223,7 @@ def test_data_that_a_network_cannot_be_trained_on(
     assert message in complaint_of("train", *knobs)
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_an_alpha_channel_is_noticed(run_script: Callable, tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 4)).astype(np.uint8)
     x[..., 3] = 255
@@ -505,7 +515,7 @@ def test_statistics_and_figures_that_fail_leave_the_result(run_script, tmp_path,
 
     monkeypatch.setattr(summary, "code_statistics", fail)
     monkeypatch.setattr(summary, "draw_figures", fail)
-    result = run_script("train", "--epochs", "1", "--hidden", "4", "--run-dir", tmp_path / "run")
+    result = run_script("train", "--epochs", "1", "--hidden", "4", "--devices", "1", "--run-dir", tmp_path / "run")
     assert result.code == 0
     assert result.errors.count("Traceback") == 2  # a bug is seen, and costs nothing else
     assert "statistics of the code: left out, no memory for all of them\n" in result.output
