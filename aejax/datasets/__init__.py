@@ -1,4 +1,4 @@
-"""Sources of data, one a module: embedded digits, the user's arrays, prepared TFDS image sets."""
+"""Sources of data, one module each: embedded digits, the user's arrays, prepared TFDS image sets and others."""
 
 from aejax.datasets.arrays import load_arrays as load_arrays
 from aejax.datasets.dataset import Dataset as Dataset

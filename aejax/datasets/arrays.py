@@ -1,4 +1,4 @@
-"""The user's own arrays: .npy and .npz files, of any shape, never unpickled."""
+"""The user's own arrays: .npy and .npz files with examples of any shape, never unpickled."""
 
 import os
 from pathlib import Path
@@ -19,30 +19,30 @@ from aejax.host.memory import check_fits
 def load_arrays(
     path: Path, labels: Path | None = None, *, stored: bool | None = None, bytes_as: BytesAs = BY_VALUES
 ) -> Dataset:
-    """Examples from a .npy file, or from the entries `x` and (optional) `labels` and `input` of a .npz file.
+    """Returns the examples of a .npy file, or of the entries `x` and (optional) `labels` and `input` of a .npz file.
 
-    `input` are noisy examples, of which those in `x` are what they ought to be: an encoder is given the one and learns
-    to return the other.
+    The entry `input` holds the inputs of the encoder, such as noisy examples, and `x` the targets that are
+    reconstructed from them.
 
-    A .npy file whose examples take more than a GiB as float32 is not read here: they stay in it, and are read when
-    they are needed (`StoredArray`). A .npz file, and labels, are read into memory whatever their size.
+    A .npy file whose examples exceed one GiB as float32 is not read here: the examples stay in the file and are read
+    when they are needed (`StoredArray`). A .npz file and labels are read into memory whatever their size.
 
     Args:
-      path: the examples, (N, ...).
-      labels: a .npy file of N integers or texts; for a .npz file it takes the place of its entry.
-      stored: whether the examples of a .npy file stay in it; None leaves it to their size.
-      bytes_as: whether bytes are gray values, divided by 255; auto: by their values (`divisor_of`), and alike for
-        examples and noisy examples, unless one of them is a mask of 0 and 1.
+      path: the file of the examples, (N, ...).
+      labels: a .npy file of N integers or strings; it replaces the labels of a .npz file.
+      stored: whether the examples of a .npy file stay in it; None decides by their size.
+      bytes_as: whether bytes are gray values, divided by 255. `auto` decides by their values (`divisor_of`), for inputs
+        and targets together, unless one of them is a mask of 0 and 1.
 
     Raises:
-      UserError: a file that is missing, no such array file, or one that would have to be unpickled; an entry
-        that is missing; and all that `as_dataset` and `with_input` refuse.
+      UserError: the file is missing, is not an array file, or holds pickled objects; the entry `x` is missing; or the
+        content is invalid (see `as_dataset` and `with_input`).
     """
     content = _load(path, stored=stored)
     if "x" not in content:
         raise UserError(f"{path}: no entry 'x' with the examples; it holds {sorted(content)}")
     if "input" in content:
-        bytes_as = _alike(content["x"], content["input"], bytes_as)
+        bytes_as = _bytes_of_pairs(content["x"], content["input"], bytes_as)
     own_labels = content.get("labels") if labels is None else None
     dataset = as_dataset(content["x"], own_labels, name=str(path), byte_values=bytes_as.x)
     if labels is not None:
@@ -53,19 +53,23 @@ def load_arrays(
 
 
 def load_labels(path: Path, examples: int) -> np.ndarray:
-    """The label of each of `examples` examples from a .npy file; UserError as for `load_arrays`."""
+    """Returns one label for each of `examples` examples, read from a .npy file.
+
+    Raises:
+      UserError: the file is missing, is not a .npy file, or its labels are invalid (see `as_labels`).
+    """
     if path.suffix.lower() != ".npy":
-        raise UserError(f"{path}: labels are read from a .npy file")
+        raise UserError(f"{path}: labels must be in a .npy file")
     return as_labels(_load(path, stored=False)["x"], examples, str(path))
 
 
-def _alike(x: np.ndarray, noisy: np.ndarray, bytes_as: BytesAs) -> BytesAs:
-    """Bytes of pairs are gray values in both arrays where they are in one; masks of 0 and 1 stay what they are."""
-    if bytes_as != BY_VALUES or not all(array.dtype == np.uint8 and array.size for array in (x, noisy)):
+def _bytes_of_pairs(x: np.ndarray, inputs: np.ndarray, bytes_as: BytesAs) -> BytesAs:
+    """Returns what bytes are: gray values in both arrays if they are in one, unless one is a mask of 0 and 1."""
+    if bytes_as != BY_VALUES or not all(array.dtype == np.uint8 and array.size for array in (x, inputs)):
         return bytes_as
-    if min(x.max(), noisy.max()) <= 1:
+    if min(x.max(), inputs.max()) <= 1:
         return bytes_as
-    is_gray = any(divisor_of(array.dtype, "auto", blocks_of(array)) == 255 for array in (x, noisy))
+    is_gray = any(divisor_of(array.dtype, "auto", blocks_of(array)) == 255 for array in (x, inputs))
     return BytesAs("scaled", "scaled") if is_gray else BytesAs("as_is", "as_is")
 
 
@@ -74,7 +78,7 @@ def _load(path: Path, *, stored: bool | None) -> dict[str, Any]:
         raise refuse_path(path)
     check_regular(path)
     try:
-        may_be_large = StoredArray.dtype.itemsize * path.stat().st_size > LARGE  # if it holds bytes
+        may_be_large = StoredArray.dtype.itemsize * path.stat().st_size > LARGE  # true if its numbers are bytes
         if path.suffix.lower() == ".npy" and (stored or (stored is None and may_be_large)):
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
             if stored or StoredArray.dtype.itemsize * mapped.size > LARGE:
@@ -86,12 +90,12 @@ def _load(path: Path, *, stored: bool | None) -> dict[str, Any]:
             content = np.load(file, allow_pickle=False)
             if isinstance(content, np.ndarray):
                 return {"x": content}
-            return {name: entry for name, entry in content.items() if isinstance(entry, np.ndarray)}  # not other files
+            return {name: entry for name, entry in content.items() if isinstance(entry, np.ndarray)}  # no other files
     except UserError:
         raise
-    except Exception as error:  # a damaged file ends in errors of zipfile, zlib, tokenize, NumPy: of no common type
+    except Exception as error:  # a damaged file raises errors of zipfile, zlib, tokenize, NumPy, without a common type
         is_pickled = "Object arrays" in str(error) or "Python objects" in str(error)
-        reason = "it holds pickled objects" if is_pickled else "it is damaged or no array file"
+        reason = "it holds pickled objects" if is_pickled else "it is damaged or not an array file"
         raise UserError(f"{path}: cannot be read as an array: {reason}") from error
 
 

@@ -1,4 +1,4 @@
-"""1,797 handwritten digits of 8x8 pixels that come with scikit-learn: real data with nothing to fetch."""
+"""The handwritten digits of scikit-learn, 1,797 images of 8x8 pixels: real data without a download."""
 
 import importlib.util
 from pathlib import Path
@@ -8,14 +8,14 @@ import numpy as np
 from aejax.datasets.dataset import Dataset, Splits, as_dataset, split
 from aejax.datasets.source import Request, Source
 
-_TABLE = "datasets/data/digits.csv.gz"  # of scikit-learn: 64 pixels from 0 to 16 and the digit in each line
+_TABLE = "datasets/data/digits.csv.gz"  # in scikit-learn's package: 64 pixels from 0 to 16 and the digit in each line
 
 
 def load_digits() -> Dataset:
-    """Gray images (1797, 8, 8, 1) in [0, 1], in steps of 1/16, and their digits.
+    """Returns gray images (1797, 8, 8, 1) in [0, 1], in steps of 1/16, with the digits as labels.
 
     Source: E. Alpaydin, C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine Learning Repository
-    (its test part, of 13 writers who are not in its training part).
+    (its test split, of 13 writers who are not in its training split).
 
     >>> load_digits().x.shape
     (1797, 8, 8, 1)
@@ -23,7 +23,7 @@ def load_digits() -> Dataset:
     package = importlib.util.find_spec("sklearn")
     assert package is not None
     assert package.origin is not None
-    # as sklearn.datasets.load_digits reads it, whose import takes a second
+    # read as by sklearn.datasets.load_digits, but without the import of sklearn.datasets, which takes a second
     table = np.loadtxt(Path(package.origin).parent / _TABLE, delimiter=",")
     return as_dataset(table[:, :-1].reshape(-1, 8, 8, 1) / 16.0, table[:, -1].astype(np.int32), name="digits")
 

@@ -1,4 +1,4 @@
-"""Images in PNG, JPEG and TIFF files, gray or in color: read with their bit depth, and written with it."""
+"""Images in PNG, JPEG and TIFF files, gray or in color, read and written with their bit depth."""
 
 import io
 import warnings
@@ -12,9 +12,9 @@ from aejax.errors import UserError
 from aejax.host.files import open_regular
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
-_BITS = {"1": 1, "L": 8, "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 16}  # of what Pillow calls modes
-_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # tags of TIFF, and a value of the second
-_ORIENTATION, _QUARTER_TURNS = 0x0112, (5, 6, 7, 8)  # a tag of Exif, and its values that exchange height and width
+_BITS = {"1": 1, "L": 8, "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 16}  # of a pixel, by Pillow's mode
+_BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # two tags of TIFF, and a value of the second
+_ORIENTATION, _QUARTER_TURNS = 0x0112, (5, 6, 7, 8)  # a tag of Exif, and its values that swap height and width
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "TIFF": {"compression": "tiff_deflate"},
@@ -24,29 +24,33 @@ _CONVERTED = ("RGB", "RGBA", "P", "PA", "LA")  # modes that are read as colors o
 
 
 class ImageFile(NamedTuple):
-    """One page or picture, and what its file says of it besides."""
+    """The pixels of one image, and the metadata of its file."""
 
-    pixels: np.ndarray  # (H, W), or (H, W, 3) of a file with colors, float32 in [0, 1]
-    bits: int = 8  # of a pixel, or of each of its colors, in its file: 1, 8 or 16
+    pixels: np.ndarray  # (H, W), or (H, W, 3) if the file has colors, float32 in [0, 1]
+    bits: int = 8  # of a pixel, or of each of its colors, in the file: 1, 8 or 16
     dpi: tuple[float, float] | None = None
-    color_profile: bytes | None = None  # by which programs show the colors
+    color_profile: bytes | None = None  # the ICC profile
 
 
 def list_images(folder: Path) -> list[Path]:
-    """The image files of a folder, by name; UserError where there is no such folder, or none in it."""
+    """Returns the paths of a folder's image files, sorted by name.
+
+    Raises:
+      UserError: the folder does not exist, or has no images.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such folder")
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in FORMATS)
     if not paths:
-        raise UserError(f"{folder}: there are no images in it, which end in {', '.join(FORMATS)}")
+        raise UserError(f"{folder}: there are no images in it, files that end in {', '.join(FORMATS)}")
     return paths
 
 
 def read_gray(path: Path) -> ImageFile:
-    """As `read_image`, a gray image (H, W); one that is saved with colors, all of them gray, is one too.
+    """Returns a gray image (H, W) from a file, which may be saved in color if all its colors are gray.
 
     Raises:
-      UserError: an image with other colors; and all that `read_image` refuses.
+      UserError: the image has other colors, or cannot be read (see `read_image`).
     """
     image = read_image(path)
     if image.pixels.ndim == 2:
@@ -58,12 +62,12 @@ def read_gray(path: Path) -> ImageFile:
 
 
 def with_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
-    """An image (H, W) or (H, W, C) as (H, W, channels), where that loses nothing.
+    """Returns an image (H, W) or (H, W, C) as (H, W, channels), if that loses no information.
 
-    Gray is repeated over the channels; channels that are all equal become one.
+    Gray is repeated for every channel; channels that are all equal are gray.
 
     Raises:
-      UserError: channels that differ where fewer are expected, or another number of them than 1.
+      UserError: the image has another number of channels, and they are not all equal.
 
     >>> with_channels(np.zeros((4, 5)), 3).shape, with_channels(np.ones((4, 5, 3)), 1).shape
     ((4, 5, 3), (4, 5, 1))
@@ -73,30 +77,29 @@ def with_channels(pixels: np.ndarray, channels: int) -> np.ndarray:
         return pixels
     if pixels.shape[2] > 1 and not np.all(pixels == pixels[..., :1]):
         expected = "gray" if channels == 1 else f"of {channels} channels"
-        raise UserError(f"is in color, and images are to be {expected}; convert it first")
+        raise UserError(f"is in color, but the image must be {expected}; convert it first")
     return np.repeat(pixels[..., :1], channels, axis=2)
 
 
 def read_image(path: Path) -> ImageFile:
-    """An image of 1, 8 or 16 bits, or in color of 8 bits, turned upright where the file says how.
+    """Returns an image with 1, 8 or 16 bits, or with 8 bits per color, rotated upright if the file has an orientation.
 
-    Gray of 2 or 4 bits is read as of 8, a palette as the colors that it stands for. Of an image that could be
-    transparent, and is not, transparency is left out.
+    Gray with 2 or 4 bits is read as 8 bits, a palette as its colors. The alpha channel of an opaque image is removed.
 
     Raises:
-      UserError: a file that is missing, no image, damaged, transparent, of several pages, of colors that are not red,
-        green and blue, or of another depth.
+      UserError: the file is missing, damaged or not an image, or the image is transparent, has several pages, colors
+        other than red, green and blue, or another bit depth.
     """
     try:
         with (
             open_regular(path) as file,
-            warnings.catch_warnings(action="ignore"),  # of what it can mend
+            warnings.catch_warnings(action="ignore"),  # about errors that Pillow repairs
             Image.open(file) as image,
         ):
             if image.format not in FORMATS.values():
                 raise UserError(f"{path}: is a {image.format} file; images are read from PNG, JPEG and TIFF files")
             if (images := getattr(image, "n_frames", 1)) > 1:
-                raise UserError(f"{path}: holds {images} images; save each to a file of its own")
+                raise UserError(f"{path}: holds {images} images; save each one in a separate file")
             if image.mode not in _BITS and image.mode not in _CONVERTED:
                 raise UserError(f"{path}: its colors are {image.mode}; convert it to RGB or to gray first")
             bits, dpi = _BITS.get(image.mode, 8), image.info.get("dpi")
@@ -108,41 +111,41 @@ def read_image(path: Path) -> ImageFile:
             is_plain = image.mode in _BITS and "transparency" not in image.info
             pixels = np.asarray(upright) if is_plain else _opaque(upright, path)
             if bits == 16 and image.format == "TIFF" and _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO:
-                pixels = 65535 - pixels  # Pillow does so with fewer bits
+                pixels = 65535 - pixels  # Pillow does this only for fewer bits
     except UserError:
         raise
     except Image.DecompressionBombError as error:
         raise UserError(
-            f"{path}: has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; cut it in parts"
+            f"{path}: has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; cut it into smaller images"
         ) from error
-    except Exception as error:  # a damaged file ends in errors of Pillow, zlib, struct: of no common type
-        raise UserError(f"{path}: cannot be read as an image, it is damaged or none") from error
+    except Exception as error:  # a damaged file raises errors of Pillow, zlib, struct, without a common type
+        raise UserError(f"{path}: cannot be read as an image: it is damaged or not an image") from error
     return ImageFile(pixels.astype(np.float32) / np.float32(2**bits - 1), bits, dpi, color_profile)
 
 
 def _tag(image: Any, number: int) -> Any:
-    """Of a TIFF file; None where it has none."""
+    """Returns the value of a TIFF file's tag; None if it has no such tag."""
     return image.tag_v2.get(number)
 
 
 def _opaque(image: Any, path: Path) -> np.ndarray:
-    """The levels (H, W) or (H, W, 3) of an image with colors or transparency; UserError where one sees through it."""
+    """Returns the levels (H, W) or (H, W, 3) of an image with colors or alpha; UserError if it is transparent."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return np.asarray(image)
     if image.mode.startswith("I"):
-        raise UserError(f"{path}: may be transparent in places; lay it on a background first")
+        raise UserError(f"{path}: may have transparent pixels; flatten it onto a background first")
     pixels = np.asarray(image.convert("RGBA"))
     if pixels[..., 3].min() < 255:
-        raise UserError(f"{path}: is transparent in places; lay it on a background first")
+        raise UserError(f"{path}: has transparent pixels; flatten it onto a background first")
     if image.mode == "1":
         return np.asarray(image)
     return pixels[..., 0] if image.mode in ("L", "LA") else pixels[..., :3]
 
 
 def _check_depth(image: Any, path: Path) -> None:
-    """Raise UserError for a file whose white is not known, or of which Pillow would read the half of every number.
+    """Raise UserError for a bit depth whose maximum is unknown, or that Pillow would truncate.
 
-    Of a TIFF file Pillow gives 12 bits, and 32, as it gives 16; colors of 16 bits, of any file, as of 8.
+    Pillow reads 12 and 32 bits of a TIFF file in the same mode as 16 bits, and colors with 16 bits as 8 bits.
     """
     if image.format == "TIFF":
         depths = set(_tag(image, _BITS_PER_SAMPLE) or (_BITS.get(image.mode, 8),))
@@ -151,26 +154,25 @@ def _check_depth(image: Any, path: Path) -> None:
     allowed = (1, 2, 4, 8, 16) if image.mode in _BITS else (1, 2, 4, 8)
     if wrong := sorted(depths.difference(allowed)):
         expected = "8 or 16" if image.mode in _BITS else "8"
-        raise UserError(
-            f"{path}: has {wrong[0]} bits a pixel{'' if image.mode in _BITS else ' and color'}; save it with {expected}"
-        )
+        per = "pixel" if image.mode in _BITS else "color"
+        raise UserError(f"{path}: has {wrong[0]} bits per {per}; save it with {expected}")
 
 
 def encode_image(image: ImageFile, file_format: str) -> bytes:
-    """The content of a file in one of `FORMATS`, with the image's bit depth; what lies beyond [0, 1] is clipped.
+    """Returns the content of an image file in one of `FORMATS`, with the image's bit depth.
 
-    A JPEG file has 8 bits in any case, and loses a little; so has an image in color.
+    Values are clipped to [0, 1]. Images in color and JPEG files always have 8 bits; JPEG is lossy.
     """
     bits = 8 if file_format == "JPEG" or image.pixels.ndim == 3 else image.bits
     levels = np.round(np.clip(image.pixels, 0, 1) * (2**bits - 1))
     pixels = levels.astype(bool if bits == 1 else np.uint16 if bits == 16 else np.uint8)
-    known = {"dpi": image.dpi, "icc_profile": image.color_profile}
+    metadata = {"dpi": image.dpi, "icc_profile": image.color_profile}
     content = io.BytesIO()
-    options = _OPTIONS[file_format] | {name: value for name, value in known.items() if value is not None}
+    options = _OPTIONS[file_format] | {name: value for name, value in metadata.items() if value is not None}
     Image.fromarray(pixels).save(content, file_format, **options)
     return content.getvalue()
 
 
 def write_image(path: Path, image: ImageFile) -> None:
-    """Write an image as `encode_image` does, in the format of the file's name."""
+    """Writes an image with `encode_image`, in the format of the file's suffix."""
     path.write_bytes(encode_image(image, FORMATS[path.suffix.lower()]))

@@ -1,4 +1,4 @@
-"""J. S. Bach's chorales as piano rolls: which of a piano's 88 keys sound in each quarter note."""
+"""J. S. Bach's chorales as piano rolls: the keys of a piano, of 88, that sound in each quarter note."""
 
 import json
 import os
@@ -14,20 +14,20 @@ from aejax.host.files import read_text
 FILE = Path("jsb_chorales") / "jsb-chorales-quarter.json"
 KEYS, LOWEST_NOTE = 88, 21  # of a piano; the MIDI number of its lowest A
 MAX_BYTES = 2**26  # of the file, which has about 0.5 MB
-_PARTS = ("train", "valid", "test")
+_SPLITS = ("train", "valid", "test")
 
 
 def load_jsb_chorales(data_dir: Path | None = None, *, steps: int = 16) -> Splits:
-    """Windows (N, steps, 88) of 0 and 1 that do not overlap, in the published parts: 229, 76 and 77 chorales.
+    """Returns windows (N, steps, 88) of 0 and 1 without overlap, in the published splits: 229, 76 and 77 chorales.
 
-    What does not fill a window at the end of a chorale is left out; no chorale is in two parts.
+    The last incomplete window of a chorale is dropped; no chorale is in two splits.
 
     Args:
-      data_dir: the folder that holds jsb_chorales/jsb-chorales-quarter.json; None for $AEJAX_DATA_DIR.
-      steps: quarter notes of a window, at least 1.
+      data_dir: the folder that contains jsb_chorales/jsb-chorales-quarter.json; None for $AEJAX_DATA_DIR.
+      steps: the length of a window in quarter notes, at least 1.
 
     Raises:
-      UserError: no such file, one that is not of chorales, or windows that are longer than every chorale.
+      UserError: the file does not exist or does not hold chorales, or a window is longer than every chorale of a split.
 
     Source: N. Boulanger-Lewandowski, Y. Bengio, P. Vincent (2012), Modeling Temporal Dependencies in High-Dimensional
     Sequences; as prepared in github.com/czhuang/JSB-Chorales-dataset.
@@ -35,26 +35,26 @@ def load_jsb_chorales(data_dir: Path | None = None, *, steps: int = 16) -> Split
     path = (data_dir or Path(os.environ.get("AEJAX_DATA_DIR") or ".")) / FILE
     if not path.exists():
         raise UserError(
-            f"there is no {path}: fetch {FILE.name} from github.com/czhuang/JSB-Chorales-dataset, and name the folder "
-            "above jsb_chorales by --data-dir or AEJAX_DATA_DIR"
+            f"there is no {path}: fetch {FILE.name} from github.com/czhuang/JSB-Chorales-dataset, and set --data-dir "
+            "or AEJAX_DATA_DIR to the folder that contains jsb_chorales"
         )
     text = read_text(path, limit=MAX_BYTES)
     try:
         chorales = json.loads(text)
-        rolls = [[piano_roll(chorale) for chorale in chorales[part]] for part in _PARTS]
+        rolls = [[piano_roll(chorale) for chorale in chorales[name]] for name in _SPLITS]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"{path}: is not of chorales: {error}") from error
-    windows = [[window for roll in part for window in windows_of(roll, steps)] for part in rolls]
+        raise UserError(f"{path}: does not hold chorales: {error}") from error
+    windows = [[window for roll in split for window in windows_of(roll, steps)] for split in rolls]
     if not all(windows):
-        raise UserError(f"no chorale of a part is as long as a window of {steps} steps")
-    return Splits(*(Dataset(np.stack(part)) for part in windows))
+        raise UserError(f"a window of {steps} steps is longer than every chorale of a split; use a shorter one")
+    return Splits(*(Dataset(np.stack(split)) for split in windows))
 
 
 def piano_roll(notes: list[list[int]]) -> np.ndarray:
-    """(T, 88) float32, 1 where a key sounds, from the MIDI numbers of each step.
+    """Returns a piano roll (T, 88), float32, 1 where a key sounds, from the MIDI numbers of each step.
 
     Raises:
-      ValueError: a note that a piano does not have.
+      ValueError: a note is outside the range of a piano.
 
     >>> np.argwhere(piano_roll([[21], [], [60, 108]])).tolist()
     [[0, 0], [2, 39], [2, 87]]
@@ -69,7 +69,7 @@ def piano_roll(notes: list[list[int]]) -> np.ndarray:
 
 
 def windows_of(roll: np.ndarray, steps: int) -> np.ndarray:
-    """Windows (N, steps, ...) of a sequence (T, ...), one after another; a rest that does not fill one is left out.
+    """Returns windows (N, steps, ...) of a sequence (T, ...), without overlap; the last incomplete window is dropped.
 
     >>> windows_of(np.arange(7), 3).tolist()
     [[0, 1, 2], [3, 4, 5]]

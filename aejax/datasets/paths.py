@@ -1,4 +1,4 @@
-"""What lies at a path that no data can be read from, in words, and what to make of it."""
+"""Error messages about paths without readable data: what is at the path, and how to convert it to an array."""
 
 import os
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ _IMAGES = (
     "save images of one size as one array (examples, height, width) or (examples, height, width, 3) in a .npy file"
 )
 _UNPACK = "unpack it, and save the examples as a .npy file"
-_KINDS = {  # by the end of its name: what a file is, and how arrays are made of it
+_KINDS = {  # by suffix: the kind of a file, and how to convert it to an array
     (".csv", ".tsv", ".txt", ".dat", ".data"): ("a text file", f"{_SAVE}(..., numpy.loadtxt(...)), without its header"),
     (".xls", ".xlsx", ".ods"): ("a spreadsheet", f"{_SAVE}(..., pandas.read_excel(...).to_numpy())"),
     (".parquet", ".pq"): ("a Parquet file", f"{_SAVE}(..., pandas.read_parquet(...).to_numpy())"),
@@ -26,18 +26,18 @@ _KINDS = {  # by the end of its name: what a file is, and how arrays are made of
     (".mat",): ("a MATLAB file", f"{_SAVE}(..., scipy.io.loadmat(...)[NAME])"),
     (".pt", ".pth"): ("a PyTorch file", f"{_SAVE}(..., tensor.numpy())"),
     (".safetensors",): ("a safetensors file", _SAVE),
-    (".pkl", ".pickle", ".joblib"): ("a pickle, which may hold a program and is never opened", _SAVE),
+    (".pkl", ".pickle", ".joblib"): ("a pickle, which may run code and is never opened", _SAVE),
     (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z"): ("an archive", _UNPACK),
     (".tfrecord", ".array_record"): ("a file of records", _SAVE),
-    (".wav", ".mp3", ".flac", ".ogg"): ("a sound", _SAVE),
-    (".mp4", ".avi", ".mov", ".mkv"): ("a film", _SAVE),
+    (".wav", ".mp3", ".flac", ".ogg"): ("an audio file", _SAVE),
+    (".mp4", ".avi", ".mov", ".mkv"): ("a video file", _SAVE),
     (*FORMATS, ".bmp", ".gif", ".webp", ".heic", ".pgm", ".ppm"): ("an image", _IMAGES),
 }
 _ARRAYS = f"arrays are read from {' and '.join(SUFFIXES)} files"
 
 
 def is_array_file(path: str | Path) -> bool:
-    """Whether a path is that of an array by its name, in small or in capital letters.
+    """Whether a path has the suffix of an array file, in lower or upper case.
 
     >>> is_array_file("X.NPY"), is_array_file("x.csv")
     (True, False)
@@ -46,7 +46,7 @@ def is_array_file(path: str | Path) -> bool:
 
 
 def refuse_path(path: Path) -> UserError:
-    """The error about a path that is none of an array: what lies there, and how an array is made of it.
+    """Returns the error about a path that is not an array file: what is there, and how to convert it to an array.
 
     >>> print(refuse_path(Path("nowhere/x.csv")))
     nowhere/x.csv: no such file; arrays are read from .npy and .npz files
@@ -58,10 +58,10 @@ def refuse_path(path: Path) -> UserError:
 
 
 def refuse_dataset(name: str, known: Iterable[str]) -> UserError:
-    """The error about the name of a data set that there is not.
+    """Returns the error about an unknown data set.
 
-    It says what lies at the path of that name, or that nothing does where the name looks like a path's, or which of
-    the known names are near it.
+    It says what is at the path of that name, or that there is nothing if the name looks like a path, or which known
+    names are similar.
 
     >>> print(refuse_dataset("digts", ["race"]))
     there is no data set 'digts'; did you mean digits?
@@ -91,11 +91,11 @@ def _looks_like_path(name: str) -> bool:
 
 
 def _describe(path: Path) -> tuple[str, str]:
-    """What lies at a path, and how an array is made of it, if that is known."""
+    """Returns what is at a path, and how to convert it to an array, if that is known."""
     if path.is_dir():
         return _describe_folder(path)
     if not path.is_file():
-        return "a link that leads nowhere" if path.is_symlink() else "no regular file", ""
+        return "a broken link" if path.is_symlink() else "not a regular file", ""
     for suffixes, (what, advice) in _KINDS.items():
         if path.suffix.lower() in suffixes:
             return what, advice

@@ -1,4 +1,4 @@
-"""Downloads an image data set with TensorFlow Datasets (TFDS) and writes it in the form that `tfds` reads."""
+"""Downloads an image data set with TensorFlow Datasets (TFDS) and writes it in the format that `tfds` reads."""
 
 import contextlib
 import gzip
@@ -31,21 +31,21 @@ IDX_SETS = ("mnist", "fashion_mnist", "kmnist")  # prepared without TensorFlow
 def prepare_tfds(
     name: str, *, data_dir: Path | None = None, manual_dir: Path | None = None, progress: bool = False
 ) -> Path:
-    """Download and write a data set once; returns its folder, which appears whole or not at all.
+    """Downloads and writes a data set, unless it is prepared already, and returns its folder, written atomically.
 
-    MNIST, Fashion-MNIST and KMNIST need no TensorFlow for it, all other sets do.
+    TensorFlow is required for all data sets except MNIST, Fashion-MNIST and KMNIST.
 
     Args:
-      name: as for `load_tfds`.
-      data_dir: where to write it; None for TFDS's own default, TFDS_DATA_DIR or ~/tensorflow_datasets.
+      name: the name of the data set, as for `load_tfds`.
+      data_dir: the folder to write it to; None for TFDS's default, TFDS_DATA_DIR or ~/tensorflow_datasets.
       manual_dir: a folder with the original archives, which are then not downloaded; their checksums are verified.
-        None for $AEJAX_DATA_DIR/name where that is a folder, and to download them otherwise.
-      progress: show TFDS's progress on stderr.
+        None for $AEJAX_DATA_DIR/name if that is a folder; otherwise the archives are downloaded.
+      progress: whether TFDS's progress is shown on stderr.
 
     Raises:
-      UserError: an unknown name, a set without images, a folder that holds a damaged set or one in another file
-        format; no TensorFlow where it is needed; archives that are missing, wrong or cannot be downloaded; a
-        data_dir that cannot be written.
+      UserError: the name is unknown, the data set has no images, or its folder is damaged or in another file format;
+        TensorFlow is required but not installed; archives are missing, wrong or cannot be downloaded; or data_dir
+        cannot be written.
     """
     import tensorflow_datasets as tfds
     from requests import RequestException
@@ -66,7 +66,7 @@ def prepare_tfds(
     tfds.display_progress_bar(progress)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        # TFDS knows an extracted archive by its file name alone, which all relatives of MNIST share.
+        # TFDS identifies an extracted archive only by its file name, which MNIST and similar sets share.
         with tempfile.TemporaryDirectory(prefix="extracted-", dir=root) as extracted:
             config = tfds.download.DownloadConfig(manual_dir=archives, extract_dir=extracted, try_download_gcs=False)
             with contextlib.redirect_stdout(sys.stderr if progress else io.StringIO()):
@@ -75,7 +75,7 @@ def prepare_tfds(
         raise UserError(f"{name}: not the original file: {first_line(error)}") from error
     except (DownloadError, RequestException) as error:
         raise UserError(
-            f"{name} cannot be downloaded: {first_line(error)}; --manual-dir takes the original archives from a folder"
+            f"{name} cannot be downloaded: {first_line(error)}; --manual-dir reads the original archives from a folder"
         ) from error
     except ImportError as error:
         raise UserError(f"preparing {name} needs the package {missing_package(error)}") from error
@@ -85,7 +85,7 @@ def prepare_tfds(
 
 
 def _archives(builder: Any, manual_dir: Path | None) -> Path | None:
-    """The folder to take the original archives from, or None to download them."""
+    """Returns the folder of the original archives, or None to download them."""
     if manual_dir is None:
         shared = Path(os.environ.get("AEJAX_DATA_DIR") or os.devnull) / builder.name
         manual_dir = shared if shared.is_dir() else None
@@ -93,25 +93,25 @@ def _archives(builder: Any, manual_dir: Path | None) -> Path | None:
     if manual_dir is None:
         if instructions:
             raise UserError(
-                f"{builder.name} must be fetched by hand, for --manual-dir: {' '.join(instructions.split())}"
+                f"{builder.name} must be downloaded by hand, for --manual-dir: {' '.join(instructions.split())}"
             )
         return None
     manual_dir = manual_dir.expanduser()
     if not manual_dir.is_dir():
         raise UserError(f"{manual_dir}: no such folder with the archives of {builder.name}")
-    # The archives of a set in several configurations need not all be there.
+    # a data set with several configurations does not need all archives
     if not instructions and not builder.builder_configs:
-        wanted = sorted(info.filename for info in (builder.url_infos or {}).values() if info.filename)
-        missing = [file for file in wanted if not (manual_dir / file).is_file()]
+        required = sorted(info.filename for info in (builder.url_infos or {}).values() if info.filename)
+        missing = [file for file in required if not (manual_dir / file).is_file()]
         if missing:
             raise UserError(f"{manual_dir} lacks {', '.join(missing)}, the original archives of {builder.name}")
     return manual_dir
 
 
 def _without_tensorflow(builder: Any) -> Any:
-    """The builder of MNIST or a relative, reading its archives with gzip and writing its images with Pillow.
+    """Returns a builder of MNIST or a similar set that reads archives with gzip and writes images with Pillow.
 
-    TFDS's own does both with TensorFlow; the examples, their order and the description are the same.
+    TFDS's builder uses TensorFlow for both; the examples, their order and the description are the same.
     """
     original: Any = type(builder)
 
@@ -121,10 +121,10 @@ def _without_tensorflow(builder: Any) -> Any:
 
         def _split_generators(self, dl_manager: Any) -> dict[str, Iterator[tuple[int, dict[str, Any]]]]:
             files = {
-                part: [f"{self.URL}{prefix}-{kind}-ubyte.gz" for kind in ("images-idx3", "labels-idx1")]
-                for part, prefix in (("train", "train"), ("test", "t10k"))
+                split: [f"{self.URL}{prefix}-{kind}-ubyte.gz" for kind in ("images-idx3", "labels-idx1")]
+                for split, prefix in (("train", "train"), ("test", "t10k"))
             }
-            return {part: self._generate_examples(*paths) for part, paths in dl_manager.download(files).items()}
+            return {split: self._generate_examples(*paths) for split, paths in dl_manager.download(files).items()}
 
         def _generate_examples(self, images: Path, labels: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             pairs = zip(_read_idx(images), _read_idx(labels), strict=True)
@@ -136,7 +136,7 @@ def _without_tensorflow(builder: Any) -> Any:
 
 
 def _read_idx(path: Path) -> np.ndarray:
-    """The bytes of an IDX archive: two zeros, 8 for bytes, the rank, each size in four bytes, big end first."""
+    """Returns the array in an IDX archive: two zeros, 8 for bytes, the rank, each size in four bytes (big-endian)."""
     content = gzip.decompress(read_bytes(Path(path)))
     rank = content[3]
     shape = np.frombuffer(content, ">u4", count=rank, offset=4)

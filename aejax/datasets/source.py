@@ -1,4 +1,4 @@
-"""What a source of data is: how it is read, and which knobs of a configuration it uses."""
+"""The record that describes a source of data: how it is read, and which knobs of a configuration it uses."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,46 +8,46 @@ from aejax.datasets.byte_values import BytesAs
 from aejax.datasets.dataset import Splits
 from aejax.errors import UserError
 
-# what the axes of an example are: (H, W) or (H, W, C); (T,) or (T, C); (T, keys); columns of a table; or unknown
+# the axes of an example: (H, W) or (H, W, C); (T,) or (T, C); (T, keys); columns of a table; or unknown
 Layout = Literal["image", "series", "roll", "row", "vector"]
 
 
 class Request(NamedTuple):
-    """Which examples are asked of a source, and how they are to be divided."""
+    """The examples that a source is to load, and how they are split."""
 
-    dataset: str  # its name, or a path
-    data_dir: Path | None = None  # where prepared data lie; None for the source's own default
+    dataset: str  # a name or a path
+    data_dir: Path | None = None  # the folder of prepared data; None for the source's default
     validation_fraction: float = 0.1
     test_fraction: float = 0.2
-    seed: int = 0  # of the division
-    stored: bool | None = None  # whether examples stay in their file; None leaves it to their size
-    bytes_as: BytesAs | None = None  # what bytes stand for, where that is decided; else the source decides
+    seed: int = 0  # of the splits
+    stored: bool | None = None  # whether examples stay in their file; None decides by their size
+    bytes_as: BytesAs | None = None  # the meaning of bytes, if it is already known; None: the source decides
 
     @property
     def fractions(self) -> tuple[float, float]:
-        """Of validation and test examples; UserError where they leave nothing to train on."""
+        """The fractions of validation and test examples; raises UserError if no training examples remain."""
         if self.validation_fraction + self.test_fraction >= 1:
             raise UserError(
-                "validation_fraction and test_fraction leave nothing to train on: "
+                "validation_fraction and test_fraction leave no training examples: their sum must be below 1, got "
                 f"{self.validation_fraction} + {self.test_fraction}"
             )
         return self.validation_fraction, self.test_fraction
 
 
 class Source(NamedTuple):
-    """Where examples come from: a data set of a name, or whatever a path leads to."""
+    """A source of examples: a data set with a name, or files at a path."""
 
-    load: Callable[..., Splits]  # (request, **knobs)
-    layout: Layout | None  # of an example; None where only its shape is known
-    name: str | None = None  # of a data set that has one
-    matches: Callable[[str], bool] | None = None  # whether it reads a data set of another name; None: of no other
-    reads_paths: bool = False  # whether such a name is a path
-    normal: str | None = None  # what training examples are called, where they are of one class and test ones of more
-    is_embedded: bool = False  # whether the data come with the package, and lie in no place of the user's
-    knobs: tuple[str, ...] = ()  # that it alone uses, and `load` is given by keyword
-    fixed: tuple[str, ...] = ()  # knobs of the division without effect, since the data come divided
+    load: Callable[..., Splits]  # (request, **knobs) -> splits
+    layout: Layout | None  # of an example; None if only its shape is known
+    name: str | None = None  # of the data set; None for a source of paths or of many data sets
+    matches: Callable[[str], bool] | None = None  # whether the source reads a data set that is not `name`; None: no
+    reads_paths: bool = False  # whether a data set that matches is a path
+    normal: str | None = None  # the name of training examples of one class only, where the test has other classes too
+    is_embedded: bool = False  # whether the data are installed with the package, not in a folder of the user's
+    knobs: tuple[str, ...] = ()  # used by this source only, keyword arguments of `load`
+    fixed: tuple[str, ...] = ()  # knobs of the splits that have no effect, because the data have fixed splits
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """The name of the source in messages."""
         return "a file of your own" if self.name is None else f"the dataset {self.name}"

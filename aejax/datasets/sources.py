@@ -1,17 +1,17 @@
-"""The sources of data, a row each. A source is imported when it is asked for."""
+"""The sources of data, one row each. A source's module is imported at its first use."""
 
 import functools
 import importlib
 
 from aejax.datasets.source import Source
 
-# modules of this package that hold a SOURCE; the first that matches a name reads it
+# modules of this package with a SOURCE; the first one that matches a data set reads it
 _MODULES = ("digits", "ecg5000", "jsb_chorales", "documents", "arrays", "tfds")
 
 
 @functools.cache
 def sources() -> tuple[Source, ...]:
-    """Returns all sources, in the order in which they are asked whether they read a data set."""
+    """Returns all sources, in the order in which they are matched with a data set."""
     return tuple(importlib.import_module(f"aejax.datasets.{module}").SOURCE for module in _MODULES)
 
 
@@ -19,7 +19,7 @@ def source_of(dataset: str) -> Source:
     """Returns the source that reads a data set.
 
     Args:
-      dataset: its name, or a path.
+      dataset: a name or a path.
 
     >>> source_of("digits").layout, source_of("mine.npy").knobs, source_of("mnist") is sources()[-1]
     ('image', ('labels', 'byte_values'), True)

@@ -1,4 +1,4 @@
-"""Image data sets that TensorFlow Datasets (TFDS) has prepared, by name, read without TensorFlow."""
+"""Image data sets prepared by TensorFlow Datasets (TFDS), read by name without TensorFlow."""
 
 import contextlib
 import io
@@ -21,7 +21,7 @@ from aejax.host.commands import verb_command
 from aejax.host.files import check_tree
 from aejax.host.suggestions import did_you_mean
 
-_NAME = r"[a-z][a-z0-9_]*(/[\w+.-]+)?"  # a namespace before it would ask another host
+_NAME = r"[a-z][a-z0-9_]*(/[\w+.-]+)?"  # no namespace: it would query another host
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _BATCH = 1024  # records in one read
 
@@ -29,48 +29,49 @@ _BATCH = 1024  # records in one read
 def load_tfds(
     name: str, *, data_dir: Path | None = None, validation_fraction: float, test_fraction: float = 0.2, seed: int
 ) -> Splits:
-    """Images (N, H, W, C) in [0, 1] and, where the set has them, integer labels (N,).
+    """Returns images (N, H, W, C) in [0, 1] and, if the data set has them, integer labels (N,).
 
-    Test is the set's own test split, validation a random part of its train split. Where there is no test split, a
-    part of the train split, disjoint from validation, takes its place. Splits of other names are not read.
+    The test split is that of the data set, the validation split a random fraction of its train split. Without a test
+    split in the data set, another random fraction of the train split replaces it. Splits with other names are not read.
 
     Args:
-      name: `fashion_mnist`, or `emnist/letters` for a set in several configurations.
-      data_dir: where it was prepared; None for TFDS's own default, TFDS_DATA_DIR or ~/tensorflow_datasets.
-      validation_fraction: of the train split, in (0, 1).
-      test_fraction: of the train split of a set without a test split, in (0, 1).
-      seed: of the random parts.
+      name: `fashion_mnist`, or `emnist/letters` for a data set with several configurations.
+      data_dir: the folder of prepared data; None for TFDS's default, TFDS_DATA_DIR or ~/tensorflow_datasets.
+      validation_fraction: the fraction of the train split for validation, in (0, 1).
+      test_fraction: the fraction of the train split for the test, in (0, 1), if the data set has no test split.
+      seed: the seed of the random splits.
 
     Raises:
-      UserError: an unknown name, a set that is not prepared (the message holds the command that prepares it), in
-        another file format than array_record, damaged, without 8-bit images or with images of several sizes.
+      UserError: the name is unknown; the data set is not prepared (the message contains the command that prepares it),
+        is in another file format than array_record, or is damaged; or it has no 8-bit images, or images of several
+        sizes.
     """
     builder = find_builder(name, data_dir)
     check_prepared(builder)
     check_images(builder)
-    parts = [part for part in ("train", "test") if part in builder.info.splits]
-    if "train" not in parts:
+    splits = [split_name for split_name in ("train", "test") if split_name in builder.info.splits]
+    if "train" not in splits:
         raise UserError(f"{name} has no train split; it has {sorted(builder.info.splits)}")
-    content = {part: _read(builder, part) for part in parts}
-    # The bytes of dsprites and binarized_mnist are 0 and 1, not 0 and 255.
+    content = {split_name: _read(builder, split_name) for split_name in splits}
+    # the bytes of dsprites and binarized_mnist are 0 and 1, not 0 and 255
     binary = content["train"][0].max() <= 1
-    how: ByteValues = "as_is" if binary else "scaled"
-    train, *test = (as_dataset(x, y, name=name, byte_values=how) for x, y in content.values())
+    byte_values: ByteValues = "as_is" if binary else "scaled"
+    train, *test = (as_dataset(x, y, name=name, byte_values=byte_values) for x, y in content.values())
     fractions = (validation_fraction,) if test else (validation_fraction, test_fraction)
     return Splits(*split(train, fractions=fractions, seed=seed), *test)
 
 
 def find_builder(name: str, data_dir: Path | None) -> Any:
-    """The TFDS builder of this name, which knows the set's features and, once prepared, its files.
+    """Returns the TFDS builder of a data set, with its features and, once it is prepared, its files.
 
     Raises:
-      UserError: an unknown name or configuration, or a prepared set whose description is damaged.
+      UserError: the name or the configuration is unknown, or the description of the prepared data set is damaged.
     """
     import tensorflow_datasets as tfds  # takes a third of a second to import
     from google.protobuf.json_format import ParseError
 
     if name in names():
-        raise UserError(f"{name} is no set of TensorFlow Datasets, and needs no preparation")
+        raise UserError(f"{name} is not a data set of TensorFlow Datasets, and needs no preparation")
     base, _, config = name.partition("/")
     if not re.fullmatch(_NAME, name):
         raise refuse_dataset(name, tfds.list_builders(with_community_datasets=False))
@@ -93,25 +94,25 @@ def find_builder(name: str, data_dir: Path | None) -> Any:
 
 @contextlib.contextmanager
 def without_network() -> Iterator[None]:
-    """Builders are made from what is here.
+    """Context manager in which TFDS creates builders without its server.
 
-    For a set that is not prepared TFDS asks its server for a description, and leaves a temporary folder behind in any
-    case. What it would find there is found anew when the set is prepared.
+    For a data set that is not prepared, TFDS would query its server for a description, which preparation computes
+    anyway, and would always leave a temporary folder behind.
     """
     from tensorflow_datasets.core.dataset_info import DatasetInfo
 
-    ask = DatasetInfo.initialize_from_bucket
+    original = DatasetInfo.initialize_from_bucket
     DatasetInfo.initialize_from_bucket = lambda info: None
     try:
         yield
     finally:
-        DatasetInfo.initialize_from_bucket = ask
+        DatasetInfo.initialize_from_bucket = original
 
 
 def check_prepared(builder: Any) -> None:
-    """Raise UserError, with the command that helps, unless the set is there, whole and as array_record."""
+    """Raise UserError, with the command that helps, unless the data set is prepared, complete and in array_record."""
     folder, remedy = Path(builder.data_dir), _remedy(_full_name(builder), builder.data_dir_root)
-    if not os.path.isdir(folder):  # where Path.is_dir raises, the folder is not there either
+    if not os.path.isdir(folder):  # unlike Path.is_dir, it returns False for a path that cannot be read
         raise UserError(f"{builder.name} is not prepared, there is no {folder}; prepare it with {remedy}")
     if not (folder / "dataset_info.json").is_file():
         raise _damaged(folder, "dataset_info.json is missing", remedy)
@@ -119,56 +120,56 @@ def check_prepared(builder: Any) -> None:
     if "array_record" not in formats:
         elsewhere = Path(builder.data_dir_root) / "array_record"
         raise UserError(
-            f"{folder} holds {' and '.join(formats)} files, and only array_record is read without TensorFlow; "
+            f"{folder} holds {' and '.join(formats)} files, but only array_record is read without TensorFlow; "
             f"write it to another folder with {_remedy(_full_name(builder), elsewhere)}"
         )
 
 
 def check_images(builder: Any) -> None:
-    """Raise UserError unless an example of the set has an image of bytes by the name of `image`."""
+    """Raise UserError unless the examples of a data set have a feature `image` that is an 8-bit image."""
     import tensorflow_datasets as tfds
 
     features = builder.info.features
     image = dict(features).get("image") if isinstance(features, tfds.features.FeaturesDict) else None
     if not isinstance(image, tfds.features.Image) or image.np_dtype != np.uint8:
         found = ", ".join(features) if isinstance(features, tfds.features.FeaturesDict) else type(features).__name__
-        raise UserError(f"{builder.name} has no 8-bit images by the name of 'image'; its features: {found}")
+        raise UserError(f"{builder.name} has no 8-bit images in a feature 'image'; its features: {found}")
 
 
 def missing_package(error: ImportError) -> str:
-    """The package that TFDS did not find; it raises some such errors once more without their name."""
+    """Returns the name of the package that TFDS could not import, which may be only in the cause of the error."""
     cause = error.__cause__
     return error.name or (cause.name if isinstance(cause, ImportError) else None) or first_line(error)
 
 
 def count_examples(folder: Path) -> dict[str, int]:
-    """How many examples each split of the set prepared in this folder has."""
+    """Returns the number of examples in each split of the data set prepared in this folder."""
     import tensorflow_datasets as tfds
 
     splits = tfds.builder_from_directory(folder).info.splits
-    return {part: info.num_examples for part, info in splits.items()}
+    return {split_name: info.num_examples for split_name, info in splits.items()}
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line, or its type if it says nothing."""
+    """Returns the first line of an error's message, or its type if the message is empty."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(":") if lines else type(error).__name__
 
 
-def _read(builder: Any, part: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Bytes (N, H, W, C) and labels (N,) of one split."""
+def _read(builder: Any, split_name: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns bytes (N, H, W, C) and labels (N,) of one split."""
     images: list[np.ndarray] = []
     labels: list[int] = []
-    for image, label in _examples(builder, part):
+    for image, label in _examples(builder, split_name):
         if images and image.shape != images[0].shape:
-            raise UserError(f"{builder.name}: images must be of one size, got {images[0].shape} and {image.shape}")
+            raise UserError(f"{builder.name}: images must have the same size, got {images[0].shape} and {image.shape}")
         images.append(image)
         labels.extend(label)
     return np.stack(images), np.array(labels) if labels else None
 
 
-def _examples(builder: Any, part: str) -> Iterator[tuple[np.ndarray, list[int]]]:
-    """Each image with its label, or with none: TFDS's own decoding takes twice as long."""
+def _examples(builder: Any, split_name: str) -> Iterator[tuple[np.ndarray, list[int]]]:
+    """Yields each image with its label, or an empty list; TFDS's own decoding takes twice as long."""
     import tensorflow_datasets as tfds
     from google.protobuf.message import DecodeError
     from tensorflow_datasets.proto import tf_example_pb2
@@ -179,7 +180,7 @@ def _examples(builder: Any, part: str) -> Iterator[tuple[np.ndarray, list[int]]]
     labeled = label is not None and label.shape == () and np.issubdtype(label.np_dtype, np.integer)
     try:
         source = builder.as_data_source(
-            part, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES, file_format="array_record"
+            split_name, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES, file_format="array_record"
         )
         for start in range(0, len(source), _BATCH):
             for record in source.__getitems__(range(start, min(start + _BATCH, len(source)))):
@@ -188,7 +189,7 @@ def _examples(builder: Any, part: str) -> Iterator[tuple[np.ndarray, list[int]]]
                 yield image, [example["label"].int64_list.value[0]] if labeled else []
     except (OSError, RuntimeError, ValueError, IndexError, SyntaxError, DecodeError) as error:
         remedy = _remedy(_full_name(builder), builder.data_dir_root)
-        raise _damaged(builder.data_dir, f"{part}: {first_line(error)}", remedy) from error
+        raise _damaged(builder.data_dir, f"{split_name}: {first_line(error)}", remedy) from error
 
 
 def _decode(encoded: bytes, mode: str) -> np.ndarray:

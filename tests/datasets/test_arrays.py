@@ -86,13 +86,13 @@ def test_refuses_archives_without_examples(tmp_path):
 
 def test_refuses_labels_in_an_archive(tmp_path):
     np.savez(tmp_path / "x.npz", x=X, labels=LABELS)
-    refused("labels are read from a .npy file", tmp_path / "x.npz", tmp_path / "x.npz")
+    refused("labels must be in a .npy file", tmp_path / "x.npz", tmp_path / "x.npz")
 
 
 def test_refuses_labels_that_do_not_fit(tmp_path):
     np.save(tmp_path / "x.npy", X)
     np.save(tmp_path / "labels.npy", LABELS[:3])
-    with pytest.raises(UserError, match="3 labels do not fit 4 examples"):
+    with pytest.raises(UserError, match="got 3 labels for 4 examples"):
         load_arrays(tmp_path / "x.npy", tmp_path / "labels.npy")
 
 

@@ -80,24 +80,24 @@ def test_counts_the_examples_that_are_not_finite_in_float32(value):
 def test_names_the_columns_that_are_not_finite():
     x = np.zeros((4, 9))
     x[:, 2] = np.nan
-    refused(r"4 of 4 examples .*, in feature 2 \(from 0\): leave them out or fill them in", x)
+    refused(r"4 of 4 examples .*, in feature 2 \(from 0\): remove them or replace the values", x)
     x[0] = np.nan
-    refused("4 of 4 examples hold NaN, infinity or values beyond float32: leave them out or fill them in", x)
+    refused("4 of 4 examples hold NaN, infinity or values beyond float32: remove them or replace the values", x)
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.array([0.0, 1.5, 2.0]), "whole numbers or text, and 1 are not, such as 1.5"),
-        (np.array([0.0, np.nan, np.inf]), "whole numbers or text, and 2 are not, such as nan"),
-        (np.array([b"a", b"b", b"c"]), "a vector of integers or of text"),
-        (np.array([1j, 0, 1]), "a vector of integers or of text"),
-        (np.array([[0], [1], [2]]), r"a vector of integers or of text, got dtype int64 and shape \(3, 1\)"),
+        (np.array([0.0, 1.5, 2.0]), "whole numbers or text, but 1 are not, such as 1.5"),
+        (np.array([0.0, np.nan, np.inf]), "whole numbers or text, but 2 are not, such as nan"),
+        (np.array([b"a", b"b", b"c"]), "a vector of integers or text"),
+        (np.array([1j, 0, 1]), "a vector of integers or text"),
+        (np.array([[0], [1], [2]]), r"a vector of integers or text, got dtype int64 and shape \(3, 1\)"),
         (np.array(1), "a vector of integers"),
-        (np.array([0, 1]), "2 labels do not fit 3 examples"),
-        (np.array(["a"]), "1 labels do not fit 3 examples"),
-        (np.array([0, 1, 2**64 - 1], np.uint64), "must fit 64 bits, got values from 0 to 18446744073709551615"),
-        (np.array([0.0, 1.0, 2.0**63]), "must fit 64 bits, got values from 0 to 9223372036854775808"),
+        (np.array([0, 1]), "got 2 labels for 3 examples"),
+        (np.array(["a"]), "got 1 labels for 3 examples"),
+        (np.array([0, 1, 2**64 - 1], np.uint64), "must fit into 64 bits, got values from 0 to 18446744073709551615"),
+        (np.array([0.0, 1.0, 2.0**63]), "must fit into 64 bits, got values from 0 to 9223372036854775808"),
     ],
 )
 def test_refuses_labels_that_are_none(labels, message):
@@ -141,5 +141,5 @@ def test_parts_are_spread_over_the_whole():
 
 @pytest.mark.parametrize(("examples", "fractions"), [(1, (0.5,)), (2, (0.1, 0.1)), (10, (0.5, 0.5))])
 def test_refuses_to_leave_nothing(examples, fractions):
-    with pytest.raises(UserError, match=f"{examples} examples are too few to be split into {len(fractions) + 1} parts"):
+    with pytest.raises(UserError, match=f"{examples} examples are too few for {len(fractions) + 1} splits"):
         split(Dataset(np.zeros((examples, 1))), fractions=fractions, seed=0)

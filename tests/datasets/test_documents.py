@@ -134,21 +134,21 @@ def test_where_pages_lie(tmp_path, monkeypatch):
 
 
 def test_refusals(tmp_path):
-    with pytest.raises(UserError, match=r"documents: there is no such folder; name the one above documents by"):
+    with pytest.raises(UserError, match=r"documents: there is no such folder; set --data-dir or AEJAX_DATA_DIR to"):
         load_splits(Data(dataset="documents", data_dir=str(tmp_path)))
     pages = make_pages(4, 1)
     folder = write(tmp_path / "mine", pages)
     with pytest.raises(UserError, match=r"crop: .*png is smaller than 21 pixels"):
         load_splits(Data(dataset=str(folder), crop=21))
-    with pytest.raises(UserError, match="4 examples are too few to be split into 3 parts"):
+    with pytest.raises(UserError, match="4 examples are too few for 3 splits"):
         load_splits(Data(dataset=str(folder), validation_fraction=0.5, test_fraction=0.49))
-    with pytest.raises(UserError, match="leave nothing to train on"):
+    with pytest.raises(UserError, match="leave no training examples"):
         load_splits(Data(dataset=str(folder), validation_fraction=0.5, test_fraction=0.5))
     with pytest.raises(UserError, match="crops_per_page: requires the dataset documents, but the dataset is digits"):
         load_splits(Data(crops_per_page=3))
     name = pages[0].name
     Image.new("L", (24, 21)).save(folder / "clean" / name)
-    with pytest.raises(UserError, match=r"has \(20, 24\) pixels, and its clean page \(21, 24\)"):
+    with pytest.raises(UserError, match=r"has \(20, 24\) pixels, but its clean page has \(21, 24\)"):
         load_pages(folder)
     (folder / "clean" / name).unlink()
     with pytest.raises(UserError, match=rf"noisy/{name}: there is no image of that name in .*clean"):

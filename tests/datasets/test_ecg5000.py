@@ -67,7 +67,7 @@ def test_refusals(tmp_path):
     with pytest.raises(UserError, match=r"there is no .*ECG5000_TRAIN.txt: fetch .*--data-dir or AEJAX_DATA_DIR"):
         load_ecg5000(tmp_path)
     write(tmp_path, table()[:, :100])
-    with pytest.raises(UserError, match="a row is a class and 140 numbers, got 100 columns"):
+    with pytest.raises(UserError, match="expected a class and 140 numbers per row, got 100 columns"):
         load_ecg5000(tmp_path)
     (tmp_path / FILE).write_text("1 2 heart\n")
     with pytest.raises(UserError, match="cannot be read as rows of numbers"):

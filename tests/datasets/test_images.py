@@ -86,7 +86,7 @@ def test_channels():
     np.testing.assert_array_equal(with_channels(gray, 1)[..., 0], gray)
     np.testing.assert_array_equal(with_channels(gray, 4), np.repeat(gray[..., None], 4, axis=2))
     np.testing.assert_array_equal(with_channels(np.repeat(gray[..., None], 3, axis=2), 1)[..., 0], gray)
-    for channels, message in ((1, "is in color, and images are to be gray"), (4, "are to be of 4 channels")):
+    for channels, message in ((1, "is in color, but the image must be gray"), (4, "must be of 4 channels")):
         with pytest.raises(UserError, match=message):
             with_channels(colors, channels)
 
@@ -94,13 +94,13 @@ def test_channels():
 @pytest.mark.parametrize(
     ("picture", "message"),
     [
-        (Image.new("RGBA", (4, 4), (9, 8, 7, 254)), "is transparent in places; lay it on a background first"),
-        (Image.new("LA", (4, 4), (9, 0)), "is transparent in places"),
+        (Image.new("RGBA", (4, 4), (9, 8, 7, 254)), "has transparent pixels; flatten it onto a background first"),
+        (Image.new("LA", (4, 4), (9, 0)), "has transparent pixels"),
         (Image.new("CMYK", (4, 4)), "its colors are CMYK; convert it to RGB or to gray first"),
         (Image.new("YCbCr", (4, 4)), "its colors are YCbCr"),
         (Image.new("LAB", (4, 4)), "its colors are LAB"),
         (Image.new("F", (4, 4)), "its colors are F"),
-        (Image.new("I", (4, 4)), "has 32 bits a pixel; save it with 8 or 16"),
+        (Image.new("I", (4, 4)), "has 32 bits per pixel; save it with 8 or 16"),
     ],
 )
 def test_colors_that_are_refused_by_name(tmp_path, picture, message):
@@ -115,14 +115,14 @@ def test_colors_that_are_refused_by_name(tmp_path, picture, message):
 def test_a_transparent_level_or_color_is_refused(tmp_path, mode):
     picture = Image.fromarray(GRAY).convert(mode)
     picture.save(tmp_path / "a.png", transparency=picture.getpixel((2, 1)))
-    with pytest.raises(UserError, match="is transparent in places"):
+    with pytest.raises(UserError, match="has transparent pixels"):
         read_image(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("channels", [2, 3, 4])
 def test_colors_of_16_bits_are_not_read_as_of_8(tmp_path, channels):
     write_deep_png(tmp_path / "a.png", RNG.integers(65536, size=(4, 5, channels)))
-    with pytest.raises(UserError, match="has 16 bits a pixel and color; save it with 8"):
+    with pytest.raises(UserError, match="has 16 bits per color; save it with 8"):
         read_image(tmp_path / "a.png")
 
 
@@ -189,7 +189,7 @@ def test_black_is_black_where_white_is_zero(tmp_path, bits):
 def test_a_huge_image_is_told_as_one(tmp_path, monkeypatch):
     save(tmp_path / "a.png", np.zeros((20, 20), np.uint8))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(UserError, match="has more than 200 pixels; cut it in parts"):
+    with pytest.raises(UserError, match="has more than 200 pixels; cut it into smaller images"):
         read_gray(tmp_path / "a.png")
 
 
@@ -201,11 +201,11 @@ def save(path, array, **options):
 def test_refusals(tmp_path):
     gray = np.zeros((4, 4), np.uint8)
     cases = {
-        save(tmp_path / "color.png", COLORS): "is in color, and images are to be gray; convert it first",
+        save(tmp_path / "color.png", COLORS): "is in color, but the image must be gray; convert it first",
         save(
             tmp_path / "float.tif", np.zeros((4, 4), np.float32)
         ): "its colors are F; convert it to RGB or to gray first",
-        save(tmp_path / "large.tif", np.full((4, 4), 200, np.int32)): "has 32 bits a pixel; save it with 8 or 16",
+        save(tmp_path / "large.tif", np.full((4, 4), 200, np.int32)): "has 32 bits per pixel; save it with 8 or 16",
         save(tmp_path / "two.tif", gray, save_all=True, append_images=[Image.fromarray(gray)]): "holds 2 images",
         save(tmp_path / "a.png", gray, format="BMP"): "is a BMP file",
         tmp_path / "missing.png": "no such file",

@@ -30,11 +30,11 @@ def test_windows_stay_within_a_chorale(tmp_path):
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        ("no json", "is not of chorales"),
-        ({"train": []}, "is not of chorales: 'valid'"),
+        ("no json", "does not hold chorales"),
+        ({"train": []}, "does not hold chorales: 'valid'"),
         ({**SMALL, "test": [[[5]]]}, "a piano has the notes 21 to 108, got 5"),
-        ({**SMALL, "test": [[["C"]]]}, "is not of chorales"),
-        ([1, 2], "is not of chorales"),
+        ({**SMALL, "test": [[["C"]]]}, "does not hold chorales"),
+        ([1, 2], "does not hold chorales"),
     ],
 )
 def test_a_file_of_another_form(tmp_path, content, complaint):
@@ -46,7 +46,7 @@ def test_no_file_and_windows_that_are_too_long(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"there is no .*jsb-chorales-quarter.json: fetch"):
         load_jsb_chorales(tmp_path)
     monkeypatch.setenv("AEJAX_DATA_DIR", str(write(tmp_path, SMALL)))
-    with pytest.raises(UserError, match="no chorale of a part is as long as a window of 3 steps"):
+    with pytest.raises(UserError, match="a window of 3 steps is longer than every chorale of a split"):
         load_jsb_chorales(steps=3)
 
 

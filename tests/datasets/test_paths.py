@@ -57,7 +57,7 @@ PATHS = {
     "x.zip": "is an archive; ",
     "noend": "is a file of an unknown kind; ",
     "mine.npz": "is an empty folder; ",
-    "nowhere": "is a link that leads nowhere; ",
+    "nowhere": "is a broken link; ",
 }
 
 

@@ -105,7 +105,7 @@ def test_the_division_is_that_of_a_permutation() -> None:
 
 def test_a_fingerprint_of_large_data_takes_examples_of_all_parts(monkeypatch) -> None:
     monkeypatch.setattr(dataset, "LARGE", 100)
-    monkeypatch.setattr(dataset, "_SAMPLED", 10)
+    monkeypatch.setattr(dataset, "_MAX_SAMPLED", 10)
 
     def sample(array: np.ndarray) -> np.ndarray:
         return np.concatenate([*sampled_blocks(array)])
@@ -113,7 +113,7 @@ def test_a_fingerprint_of_large_data_takes_examples_of_all_parts(monkeypatch) ->
     chosen = sample(np.arange(1000, dtype=np.float32)[:, None])[:, 0]
     assert list(chosen) == [int(999 * k / 9) for k in range(10)]
     with monkeypatch.context() as patch:
-        patch.setattr(dataset, "_SAMPLED_BYTES", 12)
+        patch.setattr(dataset, "_MAX_SAMPLED_BYTES", 12)
         assert len(sample(np.arange(1000, dtype=np.float32)[:, None])) == 3
     part = dataset.Dataset(X)
     changed = X.copy()
@@ -138,7 +138,7 @@ def test_a_file_that_is_cut_short_is_an_error(tmp_path) -> None:
     np.testing.assert_array_equal(x[:39], X[:39])
     with pytest.raises(UserError, match=r"x.npy: is shorter than it was"):
         x[39]
-    with pytest.raises(UserError, match="damaged or no array file"):
+    with pytest.raises(UserError, match="damaged or not an array file"):
         load_arrays(x.path, stored=True)
 
 
@@ -149,7 +149,7 @@ def refused(folder, message, content) -> None:
 
 
 def test_refuses_what_cannot_be_read_example_by_example(tmp_path) -> None:
-    refused(tmp_path, "in Fortran order none lies in one place", np.asfortranarray(CONTENT))
+    refused(tmp_path, "is in Fortran order, in which single examples cannot be read", np.asfortranarray(CONTENT))
     refused(tmp_path, r"shape \(examples, features...\)", np.zeros(5))
     refused(tmp_path, "must be numbers, got dtype <U1", np.array([["a"]]))
     refused(tmp_path, "it holds pickled objects", np.array([[None]]))

@@ -158,7 +158,7 @@ print([len(part.x) for part in splits], {"tensorflow", "jax"} & set(sys.modules)
     ("name", "message"),
     [
         ("fashion_mnits", "there is no data set 'fashion_mnits'; did you mean fashion_mnist"),
-        ("digits", "digits is no set of TensorFlow Datasets, and needs no preparation"),
+        ("digits", "digits is not a data set of TensorFlow Datasets, and needs no preparation"),
         ("digts", r"there is no data set 'digts'; did you mean digits\?$"),
         ("ECG500", r"did you mean ecg5000\?$"),
         ("jsb-chorals", r"did you mean jsb_chorales\?$"),
@@ -215,7 +215,7 @@ def test_an_interrupted_preparation_is_not_taken_for_prepared(tmp_path: Path) ->
 def test_another_file_format(tmp_path: Path) -> None:
     write(tmp_path, {"train": labeled(10)}, file_format="parquet")
     with pytest.raises(
-        UserError, match=r"holds parquet files, and only array_record is read .*the program that wrote it$"
+        UserError, match=r"holds parquet files, but only array_record is read .*the program that wrote it$"
     ):
         load(tmp_path)
 
@@ -252,7 +252,7 @@ def test_no_images_of_bytes(tmp_path: Path, features: dict[str, Any], found: str
 def test_images_of_several_sizes(tmp_path: Path) -> None:
     examples = [{"image": png(np.zeros(size, np.uint8))} for size in [(4, 5), (4, 5), (1, 5)]]
     write(tmp_path, {"train": examples}, {"image": tfds.features.Image(shape=(None, None, 1))})
-    with pytest.raises(UserError, match=r"of one size, got \(., 5, 1\) and \(., 5, 1\)"):
+    with pytest.raises(UserError, match=r"must have the same size, got \(., 5, 1\) and \(., 5, 1\)"):
         load(tmp_path)
 
 

@@ -117,7 +117,7 @@ def test_what_cannot_be_denoised_is_named_and_counted(make_run, run_script, tmp_
     lines = result.errors.splitlines()
     assert len(lines) == 3
     assert "broken.jpg: cannot be read as an image" in lines[0]
-    assert "color.png: is in color, and images are to be gray; convert it first: " in lines[1]
+    assert "color.png: is in color, but the image must be gray; convert it first: " in lines[1]
     assert "was trained on images of shape (8, 8, 1)" in lines[1]
     assert lines[2] == "denoise.py: error: of 3 images 2 could not be denoised"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.png"]
@@ -337,7 +337,7 @@ def test_pages_of_other_widths_are_shown_by_pieces(make_run, run_script, tmp_pat
         (["page.png", "out.png", "--test", "report"], "leave out files and --clean"),
         (["empty", "out"], "empty: there are no images in it"),
         (["page.png", "out.png"], "page.png: an image has shape (9, 8), but"),
-        (["red.png", "out.png"], "red.png: is in color, and images are to be gray; convert it first"),
+        (["red.png", "out.png"], "red.png: is in color, but the image must be gray; convert it first"),
         (["x.npy", "out.npy"], "x.npy: examples have shape (5,), but"),
     ],
 )

@@ -168,7 +168,10 @@ def test_a_quantile_finer_than_the_sample_is_said_to_be(make_run, run_script, tm
         (["x.npy", "x.npy"], "x.npy: exists already"),
         (["x.npy", "found", "--quantile", "1.5"], "--quantile: must be above 0 and at most 1, got 1.5"),
         (["x.npy", "found", "--samples", "0"], "--samples: must be at least 1, got 0"),
-        (["x.npy", "found", "--anomalies", "truth.npy"], "truth.npy: 4 labels do not fit 3 examples"),
+        (
+            ["x.npy", "found", "--anomalies", "truth.npy"],
+            "truth.npy: expected one label per example, got 4 labels for 3 examples",
+        ),
         (["wide.npy", "found"], "bernoulli expects values in [0, 1]"),
         (["other.npy", "found"], "other.npy: examples have shape (5,)"),
     ],

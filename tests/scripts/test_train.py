@@ -411,7 +411,7 @@ def test_a_run_is_called_by_its_data_where_they_are_others_than_the_presets(argu
 def test_labels_of_another_length(refused, tmp_path: Path) -> None:
     np.save(tmp_path / "mine.npy", np.zeros((20, 4)))
     np.save(tmp_path / "labels.npy", np.zeros(19, int))
-    assert "19 labels do not fit 20 examples" in refused("--dataset", "mine.npy", "--labels", "labels.npy")
+    assert "got 19 labels for 20 examples" in refused("--dataset", "mine.npy", "--labels", "labels.npy")
 
 
 def test_a_run_folder_that_exists(refused, finished: tuple[Path, str], tmp_path: Path) -> None:
