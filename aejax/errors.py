@@ -77,14 +77,14 @@ class IncompatibleError(ValueError):
 
 
 class CoupledError(UserError):
-    """A loss that is coupled through the batch, where it is to be summed over microbatches.
+    """A loss that is coupled through the batch, used with accumulation over microbatches.
 
     >>> print(CoupledError("sparse_kl", "the mean activation"))
-    accumulation_steps: sparse_kl takes the mean activation over the whole batch, which the sum over microbatches is ...
+    accumulation_steps: sparse_kl computes the mean activation over the whole batch, so its loss is no sum over ...
     """
 
     def __init__(self, name: str, quantity: str) -> None:
-        """The part of the autoencoder by its name, and what it computes from all examples of a batch together."""
+        """Stores the name of the part of the autoencoder, and the quantity that it computes from the whole batch."""
         super().__init__(name, quantity)  # its arguments, so that it can be pickled
         self.name = name
         self.quantity = quantity
@@ -95,6 +95,6 @@ class CoupledError(UserError):
     def describe(self, name: str) -> str:
         """Returns the complaint with another name for the part, such as a knob of a configuration."""
         return (
-            f"{name} takes {self.quantity} over the whole batch, which the sum over microbatches is not; use 1, and "
-            "smaller batches where memory is short"
+            f"{name} computes {self.quantity} over the whole batch, so its loss is no sum over microbatches; use 1, "
+            "and smaller batches if memory is short"
         )

@@ -228,7 +228,7 @@ for refused, message in (
     ),
     (
         Experiment(model=plain, regularization=mean, training=Training(accumulation_steps=2)),
-        "accumulation_steps: centered_weight takes the mean of all codes over the whole batch",
+        "accumulation_steps: centered_weight computes the mean of all codes over the whole batch",
     ),
 ):
     try:

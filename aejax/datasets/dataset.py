@@ -30,7 +30,7 @@ class Dataset(NamedTuple):
     stored_input: AsStored | None = None  # of input
 
     @property
-    def seen(self) -> np.ndarray:
+    def encoder_inputs(self) -> np.ndarray:
         """The inputs of the encoder, (N, ...): `input`, or x if there are no separate inputs."""
         return self.x if self.input is None else self.input
 

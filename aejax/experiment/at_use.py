@@ -57,8 +57,8 @@ def load_examples(
     """
     path, labels = Path(path), None if labels is None else Path(labels)
     facts = run.facts
-    expected = facts.targets if clean else facts.seen
-    bytes_as = BytesAs(_bytes_at_use(expected), _bytes_at_use(facts.seen))
+    expected = facts.targets if clean else facts.encoder_inputs
+    bytes_as = BytesAs(_bytes_at_use(expected), _bytes_at_use(facts.encoder_inputs))
     dataset = load_arrays(path, labels, bytes_as=bytes_as)
     shape, trained_shape = dataset.x.shape[1:], run.example_shape
     if _without_ones(shape) != _without_ones(trained_shape):
@@ -79,7 +79,7 @@ def load_examples(
         noise = unit * corruption.corruption_level if corruption.corruption == "gaussian_noise" else 0.0
         check = partial(check_scale, run=str(run.path), noise=noise)
         if dataset.input is not None:
-            check(dataset.input, dataset.stored_input, facts.seen, name=f"{path}, input")
+            check(dataset.input, dataset.stored_input, facts.encoder_inputs, name=f"{path}, input")
             expected = facts.targets
         check(dataset.x, dataset.stored, expected, name=str(path))
     if shape == trained_shape:

@@ -59,9 +59,9 @@ def compare_denoising(run: TrainedRun, *, examples: int = 1000, tile: int = 512)
         description = f"{len(clean)} test pages; {len(pages.train)} training pages"
     else:
         test = take(run.splits.test, np.arange(min(examples, len(run.splits.test.x))))
-        seen = _corrupted(run, test.seen, _TEST)
-        clean, noisy = list(np.asarray(test.x)), list(seen)
-        ours = list(run.reconstruct(test._replace(x=seen, input=None)))
+        inputs = _corrupted(run, test.encoder_inputs, _TEST)
+        clean, noisy = list(np.asarray(test.x)), list(inputs)
+        ours = list(run.reconstruct(test._replace(x=inputs, input=None)))
         description = f"{len(clean):,} test examples"
     results, notes = {NOISY: noisy}, list[str]()
     with optional("filters", notes.append):
@@ -83,7 +83,7 @@ def fit_filters(run: TrainedRun) -> Filters:
     count = min(_MAX_FITTED, max(_MIN_FITTED, _FITTED_PIXELS // math.prod(shape)), len(train.x))
     some = take(train, np.linspace(0, len(train.x) - 1, count).astype(int))
     clean = list(np.asarray(some.x).reshape(count, *shape[:2]))
-    noisy = list(_corrupted(run, some.seen, _FILTERS).reshape(count, *shape[:2]))
+    noisy = list(_corrupted(run, some.encoder_inputs, _FILTERS).reshape(count, *shape[:2]))
     chosen = {"median filter": filters.median(noisy, clean)}
     if run.experiment.regularization.corruption == "salt_and_pepper":
         pepper, salt = run.limits

@@ -28,7 +28,7 @@ def check_denoises(run: TrainedRun) -> None:
 
 def check_gray_values(run: TrainedRun) -> None:
     """Raise UserError if a run was not trained on values from 0 to 1, which image files are read as."""
-    inputs = run.facts.seen
+    inputs = run.facts.encoder_inputs
     if inputs.low < 0 or inputs.high > 1:
         raise UserError(
             f"{run.path}: image files are read as gray values from 0 to 1, but the run was trained on values from "

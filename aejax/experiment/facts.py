@@ -106,7 +106,7 @@ class Facts:
     """The meaning of an example's axes: image, series, roll, row or vector; None if only the shape is known."""
 
     @property
-    def seen(self) -> Values:
+    def encoder_inputs(self) -> Values:
         """Statistics of the examples that are encoded: `inputs`, or `targets` if there are no other inputs."""
         return self.targets if self.inputs is None else self.inputs
 
@@ -242,7 +242,7 @@ def bytes_as(facts: Facts | None) -> BytesAs:
     if facts is None:
         return BytesAs("scaled", "scaled")
     how: dict[int, ByteValues] = {1: "as_is", 255: "scaled"}
-    return BytesAs(how[facts.targets.divided_by], how[facts.seen.divided_by])
+    return BytesAs(how[facts.targets.divided_by], how[facts.encoder_inputs.divided_by])
 
 
 def describe_bytes(facts: Facts, dataset: str) -> str | None:

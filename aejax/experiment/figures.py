@@ -42,10 +42,10 @@ def draw_figures(
         rows["noisy"] = test.input[:_SHOWN]
     if (corrupt := build_corruption(experiment.regularization, facts)) is not None:
         keys = jax.random.split(corruption_key, len(shown))
-        rows["corrupted"] = jax.device_get(jax.vmap(corrupt)(keys, jnp.asarray(test.seen[:_SHOWN])))
+        rows["corrupted"] = jax.device_get(jax.vmap(corrupt)(keys, jnp.asarray(test.encoder_inputs[:_SHOWN])))
     conditions_shown = [condition[:_SHOWN] for condition in conditions]
     rows["reconstruction"] = reconstruct_all(autoencoder, params, list(rows.values())[-1], *conditions_shown)
-    codes = encode_all(autoencoder, params, test.seen, *conditions)
+    codes = encode_all(autoencoder, params, test.encoder_inputs, *conditions)
     describe = partial(term_of, parts=autoencoder.parts)
     figures = {
         "training_curves": plots.training_curves(records, best_epoch=run.best_epoch, term_of=describe),

@@ -223,7 +223,7 @@ def _train(
     """
     training = job.experiment.training
     validation = job.splits.validation
-    watched = (validation.seen, *conditions_of(job.experiment.model, validation, job.facts))
+    watched = (validation.encoder_inputs, *conditions_of(job.experiment.model, validation, job.facts))
     watch = make_watch(job.autoencoder, snapshot.state.params, *watched)
     steps_per_checkpoint = training.checkpoint_every * job.steps_per_epoch
     profile = Profile(profile_folder if is_writer() else None)

@@ -91,7 +91,9 @@ def conclude(
     conditions, bounds = run.conditions_of(test), bounds_of_code(run.experiment.model)
     code = None
     with optional("statistics of the code", console.print):
-        code = code_statistics(run.autoencoder, run.params, run.keys.statistics, test.seen, *conditions, bounds=bounds)
+        code = code_statistics(
+            run.autoencoder, run.params, run.keys.statistics, test.encoder_inputs, *conditions, bounds=bounds
+        )
     terms = means["test"] | ({} if code is None else as_terms(code))
     folder.write({"step": step, "epoch": run.best_epoch, **{f"test/{term}": value for term, value in terms.items()}})
     epochs = step // (len(run.splits.train.x) // run.experiment.training.batch_size)

@@ -82,7 +82,7 @@ class TrainedRun(NamedTuple):
 
     def encode(self, dataset: Dataset) -> np.ndarray:
         """Returns the codes (N, ...code) of a data set's inputs; of pairs, the inputs are the noisy examples."""
-        return encode_all(self.autoencoder, self.params, dataset.seen, *self.conditions_of(dataset))
+        return encode_all(self.autoencoder, self.params, dataset.encoder_inputs, *self.conditions_of(dataset))
 
     def decode(self, codes: Dataset) -> np.ndarray:
         """Returns the decoded examples (N, ...), in data space; the codes are the `x` of the data set."""

@@ -329,7 +329,7 @@ def test_a_loss_that_is_coupled_through_the_batch_is_not_divided(knob: str) -> N
     regularization = Regularization(**{knob: 0.1})
     experiment = Experiment(model=model, regularization=regularization, training=Training(accumulation_steps=2))
     check(experiment)
-    with pytest.raises(UserError, match=f"^accumulation_steps: {knob} takes the .*; rematerialize saves memory too$"):
+    with pytest.raises(UserError, match=f"^accumulation_steps: {knob} computes .*; rematerialize saves memory too$"):
         built(experiment, examples((5,)))
 
 

@@ -52,7 +52,7 @@ def test_pairs_have_facts_of_both() -> None:
     assert (facts.targets.dtype, facts.targets.high, facts.targets.standard_deviation) == ("int8", 0.0, 0.0)
     assert facts.inputs is not None
     assert (facts.inputs.divided_by, facts.inputs.low) == (255, 2.0)
-    assert facts.seen is facts.inputs
+    assert facts.encoder_inputs is facts.inputs
     assert facts.targets.integers
 
 

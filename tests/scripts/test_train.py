@@ -355,7 +355,7 @@ def refused(complaint_of: Callable[..., str]) -> Callable[..., str]:
         (["--resume", "a", "--run-dir", "b"], "--run-dir and --resume"),
         (
             ["--accumulation-steps", "2", "--free-bits", "0.1"],
-            "free_bits takes the mean divergence of a unit over the whole batch",
+            "free_bits computes the mean divergence of a unit over the whole batch",
         ),
         (["--accumulation-steps", "3", "--devices", "1"], "1 devices times 3 accumulation steps: 63 or 66, got 64"),
     ],

@@ -83,10 +83,10 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(family: str) -> None
 
 
 COUPLED = {
-    "sparse_kl takes the mean activation": lambda: sparse_kl(undercomplete(*mlps(3)), weight=1.0, rho=0.1),
-    "free_bits takes the mean divergence": lambda: variational(*mlps(6), free_bits=0.1),
-    "mmd_regularized takes the distance": lambda: mmd_regularized(undercomplete(*mlps(3)), weight=1.0),
-    "total_correlation_penalized takes the density": lambda: total_correlation_penalized(
+    "sparse_kl computes the mean activation": lambda: sparse_kl(undercomplete(*mlps(3)), weight=1.0, rho=0.1),
+    "free_bits computes the mean divergence": lambda: variational(*mlps(6), free_bits=0.1),
+    "mmd_regularized computes the distance": lambda: mmd_regularized(undercomplete(*mlps(3)), weight=1.0),
+    "total_correlation_penalized computes the density": lambda: total_correlation_penalized(
         variational(*mlps(6)), weight=1.0, examples=NUMBER
     ),
 }
