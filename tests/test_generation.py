@@ -8,14 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from aejax.generation import (
-    interpolate,
-    interpolate_spherically,
-    normal_quantiles,
-    perturbations,
-    plane,
-    traversals,
-)
+from aejax.generation import interpolate, interpolate_spherically, normal_quantiles, perturbations, plane, traversals
 
 BOTH = pytest.mark.parametrize("join", [interpolate, interpolate_spherically])
 

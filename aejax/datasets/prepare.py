@@ -14,14 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from aejax.datasets.tfds import (
-    check_images,
-    check_prepared,
-    find_builder,
-    first_line,
-    missing_package,
-    without_network,
-)
+from aejax.datasets.tfds import check_images, check_prepared, find_builder, first_line, missing_package, without_network
 from aejax.errors import UserError
 from aejax.host.files import read_bytes
 

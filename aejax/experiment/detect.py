@@ -11,12 +11,7 @@ from aejax import plots
 from aejax.datasets.dataset import Dataset
 from aejax.datasets.stored import blocks_of
 from aejax.errors import ArgumentError
-from aejax.evaluation.anomaly import (
-    Detection,
-    is_finer_than,
-    measure_detection,
-    threshold_of,
-)
+from aejax.evaluation.anomaly import Detection, is_finer_than, measure_detection, threshold_of
 from aejax.experiment.scores import SAMPLES, score, score_validation
 from aejax.experiment.trained import TrainedRun
 from aejax.host.memory import check_fits

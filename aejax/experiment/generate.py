@@ -13,14 +13,7 @@ from aejax.errors import ArgumentError, UserError
 from aejax.experiment.at_use import check_kind
 from aejax.experiment.generated import MAX_UNITS_SHOWN, Generated
 from aejax.experiment.trained import TrainedRun
-from aejax.generation import (
-    interpolate,
-    interpolate_spherically,
-    normal_quantiles,
-    perturbations,
-    plane,
-    traversals,
-)
+from aejax.generation import interpolate, interpolate_spherically, normal_quantiles, perturbations, plane, traversals
 from aejax.host.memory import check_fits
 from aejax.jacobian import geodesic
 from aejax.keys import named_key

@@ -7,12 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax import likelihoods, losses
-from aejax.experiment.configuration import (
-    Model,
-)
-from aejax.experiment.facts import (
-    Facts,
-)
+from aejax.experiment.configuration import Model
+from aejax.experiment.facts import Facts
 from aejax.likelihoods import Likelihood, constrain
 from aejax.standardization import Standardization, standardization
 

@@ -13,16 +13,8 @@ from aejax.autoencoders import Autoencoder, Examples
 from aejax.autoencoders.record import as_batch
 from aejax.datasets.dataset import Dataset
 from aejax.errors import UserError
-from aejax.experiment.configuration import (
-    Experiment,
-    Model,
-    Training,
-    can_standardize,
-    has_counts,
-)
-from aejax.experiment.facts import (
-    Facts,
-)
+from aejax.experiment.configuration import Experiment, Model, Training, can_standardize, has_counts
+from aejax.experiment.facts import Facts
 from aejax.experiment.objective import LOSSES, build_likelihood, statistics_of
 from aejax.experiment.scaling import is_far
 from aejax.host.memory import check_fits, largest_array

@@ -21,15 +21,7 @@ from aejax.experiment import build as setup
 from aejax.experiment.build import build_autoencoder
 from aejax.experiment.configuration import Data, Experiment, Model, Optimization, Regularization, Training, check
 from aejax.experiment.facts import describe_bytes, facts_of
-from aejax.experiment.loading import (
-    as_examples,
-    bytes_of,
-    check_data,
-    conditions_of,
-    example_of,
-    load_splits,
-    locate,
-)
+from aejax.experiment.loading import as_examples, bytes_of, check_data, conditions_of, example_of, load_splits, locate
 from aejax.experiment.optimizers import build_optimizer
 from aejax.experiment.part_knobs import knob_of_part
 from aejax.experiment.presets import DEFAULT, PRESETS

@@ -280,7 +280,7 @@ def test_results_worse_than_predicting_the_mean_by_orders_of_magnitude_are_failu
     mean = 0.5 * np.sum(np.var(z, axis=0)) + 3 * np.log(2 * np.pi) + of_units
 
     check_result(experiment, train, facts, {"test": {"elbo": -(mean + 100.0)}})
-    with pytest.raises(UserError, match=f"the loss of test examples is 8e\\+16 nats .* mean has {mean:.3g};"):
+    with pytest.raises(UserError, match=f"the loss of test examples is 8e\\+16 nats .* mean has a loss of {mean:.3g};"):
         check_result(experiment, train, facts, {"validation": {"elbo": -mean}, "test": {"elbo": -8e16}})
     plain = configured(family="undercomplete", likelihood="bernoulli", standardize="none")
     with pytest.raises(UserError, match=r"far from unit scale: use --standardize auto"):
