@@ -53,9 +53,10 @@ def test_windows_are_written_and_told(run, run_script, pieces, tmp_path):
     with Image.open(tmp_path / "music" / "piano_rolls.png") as picture:
         assert np.ptp(np.asarray(picture)) > 0
     splits = load_jsb_chorales(pieces, steps=8)
-    ours, baseline = map(float, re.findall(r"(\d+\.\d+) (?:nats|by)", result.output))
+    numbers = re.search(r"(\S+) nats per quarter note .* frequency: (\S+)$", result.output, re.MULTILINE)
+    ours, baseline = map(float, numbers.groups())
     assert baseline == pytest.approx(frequency_baseline(splits.train.x, splits.test.x), abs=1e-3)
-    notes, of_chorales = map(float, re.findall(r"(\d+\.\d+) (?:notes|of held)", result.output))
+    notes, of_chorales = map(float, re.findall(r"(\d+\.\d+) (?:notes|in held)", result.output))
     written = [mido.MidiFile(tmp_path / "music" / f"0{number}.mid").tracks[0] for number in (1, 2, 3)]
     assert of_chorales == 1.0  # a scale
     assert 24 * notes >= sum(m.type == "note_on" for track in written for m in track) - 0.2  # a note may be held
