@@ -3,6 +3,7 @@
 from aejax.evaluation.codes import is_active as is_active
 from aejax.evaluation.codes import mutual_information as mutual_information
 from aejax.evaluation.measures import MEASURES as MEASURES
+from aejax.evaluation.measures import CodeStatistics as CodeStatistics
 from aejax.evaluation.measures import Measure as Measure
 from aejax.evaluation.measures import as_terms as as_terms
 from aejax.evaluation.measures import code_statistics as code_statistics
@@ -17,6 +18,7 @@ from aejax.evaluation.sensitivity import mean_frobenius_norm as mean_frobenius_n
 
 __all__ = [
     "MEASURES",
+    "CodeStatistics",
     "Measure",
     "as_terms",
     "code_statistics",

@@ -114,6 +114,24 @@ def measure_of(term: str) -> Measure | None:
     return next((measure for measure in MEASURES if measure.name == name), None)
 
 
+class CodeStatistics(dict[str, Value]):
+    """The values of measures by name, each also an attribute.
+
+    >>> CodeStatistics(units=20, active_units=1).active_units
+    1
+    """
+
+    def __getattr__(self, name: str) -> Value:
+        if name in self:
+            return self[name]
+        raise AttributeError(f"no measure {name!r} is defined here; there are {', '.join(self)}")
+
+    @property
+    def is_collapsed(self) -> bool:
+        """Whether the posterior has collapsed, as `is_collapsed` of these statistics."""
+        return is_collapsed(self)
+
+
 def code_statistics(
     autoencoder: Autoencoder,
     params: PyTree,
@@ -122,7 +140,7 @@ def code_statistics(
     *condition: np.ndarray,
     bounds: tuple[float, float] | None = None,
     batch_size: int = 500,
-) -> dict[str, Value]:
+) -> CodeStatistics:
     """Returns all measures of the codes of N examples that are defined for an autoencoder, by name.
 
     The mutual information is computed over at most the first 2,000 examples, the mean norm of the Jacobian over those
@@ -146,7 +164,7 @@ def code_statistics(
     >>> vae = variational(MLP(output_shape=(2 * 3,)), MLP(output_shape=(5,)))
     >>> params = vae.init(jax.random.key(0), np.ones(5, np.float32))
     >>> statistics = code_statistics(vae, params, jax.random.key(1), np.ones((7, 5), np.float32))
-    >>> statistics["active_units"], is_collapsed(statistics)
+    >>> statistics["active_units"], statistics.is_collapsed
     (0, True)
     """
     inputs = checked_inputs(x, *condition)
@@ -154,7 +172,7 @@ def code_statistics(
     arrays = jax.device_get(map_over_examples(partial(encode, autoencoder), params, *inputs, batch_size=batch_size))
     encoded = EncodedExamples(autoencoder, params, key, inputs, **arrays, bounds=bounds, batch_size=batch_size)
     values = {measure.name: measure.of(encoded) for measure in MEASURES}
-    return {name: value for name, value in values.items() if value is not None}
+    return CodeStatistics({name: value for name, value in values.items() if value is not None})
 
 
 def _flat_codes(autoencoder: Autoencoder, params: PyTree, *one: Array) -> dict[str, Array]:

@@ -141,7 +141,7 @@ def test_the_norm_of_a_large_jacobian_is_estimated_from_projections():
     norms = 2 * np.sqrt(5000) * np.arange(1, 41)
     watched = make_mean_frobenius_norm(squares, params, pixels)(params)
     assert watched == pytest.approx(np.mean(norms[:25]), rel=1e-5)  # 25 x 8 x 5,000 numbers
-    assert code_statistics(squares, params, KEY, pixels)["frobenius_norm"] == pytest.approx(np.mean(norms), rel=1e-5)
+    assert code_statistics(squares, params, KEY, pixels).frobenius_norm == pytest.approx(np.mean(norms), rel=1e-5)
 
 
 def test_fewer_examples_are_watched_where_the_jacobian_is_large():
