@@ -73,10 +73,14 @@ def _divergence_by_unit(encoded: EncodedExamples) -> Float[np.ndarray, "K"] | No
 
 
 def _mutual_information(encoded: EncodedExamples) -> float | None:
+    """Within the bounds of the exact value over the same examples, which the noise of sampling may exceed."""
     if encoded.log_variances is None:
         return None
     moments = (jnp.asarray(array[:MAX_EXAMPLES]) for array in (encoded.codes, encoded.log_variances))
-    return max(mutual_information(encoded.key, *moments).item(), 0.0)
+    estimate = max(mutual_information(encoded.key, *moments).item(), 0.0)
+    if encoded.divergences is None:
+        return estimate
+    return min(estimate, float(encoded.divergences[:MAX_EXAMPLES].sum(axis=1).mean(dtype=np.float64)))
 
 
 def _mutual_information_limit(encoded: EncodedExamples) -> float | None:
@@ -143,8 +147,9 @@ def code_statistics(
 ) -> CodeStatistics:
     """Returns all measures of the codes of N examples that are defined for an autoencoder, by name.
 
-    The mutual information is computed over at most the first 2,000 examples, the mean norm of the Jacobian over those
-    that `mean_frobenius_norm` uses.
+    The mutual information is computed over at most the first 2,000 examples, and limited to their mean divergence from
+    the prior, which the exact value cannot exceed; the mean norm of the Jacobian is computed over the examples that
+    `mean_frobenius_norm` uses.
 
     Args:
       autoencoder: any autoencoder.

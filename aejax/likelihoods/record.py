@@ -117,11 +117,11 @@ def check_support(likelihood: Likelihood, x: Any, name: str, *, advice: str = "s
         return
     low, high = float(np.min(values)), float(np.max(values))
     if not (np.isfinite(low) and np.isfinite(high)):
-        missing = int(np.count_nonzero(np.isnan(values)))
-        found = f"; {missing} of {values.size} are missing (NaN)" if missing else ""
+        counts = {"missing (NaN)": np.isnan(values), "infinite": np.isinf(values)}
+        found = [f"{flags.sum()} of {flags.size} are {what}" for what, flags in counts.items() if flags.any()]
         raise UserError(
-            f"{name}: {likelihood.name} expects finite values, but they range from {low:g} to {high:g}{found}; fill "
-            "them in, for instance by the median of their column, or remove their rows"
+            f"{name}: {likelihood.name} expects finite values, but {' and '.join(found)}; fill them "
+            "in, for instance by the median of their column, or remove their rows"
         )
     inside = support.low < low and high < support.high if support.open else support.low <= low and high <= support.high
     if not inside:

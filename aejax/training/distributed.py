@@ -25,7 +25,9 @@ from aejax.host.preemption import PreemptedError
 from aejax.training.coordinator import separate_coordinator
 
 TIMEOUT = 30.0  # seconds without a heartbeat after which a process counts as dead
-_JAX_TIMEOUT = 45  # the same for JAX's own heartbeat, whose message names no process: it must come after ours
+# The same for JAX's own check, whose message names no process, so that it must come after ours. JAX sends a heartbeat
+# every half of this time: it may find out only that half after the death of a process.
+_JAX_TIMEOUT = 90
 _SECONDS_BETWEEN_HEARTBEATS = 1.0
 _WORDS_OF_COLLECTIVE_ERRORS = ("gloo", "nccl", "connection", "coordination")  # caused by the end of another process
 _TIMED_OUT = f"has not answered for {TIMEOUT:.0f} s: it has died, or its machine has"
