@@ -3,20 +3,28 @@
 import math
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from aejax import plots
 from aejax.autoencoders import part_names
 from aejax.datasets.dataset import Dataset, take
+from aejax.datasets.sources import source_of
 from aejax.errors import UserError
+from aejax.evaluation import measure_of
 from aejax.evaluation.denoising import peak_signal_to_noise_ratio
+from aejax.experiment.architectures import architecture_of
+from aejax.experiment.code_sentences import code_of, code_sentences
+from aejax.experiment.configuration import Experiment
 from aejax.experiment.figures import as_drawn
-from aejax.experiment.presets import training_command
+from aejax.experiment.presets import nearest_preset, training_command
+from aejax.experiment.reconstruction_error import UNIT, errors_by_class, pca_error, squared_errors
 from aejax.experiment.report import (
     Card,
+    Cell,
     Section,
+    aligned,
     code_block,
     configuration_table,
     figure_html,
@@ -27,12 +35,13 @@ from aejax.experiment.report import (
     table,
     term_of,
 )
-from aejax.experiment.run_folder import read_records
+from aejax.experiment.run_folder import Record, read_records
 from aejax.experiment.trained import TrainedRun
 from aejax.host.optional import optional
 
 _SHOWN = 10  # best and worst reconstructions
-_ERROR = "squared error per feature, (unit of data)²"
+_MAX_CLASSES = 20  # whose table is not folded
+_MAX_CHANGED = 3  # knobs of a run that is described by its nearest preset
 
 
 class ReportPage(NamedTuple):
@@ -54,10 +63,7 @@ def report_page(run: TrainedRun) -> ReportPage:
     records = read_records(run.path)
     if not any("validation/loss" in record for record in records):
         raise UserError(f"{run.path}: metrics.jsonl holds no evaluation; the file was removed or emptied")
-    errors = _errors(run)
-    parts = " and ".join(part_names(run.autoencoder.parts)).replace("_", " ")
-    sizes = ", ".join(f"{len(split.x):,} {name}" for name, split in zip(run.splits._fields, run.splits, strict=True))
-    subtitle = f"{parts} on {Path(run.experiment.data.dataset).name}; {sizes} examples of shape {run.example_shape}"
+    errors = squared_errors(run)
     sections: list[Section] = []
     missing: list[str] = []
     for title, build in {
@@ -72,70 +78,102 @@ def report_page(run: TrainedRun) -> ReportPage:
             sections += build()
         sections += [Section(title, paragraph(line)) for line in failures]
         missing += failures
-    html = page(run.path.resolve().name, subtitle, _cards(run, records, errors), sections)
+    html = page(run.path.resolve().name, _subtitle(run), _cards(run, records, errors), sections)
     return ReportPage(html, tuple(missing))
 
 
-def _errors(run: TrainedRun) -> np.ndarray:
-    """Returns the squared error per feature of every test example: (N,)."""
-    differences = run.splits.test.x - run.reconstruct(run.splits.test)
-    return np.mean(np.square(differences, dtype=np.float64).reshape(len(differences), -1), axis=1)
-
-
-def _best(run: TrainedRun, records: list[dict[str, Any]]) -> dict[str, Any]:
+def best_record(run: TrainedRun, records: list[Record]) -> Record:
     """Returns the record of the best evaluation; empty if the run was killed while writing it."""
     return next((r for r in records if "validation/loss" in r and r["epoch"] == run.best_epoch), {})
 
 
-def _final(records: list[dict[str, Any]]) -> dict[str, Any]:
+def final_record(records: list[Record]) -> Record:
     """Returns the record of the test examples; empty for an unfinished run."""
     return next((record for record in reversed(records) if "test/loss" in record), {})
 
 
-def _shown(value: float) -> str:
-    """Returns an integer in full, a float with six significant digits."""
-    return f"{value:,}" if isinstance(value, int) else f"{value:.6g}"
+def terms_of(records: list[Record]) -> list[str]:
+    """Returns the names of a run's terms, the loss first and measures of the code last."""
+    names = {name.removeprefix("validation/") for r in records for name in r if name.startswith("validation/")}
+    return sorted(names, key=lambda name: (name != "loss", measure_of(name) is not None, name))
 
 
-def _named(run: TrainedRun, term: str) -> str:
+def named(run: TrainedRun, term: str) -> tuple[str, str]:
+    """Returns a term's title, and its unit or empty text."""
     described = term_of(term, run.autoencoder.parts)
-    return f"{described.title}, {described.unit}"
+    return described.title, "" if described.unit in ("no unit", "count") else described.unit
 
 
-def _cards(run: TrainedRun, records: list[dict[str, Any]], errors: np.ndarray) -> list[Card]:
-    final, best = _final(records), _best(run, records)
+def holds_images(run: TrainedRun) -> bool:
+    """Returns whether the run's examples are images, which have a peak; piano rolls and other series have none."""
+    layout = source_of(run.experiment.data.dataset).layout
+    is_series = layout in ("roll", "series") or architecture_of(run.experiment.model.network).layout == "series"
+    return plots.is_image(run.example_shape) and not is_series
+
+
+def description_of(experiment: Experiment) -> str:
+    """Returns the family, its regularizers and the data in words, and the preset if there is one nearby.
+
+    >>> from aejax.experiment.presets import PRESETS
+    >>> description_of(PRESETS["digits-ae"][1])
+    'preset digits-ae'
+    """
+    preset, changed = nearest_preset(experiment)
+    changed.pop("data_dir", None)
+    if preset is None or len(changed) > _MAX_CHANGED:
+        return ""
+    values = (
+        f"{knob} {' '.join(map(str, v)) if isinstance(v, tuple | list) else v}".replace("_", " ", knob.count("_"))
+        for knob, v in changed.items()
+    )
+    return f"preset {preset}" + (f" with {', '.join(values)}" if changed else "")
+
+
+def _subtitle(run: TrainedRun) -> str:
+    """Returns sentences: what the run is, and its examples."""
+    parts = " and ".join(part_names(run.autoencoder.parts)).replace("_", " ")
+    what = f"{parts} autoencoder on {Path(run.experiment.data.dataset).name}"
+    what = ": ".join(text for text in (description_of(run.experiment), what) if text)
+    train, validation, test = (f"{len(split.x):,}" for split in run.splits)
+    shape = " × ".join(map(str, run.example_shape))
+    return (
+        f"{what[0].upper()}{what[1:]}. {train} training, {validation} validation and {test} test examples of {shape} "
+        f"numbers; a code of {' × '.join(map(str, run.code_shape))} units."
+    )
+
+
+def _cards(run: TrainedRun, records: list[Record], errors: np.ndarray) -> list[Card]:
+    final, best = final_record(records), best_record(run, records)
     split = "test" if final else "validation"
     loss = final.get("test/loss", best.get("validation/loss", math.nan))
-    peak = run.limits[1] - run.limits[0]
+    mean, baseline = aligned([[float(errors.mean()), pca_error(run)]])[0]
     cards = [
-        Card(f"{loss:.4g}", f"{split} {_named(run, 'loss')}"),
-        Card(f"{errors.mean():.4g}", f"test {_ERROR}"),
+        Card(f"{loss:.4g}", f"{split} {', '.join(text for text in named(run, 'loss') if text)}"),
+        Card(mean, f"mean squared error of test examples, per feature, {UNIT}"),
     ]
-    if peak:
+    if baseline:
+        cards.append(Card(baseline, f"the same error of PCA with {run.code_shape[0]:,} components"))
+    if holds_images(run) and (peak := run.limits[1] - run.limits[0]):
         ratio = peak_signal_to_noise_ratio(float(errors.mean()), peak)
-        cards.append(Card(f"{ratio:.2f} dB", "peak signal-to-noise ratio of that error"))
+        cards.append(Card(f"{ratio:.2f} dB", "peak signal-to-noise ratio of the autoencoder's error"))
     if "test/code/units" in final:  # missing if the statistics of the code failed at the end of training
-        norm, units = final.get("test/code/frobenius_norm", math.nan), final["test/code/units"]
-        cards.append(Card(f"{norm:.3g}", f"test {_named(run, 'code/frobenius_norm')}"))
-        cards.append(Card(f"{_shown(final['test/code/active_units'])} of {_shown(units)}", "active units of the code"))
+        active, units = final["test/code/active_units"], final["test/code/units"]
+        cards.append(Card(f"{active:,} of {units:,}", "code units are active on test examples"))
     return [*cards, Card(f"{run.best_epoch}", f"best epoch, of {_last_epoch(records):g}")]
 
 
-def _last_epoch(records: list[dict[str, Any]]) -> float:
+def _last_epoch(records: list[Record]) -> float:
     return max(record["epoch"] for record in records)
 
 
-def _metrics(run: TrainedRun, records: list[dict[str, Any]]) -> list[Section]:
+def _metrics(run: TrainedRun, records: list[Record]) -> list[Section]:
     """Returns a table of every term of the loss, and the curves."""
-    final, best = _final(records), _best(run, records)
-    names = sorted(
-        {name.removeprefix("validation/") for record in records for name in record if name.startswith("validation/")},
-        key=lambda name: (name != "loss", name),
-    )
-    rows = []
-    for name in names:
-        values = [best.get(f"train/{name}"), best.get(f"validation/{name}"), final.get(f"test/{name}")]
-        rows.append([_named(run, name), *("" if value is None else _shown(value) for value in values)])
+    final, best = final_record(records), best_record(run, records)
+    names = terms_of(records)
+    values = [[best.get(f"train/{name}"), best.get(f"validation/{name}"), final.get(f"test/{name}")] for name in names]
+    rows: list[list[Cell]] = [
+        [named(run, name), *numbers] for name, numbers in zip(names, aligned(values), strict=True)
+    ]
     text = (
         "Means over examples at the best epoch. Training means are taken during that epoch, while the parameters "
         "change; the table at the end of training shows means for the parameters after that epoch. The "
@@ -151,8 +189,8 @@ def _metrics(run: TrainedRun, records: list[dict[str, Any]]) -> list[Section]:
     content = paragraph(text + _unseen_classes(run)) + table(
         ["", "train, during the epoch", "validation", "test"], rows
     )
-    content += figure_html(curves, "Every term over the epochs; the best epoch is marked.", narrow=narrow)
-    return [Section("Metrics", content)]
+    caption = "Every term over the epochs; the best epoch is marked."
+    return [Section("Metrics", content + figure_html(curves, caption, narrow=narrow, curves=True))]
 
 
 def _unseen_classes(run: TrainedRun) -> str:
@@ -170,35 +208,54 @@ def _unseen_classes(run: TrainedRun) -> str:
 
 
 def _reconstructions(run: TrainedRun, errors: np.ndarray) -> list[Section]:
-    """Returns figures of the test examples with the best and the worst reconstructions."""
+    """Returns a table of the errors by class, and figures of the test examples with the best and worst ones."""
     order, test = np.argsort(errors), run.splits.test
-    content = ""
-    for what, chosen in {"best": order[:_SHOWN], "worst": order[: -_SHOWN - 1 : -1]}.items():
+    content = _by_class(run, errors)
+    ends = {"best": order[:_SHOWN], "worst": order[: -_SHOWN - 1 : -1]}
+    for (what, chosen), names in zip(ends.items(), aligned([errors[e].tolist() for e in ends.values()]), strict=True):
         some = take(test, chosen)
         rows = {"original": some.x} | ({} if some.input is None else {"noisy": some.input})
         rows["reconstruction"] = run.reconstruct(some)
         examples = np.stack([as_drawn(run.experiment, np.asarray(x)) for x in rows.values()])
-        names = [f"{errors[place]:.4g}" for place in chosen]
         figure = plots.gallery(examples, limits=run.limits, rows=tuple(rows), columns=names)
-        low, high = errors[chosen].min(), errors[chosen].max()
-        caption = f"The {len(chosen)} {what} of {len(errors):,} test examples: {_ERROR}, from {low:.4g} to {high:.4g}."
+        caption = (
+            f"The {len(chosen)} of {len(errors):,} test examples with the {what} reconstructions. Below each is its "
+            f"squared error per feature, in {UNIT}."
+        )
         content += figure_html(figure, caption)
     return [Section("Reconstructions", content)]
 
 
-def _codes(run: TrainedRun, records: list[dict[str, Any]]) -> list[Section]:
-    """Returns a figure of the test examples' codes, and their measures."""
-    test, final = run.splits.test, _final(records)
-    content = figure_html(plots.latent_space(run.encode(test), test.labels), "Codes of the test examples.")
-    code = {name.removeprefix("test/code/"): value for name, value in final.items() if name.startswith("test/code/")}
-    by_unit = [value for name, value in code.items() if name.startswith("kl/")]
-    rows = [[_named(run, f"code/{name}"), _shown(value)] for name, value in code.items() if not name.startswith("kl/")]
-    if rows:
-        content += table(["measure of the test examples' codes", "value"], rows)
-    if by_unit:
-        figure = plots.kl_per_unit(np.array(by_unit))
+def _by_class(run: TrainedRun, errors: np.ndarray) -> str:
+    """Returns a table of the errors by class, and a sentence; empty without labels."""
+    if run.splits.test.labels is None:
+        return ""
+    classes = errors_by_class(run.splits.test.labels, errors)
+    if len(classes) == 1:
+        return ""
+    low, high = (choose(classes, key=lambda of_class: of_class.mean) for choose in (min, max))
+    ends = aligned([[low.mean, high.mean]])[0]
+    text = (
+        f"The mean squared error per feature is lowest for class {low.label} ({ends[0]} {UNIT}) and highest for class "
+        f"{high.label} ({ends[1]} {UNIT})."
+    )
+    numbers = aligned([[of_class.mean, of_class.median, of_class.largest] for of_class in classes])
+    rows = [[c.label, f"{c.examples:,}", *row] for c, row in zip(classes, numbers, strict=True)]
+    content = table(["class", "examples", ("mean", UNIT), ("median", UNIT), ("largest", UNIT)], rows)
+    if len(classes) > _MAX_CLASSES:
+        content = folded(f"the errors of all {len(classes):,} classes", content)
+    return paragraph(text) + content
+
+
+def _codes(run: TrainedRun, records: list[Record]) -> list[Section]:
+    """Returns sentences on the test examples' codes, and figures of the codes."""
+    test, code = run.splits.test, code_of(final_record(records))
+    content = paragraph(" ".join(code_sentences(code))) if code else ""
+    caption = f"Codes of the {len(test.x):,} test examples."
+    content += figure_html(plots.latent_space(run.encode(test), test.labels), caption, curves=True)
+    if "kl" in code:
         caption = "KL divergence of each unit's posterior from the prior, mean over test examples, in nats."
-        content += figure_html(figure, caption)
+        content += figure_html(plots.kl_per_unit(code["kl"]), caption, curves=True)
     return [Section("Codes", content)]
 
 
@@ -218,5 +275,5 @@ def _samples(run: TrainedRun) -> list[Section]:
 
 def _configuration(run: TrainedRun) -> list[Section]:
     command = code_block(training_command(run.experiment))
-    text = paragraph("This command reproduces the run, bit for bit on the same machine.")
+    text = paragraph("This command trains the same run again, bit for bit on the same machine.")
     return [Section("Configuration", text + command + folded("all knobs", configuration_table(run.experiment)))]

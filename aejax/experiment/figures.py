@@ -54,8 +54,7 @@ def draw_figures(
     }
     if code is not None and "kl" in code:
         figures["code_units"] = plots.kl_per_unit(code["kl"])
-    if autoencoder.variational is not None:
-        prior = autoencoder.variational.prior(params)
+    if (prior := run.prior) is not None:
         columns, title = 8, "decoded samples from the prior"
         labels = {k: str(label) for k, label in enumerate(facts.classes or ()) if label is not None}
         classes = list(labels)[:_SHOWN] if conditions else []

@@ -12,16 +12,28 @@ OWN = Experiment(training=Training(checkpoint_every=5))
 
 
 def _on_digits(
-    model: Model, regularization: Regularization | None = None, *, epochs: int = 200, learning_rate: float = 3e-3
+    model: Model,
+    regularization: Regularization | None = None,
+    *,
+    epochs: int = 200,
+    learning_rate: float = 3e-3,
+    batch_size: int = 64,
 ) -> Experiment:
     return Experiment(
         model=model,
         regularization=regularization or Regularization(),
         optimization=Optimization(learning_rate=learning_rate, schedule="cosine"),
-        training=Training(batch_size=64, epochs=epochs, patience=50, checkpoint_every=20),
+        training=Training(batch_size=batch_size, epochs=epochs, patience=50, checkpoint_every=20),
     )
 
 
+# With beta 1 half of the units carry no information (5 of 10 are active, squared error 0.0221, PCA 0.0196); with 0.5
+# two do not (0.0133). Samples of N(0, I) look more like digits the larger beta is, and with two hidden layers.
+_DEFAULT = _on_digits(
+    Model(family="variational", hidden=(256, 128), code_size=10, activation="gelu"),
+    Regularization(beta=0.3),
+    learning_rate=2e-3,
+)
 _AUTOENCODER = Model(family="undercomplete", hidden=(256,), code_size=10)
 _VAE = Model(family="variational", hidden=(256,), code_size=10)
 # one layer of logistic units with tied weights, after S. Rifai et al. (2011), Contractive Auto-Encoders, section 5
@@ -89,7 +101,10 @@ _ECG5000 = Experiment(
 )
 
 PRESETS: dict[str, tuple[str, Experiment]] = {
-    "digits-vae": ("variational, 8x8 handwritten digits; under a minute on two cores", _on_digits(_VAE, epochs=300)),
+    "digits-vae": (
+        "variational, 8x8 handwritten digits; under a minute on two cores; squared error 0.0098, PCA 0.0196",
+        _DEFAULT,
+    ),
     "digits-ae": ("undercomplete, 10-dimensional code of 64 pixels", _on_digits(_AUTOENCODER)),
     "digits-linear": (
         "linear and undercomplete, whose optimum spans the subspace of PCA",
@@ -160,9 +175,16 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
         _on_digits(_VAE, Regularization(importance_samples=10), epochs=60),
     ),
     "digits-infovae": ("variational with maximum mean discrepancy", _on_digits(_VAE, Regularization(mmd_weight=100.0))),
+    # The codes fill N(0, I) only if they are few and the weight is large: with 10 units, or a weight of 10, what is
+    # decoded between the codes is noise. A batch of 256 estimates the discrepancy better than one of 64.
     "digits-wae": (
         "Wasserstein: undercomplete, codes matched to N(0, I) by maximum mean discrepancy",
-        _on_digits(_AUTOENCODER, Regularization(mmd_weight=10.0)),
+        _on_digits(
+            replace(_DEFAULT.model, family="undercomplete", code_size=5, loss="binary_cross_entropy"),
+            Regularization(mmd_weight=1000.0),
+            learning_rate=2e-3,
+            batch_size=256,
+        ),
     ),
     "digits-tcvae": (
         "variational with total correlation, beta-TCVAE",
@@ -281,15 +303,39 @@ def without_model(experiment: Experiment) -> Experiment:
     return replace(experiment, model=Model(), regularization=Regularization())
 
 
+def nearest_preset(experiment: Experiment) -> tuple[str | None, dict[str, Any]]:
+    """Returns the preset that an experiment differs from in the fewest knobs, and the experiment's values of these.
+
+    Args:
+      experiment: any experiment.
+
+    Returns:
+      The preset's name, or None where a run without a preset is nearer; and knob -> value.
+
+    >>> nearest_preset(PRESETS["digits-ae"][1])
+    ('digits-ae', {})
+    >>> nearest_preset(replace(OWN, data=Data(dataset="mine.npy")))
+    (None, {'dataset': 'mine.npy'})
+    """
+    bases = {name: preset for name, (_, preset) in PRESETS.items()} if experiment.model.autoencoder is None else {}
+    changed = {
+        name: {knob: value for knob, (_, value) in differences(base, experiment).items()}
+        for name, base in [*bases.items(), (None, default_for(experiment.data.dataset, experiment.model.autoencoder))]
+    }
+    return min(changed.items(), key=lambda item: len(item[1]))
+
+
 def training_command(experiment: Experiment) -> str:
-    """Returns the command that trains an experiment: it sets every knob that differs from a run without a preset.
+    """Returns the command that trains an experiment: it names the nearest preset, and sets every knob that differs.
 
     >>> training_command(Experiment(data=Data(dataset="/my data.npy"))).partition(" train ")[2]
     "--dataset '/my data.npy' --checkpoint-every 1"
+    >>> training_command(replace(PRESETS["digits-ae"][1], data=Data(split_seed=3))).partition(" train ")[2]
+    'digits-ae --split-seed 3'
     """
-    words: list[str] = []
-    default = default_for(experiment.data.dataset, experiment.model.autoencoder)
-    for knob, (_, value) in differences(default, experiment).items():
+    preset, changed = nearest_preset(experiment)
+    words: list[str] = [] if preset is None else [preset]
+    for knob, value in changed.items():
         flag = knob.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import io
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -13,43 +14,12 @@ from aejax.autoencoders import Part, Term, loss_terms
 from aejax.autoencoders.record import AFTER_ALL_STEPS
 from aejax.evaluation import measure_of
 from aejax.experiment.configuration import Experiment
+from aejax.experiment.report_style import NARROW, STYLE
 from aejax.host.escaping import as_html
 
-_NARROW = "max-width: 48rem"  # a phone held upright
-_STYLE = """
-:root { color-scheme: light; --ink: #1f2430; --quiet: #667085; --line: #e4e7ec; --ours: #4c72b0; }
-* { box-sizing: border-box; }
-body { margin: 0; color: var(--ink); background: #fff; font: 16px/1.5 system-ui, sans-serif; }
-main { max-width: 62rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
-h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .25rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.15rem; margin: 2.5rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--line); }
-p { margin: .4rem 0; max-width: 46rem; }
-.quiet, figcaption { color: var(--quiet); font-size: .92rem; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem; margin: 1.25rem 0; }
-.card { border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .9rem; }
-.card b { display: block; font-size: 1.35rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-.card span { color: var(--quiet); font-size: .85rem; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .5rem 0; }
-th, td { padding: .3rem .9rem .3rem 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; white-space: normal; overflow-wrap: anywhere; }
-th { font-weight: 600; color: var(--quiet); }
-figure { margin: .75rem 0 1.5rem; }
-img { max-width: 100%; height: auto; display: block; }
-figure.wide { overflow-x: auto; }
-figure.wide img { max-width: none; width: max(100%, 44rem); }
-pre { background: #f5f6f8; padding: .8rem 1rem; border-radius: .5rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-summary { cursor: pointer; color: var(--ours); }
-"""
-# on a narrow screen a name is to the left of its value, or above its values if there are several
-_STYLE += f"""@media ({_NARROW}) {{
-table, thead, tbody {{ display: block; }}
-tr {{ display: flex; flex-wrap: wrap; gap: 0 .75rem; padding: .3rem 0; border-bottom: 1px solid var(--line); }}
-th, td {{ flex: 1 1 0; padding: 0; border: 0; white-space: normal; overflow-wrap: anywhere; }}
-th:last-child:nth-child(2), td:last-child:nth-child(2) {{ flex: 0 1 auto; max-width: 60%; }}
-th:first-child:nth-last-child(n + 3), td:first-child:nth-last-child(n + 3) {{ flex-basis: 100%; }}
-}}
-"""
+Cell = str | tuple[str, str]  # a text, or a name and its unit
+_SHORT = 12  # characters of a name beside its values on a narrow screen
+_SMALL = 1e-3  # numbers below it need an exponent
 
 
 class Card(NamedTuple):
@@ -72,16 +42,16 @@ def page(title: str, subtitle: str, cards: Iterable[Card], sections: Iterable[Se
     >>> page("a < b", "", [], [Section("one", paragraph("two"))]).count("a &lt; b")
     2
     """
-    numbers = "".join(
-        f'<div class="card"><b>{as_html(card.value)}</b><span>{as_html(card.what)}</span></div>' for card in cards
-    )
+    boxes = [f'<div class="card"><b>{as_html(card.value)}</b><span>{as_html(card.what)}</span></div>' for card in cards]
+    across = math.ceil(len(boxes) / math.ceil(len(boxes) / 5)) if boxes else 1  # rows of equal length, of at most 5
+    numbers = f'<div class="cards" style="--across: {across}">{"".join(boxes)}</div>' if boxes else ""
     body = "".join(f"<section><h2>{as_html(title)}</h2>{content}</section>" for title, content in sections)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{as_html(title)}</title><style>{_STYLE}</style></head><body><main>"
+        f"<title>{as_html(title)}</title><style>{STYLE}</style></head><body><main>"
         f'<h1>{as_html(title)}</h1><p class="quiet">{as_html(subtitle)}</p>'
-        f'<div class="cards">{numbers}</div>{body}</main></body></html>\n'
+        f"{numbers}{body}</main></body></html>\n"
     )
 
 
@@ -99,15 +69,44 @@ def code_block(text: str) -> str:
     return f"<pre>{as_html(text)}</pre>"
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(columns: Sequence[Cell], rows: Iterable[Sequence[Cell]]) -> str:
     """Returns a table of plain text as HTML; the first column holds names.
 
-    >>> table(["", "test"], [["loss", "1.5"]]).count("<td>")
+    On a narrow screen a name is above its values, unless all names are short.
+
+    >>> table(["", "test"], [[("loss", "nats"), "1.5"]]).count("<td>")
     2
     """
-    head = "".join(f"<th>{as_html(column)}</th>" for column in columns)
-    lines = "".join("<tr>" + "".join(f"<td>{as_html(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+    head = "".join(f"<th>{_cell(column)}</th>" for column in columns)
+    rows = list(rows)
+    lines = "".join("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    is_short = len(columns) > 2 and all(isinstance(row[0], str) and len(row[0]) <= _SHORT for row in rows)
+    kind = ' class="short"' if is_short else ""
+    return f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
+
+
+def _cell(cell: Cell) -> str:
+    if isinstance(cell, str):
+        return as_html(cell)
+    name, unit = cell
+    return f'{as_html(name)}<span class="unit">{as_html(unit)}</span>' if unit else as_html(name)
+
+
+def aligned(rows: Sequence[Sequence[float | None]]) -> list[list[str]]:
+    """Returns the numbers of a table as text with the same number of decimals, and empty text for None.
+
+    The smallest row has four significant digits, within 3 to 6 decimals; rows below 0.001 are in scientific notation.
+
+    >>> aligned([[23.607, -1234.5], [0.0123456, None], [0.0, 1.25e-5]])
+    [['23.60700', '-1,234.50000'], ['0.01235', ''], ['0.000e+00', '1.250e-05']]
+    """
+    largest = [max((abs(v) for v in row if v is not None and math.isfinite(v)), default=0.0) for row in rows]
+    shown = [value for value in largest if value >= _SMALL]
+    decimals = min(max(3 - math.floor(math.log10(min(shown, default=1.0))), 3), 6)
+    formats = [".3e" if 0 < value < _SMALL else f",.{decimals}f" for value in largest]
+    return [
+        ["" if value is None else f"{value:{kind}}" for value in row] for row, kind in zip(rows, formats, strict=True)
+    ]
 
 
 def folded(summary: str, content: str) -> str:
@@ -115,19 +114,22 @@ def folded(summary: str, content: str) -> str:
     return f"<details><summary>{as_html(summary)}</summary>{content}</details>"
 
 
-def figure_html(figure: Figure, caption: str, *, narrow: Figure | None = None) -> str:
+def figure_html(figure: Figure, caption: str, *, narrow: Figure | None = None, curves: bool = False) -> str:
     """Returns a figure with its caption as HTML; the image is embedded in the page.
 
     Args:
       figure: the figure.
       caption: the text below it.
       narrow: another version of the figure for narrow screens; None lets a narrow screen scroll a wide figure.
+      curves: whether a dark page inverts the figure's lightness, as suits lines and points but not images.
     """
     text, (width, height) = as_html(caption), figure.get_size_inches()
-    shape = ' class="wide"' if narrow is None and width > 2 * height else ""
+    marks = {"wide": narrow is None and width > 2 * height, "curves": curves}
+    classes = [name for name, holds in marks.items() if holds]
+    shape = f' class="{" ".join(classes)}"' if classes else ""
     image = f'<img src="{_as_address(figure)}" alt="{text}">'
     if narrow is not None:
-        image = f'<picture><source media="({_NARROW})" srcset="{_as_address(narrow)}">{image}</picture>'
+        image = f'<picture><source media="{NARROW}" srcset="{_as_address(narrow)}">{image}</picture>'
     return f"<figure{shape}>{image}<figcaption>{text}</figcaption></figure>"
 
 

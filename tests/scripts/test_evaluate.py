@@ -1,15 +1,18 @@
 """The page about a run: whole, with its numbers, for families with and without a prior."""
 
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
 
 from aejax import plots
 from aejax.datasets.dataset import Dataset, Splits
 from aejax.experiment import evaluate
-from aejax.experiment.configuration import Experiment, Model, Training
+from aejax.experiment.configuration import Data, Experiment, Model, Training
+from aejax.experiment.reconstruction_error import errors_by_class, squared_errors
 from aejax.experiment.run_folder import read_records
 from aejax.experiment.trained import open_run
 
@@ -25,15 +28,19 @@ def test_the_page_has_the_numbers_of_the_run(make_run, run_script, tmp_path):
     text = (tmp_path / "page.html").read_text()
     run = open_run(folder)
     error = np.mean(np.square(run.splits.test.x - run.reconstruct(run.splits.test)))
-    assert f"<b>{error:.4g}</b>" in text
+    principal = PCA(4).fit(run.splits.train.x.reshape(-1, 64))
+    test = run.splits.test.x.reshape(-1, 64)
+    baseline = np.mean(np.square(test - principal.inverse_transform(principal.transform(test))))
+    assert f"<b>{error:.4f}</b>" in text
+    assert f"<b>{baseline:.4f}</b><span>the same error of PCA with 4 components</span>" in text
     best = min(record["validation/loss"] for record in read_records(folder)[:-1])
-    assert f"<td>{best:.6g}</td>" in text
-    assert "<td>loss, (unit of data)² per example</td>" in text
+    assert f"<td>{best:.3f}</td>" in text
+    assert '<td>loss<span class="unit">(unit of data)² per example</span></td>' in text
     assert "not trained on" not in text
     assert "The run is not finished" not in text
     assert "Samples" not in text
     assert text.count("data:image/png") == 5  # curves for a narrow screen besides
-    assert "--family undercomplete" in text
+    assert "train digits-linear --code-size 4" in text
 
 
 def test_a_run_that_was_stopped_has_a_page_without_measures_of_test_examples(make_run, run_script, tmp_path):
@@ -62,18 +69,31 @@ def test_the_numbers_are_of_the_epoch_that_the_run_has_kept(make_run, run_script
     assert losses[best] > min(losses.values())
     assert run_script("evaluate", folder, "--output", tmp_path / "page.html").code == 0
     text = (tmp_path / "page.html").read_text()
-    assert f"<td>{losses[best]:.6g}</td>" in text
-    assert f"<td>{min(losses.values()):.6g}</td>" not in text
+    assert f"<td>{losses[best]:.3f}</td>" in text
+    assert f"<td>{min(losses.values()):.3f}</td>" not in text
 
 
-def test_counts_are_whole_and_small_numbers_are_distinguished():
-    shown = evaluate._shown
-    assert [shown(50688), shown(1.0), shown(0.00021234), shown(0.00021236)] == [
-        "50,688",
-        "1",
-        "0.00021234",
-        "0.00021236",
-    ]
+def test_errors_are_listed_by_class(make_initial_run):
+    run = open_run(make_initial_run(LINEAR))
+    test, errors = run.splits.test, squared_errors(run)
+    rows = errors_by_class(test.labels, errors)
+    assert [row.label for row in rows] == [str(digit) for digit in range(10)]
+    assert sum(row.examples for row in rows) == len(test.x)
+    of_three = np.mean(np.square(test.x - run.reconstruct(test))[test.labels == 3])
+    assert rows[3].mean == pytest.approx(of_three, rel=1e-5)
+    text = evaluate._by_class(run, errors)
+    assert f"<td>3</td><td>{rows[3].examples}</td><td>{rows[3].mean:.3f}"[:-1] in text
+    assert evaluate._by_class(SimpleNamespace(splits=Splits(test, test, Dataset(test.x))), errors) == ""
+
+
+def test_series_have_no_peak(make_initial_run):
+    """A signal-to-noise ratio of piano rolls or heartbeats would mean nothing."""
+    run = open_run(make_initial_run(LINEAR))
+    assert evaluate.holds_images(run)
+    for data in (Data(dataset="jsb_chorales"), Data(dataset="ecg5000")):
+        assert not evaluate.holds_images(run._replace(experiment=replace(run.experiment, data=data)))
+    sequence = replace(run.experiment, model=replace(run.experiment.model, network="sequence"))
+    assert not evaluate.holds_images(run._replace(experiment=sequence))
 
 
 @pytest.mark.parametrize(
@@ -120,10 +140,12 @@ def test_the_page_of_a_finished_run(run_script, tmp_path):
     assert (result.code, result.errors) == (0, "")
     text = (tmp_path / "run" / "report.html").read_text()
     final = read_records(tmp_path / "run")[-1]
-    assert f"<td>{final['test/elbo']:.6g}</td>" in text
-    assert "<td>mutual information with the example, a lower bound, nats</td>" in text
-    assert "<td>mean norm of the encoder&#x27;s Jacobian, 1 / (unit of data)</td>" in text
-    assert f"<td>units, count</td><td>{final['test/code/units']}</td>" in text
+    assert f"<td>{final['test/elbo']:.3f}</td>" in text
+    assert f"at least {final['test/code/mutual_information']:.2f} nats of information" in text
+    norm = f"{final['test/code/frobenius_norm']:.3g}"
+    assert f"The Frobenius norm of the encoder&#x27;s Jacobian is {norm} per unit of data" in text
+    assert f"{final['test/code/active_units']} of the {final['test/code/units']} code units are active" in text
+    assert "Preset digits-vae with epochs 2" in text
 
 
 def test_a_run_without_statistics_of_its_code_has_a_page(make_run, run_script, tmp_path):

@@ -1,0 +1,67 @@
+"""The reconstruction error of a run's test examples: of each, by class, and of PCA with a code of the same length."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from aejax.evaluation.principal import fit_pca
+from aejax.experiment.trained import TrainedRun
+
+UNIT = "(unit of data)²"
+_MAX_FITTED, _MAX_FEATURES = 10_000, 4096  # training examples and features that PCA is fitted to
+
+
+class ClassError(NamedTuple):
+    """Squared errors per feature over the test examples of one class."""
+
+    label: str
+    examples: int
+    mean: float
+    median: float
+    largest: float
+
+
+def squared_errors(run: TrainedRun) -> Float[np.ndarray, "N"]:
+    """Returns the squared error of every test example's reconstruction, mean over features, in (unit of data)²."""
+    return _errors(run.splits.test.x, run.reconstruct(run.splits.test))
+
+
+def errors_by_class(labels: np.ndarray, errors: Float[np.ndarray, "N"]) -> list[ClassError]:
+    """Returns the errors of every class, in the order of the sorted labels.
+
+    Args:
+      labels: (N,) integers or text.
+      errors: (N,) the errors of the examples.
+
+    >>> errors_by_class(np.array(["b", "a", "b"]), np.array([1.0, 5.0, 2.0]))[1]
+    ClassError(label='b', examples=2, mean=1.5, median=1.5, largest=2.0)
+    """
+    rows = []
+    for label in np.unique(labels):
+        of_class = errors[labels == label]
+        values = (float(of_class.mean()), float(np.median(of_class)), float(of_class.max()))
+        rows.append(ClassError(str(label), len(of_class), *values))
+    return rows
+
+
+def pca_error(run: TrainedRun) -> float | None:
+    """Returns the mean squared error per feature of PCA on the test examples, with as many components as code units.
+
+    PCA is fitted to at most the first 10,000 training examples. None if it is no baseline: the code is not a vector or
+    not shorter than the example, inputs differ from targets, there are fewer training examples than components, or the
+    examples have more than 4,096 features.
+    """
+    splits, features = run.splits, math.prod(run.example_shape)
+    components = run.code_shape[0] if len(run.code_shape) == 1 else features
+    fitted = min(len(splits.train.x), _MAX_FITTED)
+    if splits.test.input is not None or not components < min(features, fitted) or features > _MAX_FEATURES:
+        return None
+    train, test = (np.asarray(x, np.float32).reshape(len(x), -1) for x in (splits.train.x[:fitted], splits.test.x))
+    pca = fit_pca(train, components, random_state=0)
+    return float(_errors(test, pca.inverse_transform(pca.transform(test))).mean())
+
+
+def _errors(x: np.ndarray, reconstruction: np.ndarray) -> Float[np.ndarray, "N"]:
+    return np.mean(np.square(x - reconstruction, dtype=np.float64).reshape(len(x), -1), axis=1)
