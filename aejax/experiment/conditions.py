@@ -45,18 +45,30 @@ def conditions_of(group: type) -> dict[str, tuple[Requires, ...]]:
     return found
 
 
-def check_conditions(*groups: Any) -> None:
-    """Raise UserError, which names the knob, if a knob without effect differs from its default.
+def without_effect(*groups: Any) -> dict[str, str]:
+    """Returns the knobs that have no effect, each with the reason, as `Requires.refusal` words it.
 
     Args:
       *groups: dataclasses whose fields are knobs with defaults; a condition may name a field of any of them.
     """
     values = {field.name: getattr(group, field.name) for group in groups for field in dataclasses.fields(group)}
-    defaults = {field.name: field.default for group in groups for field in dataclasses.fields(group)}
+    found: dict[str, str] = {}
     for group in groups:
         for knob, conditions in conditions_of(type(group)).items():
-            if values[knob] == defaults[knob]:
-                continue
             for condition in conditions:
                 if not condition.allows(values[condition.knob]):
-                    raise UserError(f"{knob}: {condition.refusal(values[condition.knob])}")
+                    found.setdefault(knob, condition.refusal(values[condition.knob]))
+    return found
+
+
+def check_conditions(*groups: Any) -> None:
+    """Raise UserError, which names the knob, if a knob without effect differs from its default.
+
+    Args:
+      *groups: as for `without_effect`.
+    """
+    unused = without_effect(*groups)
+    for group in groups:
+        for field in dataclasses.fields(group):
+            if field.name in unused and getattr(group, field.name) != field.default:
+                raise UserError(f"{field.name}: {unused[field.name]}")

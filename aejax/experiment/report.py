@@ -18,6 +18,7 @@ from aejax.experiment.report_style import NARROW, STYLE
 from aejax.host.escaping import as_html
 
 Cell = str | tuple[str, str]  # a text, or a name and its unit
+_MANY = 5  # columns that fit on a narrow screen
 _SHORT = 12  # characters of a name beside its values on a narrow screen
 _SMALL = 1e-3  # numbers below it need an exponent
 
@@ -69,10 +70,15 @@ def code_block(text: str) -> str:
     return f"<pre>{as_html(text)}</pre>"
 
 
-def table(columns: Sequence[Cell], rows: Iterable[Sequence[Cell]]) -> str:
+def table(columns: Sequence[Cell], rows: Iterable[Sequence[Cell]], *, wraps: bool = False) -> str:
     """Returns a table of plain text as HTML; the first column holds names.
 
-    On a narrow screen a name is above its values, unless all names are short.
+    On a narrow screen a name is above its values, unless all names are short; more than 5 columns are scrolled.
+
+    Args:
+      columns: the heads of the columns.
+      rows: the cells of each row.
+      wraps: whether cells hold prose, which is aligned to the left and may have several lines.
 
     >>> table(["", "test"], [[("loss", "nats"), "1.5"]]).count("<td>")
     2
@@ -81,7 +87,8 @@ def table(columns: Sequence[Cell], rows: Iterable[Sequence[Cell]]) -> str:
     rows = list(rows)
     lines = "".join("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     is_short = len(columns) > 2 and all(isinstance(row[0], str) and len(row[0]) <= _SHORT for row in rows)
-    kind = ' class="short"' if is_short else ""
+    kinds = {"prose": wraps, "many": len(columns) > _MANY, "short": is_short}
+    kind = next((f' class="{name}"' for name, holds in kinds.items() if holds), "")
     return f'<div class="scroll"><table{kind}><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>'
 
 
@@ -92,17 +99,21 @@ def _cell(cell: Cell) -> str:
     return f'{as_html(name)}<span class="unit">{as_html(unit)}</span>' if unit else as_html(name)
 
 
-def aligned(rows: Sequence[Sequence[float | None]]) -> list[list[str]]:
+def aligned(rows: Sequence[Sequence[float | None]], *, digits: int = 4) -> list[list[str]]:
     """Returns the numbers of a table as text with the same number of decimals, and empty text for None.
 
-    The smallest row has four significant digits, within 3 to 6 decimals; rows below 0.001 are in scientific notation.
+    There are 3 to 6 decimals; rows below 0.001 are in scientific notation.
+
+    Args:
+      rows: the numbers of each row.
+      digits: significant digits of the largest number in the row of smallest numbers.
 
     >>> aligned([[23.607, -1234.5], [0.0123456, None], [0.0, 1.25e-5]])
     [['23.60700', '-1,234.50000'], ['0.01235', ''], ['0.000e+00', '1.250e-05']]
     """
     largest = [max((abs(v) for v in row if v is not None and math.isfinite(v)), default=0.0) for row in rows]
     shown = [value for value in largest if value >= _SMALL]
-    decimals = min(max(3 - math.floor(math.log10(min(shown, default=1.0))), 3), 6)
+    decimals = min(max(digits - 1 - math.floor(math.log10(min(shown, default=1.0))), 3), 6)
     formats = [".3e" if 0 < value < _SMALL else f",.{decimals}f" for value in largest]
     return [
         ["" if value is None else f"{value:{kind}}" for value in row] for row, kind in zip(rows, formats, strict=True)

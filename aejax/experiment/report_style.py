@@ -24,6 +24,7 @@ th, td {{ padding: .3rem 1.1rem .3rem 0; text-align: right; border-bottom: 1px s
 th, td {{ white-space: nowrap; vertical-align: top; }}
 th:first-child, td:first-child {{ text-align: left; white-space: normal; overflow-wrap: anywhere; }}
 th {{ font-weight: 600; color: var(--quiet); vertical-align: bottom; }}
+table.prose :is(th, td) {{ text-align: left; white-space: normal; overflow-wrap: anywhere; }}
 figure {{ margin: 1rem 0 1.5rem; }}
 figcaption {{ max-width: 46rem; }}
 img {{ max-width: 100%; height: auto; display: block; background: #fff; border-radius: .4rem; }}
@@ -43,15 +44,18 @@ figure.curves img { filter: invert(1) hue-rotate(180deg) brightness(1.15); mix-b
 STYLE += f"""@media {NARROW} {{
 .cards {{ grid-template-columns: 1fr 1fr; }}
 .card:last-child:nth-child(odd) {{ grid-column: span 2; }}
+table:not(.prose) :is(th, td):not(:first-child) {{ font-size: .87rem; }}
+table.many :is(th, td):first-child {{ position: sticky; left: 0; max-width: 40vw; background: var(--paper); }}
 table.short {{ width: 100%; font-size: .9rem; }}
 table.short :is(th, td) {{ padding-right: .3rem; white-space: normal; }}
 table.short td {{ overflow-wrap: anywhere; }}
-table:not(.short), table:not(.short) :is(thead, tbody) {{ display: block; }}
-table:not(.short) tr {{ display: flex; flex-wrap: wrap; gap: 0 .75rem; padding: .3rem 0; }}
-table:not(.short) tr {{ border-bottom: 1px solid var(--line); }}
-table:not(.short) :is(th, td) {{ flex: 1 1 0; padding: 0; border: 0; white-space: normal; overflow-wrap: anywhere; }}
-table:not(.short) :is(th, td):last-child:nth-child(2) {{ flex: 0 1 auto; max-width: 60%; }}
-table:not(.short) :is(th, td):first-child:nth-last-child(n + 3) {{ flex-basis: 100%; }}
+table:not(.short, .many), table:not(.short, .many) :is(thead, tbody) {{ display: block; }}
+table:not(.short, .many) tr {{ display: flex; flex-wrap: wrap; gap: 0 .75rem; padding: .3rem 0; }}
+table:not(.short, .many) tr {{ border-bottom: 1px solid var(--line); }}
+table:not(.short, .many) :is(th, td) {{ flex: 1 1 0; padding: 0; border: 0; }}
+table:not(.short, .many) :is(th, td) {{ white-space: normal; overflow-wrap: anywhere; }}
+table:not(.short, .many) :is(th, td):last-child:nth-child(2) {{ flex: 0 1 auto; max-width: 60%; }}
+table:not(.short, .many) :is(th, td):first-child:nth-last-child(n + 3) {{ flex-basis: 100%; }}
 }}
 """
 # on paper nothing is folded or cut, and no figure, row or card is divided between two sheets

@@ -265,12 +265,17 @@ def read_experiment(path: Path) -> Experiment:
     return from_json(read_bytes(config, limit=_MAX_CONFIG), name=str(config))
 
 
-def check_data_of_run(path: Path, data_fingerprint: str, dataset: str) -> None:
-    """Raise UserError if the data are not those that a run began with."""
+def read_fingerprint(path: Path) -> str:
+    """Returns the fingerprint of the data that a run began with; UserError if its file is damaged."""
     saved = read_text(path / _DATA, limit=_MAX_CONFIG).strip()
     if not re.fullmatch("[0-9a-f]+", saved):
         raise UserError(f"{path / _DATA}: holds no fingerprint of data; it was changed or damaged")
-    if saved != data_fingerprint:
+    return saved
+
+
+def check_data_of_run(path: Path, data_fingerprint: str, dataset: str) -> None:
+    """Raise UserError if the data are not those that a run began with."""
+    if read_fingerprint(path) != data_fingerprint:
         raise UserError(f"{dataset}: is not the data that {path} began with: examples or labels have changed")
 
 

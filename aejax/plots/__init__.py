@@ -1,6 +1,7 @@
 """Figures: each function returns a Matplotlib figure and changes neither files nor global state."""
 
 from aejax.plots.codes import embeddings, kl_per_unit, latent_space
+from aejax.plots.compared_curves import Curve, compared_curves
 from aejax.plots.curves import rate_distortion, training_curves
 from aejax.plots.examples import (
     frames_of_curves,
@@ -15,8 +16,10 @@ from aejax.plots.scores import anomaly_scores
 from aejax.plots.style import clean_axes, hide_axes
 
 __all__ = [
+    "Curve",
     "anomaly_scores",
     "clean_axes",
+    "compared_curves",
     "embeddings",
     "frames_of_curves",
     "gallery",
