@@ -1,5 +1,36 @@
 """Exceptions for mistakes of the user: each message says what was wrong and what is expected."""
 
+import contextlib
+from collections.abc import Iterator
+
+_as_options = False  # how messages write knobs, for the whole process: one program reads them
+
+
+def knob(setting: str) -> str:
+    """Returns the name of a knob, with a value if one follows it, as the user of this program writes it.
+
+    A function's argument in Python is an option of a command: messages of the library name both by this function.
+
+    >>> f"use {knob('likelihood gaussian')}"
+    'use likelihood gaussian'
+    >>> with knobs_as_options():
+    ...     f"use {knob('likelihood gaussian')} or a lower {knob('learning_rate')}"
+    'use --likelihood gaussian or a lower --learning-rate'
+    """
+    name, *value = setting.split(" ", 1)
+    return " ".join([f"--{name.replace('_', '-')}", *value]) if _as_options else setting
+
+
+@contextlib.contextmanager
+def knobs_as_options() -> Iterator[None]:
+    """Context manager in which messages write knobs as options of a command."""
+    global _as_options
+    before, _as_options = _as_options, True
+    try:
+        yield
+    finally:
+        _as_options = before
+
 
 class UserError(ValueError):
     """A mistake in data, configuration or a path; the message is one line that names the file, column or option.
@@ -14,7 +45,8 @@ class ArgumentError(UserError):
     >>> error = ArgumentError("geodesic_steps", "must be at least 1, got 0")
     >>> print(error)
     geodesic_steps: must be at least 1, got 0
-    >>> print(error.as_option())
+    >>> with knobs_as_options():
+    ...     print(error)
     --geodesic-steps: must be at least 1, got 0
     """
 
@@ -25,11 +57,7 @@ class ArgumentError(UserError):
         self.complaint = complaint
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.complaint}"
-
-    def as_option(self) -> UserError:
-        """The same complaint about the option of a command that has this name."""
-        return UserError(f"--{self.name.replace('_', '-')}: {self.complaint}")
+        return f"{knob(self.name)}: {self.complaint}"
 
 
 class ConflictError(UserError):
@@ -38,7 +66,8 @@ class ConflictError(UserError):
     >>> error = ConflictError("sparse_weight", "family k_sparse", "k_sparse fixes how many entries are active")
     >>> print(error)
     sparse_weight and family k_sparse cannot be combined: k_sparse fixes how many entries are active
-    >>> print(error.as_option())
+    >>> with knobs_as_options():
+    ...     print(error)
     --sparse-weight and --family k_sparse cannot be combined: k_sparse fixes how many entries are active
     """
 
@@ -49,13 +78,7 @@ class ConflictError(UserError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{' and '.join(self.settings)} cannot be combined: {self.reason}"
-
-    def as_option(self) -> UserError:
-        """The same complaint about the options of a command that have these names."""
-        names = [setting.split(" ") for setting in self.settings]
-        options = [" ".join([f"--{name.replace('_', '-')}", *value]) for name, *value in names]
-        return UserError(f"{' and '.join(options)} cannot be combined: {self.reason}")
+        return f"{' and '.join(map(knob, self.settings))} cannot be combined: {self.reason}"
 
 
 class IncompatibleError(ValueError):

@@ -14,7 +14,7 @@ from typing import BinaryIO, TextIO, TypeVar
 
 import tyro
 
-from aejax.errors import ArgumentError, ConflictError, UserError
+from aejax.errors import ArgumentError, UserError, knobs_as_options
 from aejax.host.environment import avoid_slow_fusions
 from aejax.host.exits import INTERRUPTED, print_error, program
 from aejax.host.suggestions import did_you_mean, unknown
@@ -163,20 +163,19 @@ def run(main: Callable[[], None]) -> None:
     avoid_slow_fusions()  # before a script imports JAX
     sys.stdout = _PipeSafeStream(sys.stdout)
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # errors of Orbax are reported in one line of ours
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except (UserError, OSError) as error:
-        if isinstance(error, ArgumentError | ConflictError):
-            error = error.as_option()
-        if isinstance(error, OSError):
-            if error.errno not in _SYSTEM_ERRORS:
-                raise
-            error = UserError(f"{error.filename or 'a file'}: {error.strerror}")
-        print_error(error)
-        sys.exit(2)
+    with knobs_as_options():
+        try:
+            main()
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(INTERRUPTED)
+        except (UserError, OSError) as error:
+            if isinstance(error, OSError):
+                if error.errno not in _SYSTEM_ERRORS:
+                    raise
+                error = UserError(f"{error.filename or 'a file'}: {error.strerror}")
+            print_error(error)
+            sys.exit(2)
 
 
 class _PipeSafeStream(io.TextIOBase):

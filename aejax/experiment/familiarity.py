@@ -3,7 +3,7 @@
 import numpy as np
 
 from aejax.datasets.dataset import AsStored
-from aejax.errors import UserError
+from aejax.errors import UserError, knob
 from aejax.experiment.facts import Values, magnitude_of, some_of
 
 _LARGER, _SMALLER = 3.0, 10.0  # data in the same unit do not differ by these factors, as defined below
@@ -43,7 +43,7 @@ def check_scale(
     Traceback (most recent call last):
     ...
     aejax.errors.UserError: mine.npy: holds values from 0 to 16 (float64), but runs/one was trained on values from 0 \
-to 1 (float32); convert them to that unit, or use --any-scale to accept them
+to 1 (float32); convert them to that unit, or use any_scale to accept them
     """
     some = some_of(x)
     if not _is_of_another_unit(some, known, noise):
@@ -59,7 +59,7 @@ to 1 (float32); convert them to that unit, or use --any-scale to accept them
     trained = _describe(known.low, known.high, known.dtype, known.divided_by)
     raise UserError(
         f"{name}: holds {_describe(low, high, dtype, divided_by)}, but {run} was trained on {trained}; {advice}, or "
-        "use --any-scale to accept them"
+        f"use {knob('any_scale')} to accept them"
     )
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax.datasets.dataset import Dataset, take
-from aejax.errors import ArgumentError, UserError
+from aejax.errors import ArgumentError, UserError, knob
 from aejax.experiment.at_use import check_kind
 from aejax.experiment.generated import MAX_UNITS_SHOWN, Generated
 from aejax.experiment.trained import TrainedRun
@@ -259,7 +259,7 @@ def manifold(run: TrainedRun, *, side: int = 20) -> Generated:
 
 
 def _check_prior(run: TrainedRun) -> None:
-    expected = "a variational run, or one trained with --mmd-weight"
+    expected = f"a variational run, or one trained with {knob('mmd_weight')}"
     check_kind(run, run.prior is not None, expected, what="sampling from the prior")
 
 

@@ -14,7 +14,7 @@ from aejax.datasets.byte_values import BytesAs
 from aejax.datasets.dataset import AsStored, Dataset, Splits, sampled_blocks
 from aejax.datasets.source import Request, Source
 from aejax.datasets.sources import source_of, sources
-from aejax.errors import UserError
+from aejax.errors import ArgumentError, UserError, knob
 from aejax.experiment.configuration import Data, Experiment, Model, has_counts
 from aejax.experiment.facts import (
     MAX_CLASSES,
@@ -27,8 +27,6 @@ from aejax.experiment.facts import (
 )
 from aejax.experiment.objective import build_likelihood
 from aejax.likelihoods import check_support
-
-_NO_LABELS = "conditional: the data have no labels; give them by --labels, or as the entry labels of a .npz file"
 
 
 def load_splits(data: Data, *, stored: bool | None = None, bytes_as: BytesAs | None = None) -> Splits:
@@ -45,7 +43,7 @@ def load_splits(data: Data, *, stored: bool | None = None, bytes_as: BytesAs | N
     source = source_of(data.dataset)
     _check_knobs(data, source)
     request = request_of(data)._replace(stored=stored, bytes_as=bytes_as)
-    return source.load(request, **{knob: getattr(data, knob) for knob in source.knobs})
+    return source.load(request, **{name: getattr(data, name) for name in source.knobs})
 
 
 def request_of(data: Data) -> Request:
@@ -61,13 +59,13 @@ def request_of(data: Data) -> Request:
 
 def _check_knobs(data: Data, source: Source) -> None:
     """Raise UserError for a knob that differs from its default although the data's source does not use it."""
-    changed = [knob.name for knob in fields(Data) if getattr(data, knob.name) != knob.default]
-    for knob in changed:
-        users = [other.title for other in sources() if knob in other.knobs]
-        if users and knob not in source.knobs:
-            raise UserError(f"{knob}: requires {' or '.join(users)}, but the dataset is {data.dataset}")
-        if knob in source.fixed:
-            raise UserError(f"{knob}: has no effect on {data.dataset}, which has fixed splits")
+    changed = [field.name for field in fields(Data) if getattr(data, field.name) != field.default]
+    for name in changed:
+        users = [other.title for other in sources() if name in other.knobs]
+        if users and name not in source.knobs:
+            raise ArgumentError(name, f"requires {' or '.join(users)}, but the dataset is {data.dataset}")
+        if name in source.fixed:
+            raise ArgumentError(name, f"has no effect on {data.dataset}, which has fixed splits")
 
 
 def bytes_of(experiment: Experiment) -> BytesAs:
@@ -121,8 +119,13 @@ def conditions_of(model: Model, dataset: Dataset, facts: Facts) -> tuple[np.ndar
     if not model.conditional:
         return ()
     if dataset.labels is None:
-        raise UserError(_NO_LABELS)
+        raise _no_labels()
     return (positions_of(dataset.labels, known_classes(facts), name="conditional"),)
+
+
+def _no_labels() -> UserError:
+    given = f"give them by {knob('labels')}, or as the entry labels of a .npz file"
+    return ArgumentError("conditional", f"the data have no labels; {given}")
 
 
 def known_classes(facts: Facts) -> tuple[int | str | None, ...]:
@@ -130,10 +133,10 @@ def known_classes(facts: Facts) -> tuple[int | str | None, ...]:
     if facts.classes is not None:
         return facts.classes
     if facts.distinct_labels is None:
-        raise UserError(_NO_LABELS)
+        raise _no_labels()
     raise UserError(
         f"conditional: expected at most {MAX_CLASSES:,} classes, got {facts.distinct_labels:,} distinct labels of "
-        f"{facts.examples:,} examples, which seem to be identifiers; give classes by --labels"
+        f"{facts.examples:,} examples, which seem to be identifiers; give classes by {knob('labels')}"
     )
 
 
@@ -177,26 +180,26 @@ def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None =
                 are = "is" if len(unseen) == 1 else "are"
                 raise UserError(
                     f"conditional: {list_labels(unseen)} {are} held out, but training examples have labels of "
-                    f"{list_labels(classes)}; try another --split-seed"
+                    f"{list_labels(classes)}; try another {knob('split_seed')}"
                 )
     if model.autoencoder is not None:
         return  # its likelihood, if it has one, is checked in training
     if model.family == "variational":
-        likelihood, knob = build_likelihood(model), "--likelihood gaussian"
+        likelihood, other = build_likelihood(model), knob("likelihood gaussian")
         if facts is not None and facts.targets.integers and facts.targets.low >= 0 and not has_counts(model):
-            knob = "--likelihood poisson if they are counts, else --likelihood gaussian"
+            other = f"{knob('likelihood poisson')} if they are counts, else {knob('likelihood gaussian')}"
     elif model.loss == "binary_cross_entropy":
-        likelihood, knob = likelihoods.bernoulli()._replace(name=model.loss), "--loss squared_error"
+        likelihood, other = likelihoods.bernoulli()._replace(name=model.loss), knob("loss squared_error")
     elif model.output_activation == "sigmoid":
-        likelihood, knob = likelihoods.bernoulli()._replace(name="a sigmoid output"), "--output-activation none"
+        likelihood, other = likelihoods.bernoulli()._replace(name="a sigmoid output"), knob("output_activation none")
     else:
         return
     for part in splits:
         are_bytes = part.stored == AsStored("uint8", 1)
-        scale = "use --byte-values scaled if they are gray values" if are_bytes else "scale them"
+        scale = f"use {knob('byte_values scaled')} if they are gray values" if are_bytes else "scale them"
         low, high, fractions = np.inf, -np.inf, np.empty(0, np.float32)
         for block in sampled_blocks(part.x):
             low, high = min(low, float(block.min())), max(high, float(block.max()))
             if likelihood.support.integers and not fractions.size:
                 fractions = block[block != np.round(block)][:1]
-        check_support(likelihood, np.array([low, high, *fractions]), dataset, advice=f"{scale}, or use {knob}")
+        check_support(likelihood, np.array([low, high, *fractions]), dataset, advice=f"{scale}, or use {other}")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from aejax.errors import knob
 from aejax.evaluation import MEASURES, is_collapsed
 from aejax.host.escaping import printable
 from aejax.training import Report
@@ -125,7 +126,7 @@ def describe_code(code: Mapping[str, Any]) -> str:
     if is_collapsed(code):
         lines.append(
             "the posterior has collapsed: the decoder ignores nearly all of the code; "
-            "a smaller --beta, --beta-schedule linear or --free-bits may help"
+            f"a smaller {knob('beta')}, {knob('beta_schedule linear')} or {knob('free_bits')} may help"
         )
     return "\n".join(lines)
 

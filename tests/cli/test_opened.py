@@ -60,7 +60,7 @@ def test_a_folder_alone_is_enough_to_encode_and_export(moved):
 )
 def test_what_needs_examples_says_so_and_reads_them_at_a_new_place(moved, verb, arguments, tmp_path):
     if verb is not detect:  # whose threshold may be stored with the run
-        with pytest.raises(UserError, match=r"moved: needs the data .* give their new place by --data NEW"):
+        with pytest.raises(UserError, match=r"moved: needs the data .* give their new place by data"):
             verb.main([moved, *arguments])
         assert not (tmp_path / arguments[-1]).exists()
     verb.main([moved, *arguments, "--data", "new"])

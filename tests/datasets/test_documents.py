@@ -134,7 +134,7 @@ def test_where_pages_lie(tmp_path, monkeypatch):
 
 
 def test_refusals(tmp_path):
-    with pytest.raises(UserError, match=r"documents: there is no such folder; set --data-dir or AEJAX_DATA_DIR to"):
+    with pytest.raises(UserError, match=r"documents: there is no such folder; set data_dir or AEJAX_DATA_DIR to"):
         load_splits(Data(dataset="documents", data_dir=str(tmp_path)))
     pages = make_pages(4, 1)
     folder = write(tmp_path / "mine", pages)

@@ -64,7 +64,7 @@ def test_the_seed_chooses_the_beats():
 
 
 def test_refusals(tmp_path):
-    with pytest.raises(UserError, match=r"there is no .*ECG5000_TRAIN.txt: fetch .*--data-dir or AEJAX_DATA_DIR"):
+    with pytest.raises(UserError, match=r"there is no .*ECG5000_TRAIN.txt: fetch .*data_dir or AEJAX_DATA_DIR"):
         load_ecg5000(tmp_path)
     write(tmp_path, table()[:, :100])
     with pytest.raises(UserError, match="expected a class and 140 numbers per row, got 100 columns"):

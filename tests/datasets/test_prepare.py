@@ -121,7 +121,7 @@ def test_archives_of_the_environment(tmp_path: Path, archives: Path, monkeypatch
 
 def test_without_archives_they_are_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AEJAX_DATA_DIR", str(tmp_path))
-    with pytest.raises(UserError, match="mnist cannot be downloaded: no network; --manual-dir reads the original"):
+    with pytest.raises(UserError, match="mnist cannot be downloaded: no network; manual_dir reads the original"):
         prepare("mnist", tmp_path / "data", None)
     assert_nothing_prepared(tmp_path / "data")
 
@@ -187,7 +187,7 @@ def test_archives_that_are_missing(tmp_path: Path, archives: Path) -> None:
 
 def test_a_set_to_be_fetched_by_hand(tmp_path: Path) -> None:
     with pytest.raises(
-        UserError, match="imagenet2012 must be downloaded by hand, for --manual-dir: manual_dir should contain"
+        UserError, match="imagenet2012 must be downloaded by hand, for manual_dir: manual_dir should contain"
     ) as raised:
         prepare("imagenet2012", tmp_path, None)
     assert "\n" not in str(raised.value)

@@ -528,7 +528,7 @@ def test_bytes_of_pairs_are_read_alike_but_for_masks(x: str, noisy: str, expecte
 def test_bytes_that_no_likelihood_explains_are_said_to_be_what_they_are(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", BYTES["dark"])
     splits = load_splits(Data(dataset=str(tmp_path / "x.npy")))
-    with pytest.raises(UserError, match=r"range from 0 to 100; use --byte-values scaled if they are gray values, or"):
+    with pytest.raises(UserError, match=r"range from 0 to 100; use byte_values scaled if they are gray values, or"):
         check_data(Model(), splits, "x.npy")
     with pytest.raises(UserError, match="byte_values: likelihood poisson expects counts"):
         check(Experiment(data=Data(byte_values="scaled"), model=Model(likelihood="poisson")))

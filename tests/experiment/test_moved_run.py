@@ -80,7 +80,7 @@ def test_its_thresholds_are_stored_with_it(moved):
 
 
 def test_what_needs_examples_reads_them_at_their_new_place(moved):
-    with pytest.raises(UserError, match=rf"^{moved.folder}: needs the data .* give their new place by --data NEW$"):
+    with pytest.raises(UserError, match=rf"^{moved.folder}: needs the data .* give their new place by data$"):
         open_run(moved.folder).load_splits()
     run = open_run(moved.folder, data=moved.data)
     np.testing.assert_allclose(score(run, run.splits.validation), moved.scores, rtol=1e-5)

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from aejax.errors import ArgumentError, UserError
+from aejax.errors import ArgumentError, UserError, knobs_as_options
 from aejax.experiment.build import build_autoencoder
 from aejax.experiment.compare_denoising import compare_denoising
 from aejax.experiment.configuration import Experiment, Model, Regularization, Training, check
@@ -105,16 +105,9 @@ def test_the_run_folder_holds_a_copy_and_its_digest(folder):
 def test_it_is_opened_with_trust_alone(folder):
     with pytest.raises(ArgumentError, match=r"^trust_code: .*is a program, .*\.py, that runs with your rights"):
         open_run(folder)
-    with pytest.raises(UserError, match=r"^--trust-code: "):
-        raise_as_option(folder)
-    assert open_run(folder, trust_code=True).example_shape == (8, 8, 1)
-
-
-def raise_as_option(folder):
-    try:
+    with knobs_as_options(), pytest.raises(UserError, match=r"^--trust-code: "):
         open_run(folder)
-    except ArgumentError as error:
-        raise error.as_option() from error
+    assert open_run(folder, trust_code=True).example_shape == (8, 8, 1)
 
 
 def test_nothing_runs_without_trust(folder, tmp_path):

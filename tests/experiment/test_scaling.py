@@ -265,9 +265,9 @@ def test_a_learned_global_variance_starts_at_that_of_the_data_and_colours_are_le
 
 def test_counts_outside_the_likelihood_are_advised_to_be_poisson():
     bernoulli = configured(likelihood="bernoulli").model
-    with pytest.raises(UserError, match="or use --likelihood poisson if they are counts, else --likelihood gaussian"):
+    with pytest.raises(UserError, match="or use likelihood poisson if they are counts, else likelihood gaussian"):
         check_data(bernoulli, divided(COUNTS), "counts.npy", facts_of(divided(COUNTS).train))
-    with pytest.raises(UserError, match=r"or use --likelihood gaussian$"):
+    with pytest.raises(UserError, match=r"or use likelihood gaussian$"):
         check_data(bernoulli, divided(2000 + 5 * LATENT), "years.npy", facts_of(divided(2000 + 5 * LATENT).train))
 
 
@@ -283,12 +283,12 @@ def test_results_worse_than_predicting_the_mean_by_orders_of_magnitude_are_failu
     with pytest.raises(UserError, match=f"the loss of test examples is 8e\\+16 nats .* mean has a loss of {mean:.3g};"):
         check_result(experiment, train, facts, {"validation": {"elbo": -mean}, "test": {"elbo": -8e16}})
     plain = configured(family="undercomplete", likelihood="bernoulli", standardize="none")
-    with pytest.raises(UserError, match=r"far from unit scale: use --standardize auto"):
+    with pytest.raises(UserError, match=r"far from unit scale: use standardize auto"):
         check_result(plain, train, facts_of(train), {"train": {"reconstruction": 4e6 * 6}})
 
 
 def test_a_run_that_blows_up_without_standardization_is_a_failure():
-    with pytest.raises(UserError, match=r"mine.npy: training failed: .* use --standardize auto"):
+    with pytest.raises(UserError, match=r"mine.npy: training failed: .* use standardize auto"):
         trained(2000 + 5 * LATENT, standardize="none")
 
 

@@ -234,7 +234,7 @@ NORMAL = RNG.normal(size=(300, 6)).astype(np.float32)
     ("trained_on", "given", "message"),
     [
         (GRAY, MASKS, r"from 0 to 1 \(uint8, divided by 255\), but .* from 0 to 255 \(uint8, divided by 255\)"),
-        (GRAY, GRAY.astype(np.float32), r"from 0 to 255 \(float32\), but .*; divide them by 255, or use --any-scale"),
+        (GRAY, GRAY.astype(np.float32), r"from 0 to 255 \(float32\), but .*; divide them by 255, or use any_scale"),
         (GRAY / 255, GRAY.astype(np.int64), r"\(int64\), but .*; divide them by 255, or save them as uint8, or use"),
         (MASKS, 255 * MASKS, r"from 0 to 255 \(uint8\), but .* from 0 to 1 \(uint8\)"),
         (GRAY / 255, GRAY // 16, r"from 0 to 15 \(uint8\), but .* from 0 to 1 \(float64\); convert them to that unit"),

@@ -75,8 +75,8 @@ def test_notes_are_drawn_from_the_likelihood_unless_the_most_probable_are_wanted
         compose(run, count=0)
 
 
-def test_mistakes(run, make_run, complaint_of, monkeypatch):
-    digits = make_run(DIGITS)
+def test_mistakes(run, make_initial_run, complaint_of, monkeypatch):
+    digits = make_initial_run(DIGITS)
     assert "expects a variational run on jsb_chorales, but this run is" in complaint_of("compose", digits, "music")
     assert "--count: must be between 1 and 300, got 0" in complaint_of("compose", run, "music", "--count", "0")
     assert "--beats-per-minute: must be between 1" in complaint_of("compose", run, "music", "--beats-per-minute", "0")

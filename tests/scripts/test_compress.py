@@ -14,8 +14,8 @@ LINEAR = Experiment(
 )
 
 
-def test_rates_and_errors_of_a_run(make_run, run_script, tmp_path, drawn_fraction):
-    folder = make_run(LINEAR)
+def test_rates_and_errors_of_a_run(make_initial_run, run_script, tmp_path, drawn_fraction):
+    folder = make_initial_run(LINEAR)
     result = run_script("compress", folder, tmp_path / "rates", "--bits", "2", "16", "--examples", "50")
     assert (result.code, result.errors) == (0, "")
     report = json.loads((tmp_path / "rates" / "compression.json").read_text())

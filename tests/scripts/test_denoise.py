@@ -42,10 +42,10 @@ def pages(tmp_path_factory):
 
 
 @pytest.fixture
-def page_run(make_run, pages):
+def page_run(make_initial_run, pages):
     data = Data(dataset=str(pages), crop=16, crops_per_page=4, test_fraction=0.25)
     model = Model(family="undercomplete", network="unet", hidden=(4, 3), code_size=None, loss="binary_cross_entropy")
-    return make_run(Experiment(data=data, model=model, training=ONCE))
+    return make_initial_run(Experiment(data=data, model=model, training=ONCE))
 
 
 def reconstructed(run, image):
@@ -59,8 +59,8 @@ def reconstructed(run, image):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["conv", "unet"])
 @pytest.mark.parametrize("shape", [(77, 150), (64, 31), (8, 8)])
-def test_tiles_of_a_network_are_the_whole(make_run, page_run, kind, shape):
-    run = open_run(make_run(DIGITS) if kind == "conv" else page_run)
+def test_tiles_of_a_network_are_the_whole(make_initial_run, page_run, kind, shape):
+    run = open_run(make_initial_run(DIGITS) if kind == "conv" else page_run)
     params = jax.tree.map(lambda leaf: 2 * leaf + 0.1, run.params)  # away from what hardly depends on the input
     run = run._replace(params=params)
     image = RNG.uniform(size=shape).astype(np.float32)
@@ -69,8 +69,8 @@ def test_tiles_of_a_network_are_the_whole(make_run, page_run, kind, shape):
     np.testing.assert_allclose(make_denoise(run, tile=1)(image), whole, atol=1e-5)
 
 
-def test_a_file_keeps_its_size_and_its_depth(make_run, run_script, tmp_path):
-    folder = make_run(DIGITS)
+def test_a_file_keeps_its_size_and_its_depth(make_initial_run, run_script, tmp_path):
+    folder = make_initial_run(DIGITS)
     levels = RNG.integers(65536, size=(19, 23)).astype(np.uint16)
     for name, pixels in (("deep.png", levels), ("page.tif", (levels >> 8).astype(np.uint8))):
         Image.fromarray(pixels).save(tmp_path / name)
@@ -105,14 +105,14 @@ def test_a_folder_is_measured_against_clean_pages(page_run, pages, run_script, t
     assert "8 of 8 images denoised" in result.output
 
 
-def test_what_cannot_be_denoised_is_named_and_counted(make_run, run_script, tmp_path):
+def test_what_cannot_be_denoised_is_named_and_counted(make_initial_run, run_script, tmp_path):
     folder = tmp_path / "scans"
     folder.mkdir()
     Image.new("L", (20, 12)).save(folder / "good.png")
     Image.new("RGB", (20, 12), "red").save(folder / "color.png")
     (folder / "broken.jpg").write_text("no image")
     Image.new("L", (20, 12)).save(folder / "other.bmp")
-    result = run_script("denoise", make_run(DIGITS), folder, tmp_path / "out")
+    result = run_script("denoise", make_initial_run(DIGITS), folder, tmp_path / "out")
     assert result.code == 2
     lines = result.errors.splitlines()
     assert len(lines) == 3
@@ -125,13 +125,13 @@ def test_what_cannot_be_denoised_is_named_and_counted(make_run, run_script, tmp_
     assert "1 other file is skipped, its name ends in none of .png" in result.output
 
 
-def test_what_has_no_clean_twin_is_denoised_all_the_same(make_run, run_script, tmp_path):
+def test_what_has_no_clean_twin_is_denoised_all_the_same(make_initial_run, run_script, tmp_path):
     for side, names in (("scans", ("a.png", "b.png", "c.png")), ("truth", ("a.png", "c.png"))):
         (tmp_path / side).mkdir()
         for name in names:
             Image.new("L", (20, 12 if name == "a.png" or side == "scans" else 8)).save(tmp_path / side / name)
     result = run_script(
-        "denoise", make_run(DIGITS), tmp_path / "scans", tmp_path / "out", "--clean", tmp_path / "truth"
+        "denoise", make_initial_run(DIGITS), tmp_path / "scans", tmp_path / "out", "--clean", tmp_path / "truth"
     )
     assert result.code == 2
     first, second, last = result.errors.splitlines()
@@ -154,16 +154,16 @@ def color_data(tmp_path_factory):
 
 
 @pytest.fixture
-def color_run(make_run, color_data):
-    return make_run(
+def color_run(make_initial_run, color_data):
+    return make_initial_run(
         Experiment(data=Data(dataset=str(color_data / "colors.npy")), model=CONV, regularization=NOISE, training=ONCE)
     )
 
 
 @pytest.fixture
-def gray_run(make_run, color_data):
+def gray_run(make_initial_run, color_data):
     """On images (8, 8) without an axis of channels."""
-    return make_run(
+    return make_initial_run(
         Experiment(data=Data(dataset=str(color_data / "gray.npy")), model=CONV, regularization=NOISE, training=ONCE)
     )
 
@@ -227,8 +227,8 @@ def test_gray_that_is_saved_with_colors_is_measured_and_written_as_it_came(gray_
         np.testing.assert_allclose(np.asarray(image)[..., 0], by_hand(open_run(gray_run), given[..., 0]), atol=5)
 
 
-def test_examples_in_capital_letters_and_in_an_archive(make_run, run_script, tmp_path):
-    folder = make_run(DENSE)
+def test_examples_in_capital_letters_and_in_an_archive(make_initial_run, run_script, tmp_path):
+    folder = make_initial_run(DENSE)
     x = open_run(folder).splits.test.x[:5]
     with (tmp_path / "x.NPY").open("wb") as file:
         np.save(file, x)
@@ -239,29 +239,29 @@ def test_examples_in_capital_letters_and_in_an_archive(make_run, run_script, tmp
     np.testing.assert_array_equal(np.load(tmp_path / "x.NPY.out.npy"), np.load(tmp_path / "x.npz.out.npy"))
 
 
-def test_a_run_on_other_numbers_than_images_hold(make_run, complaint_of, tmp_path):
+def test_a_run_on_other_numbers_than_images_hold(make_initial_run, complaint_of, tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).uniform(0, 200, size=(60, 8, 8)))
     Image.new("L", (8, 8)).save(tmp_path / "page.png")
     model = Model(family="undercomplete", hidden=(), code_size=2)
     data = Data(dataset=str(tmp_path / "x.npy"))
-    folder = make_run(Experiment(data=data, model=model, regularization=NOISE, training=ONCE))
+    folder = make_initial_run(Experiment(data=data, model=model, regularization=NOISE, training=ONCE))
     said = complaint_of("denoise", folder, "page.png", "out.png")
     assert "image files are read as gray values from 0 to 1" in said
 
 
-def test_a_run_on_vectors_refuses_images(make_run, complaint_of, tmp_path):
+def test_a_run_on_vectors_refuses_images(make_initial_run, complaint_of, tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).uniform(size=(60, 8)))
     Image.new("L", (8, 8)).save(tmp_path / "page.png")
     model = Model(family="undercomplete", hidden=(), code_size=2)
     data = Data(dataset=str(tmp_path / "x.npy"))
-    folder = make_run(Experiment(data=data, model=model, regularization=NOISE, training=ONCE))
+    folder = make_initial_run(Experiment(data=data, model=model, regularization=NOISE, training=ONCE))
     assert "expects a run on images, but it was trained on examples of shape (8,)" in complaint_of(
         "denoise", folder, "page.png", "out.png"
     )
 
 
-def test_examples_in_an_array(make_run, run_script, tmp_path):
-    folder = make_run(DENSE)
+def test_examples_in_an_array(make_initial_run, run_script, tmp_path):
+    folder = make_initial_run(DENSE)
     run = open_run(folder)
     test = run.splits.test
     np.save(tmp_path / "clean.npy", test.x[:9])
@@ -276,8 +276,8 @@ def test_examples_in_an_array(make_run, run_script, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["digits", "pages"])
-def test_the_runs_own_test_examples(make_run, page_run, run_script, tmp_path, kind, drawn_fraction):
-    folder = make_run(DENSE) if kind == "digits" else page_run
+def test_the_runs_own_test_examples(make_initial_run, page_run, run_script, tmp_path, kind, drawn_fraction):
+    folder = make_initial_run(DENSE) if kind == "digits" else page_run
     result = run_script("denoise", folder, "--test", tmp_path / "report", "--examples", "40")
     assert (result.code, result.errors) == (0, "")
     report = json.loads((tmp_path / "report" / "denoising.json").read_text())
@@ -304,14 +304,14 @@ def test_the_runs_own_test_examples(make_run, page_run, run_script, tmp_path, ki
 
 
 @pytest.mark.slow
-def test_pages_of_other_widths_are_shown_by_pieces(make_run, run_script, tmp_path, drawn_fraction):
+def test_pages_of_other_widths_are_shown_by_pieces(make_initial_run, run_script, tmp_path, drawn_fraction):
     for side in ("noisy", "clean"):
         (tmp_path / "lines" / side).mkdir(parents=True)
         for number, width in enumerate(range(40, 60, 2)):
             line = np.where(np.random.default_rng(number).uniform(size=(20, width)) < 0.3, 20, 240).astype(np.uint8)
             Image.fromarray(line).save(tmp_path / "lines" / side / f"{number}.png")
     data = Data(dataset=str(tmp_path / "lines"), crop=16, crops_per_page=2)
-    folder = make_run(Experiment(data=data, model=CONV, training=ONCE))
+    folder = make_initial_run(Experiment(data=data, model=CONV, training=ONCE))
     result = run_script("denoise", folder, "--test", tmp_path / "report")
     assert (result.code, result.errors) == (0, "")
     assert drawn_fraction(tmp_path / "report" / "comparison.png") > 0.015
@@ -341,17 +341,17 @@ def test_pages_of_other_widths_are_shown_by_pieces(make_run, run_script, tmp_pat
         (["x.npy", "out.npy"], "x.npy: examples have shape (5,), but"),
     ],
 )
-def test_mistakes(make_run, complaint_of, tmp_path, arguments, complaint):
+def test_mistakes(make_initial_run, complaint_of, tmp_path, arguments, complaint):
     Image.new("L", (8, 9)).save(tmp_path / "page.png")
     np.save(tmp_path / "x.npy", np.zeros((3, 5), np.float32))
     Image.new("RGB", (8, 8), "red").save(tmp_path / "red.png")
     (tmp_path / "notes.txt").touch()
     (tmp_path / "page.pgn").touch()
     (tmp_path / "empty").mkdir()
-    assert complaint in complaint_of("denoise", make_run(DENSE), *arguments)
+    assert complaint in complaint_of("denoise", make_initial_run(DENSE), *arguments)
 
 
-def test_a_run_that_was_not_trained_to(make_run, complaint_of):
-    complaint = complaint_of("denoise", make_run(PLAIN), "--test", "report")
+def test_a_run_that_was_not_trained_to(make_initial_run, complaint_of):
+    complaint = complaint_of("denoise", make_initial_run(PLAIN), "--test", "report")
     assert "denoise expects a run that was trained to denoise" in complaint
     assert "this run is undercomplete on digits" in complaint

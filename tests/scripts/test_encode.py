@@ -16,8 +16,8 @@ CONDITIONAL = Experiment(
 )
 
 
-def test_there_and_back(make_run, run_script, tmp_path):
-    folder = make_run(LINEAR)
+def test_there_and_back(make_initial_run, run_script, tmp_path):
+    folder = make_initial_run(LINEAR)
     run = open_run(folder)
     np.save(tmp_path / "x.npy", run.splits.test.x[:7, ..., 0])
     result = run_script("encode", folder, tmp_path / "x.npy", tmp_path / "not" / "there" / "codes.NPY")
@@ -32,8 +32,8 @@ def test_there_and_back(make_run, run_script, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "back.npy"), run.reconstruct(run.splits.test)[:7], atol=1e-5)
 
 
-def test_a_conditional_run_wants_labels(make_run, run_script, complaint_of, tmp_path):
-    folder = make_run(CONDITIONAL)
+def test_a_conditional_run_wants_labels(make_initial_run, run_script, complaint_of, tmp_path):
+    folder = make_initial_run(CONDITIONAL)
     np.save(tmp_path / "x.npy", np.zeros((3, 8, 8), np.float32))
     np.save(tmp_path / "labels.npy", np.arange(3))
     assert "the data have no labels" in complaint_of("encode", folder, "x.npy", "codes.npy")
@@ -79,33 +79,35 @@ def test_the_comparison_with_pca(make_run, run_script, tmp_path, drawn_fraction)
         (["x.npy", "codes.npy"], "x.npy: examples have shape (5,), but"),
     ],
 )
-def test_mistakes(make_run, complaint_of, tmp_path, arguments, complaint):
+def test_mistakes(make_initial_run, complaint_of, tmp_path, arguments, complaint):
     np.save(tmp_path / "x.npy", np.zeros((3, 5), np.float32))
     (tmp_path / "table.csv").write_text("1,2\n")
-    assert complaint in complaint_of("encode", make_run(LINEAR), *arguments)
+    assert complaint in complaint_of("encode", make_initial_run(LINEAR), *arguments)
 
 
 def test_no_run(complaint_of):
     assert "missing: is no run folder" in complaint_of("encode", "missing", "x.npy", "codes.npy")
 
 
-def test_pairs_are_not_compared(make_run, complaint_of, tmp_path):
+def test_pairs_are_not_compared(make_initial_run, complaint_of, tmp_path):
     x = np.random.default_rng(0).uniform(size=(60, 4)).astype(np.float32)
     np.savez(tmp_path / "pairs.npz", x=x, input=x)
     model = Model(family="undercomplete", hidden=(), code_size=2)
     training = Training(epochs=1, batch_size=8)
-    folder = make_run(Experiment(data=Data(dataset=str(tmp_path / "pairs.npz")), model=model, training=training))
+    folder = make_initial_run(
+        Experiment(data=Data(dataset=str(tmp_path / "pairs.npz")), model=model, training=training)
+    )
     for script, arguments in (("encode", ["--compare", "out"]), ("compress", ["out"])):
         assert "expects a run whose inputs are its targets" in complaint_of(script, folder, *arguments)
 
 
-def test_vectors_without_labels_are_compared_too(make_run, run_script, tmp_path, monkeypatch):
+def test_vectors_without_labels_are_compared_too(make_initial_run, run_script, tmp_path, monkeypatch):
     """And in a file that is larger than memory, and to PCA that loses nothing."""
     rng = np.random.default_rng(0)
     np.save(tmp_path / "mine.npy", rng.normal(size=(90, 1)) @ rng.normal(size=(1, 6)))
     model = Model(family="undercomplete", hidden=(), code_size=1)
     training = Training(epochs=1, batch_size=8)
-    folder = make_run(Experiment(data=Data(dataset=str(tmp_path / "mine.npy")), model=model, training=training))
+    folder = make_initial_run(Experiment(data=Data(dataset=str(tmp_path / "mine.npy")), model=model, training=training))
     monkeypatch.setattr("aejax.datasets.arrays.LARGE", 1)
     result = run_script("encode", folder, "--compare", tmp_path / "report")
     assert result.code == 0, result.errors

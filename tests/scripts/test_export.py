@@ -11,8 +11,8 @@ from aejax.experiment.trained import open_run
 SMALL = Experiment(model=Model(hidden=(8,), code_size=3), training=Training(epochs=1))
 
 
-def test_a_run_is_exported_whole(make_run, run_script, tmp_path):
-    run = open_run(make_run(SMALL))
+def test_a_run_is_exported_whole(make_initial_run, run_script, tmp_path):
+    run = open_run(make_initial_run(SMALL))
     result = run_script("export", run.path, tmp_path / "out", "--platforms", "cpu", "cuda")
     assert (result.code, result.errors) == (0, "")
     names = {"encode.jax_export", "decode.jax_export", "jacobian.jax_export", "params.safetensors", "export.json"}
@@ -25,8 +25,8 @@ def test_a_run_is_exported_whole(make_run, run_script, tmp_path):
     assert json.loads((tmp_path / "out" / "export.json").read_text())["parameters"]["shapes"]
 
 
-def test_mistakes(make_run, complaint_of, tmp_path):
-    folder = make_run(SMALL)
+def test_mistakes(make_initial_run, complaint_of, tmp_path):
+    folder = make_initial_run(SMALL)
     assert "missing: is no run folder" in complaint_of("export", "missing", "out")
     assert "platforms must be one or more of cpu, cuda, rocm, tpu, got gpu" in complaint_of(
         "export", folder, "out", "--platforms", "gpu"

@@ -31,11 +31,11 @@ LINEAR = Experiment(model=Model(family="undercomplete", hidden=(), code_size=4),
 
 
 @pytest.fixture
-def generate(make_run, run_script, drawn_fraction, tmp_path):
+def generate(make_initial_run, run_script, drawn_fraction, tmp_path):
     """`generate(experiment, what, ...)`: the run, and the codes and examples that were written."""
 
     def call(experiment, what, *arguments, folder="made"):
-        path = make_run(experiment)
+        path = make_initial_run(experiment)
         result = run_script("generate", path, tmp_path / folder, "--what", what, *arguments)
         assert (result.code, result.errors) == (0, "")
         assert drawn_fraction(tmp_path / folder / f"{what}.png") > 0.015
@@ -57,9 +57,9 @@ def test_samples_follow_the_prior_and_the_seed(generate):
     assert not np.array_equal(codes, other)
 
 
-def test_a_figure_that_fails_leaves_the_arrays(make_run, run_script, tmp_path, monkeypatch):
+def test_a_figure_that_fails_leaves_the_arrays(make_initial_run, run_script, tmp_path, monkeypatch):
     monkeypatch.setattr(plots, "gallery", lambda *arguments, **options: 1 / 0)
-    result = run_script("generate", make_run(VARIATIONAL), tmp_path / "made", "--what", "samples")
+    result = run_script("generate", make_initial_run(VARIATIONAL), tmp_path / "made", "--what", "samples")
     assert result.code == 0
     assert result.errors.endswith("ZeroDivisionError: division by zero\n")  # a bug keeps its traceback
     assert "figures: left out, division by zero" in result.output
@@ -136,8 +136,8 @@ def test_units_are_changed_one_by_one_most_variable_first(generate):
         assert np.all(np.diff(moved[:, unit]) > 0)
 
 
-def test_all_units_are_in_the_arrays_and_the_first_of_them_in_the_picture(make_run, run_script, tmp_path):
-    result = run_script("generate", make_run(WIDE), tmp_path / "made", "--what", "traversals", "--columns", "3")
+def test_all_units_are_in_the_arrays_and_the_first_of_them_in_the_picture(make_initial_run, run_script, tmp_path):
+    result = run_script("generate", make_initial_run(WIDE), tmp_path / "made", "--what", "traversals", "--columns", "3")
     assert "all units, greatest variance first, the first 16 of 18 shown; columns: quantiles" in result.output
     assert len(np.load(tmp_path / "made" / "codes.npy")) == len(np.load(tmp_path / "made" / "examples.npy")) == 18
     assert sorted(np.load(tmp_path / "made" / "units.npy")) == list(range(1, 19))
@@ -151,9 +151,9 @@ def test_units_are_those_named_in_that_order(generate, tmp_path):
     np.testing.assert_allclose(codes[0, :, :3], np.tile(run.encode(run.splits.test)[0, :3], (3, 1)), atol=1e-6)
 
 
-def test_more_units_than_fit_into_memory_are_refused(make_run, monkeypatch):
+def test_more_units_than_fit_into_memory_are_refused(make_initial_run, monkeypatch):
     monkeypatch.setattr(generation, "MAX_NUMBERS", 4 * 3 * 64)
-    run = open_run(make_run(LINEAR))
+    run = open_run(make_initial_run(LINEAR))
     assert generation.traverse(run, columns=3).codes.shape == (4, 3, 4)
     with pytest.raises(UserError, match=r"^units: 4 units of 4 at 4 quantiles are 1,024 values, more than 768"):
         generation.traverse(run, columns=4)
@@ -209,17 +209,17 @@ def test_the_plane_of_two_numbers(generate, tmp_path, drawn_fraction):
         (VARIATIONAL, ["--what", "dreams"], "--what"),
     ],
 )
-def test_mistakes(make_run, complaint_of, experiment, arguments, complaint):
-    assert complaint in complaint_of("generate", make_run(experiment), "made", *arguments)
+def test_mistakes(make_initial_run, complaint_of, experiment, arguments, complaint):
+    assert complaint in complaint_of("generate", make_initial_run(experiment), "made", *arguments)
 
 
-def test_a_failure_leaves_nothing_that_is_in_the_way(make_run, run_script, tmp_path, monkeypatch):
+def test_a_failure_leaves_nothing_that_is_in_the_way(make_initial_run, run_script, tmp_path, monkeypatch):
     """A full disk while an array is written; the same command goes through afterwards."""
 
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    arguments = ("generate", make_run(VARIATIONAL), tmp_path / "not" / "there" / "made", "--rows", "2")
+    arguments = ("generate", make_initial_run(VARIATIONAL), tmp_path / "not" / "there" / "made", "--rows", "2")
     with monkeypatch.context() as broken:
         broken.setattr(np, "save", full)
         result = run_script(*arguments)
@@ -230,9 +230,9 @@ def test_a_failure_leaves_nothing_that_is_in_the_way(make_run, run_script, tmp_p
     assert {path.name for path in (tmp_path / "not" / "there" / "made").iterdir()} >= {"samples.png", "codes.npy"}
 
 
-def test_where_it_writes_must_be_free(make_run, complaint_of, tmp_path):
+def test_where_it_writes_must_be_free(make_initial_run, complaint_of, tmp_path):
     (tmp_path / "made").mkdir()
-    assert "made: exists already" in complaint_of("generate", make_run(VARIATIONAL), "made")
+    assert "made: exists already" in complaint_of("generate", make_initial_run(VARIATIONAL), "made")
     (tmp_path / "file").touch()
-    assert "made: cannot be created" in complaint_of("generate", make_run(VARIATIONAL), "file/made")
+    assert "made: cannot be created" in complaint_of("generate", make_initial_run(VARIATIONAL), "file/made")
     assert "is no run folder" in complaint_of("generate", tmp_path, "other")

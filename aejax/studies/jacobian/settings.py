@@ -75,7 +75,7 @@ PRESETS: dict[str, tuple[str, Study]] = {
     "digits": ("100 units on 8x8 handwritten digits, a few minutes on two cores", Study()),
     # S. Rifai et al. (2011), section 5: 1000 sigmoid units, tied weights, cross-entropy, λ chosen on validation data.
     "mnist": (
-        "1000 units on MNIST, as in the paper; for a GPU, or with --train-examples for a CPU",
+        "1000 units on MNIST, as in the paper; for a GPU, or with fewer training examples for a CPU",
         Study(
             dataset="mnist",
             units=1000,
