@@ -43,6 +43,18 @@ settings.register_profile("fixed", max_examples=20, deadline=None, derandomize=T
 settings.load_profile("fixed")
 
 
+@pytest.hookimpl(tryfirst=True)  # before those that `-m` leaves out are left out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first case of a test marked `slow_after_first` always runs, the others are slow."""
+    begun: set[str] = set()
+    for item in items:
+        if item.get_closest_marker("slow_after_first") is not None:
+            function = item.nodeid.partition("[")[0]
+            if function in begun:
+                item.add_marker(pytest.mark.slow)
+            begun.add(function)
+
+
 @pytest.fixture(autouse=True)
 def dtype_promotion() -> Iterator[None]:
     """No silent mixture of dtypes in our own code."""

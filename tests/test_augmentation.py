@@ -29,6 +29,7 @@ def every_shift(x, pixels):
     return [ndimage.shift(x, (a, b, *still), order=0, mode="nearest") for a in distances for b in distances]
 
 
+@pytest.mark.slow
 @given(
     sides=st.tuples(st.integers(2, 7), st.integers(2, 7)),
     channels=st.sampled_from([(), (1,), (3,)]),
@@ -44,6 +45,7 @@ def test_a_shift_is_one_of_scipys(sides, channels, dtype, seed, data):
     assert any(np.array_equal(moved, expected) for expected in every_shift(x, pixels))
 
 
+@pytest.mark.slow
 def test_every_distance_is_as_frequent_as_any_other():
     """Of 10,000 shifts by up to 2 pixels, each of the 25 within 5 standard deviations."""
     number, probability = 10_000, 1 / 25
@@ -106,6 +108,7 @@ def test_a_shift_depends_on_the_example_and_the_step_alone(learned, knobs):
     chex.assert_trees_all_close(one, other, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_examples_are_augmented_and_evaluated_ones_are_not():
     """With an autoencoder without noise, so that nothing else differs."""
     still, moved = (learn(PLAIN, augment=augment, learning_rate=1e-30) for augment in (None, BY_ONE))
@@ -114,6 +117,7 @@ def test_training_examples_are_augmented_and_evaluated_ones_are_not():
         assert abs(one.evaluation["train/loss"] - other.evaluation["train/loss"]) > 1e-3
 
 
+@pytest.mark.slow
 def test_pairs_are_moved_alike():
     """Inputs and targets are shifted by the same distance."""
     plain, optimizer = undercomplete(MLP((3,)), MLP(SHAPE)), optax.sgd(1e-2)

@@ -103,6 +103,7 @@ def test_the_key_decides(corrupt):
     assert np.any(corrupt(jax.random.key(1), x) != corrupted)
 
 
+@pytest.mark.slow_after_first
 @every_corruption
 def test_same_with_and_without_jit_and_vmap(corrupt):
     keys, x = jax.random.split(jax.random.key(0), 3), jax.random.uniform(jax.random.key(1), (3, 5))
@@ -111,6 +112,7 @@ def test_same_with_and_without_jit_and_vmap(corrupt):
     np.testing.assert_allclose(jax.jit(corrupt)(keys[0], x[0]), loop[0], rtol=1e-6)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     ("corrupt", "knob"), [(salt_and_pepper, "amount"), (masking, "amount"), (gaussian_noise, "standard_deviation")]
 )
@@ -120,6 +122,7 @@ def test_a_knob_may_be_traced(corrupt, knob):
     np.testing.assert_allclose(traced, corrupt(key, x, **{knob: 0.5}), rtol=1e-6)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 @pytest.mark.parametrize("corrupt", [salt_and_pepper, masking])
 def test_small_fractions_are_hit_in_half_precision(corrupt, dtype):
@@ -135,6 +138,7 @@ def blur(x, standard_deviation):
     return gaussian_blur(jax.random.key(0), jnp.array(x), standard_deviation=standard_deviation)
 
 
+@pytest.mark.slow
 @given(
     shape=st.tuples(st.integers(1, 9), st.integers(1, 9)) | st.tuples(*(st.integers(1, 5),) * 2, st.integers(1, 3)),
     standard_deviation=st.sampled_from([0, 0.1, 0.125, 0.5, 1, 2.3, 10.0]),  # most reach beyond the image, some thrice
@@ -165,6 +169,7 @@ def test_gaussian_blur_of_one_pixel_is_the_filter_and_of_a_flat_image_the_image(
     np.testing.assert_allclose(blur(np.full((4, 3, 2), 0.7, np.float32), 5.0), 0.7, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_gaussian_blur_is_its_own_transpose_and_keeps_the_mean():
     """Reflection keeps the sum, and the weight of pixel a in pixel b is that of b in a."""
     x, y = jax.random.uniform(jax.random.key(0), (2, 6, 5))
@@ -179,6 +184,7 @@ def test_gaussian_blur_of_no_reach_changes_nothing(standard_deviation):
     np.testing.assert_array_equal(blur(x, standard_deviation), x)
 
 
+@pytest.mark.slow
 def test_gaussian_blur_is_the_same_for_any_key_under_jit_and_vmap_and_keeps_the_dtype():
     keys, x = jax.random.split(jax.random.key(0), 3), jax.random.uniform(jax.random.key(1), (3, 5, 4))
     corrupt = partial(gaussian_blur, standard_deviation=0.8)
@@ -223,6 +229,7 @@ def test_limits_of_the_shape_of_the_example_hold_entry_by_entry():
     assert np.all((corrupted == low) | (corrupted == high))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("number", [np.float64, np.float32, jnp.float32, jnp.float64])
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32, jnp.float64])
 def test_knobs_of_numpy_promote_nothing(number, dtype, float64):
@@ -237,6 +244,7 @@ def test_knobs_of_numpy_promote_nothing(number, dtype, float64):
         np.testing.assert_array_equal(got, corrupt(key, x, **knobs))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_noise_of_half_precision_is_that_of_float32_rounded(dtype):
     """Noise drawn in bfloat16 would end at 2.5 standard deviations."""

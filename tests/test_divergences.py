@@ -37,6 +37,7 @@ def _quadrature(mean, log_variance, prior_mean, prior_log_variance):
     return integrate.quad(integrand, low, high, epsabs=1e-13, epsrel=1e-13)[0]
 
 
+@pytest.mark.slow
 def test_equals_quadrature_in_float64(float64):
     mean, log_variance = np.array([[0.0, -1.5], [2.0, 0.3]]), np.array([[0.0, 1.0], [-2.0, 0.5]])
     prior_mean, prior_log_variance = np.array([[0.0, 1.0], [2.5, -0.3]]), np.array([[0.0, -1.0], [1.5, 0.5]])
@@ -62,6 +63,7 @@ def test_equals_quadrature_in_float64(float64):
     np.testing.assert_allclose(one_number, many, rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_derivatives_equal_finite_differences(float64, without_type_checks):
     def kl(mean, log_variance, prior_mean, prior_log_variance):
         return gaussian_kl(mean, log_variance, prior_mean=prior_mean, prior_log_variance=prior_log_variance)
@@ -106,6 +108,7 @@ def test_refuses_integers(without_type_checks):
         gaussian_kl(jnp.zeros(3), jnp.zeros(3, jnp.int32))
 
 
+@pytest.mark.slow
 @given(mean=vectors, log_variance=vectors, prior_mean=vectors, prior_log_variance=vectors)
 def test_never_negative_zero_at_equality_and_same_under_jit(mean, log_variance, prior_mean, prior_log_variance):
     mean, log_variance, prior_mean, prior_log_variance = map(
@@ -131,6 +134,7 @@ def covariance(seed, size):
     return jnp.array(root @ root.T + 0.5 * np.eye(size))
 
 
+@pytest.mark.slow
 def test_full_gaussian_kl_equals_numpy_and_the_diagonal_form(float64):
     mean, prior_mean = jnp.array([0.5, -1.0, 2.0]), jnp.array([0.0, 0.3, 1.0])
     sigma, prior_sigma = covariance(0, 3), covariance(1, 3)
@@ -164,6 +168,7 @@ def test_full_gaussian_kl_is_zero_at_equality_and_nan_for_no_covariance():
     assert np.isnan(full_gaussian_kl(jnp.zeros(2), jnp.array([[1.0, 2.0], [2.0, 1.0]])))
 
 
+@pytest.mark.slow
 def test_categorical_kl_by_hand_and_by_scipy(float64):
     half, nine = jnp.log(jnp.array([0.5, 0.5])), jnp.log(jnp.array([0.9, 0.1]))
     np.testing.assert_allclose(categorical_kl(half, nine), math.log(5 / 3), rtol=1e-12)
@@ -182,6 +187,7 @@ def test_categorical_kl_is_finite_at_extreme_logits():
         assert np.isfinite(gradient).all()
 
 
+@pytest.mark.slow
 def test_bernoulli_kl_by_hand_and_by_scipy(float64):
     np.testing.assert_allclose(bernoulli_kl(0.5, jnp.array([0.9])), math.log(5 / 3), rtol=1e-12)
     rho_hat = np.random.default_rng(0).uniform(0.01, 0.99, (3, 4))
@@ -213,6 +219,7 @@ def test_bernoulli_kl_of_units_that_are_always_off_or_on_is_finite(rho_hat):
     assert np.isfinite(gradient).all()
 
 
+@pytest.mark.slow
 def test_derivatives_of_the_discrete_divergences_equal_finite_differences(float64, without_type_checks):
     logits, prior_logits = jnp.array([0.0, 1.0, -2.0]), jnp.array([0.5, -1.0, 0.0])
     rho, rho_hat = jnp.array([0.1, 0.5, 0.7]), jnp.array([0.3, 0.5, 0.2])
@@ -220,6 +227,7 @@ def test_derivatives_of_the_discrete_divergences_equal_finite_differences(float6
         check_grads(jax.jit(divergence), arguments, order=2, modes=("fwd", "rev"), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_derivatives_of_full_gaussian_kl_equal_finite_differences(float64, without_type_checks):
     @jax.jit
     def kl(mean, sigma, prior_mean, prior_sigma):
@@ -276,6 +284,7 @@ def test_bernoulli_kl_takes_a_traced_rho():
     np.testing.assert_allclose(traced, math.log(5 / 3), rtol=1e-6)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("rho", [0.0, 0.05, 1.0])
 @pytest.mark.parametrize("rho_hat", [0.0, 1e-30, 1.0])
 def test_bernoulli_kl_is_finite_for_every_pair_of_extremes(rho, rho_hat):
@@ -326,6 +335,7 @@ def pairs_next_to_each_other(count, shape):
     return jnp.asarray(logits), jnp.asarray((logits + distance * rng.normal(size=logits.shape)).astype(np.float32))
 
 
+@pytest.mark.slow
 def test_divergences_of_nearly_equal_distributions_are_never_negative():
     """And accurate to some digits, compared with float64 for the same float32 inputs."""
     one, other = pairs_next_to_each_other(300, (6,))
@@ -364,6 +374,7 @@ def test_divergences_are_finite_for_tiny_variances_and_means_that_are_equal():
     np.testing.assert_allclose(tiny, 0.5 * 1e-60 * math.exp(138), rtol=1e-4)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_divergences_of_half_precision_are_summed_in_single(dtype):
     ones, size = jnp.ones(2000, dtype), 2000
@@ -378,6 +389,7 @@ def test_divergences_of_half_precision_are_summed_in_single(dtype):
     np.testing.assert_allclose(float(full), 0.5 * (4 - 2 + 2) - math.log(2), rtol=4 * eps)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
 def test_knobs_of_numpy_promote_nothing(dtype, float64):
     x, knob = jnp.full(4, 0.5, dtype), np.float64(0.25)
@@ -391,6 +403,7 @@ def test_knobs_of_numpy_promote_nothing(dtype, float64):
         assert got == expected
 
 
+@pytest.mark.slow
 def test_a_divergence_without_a_dimension_is_zero_and_other_types_are_refused(without_type_checks):
     assert full_gaussian_kl(jnp.zeros(0), jnp.zeros((0, 0))) == 0
     assert gaussian_kl(jnp.zeros(0), jnp.zeros(0)) == 0
@@ -400,6 +413,7 @@ def test_a_divergence_without_a_dimension_is_zero_and_other_types_are_refused(wi
         bernoulli_kl(0.5, [0.5])
 
 
+@pytest.mark.slow
 def test_half_precision_represents_a_divergence_whose_double_overflows():
     mean = jnp.full(8, 100.0, jnp.float16)
     assert gaussian_kl(mean, jnp.zeros_like(mean)).item() == 40000

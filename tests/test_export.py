@@ -37,6 +37,7 @@ print(sorted(module for module in sys.modules if module.startswith("aejax.")))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["dense", *(pytest.param(name, marks=pytest.mark.slow) for name in ("conv", "conditional"))]
 )
@@ -73,6 +74,7 @@ def test_functions_are_equal_in_a_process_without_aejax(name, tmp_path):
     assert manifest["functions"]["jacobian"]["result"].startswith("float32[b,")
 
 
+@pytest.mark.slow
 def test_parameters_are_read_back(tmp_path):
     autoencoder = MODELS["dense"]
     x = RNG.uniform(size=IMAGE).astype(np.float32)

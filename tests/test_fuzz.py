@@ -336,6 +336,7 @@ def harm_records(path: Path, bystander: Path, draw: random.Random) -> None:
         victim.symlink_to(draw.choice([bystander, bystander / "mine", bystander / "made"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_records(copied_run: Callable[[], Path], bystander: Path, part: int) -> None:
     read = 0
@@ -386,6 +387,7 @@ def harm_checkpoints(path: Path, bystander: Path, draw: random.Random) -> None:
 
 
 # where checksums were made to fit what is damaged, Orbax leaves coroutines behind that nobody waits for
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("part", PARTS)
 def test_checkpoints(copied_run: Callable[[], Path], bystander: Path, part: int) -> None:

@@ -18,6 +18,7 @@ def codes_of(seed, size=7):
     return jnp.asarray(start), jnp.asarray(end)
 
 
+@pytest.mark.slow
 @BOTH
 @given(seed=st.integers(0, 1000), points=st.integers(2, 9))
 def test_curves_join_the_codes(join, seed, points):
@@ -45,6 +46,7 @@ def test_codes_of_one_direction_are_joined_by_a_straight_line(factor):
     np.testing.assert_allclose(arc, interpolate(start, factor * start, points=5), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_arc_has_a_gradient_everywhere():
     for start, end in [((1.0, 2.0), (2.0, 4.0)), ((1.0, 0.0), (0.0, 1.0)), ((0.0, 0.0), (1.0, 1.0))]:
         ends = jnp.array(start), jnp.array(end)
@@ -54,6 +56,7 @@ def test_the_arc_has_a_gradient_everywhere():
         assert all(bool(jnp.isfinite(one).all()) for one in gradient), (start, end)
 
 
+@pytest.mark.slow
 def test_perturbations_are_normal_around_the_code():
     code, deviation = jnp.array([1.0, -2.0]), jnp.array([0.5, 2.0])
     drawn = np.asarray(perturbations(jax.random.key(0), code, deviation, count=4000))
@@ -62,6 +65,7 @@ def test_perturbations_are_normal_around_the_code():
     assert abs(np.corrcoef(drawn.T)[0, 1]) < 4 / np.sqrt(4000)
 
 
+@pytest.mark.slow
 def test_a_traversal_changes_one_unit():
     code, values = jnp.array([7.0, 8.0, 9.0]), jnp.arange(6.0).reshape(3, 2)
     moved = np.asarray(traversals(code, values))
@@ -81,6 +85,7 @@ def test_the_plane_has_its_first_unit_to_the_right_and_its_second_upwards():
     assert grid[1, 0].tolist() == [0.0, 10.0]
 
 
+@pytest.mark.slow
 def test_quantiles_are_those_of_the_normal_distribution():
     np.testing.assert_allclose(normal_quantiles(5), stats.norm.ppf([0.1, 0.3, 0.5, 0.7, 0.9]), atol=1e-6)
 
@@ -108,6 +113,7 @@ def arc_by_numpy(start, end, points):
     return (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("distance", [1e-6, 1e-4, 1e-2, 0.3, 1.0])
 def test_arcs_and_their_derivatives_are_accurate_for_nearly_equal_directions(distance, float64):
     start, off = (jnp.array(each, float) for each in codes_of(3))
@@ -123,6 +129,7 @@ def test_arcs_and_their_derivatives_are_accurate_for_nearly_equal_directions(dis
     np.testing.assert_allclose(jax.jit(jax.grad(project))(end), np.diff(around)[:, 0] / -2e-5, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_derivative_at_one_direction_is_the_limit(float64):
     start, off = (jnp.array(each, float) for each in codes_of(3))
 
@@ -139,6 +146,7 @@ def test_arcs_of_tiny_and_of_huge_codes(scale):
     np.testing.assert_allclose(np.asarray(arc[1], float) / scale, [np.sqrt(0.5)] * 2, rtol=1e-6)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_half_precision_is_that_of_float32_rounded(dtype):
     start, end = (code.astype(dtype) for code in codes_of(0))
@@ -151,6 +159,7 @@ def test_half_precision_is_that_of_float32_rounded(dtype):
     np.testing.assert_array_equal(drawn, perturbations(jax.random.key(0), wide[0], 2.0, count=3).astype(dtype))
 
 
+@pytest.mark.slow
 def test_knobs_of_numpy_promote_nothing(float64):
     code = jnp.ones(2, jnp.float32)
     for deviation in (np.float64(0.5), np.full(2, 0.5), jnp.full(2, 0.5)):

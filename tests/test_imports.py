@@ -112,6 +112,7 @@ def test_configuration_and_presets_need_no_jax():
     assert not heavy & loaded_by("import aejax.experiment.configuration, aejax.experiment.presets")
 
 
+@pytest.mark.slow
 def test_pure_functions_need_no_networks():
     heavy = {"flax", "optax", "orbax", "matplotlib", "sklearn", "tensorflow_datasets"}
     pure = "augmentation, corruption, divergences, jacobian, likelihoods, losses, priors, sampling"

@@ -79,6 +79,7 @@ def test_binary_cross_entropy_is_a_bernoulli_log_probability(float64):
     np.testing.assert_allclose(binary_cross_entropy(jnp.array(x), jnp.array(logits)), expected, rtol=1e-12)
 
 
+@pytest.mark.slow_after_first
 @every_loss
 def test_derivatives_equal_finite_differences(loss, float64, without_type_checks):
     x = jnp.array([0.0, 0.3, 1.0, 0.7])
@@ -138,6 +139,7 @@ def test_keeps_half_precision(loss):
     assert jax.eval_shape(loss, x, x).dtype == jnp.bfloat16
 
 
+@pytest.mark.slow_after_first
 @every_loss
 @given(x=probabilities, output=vectors)
 def test_same_with_and_without_jit_and_never_negative(loss, x, output):
@@ -192,6 +194,7 @@ def test_huber_refuses_a_delta_that_is_not_positive(delta):
         huber(jnp.zeros(2), jnp.zeros(2), delta=delta)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("shape", [(4,), (3, 2, 4)])
 def test_categorical_cross_entropy_equals_scipy_for_probabilities_and_for_classes(shape, float64):
     rng = np.random.default_rng(0)
@@ -211,6 +214,7 @@ def test_categorical_cross_entropy_of_two_classes_is_the_binary_one():
     np.testing.assert_allclose(categorical_cross_entropy(*two), binary_cross_entropy(p, logits), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_derivatives_of_categorical_cross_entropy_equal_finite_differences(float64, without_type_checks):
     logits = jnp.array([[-2.0, 0.0, 0.5], [4.0, -1.0, 4.0]])
     for x in (jnp.array([[0.2, 0.3, 0.5], [0.1, 0.0, 0.9]]), jnp.array([2, 0])):
@@ -264,6 +268,7 @@ def dissimilarity(x, y, *, data_range, window):
     return 1 - np.mean(similarities)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(("window", "data_range"), [(3, 1.0), (7, 255.0)])
 def test_structural_dissimilarity_equals_the_definition_in_numpy(window, data_range, float64):
     x, y = data_range * np.random.default_rng(0).uniform(size=(2, 8, 9, 2))
@@ -274,6 +279,7 @@ def test_structural_dissimilarity_equals_the_definition_in_numpy(window, data_ra
     np.testing.assert_allclose(without_channel, dissimilarity(x[..., :1], y[..., :1], **knobs), rtol=1e-11)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(("window", "data_range"), [(3, 1.0), (7, 1.0), (11, 255.0)])
 @pytest.mark.parametrize("shape", [(11, 16), (14, 12, 3)])
 def test_structural_dissimilarity_equals_scikit_image(shape, window, data_range, float64):
@@ -294,6 +300,7 @@ def test_structural_dissimilarity_of_one_window_by_hand():
     np.testing.assert_allclose(structural_dissimilarity(x, -x, window=3), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_structural_dissimilarity_is_zero_for_equal_images_and_finite_for_flat_ones():
     image = jax.random.uniform(jax.random.key(0), (8, 8))
     assert structural_dissimilarity(image, image) == 0
@@ -304,6 +311,7 @@ def test_structural_dissimilarity_is_zero_for_equal_images_and_finite_for_flat_o
     assert np.isfinite(gradient).all()
 
 
+@pytest.mark.slow
 def test_derivatives_of_structural_dissimilarity_equal_finite_differences(float64, without_type_checks):
     x, y = map(jnp.array, np.random.default_rng(0).uniform(size=(2, 4, 3)))
     loss = jax.jit(partial(structural_dissimilarity, window=3))
@@ -327,6 +335,7 @@ def test_structural_dissimilarity_refuses_what_are_no_two_images(without_type_ch
         structural_dissimilarity(jnp.zeros((8, 8), int), jnp.zeros((8, 8)))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("scale", [1e-8, 1e4, 1e8])
 def test_structural_dissimilarity_and_its_gradient_are_finite_at_extremes(scale):
     x, y = scale * jax.random.uniform(jax.random.key(0), (2, 8, 8))
@@ -353,6 +362,7 @@ def test_categorical_cross_entropy_is_never_negative_and_the_same_under_jit(x, l
     np.testing.assert_allclose(jax.jit(categorical_cross_entropy)(x, logits), value, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     ("dtype", "logit"), [(jnp.float32, 17.0), (jnp.float32, 80.0), (jnp.bfloat16, 6.0), (jnp.float16, 8.0)]
 )
@@ -374,6 +384,7 @@ def test_binary_cross_entropy_of_an_infinite_logit_is_that_of_a_certain_probabil
     np.testing.assert_array_equal(slope, [0, 0, 1, 0.5])
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 @pytest.mark.parametrize(
     ("loss", "x", "output"),
@@ -428,6 +439,7 @@ def test_categorical_cross_entropy_needs_a_class(shape, without_type_checks):
         categorical_cross_entropy(jnp.zeros((), int), jnp.zeros(shape))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     ("low", "data_range", "dtype"),
     [
@@ -457,6 +469,7 @@ def test_structural_dissimilarity_is_scikit_images_in_float64_whatever_the_offse
     np.testing.assert_allclose(float(got), 1 - whole[3:-3, 3:-3].mean(), atol=2e-3)
 
 
+@pytest.mark.slow
 def test_structural_dissimilarity_has_the_gradient_of_float64_at_a_large_offset():
     rng = np.random.default_rng(0)
     x = 1000 + rng.random((12, 12))
@@ -467,6 +480,7 @@ def test_structural_dissimilarity_has_the_gradient_of_float64_at_a_large_offset(
     np.testing.assert_allclose(got, right, atol=1e-3 * float(np.max(np.abs(right))))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.float16, jnp.float32, float])
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32, jnp.float64])
 def test_a_knob_of_any_type_promotes_nothing(number, dtype, float64):

@@ -40,6 +40,7 @@ def test_samples_follow_key_and_shape():
     assert np.all(sample(jax.random.key(0), (4,)) != sample(jax.random.key(1), (4,)))
 
 
+@pytest.mark.slow
 def test_divergence_equals_quadrature(float64):
     mean, log_variance = np.array([0.5, -2.0]), np.array([-1.0, 0.7])
     expected = 0.0
@@ -77,6 +78,7 @@ def test_log_prob_of_a_mixture_is_finite_far_away():
     assert np.isfinite(gradient).all()
 
 
+@pytest.mark.slow
 def test_samples_of_a_mixture_come_from_each_component_as_often_as_its_weight():
     """Components are far apart, so that a sample identifies its own; all statistics agree within 5 standard errors."""
     weights, means, variances = np.array([0.5, 0.3, 0.2]), np.array([-50.0, 0.0, 50.0]), np.array([1.0, 4.0, 0.25])
@@ -93,6 +95,7 @@ def test_samples_of_a_mixture_come_from_each_component_as_often_as_its_weight():
         assert abs(np.corrcoef(of_component.T)[0, 1]) < 5 / np.sqrt(number)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dimensions", [1, 2])
 def test_estimated_divergence_from_a_mixture_equals_quadrature(dimensions):
     """The mean of log q(z) - log p(z) over samples of q, within 5 standard errors, each at most 0.03 nats."""
@@ -124,6 +127,7 @@ def test_estimated_divergence_from_a_mixture_equals_quadrature(dimensions):
     assert abs(estimates.mean() - expected) < 5 * standard_error
 
 
+@pytest.mark.slow
 def test_parameters_of_a_mixture_prior():
     prior, code = mixture_prior(10), jnp.zeros((2, 3))
     params = jax.jit(prior.init)(jax.random.key(0), jnp.zeros(7), code)
@@ -135,6 +139,7 @@ def test_parameters_of_a_mixture_prior():
     assert all(np.any(leaf != 0) for leaf in jax.tree.leaves(gradient))
 
 
+@pytest.mark.slow
 def test_vamp_prior_is_the_mixture_of_the_posteriors_of_its_pseudo_inputs(float64):
     rng = np.random.default_rng(2)
     inputs, weights, code = rng.standard_normal((4, 5)), rng.standard_normal((2, 3, 5)), rng.standard_normal(3)
@@ -159,6 +164,7 @@ def test_refuses_a_mixture_of_nothing(components):
         mixture_prior(components)
 
 
+@pytest.mark.slow
 def test_codes_of_a_batch_draw_their_components_independently():
     """Two components at -3 and 3 with weights 1/4 and 3/4, within 5 standard errors."""
     mixture = gaussian_mixture(jnp.log(jnp.array([1.0, 3.0])), jnp.array([[-3.0], [3.0]]), jnp.full((2, 1), -4.0))

@@ -60,6 +60,7 @@ def test_a_vanishing_variance_returns_the_mean_and_finite_gradients():
     np.testing.assert_array_equal(gradient, ([1, 1, 1], [0, 0, 0]))
 
 
+@pytest.mark.slow
 def test_same_with_and_without_jit_and_vmap():
     keys = jax.random.split(jax.random.key(0), 4)
     mean, log_variance = (jax.random.normal(jax.random.key(seed), (4, 3)) for seed in (1, 2))
@@ -78,6 +79,7 @@ def test_refuses_integers(without_type_checks):
         reparameterize(jax.random.key(0), jnp.zeros(3, jnp.int32), jnp.zeros(3))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("shape", [(), (3,), (2, 3, 1)])
 def test_log_prob_equals_scipy(shape, float64):
     code, mean, log_variance = np.random.default_rng(0).standard_normal((3, *shape))
@@ -88,6 +90,7 @@ def test_log_prob_equals_scipy(shape, float64):
     np.testing.assert_allclose(jitted, expected, rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_derivatives_of_log_prob_equal_finite_differences(float64, without_type_checks):
     arguments = jnp.array([0.5, -1.0]), jnp.array([0.0, 2.0]), jnp.array([-1.0, 0.7])
     check_grads(jax.jit(gaussian_log_prob), arguments, order=2, modes=("fwd", "rev"), rtol=1e-5, atol=1e-5)

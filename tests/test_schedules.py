@@ -27,6 +27,7 @@ VALUES = {
 every_schedule = pytest.mark.parametrize("name", VALUES)
 
 
+@pytest.mark.slow_after_first
 @every_schedule
 def test_values_by_hand_with_and_without_jit(name):
     schedule, steps, weights = VALUES[name]
@@ -64,6 +65,7 @@ def test_refuses_a_rising_fraction_out_of_range(fraction, message):
         cyclical_warm_up(10, cycles=2, rising_fraction=fraction)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.int8, np.int64, int, float])
 def test_knobs_of_every_type_give_the_same_weights_of_float32(number):
     with jax.enable_x64(True):

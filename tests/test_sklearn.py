@@ -35,6 +35,7 @@ def test_the_checks_of_scikit_learn(estimator, check):
     check(estimator)
 
 
+@pytest.mark.slow
 def test_a_linear_one_finds_the_principal_subspace():
     """Its error is that of PCA, the lower bound of linear autoencoders on their training examples."""
     linear = AutoencoderTransformer(2, hidden=(), batch_size=32, epochs=200, random_state=0)
@@ -49,6 +50,7 @@ def test_a_linear_one_finds_the_principal_subspace():
     np.testing.assert_allclose(linear.score_samples(X), -np.sum((X - back) ** 2, axis=1), rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_validation_loss_is_that_of_examples_held_out():
     fitted = clone(SMALL).fit(X)
     assert 0 < fitted.best_epoch_ <= 3
@@ -81,6 +83,7 @@ def test_a_pipeline_and_a_grid_search():
     assert search.best_estimator_.get_feature_names_out().tolist() == [f"autoencodertransformer{k}" for k in range(3)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("knobs", [{"variational": True}, {"noise": 0.3}, {"contractive_weight": 0.1}])
 def test_families(knobs):
     fitted = clone(SMALL).set_params(**knobs, epochs=2).fit(X)
@@ -104,6 +107,7 @@ def test_arguments_out_of_range(knobs, message):
         clone(SMALL).set_params(**knobs).fit(X)
 
 
+@pytest.mark.slow
 def test_numbers_of_numpy_are_numbers():
     knobs = {"n_components": np.int64(1), "hidden": np.array([4]), "noise": np.float64(0.1), "epochs": np.int32(1)}
     fitted = clone(SMALL).set_params(**knobs).fit(X)
@@ -130,6 +134,7 @@ def test_other_mistakes():
         fitted.inverse_transform(np.zeros((0, 2)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variational", [False, True])
 def test_examples_far_from_unit_scale_are_reduced_as_those_at_unit_scale(variational):
     estimator = clone(SMALL).set_params(variational=variational, epochs=30, learning_rate=1e-2, batch_size=16)
@@ -172,6 +177,7 @@ def test_errors_name_the_argument(arguments, error, message):
         AutoencoderTransformer(epochs=1, **arguments).fit(np.random.default_rng(0).normal(size=(9, 3)))
 
 
+@pytest.mark.slow
 def test_fitting_again_compiles_nothing(monkeypatch):
     """Other examples of the shape, another seed: the same program, as in a grid search."""
     traces = []

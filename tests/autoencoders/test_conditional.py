@@ -38,6 +38,7 @@ def linear() -> tuple[Network, Network]:
     return encoder, decoder
 
 
+@pytest.mark.slow
 def test_loss_is_that_of_a_network_of_both_inputs():
     autoencoder = conditional(undercomplete(*linear()))
     params = jax.jit(autoencoder.init)(KEY, X[0], SIDE[0])
@@ -58,6 +59,7 @@ def test_a_class_is_its_one_hot_vector():
     assert loss == jax.jit(by_side.loss)(params, KEY, as_batch(Examples(X, condition=jnp.eye(3)[labels])))[0]
 
 
+@pytest.mark.slow
 def test_corruption_and_contraction_leave_the_condition_alone():
     base = conditional(undercomplete(*linear()))
     params, batch = jax.jit(base.init)(KEY, X[0], SIDE[0]), as_batch(Examples(X, condition=SIDE))
@@ -98,6 +100,7 @@ def _first_of_two(x, output):
     return jnp.sum(jnp.square(x - output[..., 0]))
 
 
+@pytest.mark.slow
 def test_refuses_what_has_no_condition_or_one_that_is_no_class():
     autoencoder = conditional(undercomplete(MLP((2,)), MLP((4,))), classes=3)
     params = jax.jit(autoencoder.init)(KEY, X[0], jnp.array(0))
@@ -113,6 +116,7 @@ def test_refuses_what_has_no_condition_or_one_that_is_no_class():
         conditional(undercomplete(MLP((2,)), MLP((4,))), classes=2.5)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.float32, jnp.float64])
 def test_a_class_has_the_type_of_what_is_beside_it(dtype, float64):
     """Else strict promotion refuses to join the two."""

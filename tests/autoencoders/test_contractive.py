@@ -33,6 +33,7 @@ def penalty_of_logistic(x):
     return (slope**2 @ (W**2).sum(axis=1)).mean()
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("method", ["jacfwd", "jacrev"])
 @pytest.mark.parametrize("weight", [0.0, 0.1, 3.0])
 def test_adds_the_weighted_penalty_and_reports_it_unweighted(weight, method, linear):
@@ -45,6 +46,7 @@ def test_adds_the_weighted_penalty_and_reports_it_unweighted(weight, method, lin
     assert metrics["loss"] == loss
 
 
+@pytest.mark.slow
 def test_penalty_is_taken_at_what_the_encoder_is_given(linear):
     base, observed = undercomplete(LOGISTIC, linear(2, 5)), X - 1
     batch = as_batch(jnp.array(X))._replace(input=jnp.array(observed))
@@ -55,6 +57,7 @@ def test_penalty_is_taken_at_what_the_encoder_is_given(linear):
     np.testing.assert_allclose(metrics["contractive_penalty"], penalty_of_logistic(observed), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_of_a_variational_autoencoder_the_posterior_mean_is_meant(linear):
     weights = RNG.standard_normal((4, 5)).astype(np.float32)
     autoencoder = contractive(variational(linear(5, 4), linear(2, 5), beta=2.0), weight=0.5)
@@ -66,6 +69,7 @@ def test_of_a_variational_autoencoder_the_posterior_mean_is_meant(linear):
     np.testing.assert_allclose(metrics["elbo"], -(metrics["reconstruction"] + metrics["kl"]), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_gradient_of_the_penalty_reaches_the_encoder_alone(linear):
     base = undercomplete(linear(5, 2), linear(2, 5))
 
@@ -104,6 +108,7 @@ def test_refuses_an_unknown_method(identity):
 QUADRATIC = Network(lambda key, x: jnp.array(W), lambda weights, x: jnp.square(jnp.dot(weights, x)))
 
 
+@pytest.mark.slow
 def test_adds_the_weighted_higher_order_penalty_and_reports_it_unweighted(linear):
     """hₖ = (wₖ·x)² has the Hessian 2 wₖ wₖᵀ: E ‖J(x) - J(x + ε)‖² = σ² M, M = Σₖ 4 ‖wₖ‖⁴, at any x."""
     base, samples, sigma = undercomplete(QUADRATIC, linear(2, 5)), 4000, 0.5
@@ -132,6 +137,7 @@ def noisy(identity):
     return undercomplete(identity, identity)._replace(loss=loss)
 
 
+@pytest.mark.slow
 def test_noise_of_what_is_wrapped_is_unchanged_without_a_higher_order_weight(identity):
     params, expected = {"encoder": {}, "decoder": {}}, jax.random.normal(KEY)
     _, off = jax.jit(contractive(noisy(identity), weight=1.0, higher_order_samples=2).loss)(params, KEY, jnp.array(X))
@@ -186,6 +192,7 @@ def test_penalty_by_projections_has_the_exact_one_as_its_mean():
     np.testing.assert_allclose(terms["loss"], terms["reconstruction"] + 0.5 * terms["contractive_penalty"], rtol=1e-5)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("method", ["jacrev", "structured", "auto"])
 def test_every_method_and_chunk_gives_the_same_penalty(method):
     plain = undercomplete(MLP((3,), (6,), jnp.tanh), MLP((5,)))

@@ -30,6 +30,7 @@ def test_loss_of_the_identity_is_the_squared_error_of_the_corruption(plain):
     assert set(metrics) == {"loss", "reconstruction"}
 
 
+@pytest.mark.slow
 def test_every_entry_of_every_example_is_corrupted_on_its_own(plain):
     autoencoder = denoising(plain, corrupt=partial(gaussian_noise, standard_deviation=0.3))
     examples, features = 1000, 8
@@ -37,6 +38,7 @@ def test_every_entry_of_every_example_is_corrupted_on_its_own(plain):
     assert abs(loss - features * 0.09) < 5 * 0.09 * math.sqrt(2 * features / examples)
 
 
+@pytest.mark.slow
 def test_the_key_decides_the_corruption(plain):
     autoencoder = denoising(plain, corrupt=partial(salt_and_pepper, amount=0.5))
     x = jnp.full((16, 5), 0.5)

@@ -83,6 +83,7 @@ class Frame:
         return self.values if dtype is None else self.values.astype(dtype)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", VECTORS)
 def test_what_is_not_one_example_or_code_is_refused_with_both_shapes(name):
     autoencoder = VECTORS[name]
@@ -119,6 +120,7 @@ def test_what_is_not_one_example_or_code_is_refused_with_both_shapes(name):
                 function(params, wrong)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", [name for name in VECTORS if name not in ("linen", "nnx", "own")])
 def test_init_refuses_a_batch(name):
     for batch in (X, X[:1]):
@@ -142,6 +144,7 @@ IMAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IMAGES)
 def test_other_images_and_sequences_are_refused(name):
     autoencoder, shape, other = IMAGES[name]
@@ -186,6 +189,7 @@ def test_channels_first_are_refused_at_the_beginning(shape):
             build()
 
 
+@pytest.mark.slow
 def test_whatever_numpy_reads_is_an_example():
     params = PLAIN.init(KEY, X[0].tolist())
     code = PLAIN.encode(params, X[0])

@@ -41,6 +41,7 @@ def bounds_of(autoencoder, repeats):
     return np.asarray(jax.jit(jax.vmap(bound))(jnp.arange(repeats)), np.float64)
 
 
+@pytest.mark.slow
 def test_one_sample_is_log_joint_less_log_posterior_by_hand(linear):
     x, w, v = (RNG.standard_normal(shape).astype(np.float32) for shape in ((3, 5), (4, 5), (5, 2)))
     autoencoder = importance_weighted(variational(linear(5, 4), linear(2, 5), likelihood=gaussian()), samples=1)

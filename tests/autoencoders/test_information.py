@@ -40,6 +40,7 @@ def test_mmd_equals_a_sum_over_all_pairs(float64):
     np.testing.assert_allclose(discrepancy, expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_mmd_of_two_gaussians_is_the_closed_form():
     """N(0, 1) and N(m, 1), kernel width h: 2 (h²/(h²+2))^½ (1 - exp(-m²/(2(h²+2)))), within 5 % for 2,000 points."""
     h, m = 2.0, 1.5
@@ -77,6 +78,7 @@ def test_padding_does_not_count():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("correlation", [0.0, 0.8])
 def test_total_correlation_of_a_correlated_gaussian(correlation):
     """Means drawn from N(0, C), posteriors N(mean, s² I): the aggregate is N(0, C + s² I), its TC is -½ log det R.
@@ -93,6 +95,7 @@ def test_total_correlation_of_a_correlated_gaussian(correlation):
     np.testing.assert_allclose(got, expected, atol=0.05)
 
 
+@pytest.mark.slow
 def test_the_own_posterior_weighs_one_over_n(float64):
     """Two examples of N = 10 by hand: weights 1/10 for the own posterior, 9/10 for the other one."""
     codes, mean = jnp.array([[0.3, -0.2], [1.0, 2.0]]), jnp.array([[0.0, 0.0], [1.0, 1.5]])
@@ -141,6 +144,7 @@ def standardized(center, length=1):
     return variational(encoder, decoder, prior=prior if center else None)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("center", [0.0, 5.0])
 def test_mmd_compares_samples_of_the_posterior_with_others_of_the_prior(center):
     """200 of each, both N(center, 1): all but 0, but not 0, which equal samples have.
@@ -153,6 +157,7 @@ def test_mmd_compares_samples_of_the_posterior_with_others_of_the_prior(center):
     assert 1e-4 < metrics["mmd"] < 0.02
 
 
+@pytest.mark.slow
 def test_the_codes_compared_are_those_of_the_corrupted_examples():
     """X ~ N(-5, 1), seen as x + 5: standard normal. (a, a), seen as (a, 0): without total correlation."""
     identity = Network(lambda key, x: {}, lambda params, x: x)
@@ -177,6 +182,7 @@ def test_mistakes_are_refused():
         total_correlation_penalized(VAE, weight=1.0, examples=0)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("distance", [1e-3, 3e-4])
 def test_mmd_has_the_gradient_of_float64_where_the_sets_are_next_to_each_other(distance):
     """Rounding may leave the square below 0 there: the value is 0, and the gradient is not."""
@@ -189,6 +195,7 @@ def test_mmd_has_the_gradient_of_float64_where_the_sets_are_next_to_each_other(d
     np.testing.assert_allclose(gradient, right, rtol=1e-2, atol=2e-7)
 
 
+@pytest.mark.slow
 def test_mmd_is_never_negative_in_half_precision_and_of_the_dtype_of_the_codes():
     codes, samples = normal(300, 2), normal(300, 2, seed=1)
     exact = float(maximum_mean_discrepancy(codes, samples))
@@ -206,6 +213,7 @@ def test_mmd_of_samples_with_weights_is_that_of_samples_that_often():
     np.testing.assert_allclose(weighted, maximum_mean_discrepancy(codes, often), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_weights_of_a_mixture_have_the_gradient_of_the_expected_mmd():
     """Over 300 keys of 32 samples, within a fifth of a difference quotient of two means with the same keys."""
     encoder = Network(lambda key, x: {}, lambda params, x: jnp.concatenate([x, jnp.full(1, -2.0)]))
@@ -225,6 +233,7 @@ def test_the_weights_of_a_mixture_have_the_gradient_of_the_expected_mmd():
     np.testing.assert_allclose(by_logits[0], -by_logits[1], rtol=1e-3)  # softmax: only the difference counts
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     "terms",
     [

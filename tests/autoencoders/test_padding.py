@@ -54,6 +54,7 @@ FAMILIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "padding"), [*((name, np.nan) for name in FAMILIES), ("undercomplete", 0.0), ("variational", np.inf)]
 )
@@ -91,6 +92,7 @@ def test_terms_of_padding_may_be_infinite_in_every_mean():
         np.testing.assert_array_equal(gradient, [0.5, 0.5, 0])
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.int32, np.float16, np.float32])
 def test_weights_of_any_dtype_are_numbers(dtype):
     terms, weight = jnp.arange(300.0), np.arange(300) % 2 == 1
@@ -107,6 +109,7 @@ def test_a_mean_divides_by_the_sum_of_the_weights_where_that_is_below_one():
     assert mean_over_batch(jnp.array([3.0, jnp.nan]), nothing) == 0
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_means_of_half_precision_are_added_in_single(dtype):
     values = np.random.default_rng(1).uniform(200, 300, 5000)
@@ -129,6 +132,7 @@ def test_the_active_fraction_of_a_wide_code_of_half_precision_is_finite():
     assert terms["active_fraction"] == 0.5
 
 
+@pytest.mark.slow
 def test_a_weight_of_zero_silences_what_is_infinite_in_value_and_gradient():
     for weight in (0.0, np.float64(0), jnp.zeros(())):
         value, gradient = jax.jit(jax.value_and_grad(lambda x, w=weight: weighted(w, jnp.log(x) / x)))(0.0)
@@ -141,6 +145,7 @@ def test_a_weight_of_zero_silences_what_is_infinite_in_value_and_gradient():
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves((loss, gradient)))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     "build",
     [

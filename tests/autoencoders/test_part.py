@@ -72,6 +72,7 @@ def test_every_constructor_is_here():
     assert {name for name, kind in returned.items() if kind is Autoencoder} == set(CONSTRUCTED)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", CONSTRUCTED)
 def test_every_term_of_the_loss_has_a_title_and_a_unit(name):
     autoencoder = CONSTRUCTED[name]
@@ -120,6 +121,7 @@ def test_a_weight_below_0_is_refused():
         penalized(PLAIN, SQUARED, squared_code, weight=-0.1)
 
 
+@pytest.mark.slow
 def test_the_noise_of_what_is_penalized_stays_where_the_penalty_draws_nothing():
     noisy = denoising(PLAIN, corrupt=partial(masking, amount=0.5))
     params, x = PLAIN.init(KEY, jnp.ones(6)), jax.random.uniform(KEY, (4, 6))

@@ -91,6 +91,7 @@ def test_only_a_variational_autoencoder_has_distributions():
     assert None not in VAE.variational
 
 
+@pytest.mark.slow
 def test_loss_is_the_same_with_and_without_jit_and_is_among_the_terms():
     params, loss = compiled("denoising(contractive(variational))")
     total, metrics = loss(params, KEY, jnp.array(X))
@@ -99,6 +100,7 @@ def test_loss_is_the_same_with_and_without_jit_and_is_among_the_terms():
     assert_equal_terms(eager, (total, metrics))
 
 
+@pytest.mark.slow_after_first
 @a_few_families
 def test_noise_belongs_to_the_index_of_an_example_not_to_its_place(name):
     params, loss = compiled(name)
@@ -129,6 +131,7 @@ def test_padding_does_not_count(name):
     assert nothing == 0
 
 
+@pytest.mark.slow_after_first
 @a_few_families
 def test_one_trace_serves_many_steps(name):
     traces = []
@@ -146,6 +149,7 @@ def test_one_trace_serves_many_steps(name):
     assert all(np.all(np.isfinite(leaf)) and np.any(leaf != 0) for leaf in jax.tree.leaves(gradient))
 
 
+@pytest.mark.slow
 def test_derivatives_of_all_terms_together_equal_finite_differences(float64, without_type_checks):
     vae = variational(MLP((4,), (3,), jnp.tanh), MLP((5,), (3,), jnp.tanh), beta=2.0)
     autoencoder = denoising(contracted(vae), corrupt=partial(gaussian_noise, standard_deviation=0.1))
@@ -190,6 +194,7 @@ def test_wrappers_refuse_what_is_no_autoencoder(wrong, without_type_checks):
         denoising(wrong, corrupt=partial(salt_and_pepper, amount=0.5))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("number", [2**32 + 2, -(2**40), 2**63])
 def test_integers_that_would_wrap_are_refused(number, without_type_checks):
     wide = np.array([[number]], np.uint64 if number > 2**62 else np.int64)

@@ -40,6 +40,7 @@ def test_sparse_adds_the_absolute_values_of_the_code(weight, linear):
     assert metrics["loss"] == loss
 
 
+@pytest.mark.slow
 def test_sparse_takes_the_absolute_value_of_negative_entries_and_of_the_posterior_mean(linear):
     _, metrics = jax.jit(sparse(undercomplete(linear(5, 7), linear(7, 5)), weight=1.0).loss)(PARAMS, KEY, jnp.array(X))
     np.testing.assert_allclose(metrics["l1_penalty"], np.abs(X @ W.T).sum(axis=1).mean(), rtol=1e-5)
@@ -50,6 +51,7 @@ def test_sparse_takes_the_absolute_value_of_negative_entries_and_of_the_posterio
     assert {"kl", "elbo"} < set(metrics)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("rho", [0.05, 0.5])
 @pytest.mark.parametrize("weight", [0.0, 0.1, 3.0])
 def test_sparse_kl_adds_the_divergence_of_the_mean_activations(weight, rho, linear):
@@ -74,6 +76,7 @@ def test_sparse_kl_pulls_back_a_unit_that_is_all_but_off(linear):
     np.testing.assert_allclose(slope, 1e-10 - 0.05, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_padding_does_not_count(linear):
     padded = as_batch(jnp.array(X))._replace(weight=jnp.array([1.0] * 4 + [0.0] * 2))
     for autoencoder in (
@@ -84,6 +87,7 @@ def test_padding_does_not_count(linear):
         jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), *terms)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [1, 3, 6])
 def test_k_sparse_codes_have_exactly_k_entries_and_gradients_reach_those_alone(k, linear):
     autoencoder = k_sparse(linear(5, 7), linear(7, 5), k=k)
@@ -99,6 +103,7 @@ def test_k_sparse_codes_have_exactly_k_entries_and_gradients_reach_those_alone(k
     assert set(metrics) == {"loss", "reconstruction"}
 
 
+@pytest.mark.slow
 def test_k_sparse_of_all_entries_is_undercomplete(linear):
     whole, plain = k_sparse(linear(5, 7), linear(7, 5), k=7), undercomplete(linear(5, 7), linear(7, 5))
     jax.tree.map(
@@ -110,6 +115,7 @@ def test_k_sparse_of_all_entries_is_undercomplete(linear):
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6), *results)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("k", [1, 2, 5, 12])
 @pytest.mark.parametrize("shape", [(12,), (2, 3, 2)])
 def test_keep_largest_equals_numpy_with_ties(shape, k):
@@ -123,6 +129,7 @@ def test_keep_largest_equals_numpy_with_ties(shape, k):
         assert np.count_nonzero(result) == k
 
 
+@pytest.mark.slow
 def test_penalties_are_of_the_corrupted_input_and_add_to_others(linear):
     def shift(key, x):
         return x - 0.5

@@ -61,6 +61,7 @@ COMPOSITIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMPOSITIONS)
 def test_training_is_that_on_data_standardized_beforehand(name):
     inner = COMPOSITIONS[name]()
@@ -89,6 +90,7 @@ def test_training_is_that_on_data_standardized_beforehand(name):
         np.testing.assert_allclose(value, wanted_metrics[term] + shift, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_densities_means_samples_and_codes_are_in_the_units_of_the_data():
     inner, outer = vae(), in_units(vae())
     params = jax.jit(outer.init)(jax.random.key(0), X[0])
@@ -116,6 +118,7 @@ def test_densities_means_samples_and_codes_are_in_the_units_of_the_data():
     np.testing.assert_allclose(standard.std(axis=0), 1, atol=5 / np.sqrt(2 * 4000))
 
 
+@pytest.mark.slow
 def test_anomaly_scores_are_in_the_units_of_the_data():
     inner, outer = vae(), in_units(vae())
     params = jax.jit(outer.init)(jax.random.key(0), X[0])
@@ -128,6 +131,7 @@ def test_anomaly_scores_are_in_the_units_of_the_data():
     )
 
 
+@pytest.mark.slow
 def test_wrappers_outside_see_the_data_in_their_own_units():
     params = jax.jit(plain().init)(jax.random.key(0), Z[0])
     of_z, of_x = contractive(plain(), weight=1.0), contractive(in_units(plain()), weight=1.0)
@@ -148,6 +152,7 @@ def test_wrappers_outside_see_the_data_in_their_own_units():
     np.testing.assert_allclose(jax.jit(noisy.loss)(vae_params, jax.random.key(5), X)[0], wanted, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_condition_reaches_the_networks_inside_and_outside():
     x, classes = Examples(X, condition=jnp.arange(6) % 2), 2
     inside, outside = in_units(conditional(vae(), classes=classes)), conditional(in_units(vae()), classes=classes)
@@ -161,6 +166,7 @@ def test_a_condition_reaches_the_networks_inside_and_outside():
     np.testing.assert_array_equal(inside.decode(params, code, jnp.array(1)), outside.decode(params, code, jnp.array(1)))
 
 
+@pytest.mark.slow
 def test_pseudo_inputs_are_given_in_the_units_of_the_data():
     outer, inner = in_units(vae(prior=vamp_prior(X[:3]))), vae(prior=vamp_prior(STANDARDIZED[:3]))
     params, wanted = (
@@ -176,6 +182,7 @@ def test_pseudo_inputs_are_given_in_the_units_of_the_data():
     )
 
 
+@pytest.mark.slow
 def test_one_number_serves_all_features_and_images():
     images = 255 * jnp.asarray(np.random.default_rng(1).random((2, 3, 4)), jnp.float32)
     autoencoder = standardized(
@@ -239,6 +246,7 @@ def test_likelihoods_of_bits_counts_and_bounded_values_are_refused(likelihood):
         in_units(vae(likelihood=likelihood))
 
 
+@pytest.mark.slow
 def test_what_is_exported_takes_and_returns_the_units_of_the_data():
     autoencoder = in_units(plain())
     params = jax.jit(autoencoder.init)(jax.random.key(0), X[0])

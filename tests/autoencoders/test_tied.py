@@ -14,6 +14,7 @@ KEY = jax.random.key(0)
 X = np.random.default_rng(0).uniform(size=(3, 4, 2)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_code_and_reconstruction_equal_a_computation_by_hand():
     autoencoder = tied((4, 2), (5, 3))
     params = jax.jit(autoencoder.init)(KEY, jnp.array(X[0]))
@@ -40,6 +41,7 @@ def test_gradients_reach_the_weights_both_ways(float64):
     check_grads(lambda params: autoencoder.loss(params, KEY, x)[0], (params,), order=1)
 
 
+@pytest.mark.slow
 def test_linear_layers_have_the_gradient_of_w_w_transposed(float64):
     """L = ‖x - W Wᵀ x‖²: its gradient by W in closed form is -2 (r xᵀ + x rᵀ) W, r the residual."""
     autoencoder = tied((4,), (2,), activation=lambda h: h, loss=squared_error)

@@ -64,6 +64,7 @@ def test_a_perfect_reconstruction_costs_nothing(identity):
     assert jax.jit(autoencoder.loss)({"encoder": {}, "decoder": {}}, KEY, jnp.array(X))[0] == 0
 
 
+@pytest.mark.slow
 def test_parameters_follow_the_key_and_differ_between_encoder_and_decoder(linear):
     autoencoder = undercomplete(linear(5, 5), linear(5, 5))
     params, same, other = (jax.jit(autoencoder.init)(jax.random.key(seed), jnp.array(X[0])) for seed in (0, 0, 1))
@@ -74,6 +75,7 @@ def test_parameters_follow_the_key_and_differ_between_encoder_and_decoder(linear
     assert np.any(params["encoder"] != params["decoder"])
 
 
+@pytest.mark.slow
 def test_examples_and_codes_of_any_shape():
     autoencoder = undercomplete(MLP(output_shape=(2, 3)), MLP(output_shape=(4, 3, 2)))
     example = jnp.ones((4, 3, 2))

@@ -34,6 +34,7 @@ def test_encode_is_the_posterior_mean_and_decode_the_likelihood_mean(linear):
     np.testing.assert_allclose(autoencoder.decode(PARAMS, mean), special.expit(V @ W[:2] @ X[0]), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_reconstruction_is_the_negative_log_likelihood_of_x_from_the_code_of_the_input(linear):
     observed = X + 1
     batch = as_batch(jnp.array(X))._replace(input=jnp.array(observed))
@@ -46,6 +47,7 @@ def test_reconstruction_is_the_negative_log_likelihood_of_x_from_the_code_of_the
     np.testing.assert_allclose(metrics["reconstruction"], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_kl_is_the_mean_divergence_of_the_posteriors_from_the_prior(linear):
     _, metrics = jax.jit(variational(linear(5, 4), linear(2, 5)).loss)(PARAMS, KEY, jnp.array(X))
     mean, log_variance = np.split(X @ W.T, 2, axis=1)
@@ -56,6 +58,7 @@ def test_kl_is_the_mean_divergence_of_the_posteriors_from_the_prior(linear):
     np.testing.assert_allclose(metrics["kl"], ((mean - 1) ** 2).sum(axis=1).mean(), rtol=1e-5)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("beta", [0.0, 1.0, 4.0])
 def test_beta_enters_the_loss_only(beta, linear):
     loss, metrics = jax.jit(variational(linear(5, 4), linear(2, 5), beta=beta).loss)(PARAMS, KEY, jnp.array(X))
@@ -66,6 +69,7 @@ def test_beta_enters_the_loss_only(beta, linear):
     np.testing.assert_allclose(loss, metrics["reconstruction"] + beta * metrics["kl"], rtol=1e-6)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("shift", [0.0, 0.5], ids=["exact posterior", "another posterior"])
 def test_bound_on_a_linear_gaussian_model_is_log_p_less_the_divergence_from_the_exact_posterior(shift):
     # z ~ N(0, I), x | z ~ N(U z, s² I) with orthogonal columns of U: the posterior has a diagonal covariance
@@ -92,6 +96,7 @@ def test_bound_on_a_linear_gaussian_model_is_log_p_less_the_divergence_from_the_
     assert abs(bounds.mean() - (log_p - gap)) < 5 * standard_error
 
 
+@pytest.mark.slow
 def test_code_is_sampled_once_for_each_example(identity):
     # x = 0, mean 0, variance 1: the negative log-likelihood averages D/2 for the noise and D/2 log 2π
     encoder = Network(lambda key, x: {}, lambda params, x: jnp.concatenate([x, jnp.zeros_like(x)]))
@@ -102,6 +107,7 @@ def test_code_is_sampled_once_for_each_example(identity):
     assert abs(noise - features) < 5 * math.sqrt(2 * features / examples)
 
 
+@pytest.mark.slow
 def test_images_keep_their_shape_and_halves_lie_on_the_last_axis():
     encoder = Network(lambda key, x: {}, lambda params, x: jnp.concatenate([x, x - 1], axis=-1))
     decoder = Network(lambda key, code: {}, lambda params, code: code)
@@ -131,6 +137,7 @@ def test_refuses_a_negative_beta(beta, linear):
         variational(linear(5, 4), linear(2, 5), beta=beta)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(("step", "beta"), [(0, 0.0), (5, 1.0), (20, 4.0), (1000, 4.0)])
 def test_beta_follows_the_step_of_the_batch(step, beta, linear):
     autoencoder = variational(linear(5, 4), linear(2, 5), beta=linear_warm_up(20, end=4.0))
@@ -140,6 +147,7 @@ def test_beta_follows_the_step_of_the_batch(step, beta, linear):
     np.testing.assert_allclose(metrics["elbo"], -(metrics["reconstruction"] + metrics["kl"]), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_beta_is_at_its_end_where_no_step_is_given(linear):
     scheduled = variational(linear(5, 4), linear(2, 5), beta=linear_warm_up(20, end=4.0))
     constant = variational(linear(5, 4), linear(2, 5), beta=4.0)
@@ -153,6 +161,7 @@ def kl_by_dimension(weights):
     return 0.5 * (np.exp(log_variance) + mean**2 - 1 - log_variance).mean(axis=0)
 
 
+@pytest.mark.slow
 def test_free_bits_hold_each_dimension_at_its_bound(linear):
     low, high = sorted(kl_by_dimension(W))
     for bound in (low / 2, (low + high) / 2, 2 * high):
@@ -164,6 +173,7 @@ def test_free_bits_hold_each_dimension_at_its_bound(linear):
         np.testing.assert_allclose(loss, metrics["reconstruction"] + 3 * pressed, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_free_bits_press_no_dimension_below_its_bound(linear):
     by_dimension = kl_by_dimension(W)
     free = int(np.argmin(by_dimension))
@@ -196,6 +206,7 @@ def test_learned_priors_are_parameters_and_learn(prior, linear):
     assert np.isfinite(autoencoder.variational.prior(params).log_prob(jnp.zeros(2)))
 
 
+@pytest.mark.slow
 def test_estimated_divergence_agrees_with_the_analytic_one(linear):
     """A mixture of one standard normal: the same divergence from samples, within 5 standard errors."""
     one = gaussian_mixture(jnp.zeros(1), jnp.zeros((1, 2)), jnp.zeros((1, 2)))
@@ -226,6 +237,7 @@ WIDE = Prior(  # another standard deviation in each place of an image of a code
 )
 
 
+@pytest.mark.slow
 def test_kl_of_a_prior_with_correlations_is_that_of_the_whole_code(linear):
     _, metrics = jax.jit(variational(linear(5, 4), linear(2, 5), prior=FULL).loss)(PARAMS, KEY, jnp.array(X))
     moments = np.split(X @ W.T, 2, axis=1)

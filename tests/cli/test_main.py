@@ -76,6 +76,7 @@ def test_the_help_of_every_verb_shows_how_it_is_called(call, command):
     assert ".py" not in output.partition("options")[0].replace(".npy", "")
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("words", [["--help"], *([*command.split(), "--help"] for command in COMMANDS)])
 def test_help_loads_nothing_slow(words):
     program = (
@@ -99,6 +100,7 @@ def test_every_verb_has_what_the_program_and_completion_use():
         assert callable(module.main)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 def test_bash_completes_verbs_and_options(call, tmp_path):
     code, _, errors = call("--tyro-write-completion", "bash", str(tmp_path / "aejax"))

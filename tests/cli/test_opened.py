@@ -41,6 +41,7 @@ def moved(make_run, tmp_path, monkeypatch):
     return "moved"
 
 
+@pytest.mark.slow
 def test_a_folder_alone_is_enough_to_encode_and_export(moved):
     encode.main([moved, "new/mine.npy", "codes.npy"])
     encode.main([moved, "codes.npy", "decoded.npy", "--decode"])
@@ -48,6 +49,7 @@ def test_a_folder_alone_is_enough_to_encode_and_export(moved):
     export.main([moved, "exported"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("verb", "arguments"),
     [
@@ -73,6 +75,7 @@ def test_other_examples_at_the_new_place_are_refused(moved):
         report.main([moved, "--data", "new"])
 
 
+@pytest.mark.slow
 def test_code_of_a_run_runs_with_trust_only(make_run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(SOURCE)

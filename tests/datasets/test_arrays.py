@@ -124,6 +124,7 @@ def collected():
     gc.collect()
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", ["x.npy", "x.npz"])
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY", b"no array at all", b"PK\x03\x04 no archive"])
 def test_refuses_what_is_no_array_file(name, content, tmp_path, collected):
@@ -139,6 +140,7 @@ FORMATS = {
 every_format = pytest.mark.parametrize("kind", FORMATS)
 
 
+@pytest.mark.slow_after_first
 @every_format
 def test_refuses_a_file_that_is_cut_short(kind, tmp_path, collected):
     path = tmp_path / f"x.{kind}"
@@ -149,6 +151,7 @@ def test_refuses_a_file_that_is_cut_short(kind, tmp_path, collected):
         refused("cannot be read as an array", path)
 
 
+@pytest.mark.slow_after_first
 @every_format
 def test_a_damaged_file_is_read_or_refused_but_never_breaks(kind, tmp_path, collected):
     path = tmp_path / f"x.{kind}"

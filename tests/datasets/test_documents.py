@@ -155,6 +155,7 @@ def test_refusals(tmp_path):
         load_pages(folder)
 
 
+@pytest.mark.slow
 @real
 def test_the_pages_of_noisy_office():
     pages = load_pages(ROOT / PAGES)

@@ -307,6 +307,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_script(tmp_path: Path, archives: Path) -> None:
     folder = prepare("mnist", tmp_path / "two words", archives)
     done = run("mnist", "--data-dir", tmp_path / "two words")
@@ -318,6 +319,7 @@ def test_script(tmp_path: Path, archives: Path) -> None:
     ]
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -52,6 +52,7 @@ def test_a_linear_gaussian_model_scores_its_exact_likelihood():
     np.testing.assert_allclose(scores, expected, atol=0.05)
 
 
+@pytest.mark.slow
 def test_a_score_depends_on_its_example_only():
     x = RNG.normal(size=(7, 1)).astype(np.float32)
     scores = anomaly_scores(LINEAR, EMPTY, KEY, x, batch_size=3)
@@ -211,6 +212,7 @@ def test_the_interval_of_separated_scores_is_that_of_clopper_and_pearson(example
     assert reversed_scores.auroc == pytest.approx((0.0, 0.0, 1 - 0.025 ** (1 / examples)))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(("normals", "anomalies"), [(2, 2), (5, 5), (10, 10), (40, 5), (10, 100)])
 @pytest.mark.parametrize(("auroc", "scale"), [(0.5, 1.0), (0.8, 1.0), (0.95, 3.0), (0.99, 0.33)])
 def test_intervals_of_the_auroc_cover_it(normals, anomalies, auroc, scale):
@@ -225,6 +227,7 @@ def test_intervals_of_the_auroc_cover_it(normals, anomalies, auroc, scale):
     assert covered / 200 > 0.95 - 3 * 0.015
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("auroc", [0.5, 0.95, 0.99])
 def test_intervals_of_the_average_precision_cover_it(auroc):
     """For 10 and 10 normally distributed scores; 150 samples have a standard error of 1.8 %, of which 4 are allowed."""
@@ -281,6 +284,7 @@ def test_pca_scores_are_distances_from_the_subspace():
     np.testing.assert_allclose(pca_scores(train, x, components=3), expected, rtol=0.02)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, bool, np.float64])
 def test_examples_of_any_type_are_scored_as_numbers(dtype):
     train, x = RNG.integers(0, 2, size=(50, 4)).astype(dtype), RNG.integers(0, 2, size=(9, 4)).astype(dtype)

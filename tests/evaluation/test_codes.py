@@ -45,6 +45,7 @@ PARAMS = {"encoder": {}, "decoder": {}}
 CONDITIONED = undercomplete(Network(lambda key, x, *c: {}, lambda params, x, *c: jnp.tanh(x)), DECODER)
 
 
+@pytest.mark.slow
 def test_mutual_information_of_a_linear_gaussian_channel():
     """Of z = a x + s ε, x and ε standard normal, it is ½ log(1 + a²/s²) for each unit."""
     gains, deviations = np.array([1.0, 2.0, 0.0]), np.array([0.5, 1.0, 1.0])
@@ -55,6 +56,7 @@ def test_mutual_information_of_a_linear_gaussian_channel():
     assert np.mean(estimates) == pytest.approx(expected, abs=0.06)  # the spread of log densities over sqrt(12,000), x 4
 
 
+@pytest.mark.slow
 def test_statistics_of_a_posterior_with_an_inactive_unit():
     gains, log_variances = [1.0, 0.05, 0.0], [-1.0, 0.0, 0.0]
     vae = variational(gaussian_encoder(gains, log_variances), DECODER)
@@ -69,6 +71,7 @@ def test_statistics_of_a_posterior_with_an_inactive_unit():
     assert "saturation" not in statistics
 
 
+@pytest.mark.slow
 def test_collapse_is_fewer_than_a_tenth_of_the_units():
     def collapses(on):
         gains = jnp.array([1.0] * on + [0.0] * (20 - on))
@@ -78,6 +81,7 @@ def test_collapse_is_fewer_than_a_tenth_of_the_units():
     assert [collapses(on) for on in (0, 1, 2)] == [True, True, False]
 
 
+@pytest.mark.slow
 def test_a_learned_prior_has_no_divergence_by_unit():
     vae = variational(gaussian_encoder([1.0, 1.0, 1.0], [0.0, 0.0, 0.0]), DECODER, prior=mixture_prior(2))
     params = jax.jit(vae.init)(KEY, jnp.asarray(X[0]))
@@ -86,6 +90,7 @@ def test_a_learned_prior_has_no_divergence_by_unit():
     assert statistics["mutual_information"] > 0
 
 
+@pytest.mark.slow
 def test_divergence_by_unit_is_that_of_the_prior_or_none():
     """A prior's own terms, of a code of shape (3, 1); one whose divergence is no sum over units has none."""
     encoder = fixed(lambda x: jnp.stack([x, jnp.zeros(3)], axis=-1))
@@ -133,6 +138,7 @@ def test_the_norm_that_is_watched_is_the_mean_over_the_first_examples():
     assert make_mean_frobenius_norm(autoencoder, params, X[:7])(params) == pytest.approx(np.mean(norms[:7]), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_the_norm_of_a_large_jacobian_is_estimated_from_projections():
     """Of x² it is 2 ‖x‖, and by signs without any error, since the rows of that Jacobian are orthogonal."""
     pixels = np.ones((40, 5000), np.float32) * np.arange(1, 41, dtype=np.float32)[:, None]
@@ -170,6 +176,7 @@ def test_few_rows_of_jacobians_are_in_memory_at_a_time(monkeypatch):
     assert taken == [(60, 500), (50, 2)]
 
 
+@pytest.mark.slow
 def test_an_estimated_norm_uses_independent_directions_for_every_example():
     """A Jacobian of rank 1: the estimate of 8 signs scatters by a quarter, which only independent ones average out.
 
@@ -203,6 +210,7 @@ def test_mutual_information_is_a_lower_bound_with_its_limit():
     assert f"at most {found['kl'].sum():.2f} (the KL)" in text
 
 
+@pytest.mark.slow
 def test_mutual_information_of_few_examples_is_at_most_their_divergence():
     """For z = 0.1 x + ε of 20 examples the estimate has a deviation of about 0.02 nats, the divergence is 0.015."""
     vae = variational(gaussian_encoder([0.1] * 3, [0.0] * 3), DECODER)
@@ -216,6 +224,7 @@ def test_mutual_information_of_few_examples_is_at_most_their_divergence():
     assert max(values) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_statistics_in_half_precision_are_those_of_its_numbers():
     """Codes of 300 have squares beyond 65,504, the largest number of half precision."""
     codes = np.array([[300.0, 1.0], [-300.0, 1.0], [290.0, 1.0]], np.float16)

@@ -65,6 +65,7 @@ def test_tiles_follow_each_other():
         tiles(50, tile=19, reach=5, stride=4)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("peak", [1.0, 255.0])
 def test_qualities_equal_those_of_scikit_image(peak):
     clean = [RNG.uniform(0, peak, size=shape).astype(np.float32) for shape in ((20, 31), (9, 7))]

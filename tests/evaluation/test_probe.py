@@ -11,6 +11,7 @@ X = RNG.integers(0, 250, size=(200, 3))
 LABELS = (X[:, 0] > X[:, 1]).astype(int)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("of_codes", [np.uint8, np.int16, np.float16, np.float32])
 @pytest.mark.parametrize("of_labels", [np.int8, np.uint8, bool, np.float16, np.float64])
 def test_codes_and_classes_of_any_type_are_their_numbers(of_codes, of_labels):

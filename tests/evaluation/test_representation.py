@@ -13,6 +13,7 @@ X = np.random.default_rng(0).uniform(size=(23, 5)).astype(np.float32)
 CLASSES = np.arange(23, dtype=np.int32) % 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", [encode_all, reconstruct_all])
 def test_examples_in_a_file_are_mapped_some_at_a_time(tmp_path, monkeypatch, function) -> None:
     monkeypatch.setattr(representation, "_STORED_CHUNK", 10)

@@ -83,6 +83,7 @@ def test_directions_without_effect_on_the_decoder_have_no_rate(seen):
         assert (coarse.bits, fine.bits) == (0, 0)
 
 
+@pytest.mark.slow
 def test_the_metric_is_the_mean_over_codes_of_any_shape_and_their_conditions():
     networks = (
         MLP(output_shape=(2, 1), hidden=(8,)),

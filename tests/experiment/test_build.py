@@ -91,6 +91,7 @@ def trace(function):
     return partial(jax.eval_shape, function)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_builds(name: str) -> None:
     _, experiment = PRESETS[name]
@@ -121,6 +122,7 @@ def test_gradients_of_presets_reach_every_parameter(name: str) -> None:
     assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     "likelihood",
     [
@@ -143,6 +145,7 @@ def test_every_likelihood_builds_with_every_network(likelihood: str, network: st
     assert built(Experiment(model=model), train).variational.likelihood.name == name
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     "loss", ["squared_error", "absolute_error", "huber", "binary_cross_entropy", "structural_dissimilarity"]
 )
@@ -151,6 +154,7 @@ def test_every_loss_builds(loss: str) -> None:
     slope_and_terms(Experiment(model=model), examples((8, 7)), trace)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("family", ["undercomplete", "k_sparse"])
 def test_a_sigmoid_output_is_one_of_the_same_network(family: str) -> None:
     """It is what the loss compares, too."""
@@ -399,6 +403,7 @@ def test_conditions_want_classes(labels: np.ndarray | None, message: str, monkey
     assert conditions_of(Model(), dataset, facts) == ()
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [

@@ -356,6 +356,7 @@ def assert_read_or_refused(document):
     assert from_json(to_json(experiment), name="config.json") == experiment
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(("group", "knob"), KNOBS)
 @given(value=values)
 def test_any_value_of_any_knob_is_read_or_refused(group, knob, value):

@@ -62,6 +62,7 @@ def moved(tmp_path_factory):
     return Moved(there / "moved", there / "mine.npy", there / "x.npy", codes, samples, scores)
 
 
+@pytest.mark.slow
 def test_its_folder_is_enough_to_encode_generate_denoise_and_export(moved):
     run = open_run(moved.folder)
     np.testing.assert_allclose(run.encode(load_examples(run, moved.x)), moved.codes, atol=1e-6)
@@ -70,6 +71,7 @@ def test_its_folder_is_enough_to_encode_generate_denoise_and_export(moved):
     np.testing.assert_allclose(export_run(run)["encode"].call(X[:5]), moved.codes, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_its_thresholds_are_stored_with_it(moved):
     run = open_run(moved.folder)
     detected = detect(run, load_examples(run, moved.x))
@@ -79,6 +81,7 @@ def test_its_thresholds_are_stored_with_it(moved):
         detect(run, load_examples(run, moved.x), samples=3)  # the stored scores are of another number of samples
 
 
+@pytest.mark.slow
 def test_what_needs_examples_reads_them_at_their_new_place(moved):
     with pytest.raises(UserError, match=rf"^{moved.folder}: needs the data .* give their new place by data$"):
         open_run(moved.folder).load_splits()
@@ -86,6 +89,7 @@ def test_what_needs_examples_reads_them_at_their_new_place(moved):
     np.testing.assert_allclose(score(run, run.splits.validation), moved.scores, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_it_is_continued_with_its_examples_at_their_new_place(moved, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(moved.folder, folder)

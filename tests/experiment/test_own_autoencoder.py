@@ -97,6 +97,7 @@ def folder(make_run, own) -> Path:
     return make_run(of(own))
 
 
+@pytest.mark.slow
 def test_the_run_folder_holds_a_copy_and_its_digest(folder):
     assert (folder / "autoencoder.py").read_text() == SOURCE
     assert (folder / "autoencoder.sha256").read_text() == hashlib.sha256(SOURCE.encode()).hexdigest() + "\n"
@@ -143,6 +144,7 @@ def test_the_copy_is_what_is_opened(folder, own, tmp_path, monkeypatch):
     np.testing.assert_array_equal(*codes)
 
 
+@pytest.mark.slow
 def test_it_is_used_like_any_other(folder):
     run = open_run(folder, trust_code=True)
     test = run.splits.test
@@ -154,6 +156,7 @@ def test_it_is_used_like_any_other(folder):
     assert set(export_run(run)) == {"encode", "decode", "jacobian"}
 
 
+@pytest.mark.slow
 def test_one_that_denoises_is_known_by_its_parts(make_run, tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(DENOISES)

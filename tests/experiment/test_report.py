@@ -64,6 +64,7 @@ def test_text_is_escaped_and_everything_is_within_the_page():
     assert [address[:22] for address in reader.addresses] == ["data:image/png;base64,"]
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_command_trains_the_same(name):
     experiment = PRESETS[name][1]
@@ -91,6 +92,7 @@ def test_a_narrow_screen_gets_its_own_figure():
     assert figure_html(narrow, "").split('"')[1] in figure_html(figure, "", narrow=narrow)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     "experiment",
     [
@@ -111,9 +113,9 @@ def test_the_loss_is_the_sum_that_is_said(experiment):
     x = np.random.default_rng(0).uniform(size=(6, 5)).astype(np.float32)
     model = dataclasses.replace(experiment.model, hidden=(4,), code_size=2)
     autoencoder = build_autoencoder(dataclasses.replace(experiment, model=model), facts_of(Dataset(x)))
-    params = autoencoder.init(jax.random.key(0), x[0])
-    metrics = jax.vmap(
-        lambda batch: autoencoder.loss(params, jax.random.key(1), batch)[1], axis_name=AXIS, axis_size=1
+    params = jax.jit(autoencoder.init)(jax.random.key(0), x[0])
+    metrics = jax.jit(
+        jax.vmap(lambda batch: autoencoder.loss(params, jax.random.key(1), batch)[1], axis_name=AXIS, axis_size=1)
     )(jnp.asarray(x)[None])
     values = {term_of(name, autoencoder.parts).title: float(value[0]) for name, value in metrics.items()}
     total = 0.0

@@ -68,6 +68,7 @@ def test_a_report_may_stop_the_training():
     same(whole.best_params, fit(job, devices=ONE).best_params)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(("number", "interrupted"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
 def test_a_signal_stops_a_run_and_it_is_continued(tmp_path, monkeypatch, number, interrupted):
     import aejax.experiment.run as running

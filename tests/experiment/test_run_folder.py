@@ -167,6 +167,7 @@ def test_an_empty_file_of_records_holds_none(run: RunFolder) -> None:
     assert run.records() == []
 
 
+@pytest.mark.slow
 def test_a_file_of_records_larger_than_any_is_not_read(run: RunFolder) -> None:
     with (run.path / "metrics.jsonl").open("wb") as file:
         file.truncate(2**40)

@@ -180,6 +180,7 @@ def trained(x: np.ndarray, **model):
     return snapshot.stopping.best_loss, 1 - error / np.square(held_out - splits.train.x.mean(axis=0)).sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("x", "model"),
     [
@@ -195,6 +196,7 @@ def test_far_from_unit_scale_training_explains_the_data(x, model):
     assert explained > 0.5
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_standardized_data_and_the_units():
     x = np.asarray(2000 + 5 * LATENT, np.float32)
     scaling = scaling_of(x[:240])
@@ -206,6 +208,7 @@ def test_the_loss_is_that_of_standardized_data_and_the_units():
     assert loss == pytest.approx(wanted + 6 * np.log(scaling.scale[0]), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_pseudo_inputs_and_noise_may_fall_below_zero_counts():
     regularization = Regularization(
         prior="vamp", prior_components=3, corruption="gaussian_noise", corruption_level=50.0
@@ -221,6 +224,7 @@ def test_pseudo_inputs_and_noise_may_fall_below_zero_counts():
     assert jnp.isfinite(loss)
 
 
+@pytest.mark.slow
 def test_a_decoder_of_counts_that_returns_zero_predicts_their_mean():
     train, poisson = divided(COUNTS).train, configured(likelihood="poisson", hidden=())
     autoencoder = build_autoencoder(poisson, make_facts(poisson, train))
@@ -236,6 +240,7 @@ COLOURS = np.clip(
 )
 
 
+@pytest.mark.slow
 def test_a_learned_global_variance_starts_at_that_of_the_data_and_colours_are_learned():
     model = {"likelihood": "gaussian_with_global_variance", "code_size": 3, "hidden": (32,)}
     train = divided(COLOURS).train
@@ -292,6 +297,7 @@ def test_a_run_that_blows_up_without_standardization_is_a_failure():
         trained(2000 + 5 * LATENT, standardize="none")
 
 
+@pytest.mark.slow
 def test_wide_inputs_train():
     wide = RNG.normal(size=(100, 3)) @ RNG.normal(size=(3, 12_000)) / np.sqrt(3)
     splits = Splits(*(Dataset(np.asarray(part, np.float32)) for part in (wide[:80], wide[80:], wide[80:])))
@@ -307,6 +313,7 @@ def test_wide_inputs_train():
     assert snapshot.stopping.best_loss < predicting_the_mean
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", ["masking", "gaussian_noise", "salt_and_pepper"])
 def test_corruption_of_standardized_data_is_that_of_the_standardized(name):
     centers, scales = np.array([2000, 5e4, 0, 0, 1, 7]), np.array([5, 2e4, 1, 1, 0.01, 3])

@@ -88,6 +88,7 @@ def test_opening_a_run_writes_nothing_and_gives_the_same_keys(run):
         assert jnp.array_equal(jax.random.key_data(key), jax.random.key_data(same))
 
 
+@pytest.mark.slow
 def test_opening_a_run_prints_nothing(make_run):
     """From a program of one's own, which has set nothing."""
     program = f"from aejax.experiment.trained import open_run; open_run({str(make_run(EXPERIMENT))!r})"
@@ -95,6 +96,7 @@ def test_opening_a_run_prints_nothing(make_run):
     assert (done.stdout, done.stderr) == ("", "")
 
 
+@pytest.mark.slow
 def test_a_run_whose_data_are_not_there_any_more(make_initial_run, tmp_path):
     """Its folder is enough to encode; its examples are read from another place, where they are the same."""
     x = np.random.default_rng(0).uniform(size=(80, 5)).astype(np.float32)
@@ -107,7 +109,7 @@ def test_a_run_whose_data_are_not_there_any_more(make_initial_run, tmp_path):
     (tmp_path / "my data.npy").rename(moved / "my data.npy")
     run = open_run(path)
     assert run.example_shape == (5,)
-    missing = rf"{path}: needs the data .*my data\.npy does not exist any more; give their new place by --data"
+    missing = rf"{path}: needs the data .*my data\.npy does not exist any more; give their new place by data"
     with pytest.raises(UserError, match=missing):
         run.load_splits()
     for place in (moved, moved / "my data.npy"):
@@ -134,6 +136,7 @@ def test_a_place_of_data_of_each_kind(tmp_path):
         at_place(Data(), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_conditional_run_takes_labels(make_initial_run, tmp_path):
     run = open_run(make_initial_run(CONDITIONAL))
     assert run.encode(run.splits.test).shape == (len(run.splits.test.x), 3)
@@ -201,6 +204,7 @@ def run_on(make_initial_run, tmp_path_factory):
     return begin
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     ("trained_on", "given", "expected"),
     [
@@ -337,6 +341,7 @@ def test_a_large_file_is_checked_as_a_small_one(run_on, tmp_path, monkeypatch):
         load_examples(run, tmp_path / "mine.npy")
 
 
+@pytest.mark.slow
 def test_an_older_run_on_bytes_divides_them_all_and_one_on_classes_counts_from_0(tmp_path):
     """Bytes of 0 and 1 were divided by 255, and class k was the label k, before runs kept facts."""
     np.savez(tmp_path / "x.npz", x=MASKS, labels=np.resize([1, 3], 90))
@@ -362,6 +367,7 @@ def test_an_older_run_on_bytes_divides_them_all_and_one_on_classes_counts_from_0
         load_examples(opened, tmp_path / "mine.npz")
 
 
+@pytest.mark.slow
 def test_channels_first_are_named(make_initial_run, tmp_path):
     np.save(tmp_path / "x.npy", RNG.random((60, 8, 8, 3)))
     data = Data(dataset=str(tmp_path / "x.npy"))

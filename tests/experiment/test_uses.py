@@ -38,12 +38,14 @@ def printed_nothing(capfd, run):
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_page(run):
     page = evaluate.report_page(run)
     assert page.html.startswith("<!doctype html>")
     assert page.missing == ()
 
 
+@pytest.mark.slow
 def test_generated_examples(run):
     made = generate.manifold(run, side=3)
     assert made.examples.shape == (3, 3, 8, 8, 1)
@@ -52,6 +54,7 @@ def test_generated_examples(run):
     assert [len(frames["a"]), frames["a"][0].size] == [4, (320, 320)]
 
 
+@pytest.mark.slow
 def test_detected_anomalies(run):
     x = run.splits.test.x[:20].copy()
     x[:5] = 1 - x[:5]
@@ -75,6 +78,7 @@ def test_codes_compared_with_pca(run):
     assert isinstance(encode.draw_reconstructions(run, comparison), Figure)
 
 
+@pytest.mark.slow
 def test_exported_functions(run):
     x = run.splits.test.x[:3]
     codes = export.export_run(run)["encode"].call(x)

@@ -69,6 +69,7 @@ ABSURD = {
 }
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", ABSURD)
 def test_absurd_sizes_are_refused(name: str) -> None:
     check(ABSURD[name])
@@ -77,6 +78,7 @@ def test_absurd_sizes_are_refused(name: str) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "one",
     [
@@ -123,6 +125,7 @@ def test_more_training_steps_than_an_int32_are_refused() -> None:
         check(late)
 
 
+@pytest.mark.slow
 def test_the_library_refuses_them_too() -> None:
     autoencoder = undercomplete(MLP(hidden=(10**12,), output_shape=(2,)), MLP(output_shape=(5,)))
     with pytest.raises(ValueError, match=f"parameters that are trained {REFUSED}"):

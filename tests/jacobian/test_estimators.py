@@ -20,6 +20,7 @@ def encode(x):
     return jnp.tanh(jnp.asarray(WEIGHTS, x.dtype) @ x.reshape(-1))
 
 
+@pytest.mark.slow_after_first
 @every_mode
 @every_distribution
 @pytest.mark.parametrize("num_projections", [1, 3])
@@ -59,6 +60,7 @@ def test_variance_by_hand(float64):
             np.testing.assert_allclose(several, variance / 5, rtol=1e-14)
 
 
+@pytest.mark.slow_after_first
 @every_mode
 def test_rademacher_is_exact_where_the_gram_matrix_is_diagonal(mode):
     x, factors = jnp.ones((2, 2)), jnp.array([[1.0, 2.0], [3.0, 4.0]])
@@ -82,12 +84,14 @@ def test_same_under_jit_and_vmap_and_differentiable(mode, float64, without_type_
         np.testing.assert_allclose(images, loop, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_half_precision_is_summed_in_single():
     x = jnp.ones(5, jnp.bfloat16)
     estimate = estimate_frobenius_norm_squared(jax.random.key(0), encode, x, num_projections=100)
     assert estimate.dtype == jnp.float32
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_half_precision_estimates_without_bias(dtype):
     """On the sphere ‖v‖ is fixed up to the dtype's rounding, so for f(x) = x the estimate is K."""
@@ -109,6 +113,7 @@ def test_half_precision_estimates_without_bias(dtype):
     np.testing.assert_allclose(half, estimator_variance(jnp.array(matrix, dtype).astype(jnp.float32)), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_estimate_for_an_empty_example_is_zero():
     for mode in MODES:
         for distribution in DISTRIBUTIONS:
@@ -142,6 +147,7 @@ def test_refuses_wrong_knobs(without_type_checks):
         estimator_variance(jnp.ones(2))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(("size", "scale"), [(3, 0.1), (5, 1.7), (7, 0.1), (7, 3.3)])
 def test_the_sphere_has_no_variance_where_all_directions_are_equal(size, scale):
     assert estimator_variance(jnp.eye(size) * scale, distribution="sphere").item() == pytest.approx(0, abs=1e-11)

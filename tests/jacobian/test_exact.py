@@ -47,6 +47,7 @@ def reference(f, x):
     return np.sum(np.square(np.asarray(jax.jacfwd(f)(x))))
 
 
+@pytest.mark.slow_after_first
 @every_method
 def test_jacobian_of_a_linear_map_is_its_matrix(method, float64):
     kernel, x = normal(0, 3, 5), normal(1, 5)
@@ -55,6 +56,7 @@ def test_jacobian_of_a_linear_map_is_its_matrix(method, float64):
     np.testing.assert_allclose(frobenius_norm_squared(lambda x: kernel @ x, x, method=method), expected, rtol=1e-14)
 
 
+@pytest.mark.slow_after_first
 @every_method
 @pytest.mark.parametrize("chunk_size", [None, 1, 5, 7, 100])
 def test_jacobian_has_the_shape_of_the_code_and_of_the_example(method, chunk_size, float64):
@@ -100,6 +102,7 @@ NETWORKS = {  # name: module, shape of an example
 FAST = ("mlp", "one layer")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
 )
@@ -123,6 +126,7 @@ def test_flax_encoders_agree_in_every_method_on_a_batch(name, float64):
         np.testing.assert_allclose(jax.jit(mean, static_argnums=(2, 3))(*single, method, chunk_size), expected[0], 1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("widths", "activation"),
     [
@@ -251,6 +255,7 @@ def test_memory_grows_with_the_chunk_and_not_with_the_basis(method):
     assert larger - small < 6 * (weights / 2 + per_vector * 512)
 
 
+@pytest.mark.slow_after_first
 @every_method
 def test_refuses_invalid_chunk_sizes(method, without_type_checks):
     for function in (jacobian, frobenius_norm_squared):
@@ -287,6 +292,7 @@ def test_refuses_what_is_not_a_function_of_one_example(without_type_checks):
 KERNEL = jnp.ones((3, 3))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     ("f", "reason"),
     [
@@ -308,6 +314,7 @@ def test_structured_says_why_it_does_not_apply(f, reason):
     np.testing.assert_allclose(frobenius_norm_squared(f, x, method="auto"), reference(f, x), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_unit_that_is_added_to_all_others_is_not_elementwise(float64):
     """The first unit is added to all others, which the elementwise derivatives alone would miss."""
     kernel, x = normal(0, 4, 1), normal(1, 4)
@@ -317,6 +324,7 @@ def test_a_unit_that_is_added_to_all_others_is_not_elementwise(float64):
         np.testing.assert_allclose(frobenius_norm_squared(f, x, method=method), reference(f, x), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_norm_is_never_negative_where_the_rows_are_nearly_dependent(float64):
     """Two rows a and a + 10⁻⁴ b, subtracted above: in float32 of the products with G nothing is left but rounding.
 
@@ -336,6 +344,7 @@ def test_the_norm_is_never_negative_where_the_rows_are_nearly_dependent(float64)
     assert max(slack) < 2
 
 
+@pytest.mark.slow
 def test_axes_in_another_order_are_not_elementwise(float64):
     """Each entry of the code depends on two units, although every operation keeps their number."""
     kernel, x = normal(0, 4, 3), normal(1, 2, 4)
@@ -350,6 +359,7 @@ def test_axes_in_another_order_are_not_elementwise(float64):
         np.testing.assert_allclose(frobenius_norm_squared(f, x, method=method), expected, rtol=1e-12)
 
 
+@pytest.mark.slow_after_first
 @every_method
 @pytest.mark.parametrize("chunk_size", [None, 2])
 @pytest.mark.parametrize(("rows", "columns"), [(0, 3), (3, 0), (0, 0)])
@@ -419,18 +429,28 @@ CALLS = {
 }
 
 
+def central_differences(f, x, step=1e-6):
+    """The Jacobian of f at a vector x."""
+    compiled = jax.jit(f)
+    steps = step * np.eye(len(x))
+    return np.stack([(compiled(x + one) - compiled(x - one)) / (2 * step) for one in steps], axis=-1)
+
+
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", CALLS)
 def test_auto_finds_a_method_that_works(name, float64):
     """Above a wide first layer and a narrow one, alone and without a first layer: against central differences."""
     for rows, columns in ((3, 6), (6, 3)):
         kernel, x = normal(0, rows, columns), normal(1, columns)
         for f in (lambda x: CALLS[name](kernel @ x), lambda x: kernel @ CALLS[name](jnp.sin(x))):  # noqa: B023
-            steps = 1e-6 * np.eye(columns)
-            expected = np.stack([(f(x + step) - f(x - step)) / 2e-6 for step in steps], axis=-1)
-            for chunk_size in (None, 2):
-                whole = jacobian(f, x, method="auto", chunk_size=chunk_size)
+            expected = central_differences(f, x)
+            chunks = (None, 2)
+            wholes = jax.jit(lambda x: [jacobian(f, x, method="auto", chunk_size=size) for size in chunks])(x)  # noqa: B023
+            norms = jax.jit(  # both are compiled, as in a loss
+                lambda x: [frobenius_norm_squared(f, x, method="auto", chunk_size=size) for size in chunks]  # noqa: B023
+            )(x)
+            for whole, norm in zip(wholes, norms, strict=True):
                 np.testing.assert_allclose(whole, expected, rtol=1e-6, atol=1e-8)
-                norm = frobenius_norm_squared(f, x, method="auto", chunk_size=chunk_size)
                 np.testing.assert_allclose(norm, np.sum(expected**2), rtol=1e-6)
 
 

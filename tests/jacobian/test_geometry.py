@@ -19,6 +19,7 @@ def sphere(code):
     return RADIUS * jnp.stack([ring * jnp.cos(longitude), ring * jnp.sin(longitude), jnp.sin(latitude)])
 
 
+@pytest.mark.slow
 def test_metric_and_volume_of_a_sphere(float64):
     codes = jnp.array([[0.3, 0.5], [2.0, -1.2], [-1.0, 0.0]])
     for code in codes:
@@ -28,6 +29,7 @@ def test_metric_and_volume_of_a_sphere(float64):
     np.testing.assert_allclose(log_volume(sphere, codes), np.log(RADIUS**2 * np.cos(codes[:, 1])), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_volume_of_the_sphere_is_its_surface(float64):
     """The integral of exp(log-volume) over longitude and latitude, by the trapezoidal rule."""
     latitudes = jnp.linspace(-np.pi / 2, np.pi / 2, 2002)[1:-1]
@@ -36,6 +38,7 @@ def test_volume_of_the_sphere_is_its_surface(float64):
     np.testing.assert_allclose(surface, 4 * np.pi * RADIUS**2, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_length_and_energy_of_a_parallel(float64):
     """A parallel at latitude b has the length 2 π R cos b, approached from below, and half its square as energy."""
     latitude, longitudes = 0.7, jnp.linspace(0, 2 * jnp.pi, 2000)
@@ -49,6 +52,7 @@ def test_length_and_energy_of_a_parallel(float64):
     assert curve_energy(sphere, uneven) > 1.2 * expected**2 / 2
 
 
+@pytest.mark.slow
 def test_geodesic_on_a_sphere_is_the_great_circle(float64):
     """Between two points at latitude 0.8, half a radian from opposite, the path leads far north of the parallel."""
     start, end = jnp.array([0.0, 0.8]), jnp.array([np.pi - 0.5, 0.8])
@@ -65,6 +69,7 @@ def test_geodesic_on_a_sphere_is_the_great_circle(float64):
     assert curve_length(sphere, straight) > 1.2 * RADIUS * angle
 
 
+@pytest.mark.slow
 def test_geodesic_on_a_plane_is_straight_under_jit(float64):
     kernel = jnp.array([[1.0, 0.5], [0.0, 2.0], [1.0, 1.0]])
     start, end = jnp.array([0.0, 1.0]), jnp.array([3.0, -1.0])
@@ -73,6 +78,7 @@ def test_geodesic_on_a_plane_is_straight_under_jit(float64):
     np.testing.assert_allclose(codes, np.linspace(start, end, 7), atol=1e-4)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("units", [1.0, 100.0, 1e-6, (1.0, 1e4), (1e-3, 1.0)])
 @pytest.mark.parametrize("data_unit", [1.0, 1e-5])
 def test_geodesic_does_not_depend_on_the_units_of_codes_and_of_data(units, data_unit):
@@ -84,6 +90,7 @@ def test_geodesic_does_not_depend_on_the_units_of_codes_and_of_data(units, data_
     np.testing.assert_allclose(curve_length(decode, codes), data_unit * RADIUS * np.arccos(first @ last), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_geodesic_of_a_decoder_that_does_not_move_is_the_line():
     with jax.numpy_dtype_promotion("standard"):
         codes = geodesic(lambda z: 0 * z, jnp.zeros(2), jnp.ones(2), points=5, steps=3)
@@ -92,6 +99,7 @@ def test_geodesic_of_a_decoder_that_does_not_move_is_the_line():
     np.testing.assert_allclose(codes[:, 1], np.linspace(0, 1, 5), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_knobs_of_numpy_keep_single_precision(float64, without_type_checks):
     with jax.numpy_dtype_promotion("standard"):
         codes = geodesic(
@@ -100,6 +108,7 @@ def test_knobs_of_numpy_keep_single_precision(float64, without_type_checks):
     assert codes.dtype == jnp.float32
 
 
+@pytest.mark.slow
 def test_half_precision_is_summed_in_single():
     """The length of 2000 steps of 40: in float16 it overflows."""
     codes = jnp.arange(2001, dtype=jnp.float16)[:, None]

@@ -56,6 +56,7 @@ def differences(gradient, point, step=1e-5):
     return np.stack(columns, axis=-1)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     ("name", "f"),
     [
@@ -71,6 +72,7 @@ def test_second_derivatives_equal_finite_differences(name, f, float64):
     np.testing.assert_allclose(jax.jit(jax.hessian(norm))(point), expected, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", ["nuclear", "log determinant"])
 @pytest.mark.parametrize("outer", [jax.jacfwd, pytest.param(jax.jacrev, marks=pytest.mark.slow)])
 def test_second_derivatives_are_the_same_inside_a_scan(name, outer, float64):
@@ -89,6 +91,7 @@ def test_third_derivatives_equal_finite_differences(name, float64):
     np.testing.assert_allclose(jax.jit(jax.jacfwd(jax.hessian(norm)))(point), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", [(1.0, 1.0), (0.0, 0.0), (1.0, 0.0)])
 def test_derivatives_are_finite_where_values_are_equal_or_zero(point):
     """For z² in float32, with J = diag(2 z)."""
@@ -102,6 +105,7 @@ def test_derivatives_are_finite_where_values_are_equal_or_zero(point):
     assert np.isfinite(second).all()
 
 
+@pytest.mark.slow
 def test_nuclear_norm_of_a_function_that_ignores_a_feature_is_smooth(float64):
     """One singular value is always 0, and the second derivatives of the others are correct."""
     norm = lambda z: nuclear_norm(lambda z: conformal(z[:2]), z)  # noqa: E731
@@ -110,6 +114,7 @@ def test_nuclear_norm_of_a_function_that_ignores_a_feature_is_smooth(float64):
     np.testing.assert_allclose(jax.jit(jax.hessian(norm))(point), expected, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("method", METHODS)
 def test_the_norm_has_its_second_derivatives_where_it_is_zero(method, float64):
     """f(x) = V (W x)², whose J is 0 at 0: ‖J‖² is a quadratic form of the second derivatives."""
@@ -119,6 +124,7 @@ def test_the_norm_has_its_second_derivatives_where_it_is_zero(method, float64):
     np.testing.assert_allclose(hessian, 2 * np.einsum("kij,kil->jl", second, second), rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_curve_through_equal_examples_has_derivatives():
     """With a dead unit, the decoder is constant, or equal at some neighbors on the curve."""
     dead = lambda z: jax.nn.relu(z - 5)  # noqa: E731
@@ -137,6 +143,7 @@ def test_short_curves_keep_their_length():
     np.testing.assert_allclose(curve_length(lambda z: z, codes), 3e-25, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_log_determinant_of_dependent_columns_is_minus_infinity():
     """It does not depend on the rounding of the smallest singular value, and is finite for nearly dependent columns."""
     found = []

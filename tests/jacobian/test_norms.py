@@ -33,6 +33,7 @@ def of_matrix(name, matrix):
     }[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NORMS)
 def test_norm_is_that_of_the_matrix_and_differentiable(name, float64, without_type_checks):
     kernel, code = jnp.array(KERNEL), jnp.array([0.1, -0.2, 0.3])
@@ -45,6 +46,7 @@ def test_norm_is_that_of_the_matrix_and_differentiable(name, float64, without_ty
     np.testing.assert_allclose(batched, [norm(kernel, one) for one in codes], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_spectral_norm_rises_to_its_value(float64):
     """From below, with the error of power iteration; J = 0 has the norm 0."""
     f, matrix = lambda x: jnp.array(KERNEL) @ x.reshape(-1), np.linalg.norm(KERNEL, 2)
@@ -76,6 +78,7 @@ def test_bad_input_is_refused(without_type_checks):
             norm(jnp.sin, jnp.ones(2, int))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("scale", [1e-30, 1e-15, 1e-12, 1.0, 1e10, 1e15, 1e30])
 def test_spectral_norm_scales_with_the_matrix(scale):
     """In float32, although ‖J v‖² is beyond its range, and so does the derivative with respect to the scale."""
@@ -89,6 +92,7 @@ def test_spectral_norm_scales_with_the_matrix(scale):
     np.testing.assert_allclose(slope, np.linalg.norm(KERNEL, 2), rtol=1e-5)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(("weight", "bias"), [(0.0, 0.0), (1.0, 100.0)], ids=["no weights", "saturated"])
 def test_spectral_norm_has_a_gradient_where_the_jacobian_is_zero(weight, bias):
     def norm(kernel):

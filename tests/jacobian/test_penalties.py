@@ -39,6 +39,7 @@ def test_of_a_linear_map_is_the_sum_of_squared_weights(method, float64):
     np.testing.assert_allclose(penalty, np.linalg.norm(weights, "fro") ** 2, rtol=1e-14)
 
 
+@pytest.mark.slow_after_first
 @every_method
 def test_of_a_logistic_layer_equals_the_closed_form(method, float64):
     weights, bias, x = normal(0, 4, 6), normal(1, 4), normal(2, 6)
@@ -48,6 +49,7 @@ def test_of_a_logistic_layer_equals_the_closed_form(method, float64):
     np.testing.assert_allclose(penalty, expected, rtol=1e-13)
 
 
+@pytest.mark.slow_after_first
 @every_method
 def test_equals_finite_differences(method, float64):
     params, x, step = (normal(0, 5, 4), normal(1, 3, 5)), normal(2, 4), 1e-5
@@ -59,6 +61,7 @@ def test_equals_finite_differences(method, float64):
     np.testing.assert_allclose(penalty, expected, rtol=1e-8)
 
 
+@pytest.mark.slow_after_first
 @every_method
 def test_its_own_derivatives_equal_finite_differences(method, float64, without_type_checks):
     def penalty(params, x):
@@ -69,6 +72,7 @@ def test_its_own_derivatives_equal_finite_differences(method, float64, without_t
     check_grads(jax.jit(jax.grad(penalty)), arguments, order=1, modes=("rev",), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_is_the_same_for_images_and_feature_maps(float64):
     weights, image = normal(0, 12, 24), normal(1, 4, 3, 2)
 
@@ -84,6 +88,7 @@ def test_of_scalars_is_the_squared_derivative():
     np.testing.assert_allclose(contractive_penalty(jnp.sin, jnp.float32(0.3)), np.cos(0.3) ** 2, rtol=1e-6)
 
 
+@pytest.mark.slow_after_first
 @every_method
 def test_same_with_and_without_jit_and_vmap(method):
     weights, x = jax.random.normal(jax.random.key(0), (3, 5)), jax.random.normal(jax.random.key(1), (4, 5))
@@ -119,6 +124,7 @@ CLOSED_FORMS = {
 }
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", CLOSED_FORMS)
 @pytest.mark.parametrize(("dtype", "rtol"), [(jnp.float32, 1e-5), (jnp.float64, 1e-10)])
 def test_closed_forms_equal_the_jacobian_of_flax_dense(name, dtype, rtol, float64):
@@ -141,6 +147,7 @@ def test_tanh_and_relu_layers_by_hand():
     assert contractive_penalty_of_relu_layer(jnp.array([0.0, 0.1]), kernel) == 17
 
 
+@pytest.mark.slow
 def test_derivatives_of_that_of_sigmoid_layer_equal_finite_differences(float64, without_type_checks):
     arguments = jax.nn.sigmoid(normal(0, 2)), normal(1, 3, 2)
     penalty = jax.jit(contractive_penalty_of_sigmoid_layer)
@@ -169,6 +176,7 @@ def higher_order(encode, x, *, seed=0, standard_deviation=0.1, samples=3, **opti
     return higher_order_penalty(jax.random.key(seed), encode, x, **knobs)
 
 
+@pytest.mark.slow_after_first
 @every_method
 def test_higher_order_penalty_of_a_linear_map_is_zero(method):
     weights = jax.random.normal(jax.random.key(0), (3, 5))
@@ -204,6 +212,7 @@ def test_higher_order_penalty_of_a_network_is_that_of_its_hessian_for_small_nois
     assert abs(penalty - sigma**2 * np.sum(np.square(hessian))) < 5 * error
 
 
+@pytest.mark.slow
 def test_higher_order_penalty_draws_by_its_key_and_averages_over_the_samples():
     """The mean of (2 ε)² over many ε lies within 5 standard errors of 4 σ²."""
     assert higher_order(jnp.sin, jnp.ones(2)) == higher_order(jnp.sin, jnp.ones(2))

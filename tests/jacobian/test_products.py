@@ -17,6 +17,7 @@ def normal(seed, *shape):
     return jnp.array(np.random.default_rng(seed).standard_normal(shape))
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(leading=st.lists(st.integers(1, 4), max_size=3), n=st.integers(1, 5), m=st.integers(1, 5))
 def test_products_are_those_of_einsum(leading, n, m):
@@ -27,12 +28,14 @@ def test_products_are_those_of_einsum(leading, n, m):
         np.testing.assert_allclose(sum_of_outer_products(rows, others), expected, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(("function", "second"), [(rows_times_matrix, (4, 5)), (sum_of_outer_products, (2, 3, 5))])
 def test_derivatives_are_those_of_finite_differences(function, second, float64):
     of_arrays = lambda *operands: function(*map(jnp.asarray, operands))  # noqa: E731
     check_grads(of_arrays, (normal(0, 2, 3, 4), normal(1, *second)), order=3)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("axes", [(0, None), (1, None), (2, None), (None, 0), (None, 2), (0, 0), (2, 1)])
 @pytest.mark.parametrize("function", [rows_times_matrix, sum_of_outer_products])
 def test_any_vmap_is_the_loop_over_its_axis(function, axes, float64):
@@ -54,6 +57,7 @@ def of_batch(matrix, batch):
     return jnp.sum(jnp.square(jax.vmap(rows_times_matrix, (0, None))(jnp.tanh(batch), matrix)))
 
 
+@pytest.mark.slow
 def test_gradient_is_the_same_however_it_is_mapped(float64):
     batch, matrix = normal(0, 6, 3, 4), normal(1, 4, 5)
     expected = jax.jit(jax.grad(lambda matrix: jnp.sum(jnp.square(jnp.tanh(batch) @ matrix))))(matrix)

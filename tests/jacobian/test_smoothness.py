@@ -71,6 +71,7 @@ def test_names_kinks_that_are_written_out():
     assert kinks(lambda x: jax.lax.top_k(x, 2)[0], jnp.ones(3)) == ["top_k"]
 
 
+@pytest.mark.slow
 def test_sees_into_networks_and_loops():
     encoder = ConvEncoder(features=(2,), code_size=2, activation=jnp.tanh)
     image = jnp.ones((8, 8, 1))

@@ -71,6 +71,7 @@ def on_swiss_roll():
     return project, axes @ roll(t, 2.0), axes @ tangents
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("manifold", "dimension"), [(on_sphere, 2), (on_swiss_roll, 2), (on_circles, 5)])
 def test_tangent_spaces_of_known_manifolds_are_recovered(manifold, dimension, float64):
     """The Jacobian of the projection on a manifold is that on its tangent space: σ = 1 along it and 0 across."""
@@ -86,6 +87,7 @@ def test_tangent_spaces_of_known_manifolds_are_recovered(manifold, dimension, fl
     assert np.min(linalg.subspace_angles(directions[dimension:].T, np.asarray(tangents))) > 1.57
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("method", METHODS)
 def test_singular_values_of_a_linear_map_and_their_squares(method, float64):
     kernel, x = jnp.array(np.random.default_rng(1).standard_normal((3, 4, 2))), jnp.ones((4, 2))
@@ -95,12 +97,14 @@ def test_singular_values_of_a_linear_map_and_their_squares(method, float64):
     np.testing.assert_allclose(jnp.sum(values**2), frobenius_norm_squared(f, x, method=method), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_effective_rank_by_hand_and_at_zero():
     np.testing.assert_allclose(effective_rank(jnp.ones(7)), 7, rtol=1e-6)
     np.testing.assert_allclose(effective_rank(5 * jnp.array([3.0, 1.0])), 4 / 3**0.75, rtol=1e-6)
     np.testing.assert_allclose(effective_rank(jnp.array([[2.0, 0.0], [0.0, 0.0]])), [1, 0], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_local_intrinsic_dimension_by_hand():
     values = jnp.array([3.0, 2.0, 1.0, 0.0])  # shares 9/14, 13/14, 1
     for fraction, expected in ((0.0, 0), (0.5, 1), (9 / 14 + 0.01, 2), (0.95, 3), (1.0, 3)):
@@ -127,6 +131,7 @@ def test_contraction_curve_of_a_saturating_unit_is_its_integral(float64):
         assert abs(mean - expected) < 5 * np.sqrt((square - expected**2) / samples)
 
 
+@pytest.mark.slow
 def test_contraction_curve_of_similarities_and_of_images(float64):
     radii, image = jnp.array([0.01, 1.0, 100.0]), jnp.ones((4, 3, 2))
     curve = contraction_curve(jax.random.key(0), lambda x: 0.3 * x + 2.0, image, radii, directions=5)
@@ -150,6 +155,7 @@ def test_bad_input_is_refused(without_type_checks):
         curve(jnp.ones(2), directions=0)
 
 
+@pytest.mark.slow
 def test_a_fraction_of_one_counts_every_nonzero_value():
     """Even one that is lost in the rounding of the sum of squares."""
     values = jnp.array([[1.0, 1e-3, 1e-5, 1e-6], [1.0, 1e-5, 0.0, 0.0]])
@@ -157,6 +163,7 @@ def test_a_fraction_of_one_counts_every_nonzero_value():
     np.testing.assert_array_equal(local_intrinsic_dimension(values, fraction=0.5), [1, 1])
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_half_precision_has_a_spectrum(dtype):
     """Of a kernel of whole numbers, in float32."""
@@ -174,6 +181,7 @@ def test_half_precision_has_a_spectrum(dtype):
         np.testing.assert_allclose(got, expected, rtol=rtol)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_half_precision_is_counted_and_summed_in_single(dtype):
     assert saturation(jnp.ones(100_000, dtype)) == 1
@@ -184,6 +192,7 @@ def test_half_precision_is_counted_and_summed_in_single(dtype):
     np.testing.assert_allclose(curve, 2, rtol=1e-2)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("scale", [1.0, 0.27486736, 1e-22, 1e20])
 def test_dimensions_and_ranks_do_not_depend_on_the_scale(scale):
     values = scale * jnp.array([3.0, 2.0, 0.1])
@@ -195,6 +204,7 @@ def test_dimensions_and_ranks_do_not_depend_on_the_scale(scale):
         np.testing.assert_array_equal(found, np.arange(size + 1)[::3])
 
 
+@pytest.mark.slow
 def test_empty_inputs():
     assert singular_values(lambda x: x[:0], jnp.ones(3)).shape == (0,)
     assert nuclear_norm(lambda x: x[:0], jnp.ones(3)) == 0
@@ -209,6 +219,7 @@ def test_empty_inputs():
         contraction_curve(jax.random.key(0), jnp.sin, jnp.ones(0), jnp.ones(1), directions=2)
 
 
+@pytest.mark.slow
 def test_knobs_of_numpy_keep_single_precision(float64, without_type_checks):
     code, knob = jnp.full(4, 0.5, jnp.float32), np.float64
     assert saturation(code, low=knob(0), high=knob(1), margin=knob(0.05)).dtype == jnp.float32
@@ -219,6 +230,7 @@ def test_knobs_of_numpy_keep_single_precision(float64, without_type_checks):
     assert higher_order_penalty(jax.random.key(0), jnp.sin, code, **options).dtype == jnp.float32
 
 
+@pytest.mark.slow
 def test_the_curve_of_radii_from_outside_a_compiled_function():
     radii, x = jnp.array([0.1, 1.0]), jnp.ones(3)
 

@@ -110,6 +110,7 @@ def of_vmap(f):
     return jax.jit(jax.vmap(f, (None, 0)))(PARAMS, BATCH)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("f", "by"),
     [
@@ -125,6 +126,7 @@ def test_numbers_are_those_of_vmap(f, by):
     assert_close(got, of_vmap(f))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("f", [norms, measures])
 def test_numbers_are_those_of_vmap_on_an_explicit_mesh(f):
     assert_close(on_explicit_mesh(jax.vmap(f, (None, 0)), PARAMS, BATCH), of_vmap(f))
@@ -148,6 +150,7 @@ def test_gradients_are_those_of_one_device(f):
     assert_close(on_explicit_mesh(jax.grad(total), PARAMS, BATCH), expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_each_device_has_the_jacobian_of_its_own_parameters():
     """All devices share the example; JAX would sum its gradient over them, as it does not vary, and must not here."""
     own = jax.tree.map(lambda leaf: jnp.stack([leaf * (1 + i / 10) for i in range(DEVICES)]), PARAMS)
@@ -165,6 +168,7 @@ def test_each_device_has_the_jacobian_of_its_own_parameters():
     assert_close(jax.jit(sharded)(own, BATCH[0]), jax.jit(jax.vmap(of_both, (0, None)))(own, BATCH[0]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [partial(contractive, higher_order_weight=0.1), contractive_by_projections])
 def test_contractive_losses_are_those_of_one_device(build):
     autoencoder = build(undercomplete(MLP((3,), (4,), activation=jnp.tanh), MLP((5,))), weight=0.1)
@@ -178,6 +182,7 @@ def test_contractive_losses_are_those_of_one_device(build):
     assert_close(on_explicit_mesh(jax.vmap(loss, (None, 0)), params, BATCH), expected)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     "wrap",
     [

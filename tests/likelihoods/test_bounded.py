@@ -13,6 +13,7 @@ from aejax.networks import Network
 from aejax.priors import mixture_prior, standard_normal, vamp_prior
 
 
+@pytest.mark.slow
 def test_it_is_the_identity_between_its_ends_bit_for_bit_with_the_gradient_of_the_identity():
     output = jnp.asarray(np.random.default_rng(0).uniform(-30, 10, 1000), jnp.float32)
 
@@ -40,6 +41,7 @@ def test_no_finite_output_overflows_and_none_loses_its_gradient(size):
         assert size > 1e32 or jax.jit(jax.grad(bounded_log))(output) > 0
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
 def test_it_keeps_the_dtype(dtype):
     assert bounded_log(jnp.ones(2, dtype)).dtype == dtype
@@ -48,6 +50,7 @@ def test_it_keeps_the_dtype(dtype):
 COLUMNS = [Continuous("area"), Binary("garden"), Count("rooms")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "likelihood", [gaussian_with_predicted_variance(), poisson(), beta(), table_likelihood(COLUMNS)]
 )
@@ -73,6 +76,7 @@ def scaled(size: float, outputs: int) -> Network:
     return Network(lambda key, *inputs: jnp.float32(size), lambda size, x, *rest: jnp.full(outputs, size * jnp.sum(x)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prior", [standard_normal(), mixture_prior(2), vamp_prior(jnp.full((2, 3), 50.0))])
 def test_value_kl_samples_and_bounds_of_a_variational_autoencoder_are_finite_far_from_unit_scale(prior):
     autoencoder = variational(
@@ -102,6 +106,7 @@ def test_value_kl_samples_and_bounds_of_a_variational_autoencoder_are_finite_far
     assert np.isfinite(samples).all()
 
 
+@pytest.mark.slow
 def test_posterior_and_divergence_use_one_bounded_log_variance():
     autoencoder = variational(scaled(1.0, 2), scaled(1.0, 3))
     params = jax.jit(autoencoder.init)(jax.random.key(0), jnp.ones(3))

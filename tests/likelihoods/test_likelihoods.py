@@ -71,6 +71,7 @@ def scipy_log_prob(name, x, parameters):
     }[name]()
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("shape", [(), (7,), (4, 3, 2)])
 def test_log_probabilities_equal_scipy(name, shape, float64):
@@ -95,6 +96,7 @@ def test_probabilities_sum_to_one(float64):
 LOGITS = (-40.0, -1.5, -1.0, -0.999999, -0.3, -1e-3, -1e-9, 0.0, 1e-5, 0.5, 1.0, 3.0, 30.0)
 
 
+@pytest.mark.slow
 def test_continuous_bernoulli_has_the_moments_of_quadrature(float64):
     nodes, weights = np.polynomial.legendre.leggauss(100)
     nodes, weights = (nodes + 1) / 2, weights / 2
@@ -125,6 +127,7 @@ def test_continuous_bernoulli_is_accurate_in_single_precision():
     np.testing.assert_allclose(mean, expected_mean, rtol=2e-6)
 
 
+@pytest.mark.slow
 @every_likelihood
 def test_derivatives_equal_finite_differences(likelihood, x, parameters, float64, without_type_checks):
     x, parameters = jnp.array(x), jnp.array(parameters)
@@ -136,6 +139,7 @@ def test_derivatives_equal_finite_differences(likelihood, x, parameters, float64
         check_grads(by_x, (interior,), order=2, modes=("fwd", "rev"), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", ["bernoulli", "continuous_bernoulli", "gaussian", "laplace", "categorical"])
 def test_value_and_derivatives_are_finite_at_extremes(name):
     likelihood = CASES[name][0]
@@ -227,6 +231,7 @@ def test_gaussian_samples_have_that_mean_and_variance():
     assert abs(x.var() - 0.25) < 5 * 0.25 * np.sqrt(2 / N)
 
 
+@pytest.mark.slow_after_first
 @every_likelihood
 def test_samples_have_the_mean_and_lie_in_the_support(likelihood, x, parameters):
     parameters = jnp.array(parameters)
@@ -239,6 +244,7 @@ def test_samples_have_the_mean_and_lie_in_the_support(likelihood, x, parameters)
     assert np.all(np.abs(drawn.mean(axis=0) - mean) < 5 * drawn.std(axis=0) / np.sqrt(N))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     ("name", "parameter", "cdf"),
     [
@@ -256,6 +262,7 @@ def test_samples_have_the_distribution(name, parameter, cdf):
     assert stats.kstest(np.asarray(x, np.float64).ravel(), cdf).pvalue > 1e-4
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("logit", [-1e4, -1e-3, 0.0, 1e-9, 1e-3, 1e4])
 def test_continuous_bernoulli_samples_are_finite_at_extremes_as_are_their_gradients(logit):
     logits = jnp.full(1000, logit)
@@ -270,6 +277,7 @@ def test_continuous_bernoulli_samples_are_finite_at_extremes_as_are_their_gradie
         np.testing.assert_allclose(np.mean(x), continuous_bernoulli().mean(jnp.array(logit)), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_categorical_takes_integers_floats_and_one_hot_vectors():
     likelihood, logits = categorical(classes=4), jnp.array(CASES["categorical"][2])
     classes = jnp.array([0, 3, 1])
@@ -284,6 +292,7 @@ def test_poisson_takes_integers():
     assert poisson().log_prob(jnp.array([3]), jnp.ones(1)) == poisson().log_prob(jnp.array([3.0]), jnp.ones(1))
 
 
+@pytest.mark.slow_after_first
 @every_likelihood
 def test_samples_follow_the_key_and_keep_shape_and_dtype(likelihood, x, parameters):
     parameters = jnp.zeros(parameter_shape(likelihood, (8, 8, 1)), jnp.bfloat16)
@@ -293,6 +302,7 @@ def test_samples_follow_the_key_and_keep_shape_and_dtype(likelihood, x, paramete
     assert np.any(one != other)
 
 
+@pytest.mark.slow_after_first
 @every_likelihood
 def test_same_with_and_without_jit_and_vmap(likelihood, x, parameters):
     x, parameters = jnp.array([x, x[::-1]]), jnp.array([parameters, parameters])
@@ -301,6 +311,7 @@ def test_same_with_and_without_jit_and_vmap(likelihood, x, parameters):
     np.testing.assert_allclose(jax.jit(likelihood.log_prob)(x[0], parameters[0]), loop[0], rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow_after_first
 @every_likelihood
 def test_refuses_shapes_that_differ_and_integers(likelihood, x, parameters, without_type_checks):
     shape = parameter_shape(likelihood, (8, 1))
@@ -347,6 +358,7 @@ def test_an_invalid_global_log_variance_is_refused(knobs, message):
         with_global_log_variance(MLP(output_shape=(4,)), **knobs)
 
 
+@pytest.mark.slow
 def test_a_global_log_variance_is_one_parameter_whose_best_value_is_the_variance():
     decoder = MLP(output_shape=(4, 3))
     network, likelihood = with_global_log_variance(decoder, initial=0.5), gaussian_with_predicted_variance()
@@ -363,6 +375,7 @@ def test_a_global_log_variance_is_one_parameter_whose_best_value_is_the_variance
     np.testing.assert_allclose(gradient(best)["log_variance"], 0, atol=1e-5)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "uint32", "float32", "bool"])
 def test_categorical_takes_classes_of_every_type(dtype):
     logits, likelihood = jnp.stack([jnp.arange(200.0)] * 2), categorical(classes=200)
@@ -376,6 +389,7 @@ def test_categorical_takes_classes_of_every_type(dtype):
         assert np.isnan(likelihood.log_prob(jnp.array(np.array([200, 1], dtype)), logits))
 
 
+@pytest.mark.slow
 def test_categorical_with_more_classes_than_half_precision_represents():
     """Samples are exact float32 numbers, as bfloat16 represents whole numbers up to 256 only."""
     logits = jnp.zeros((4000, 300), jnp.bfloat16)
@@ -385,6 +399,7 @@ def test_categorical_with_more_classes_than_half_precision_represents():
     assert categorical(classes=256).sample(jax.random.key(0), logits[:, :256]).dtype == jnp.bfloat16
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("log_rate", [5.0, 12.0, 16.0, 18.0, 20.0, 22.0, 40.0, 87.0])
 def test_poisson_samples_have_mean_and_deviation_up_to_the_largest_rates(log_rate):
     """Within 5 standard errors and one step of float32, and at the largest rates they scatter by about one step."""
@@ -398,6 +413,7 @@ def test_poisson_samples_have_mean_and_deviation_up_to_the_largest_rates(log_rat
     assert np.all(x == np.round(x))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("log_rate", [11.0, 11.6, 13.0])
 def test_poisson_samples_have_the_distribution_on_both_sides_of_the_normal_approximation(log_rate):
     """By a chi-square test of 50 cells of about equal probability."""
@@ -410,6 +426,7 @@ def test_poisson_samples_have_the_distribution_on_both_sides_of_the_normal_appro
     assert stats.chisquare(observed, count * probabilities).pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_poisson_of_a_rate_of_zero_and_of_no_finite_count():
     likelihood = poisson()
     value, slope = jax.jit(jax.value_and_grad(likelihood.log_prob, argnums=1))(jnp.zeros(2), jnp.full(2, -jnp.inf))
@@ -420,6 +437,7 @@ def test_poisson_of_a_rate_of_zero_and_of_no_finite_count():
         assert likelihood.log_prob(jnp.full(1, wrong), jnp.zeros(1)) == -jnp.inf
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("scale", [1e-320, 1e-80, 1e-45, 1e-39, 1e-30])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_densities_of_tiny_scales_are_no_nan(scale, compiled):
@@ -471,6 +489,7 @@ def test_beta_of_a_uniform_is_zero_at_its_ends():
     np.testing.assert_allclose(beta().log_prob(jnp.array([0.0, 1.0]), jnp.zeros((2, 2))), 0, atol=1e-6)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 @every_likelihood
 def test_half_precision_is_that_of_float32_rounded(likelihood, x, parameters, dtype):
@@ -492,6 +511,7 @@ def test_half_precision_is_that_of_float32_rounded(likelihood, x, parameters, dt
     np.testing.assert_allclose(np.asarray(sample, float), drawn, rtol=2 * eps, atol=1e-6)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.float16])
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
 def test_a_knob_of_numpy_promotes_nothing(number, dtype, float64, without_type_checks):

@@ -28,6 +28,7 @@ FITTING = [
 ]
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(("name", "code_size", "shape"), FITTING)
 def test_it_builds_for_the_ranks_and_codes_that_it_names(name, code_size, shape):
     architecture = architecture_of(name)

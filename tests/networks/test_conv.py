@@ -30,6 +30,7 @@ def pool(x):
     return np.array(windows)
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(shape=shapes, features=st.lists(st.integers(1, 4), min_size=1, max_size=3))
 def test_an_image_of_any_size_comes_back_in_its_size(shape, features):
@@ -47,6 +48,7 @@ def gelu(x):
     return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     ("activation", "oracle"), [(nn.relu, lambda x: np.maximum(x, 0)), (jnp.tanh, np.tanh), (nn.gelu, gelu)]
 )
@@ -63,6 +65,7 @@ def test_encoder_equals_scipy(shape, activation, oracle, random_params, correlat
     np.testing.assert_allclose(jax.jit(encoder.apply)(params, x), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("shape", [(6, 4), (5, 7, 2)])
 def test_decoder_equals_scipy(shape, random_params, correlate):
     code = jax.random.normal(jax.random.key(1), (4,))
@@ -79,6 +82,7 @@ def test_decoder_equals_scipy(shape, random_params, correlate):
     np.testing.assert_allclose(jax.jit(decoder.apply)(params, code), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_vmap_equals_a_loop(random_params):
     encoder, x = ConvEncoder(features=(2,), code_size=3), jax.random.normal(jax.random.key(1), (3, 5, 4))
     params, apply = random_params(encoder, x[0]), jax.jit(encoder.apply)
@@ -86,6 +90,7 @@ def test_vmap_equals_a_loop(random_params):
     np.testing.assert_allclose(jax.jit(jax.vmap(apply, in_axes=(None, 0)))(params, x), loop, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("shape", [(4, 6, 3), (5, 4, 1), (7, 7, 2), (1, 4, 1)])
 def test_max_pool_equals_flax_in_value_and_gradient(shape):
     def value_and_pullback(pool, x):
@@ -105,12 +110,14 @@ def test_max_pool_shares_the_gradient_of_equal_values():
     assert gradient.min() >= 0
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("shape", [(2, 3, 2), (1, 1, 1)])
 def test_upsample_equals_repeat(shape):
     x = jax.random.normal(jax.random.key(1), shape)
     np.testing.assert_array_equal(upsample(x), jnp.repeat(jnp.repeat(x, 2, axis=0), 2, axis=1))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("layer", [Conv(5), Conv(5, size=(12, 13)), Conv(5, pooled=True)])
 def test_parameters_are_those_of_flax(layer):
     x = jnp.ones((6, 7, 3))

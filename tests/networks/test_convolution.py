@@ -26,6 +26,7 @@ def draw(size, inputs, outputs, dtype):
     return tuple(jnp.asarray(rng.standard_normal(s), dtype) for s in (shape, (3, 3, inputs, outputs)))
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(height=sides, width=sides, inputs=channels, outputs=channels)
 def test_convolve_equals_scipy(height, width, inputs, outputs):
@@ -41,6 +42,7 @@ def test_convolve_equals_scipy(height, width, inputs, outputs):
         np.testing.assert_allclose(y, np.concatenate(maps, axis=2), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @settings(max_examples=4)
 @given(height=sides, width=sides, inputs=channels, outputs=channels)
 @example(height=6, width=8, inputs=8, outputs=2)
@@ -54,6 +56,7 @@ def test_upsampled_convolution_equals_its_definition(height, width, inputs, outp
         np.testing.assert_allclose(y, defined, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [2, 9])  # few, and many
 @pytest.mark.parametrize("size", [(6, 8), (5, 7)])
 def test_so_does_its_derivative_in_both_modes(size, outputs, float64):
@@ -67,6 +70,7 @@ def test_so_does_its_derivative_in_both_modes(size, outputs, float64):
             np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs", [1, 16])
 def test_float32_loses_no_more_than_rounding(outputs):
     size = (13, 14)
@@ -77,6 +81,7 @@ def test_float32_loses_no_more_than_rounding(outputs):
     assert error <= 1e-5 * np.abs(exact).max()
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("outputs", [1, 16])
 def test_it_takes_16_products_for_36(outputs):
     size, inputs = (28, 28), 32

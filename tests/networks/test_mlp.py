@@ -38,6 +38,7 @@ def test_hidden_layers_are_relu_and_the_last_is_linear_unless_told(random_params
     np.testing.assert_allclose(logistic, jax.nn.sigmoid(linear), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_vmap_equals_a_loop(random_params):
     network, x = MLP(hidden=(5,), output_shape=(2,)), jax.random.normal(jax.random.key(0), (3, 2, 2))
     params, apply = random_params(network, x[0]), jax.jit(network.apply)

@@ -27,6 +27,7 @@ def two_layers(*sizes):
     return lambda rngs: TwoLayers(sizes, rngs)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     "build",
     [
@@ -44,6 +45,7 @@ def test_from_nnx_equals_the_module_itself(build):
     assert np.any(network.apply(doubled, X) != module(X))
 
 
+@pytest.mark.slow
 def test_from_nnx_is_pure_and_batches():
     network = from_nnx(two_layers(4, 3, 2))
     params = jax.jit(network.init)(jax.random.key(0), X)
@@ -67,6 +69,7 @@ def test_from_nnx_lets_gradients_through():
     assert all(np.any(leaf != 0) for leaf in jax.tree.leaves(gradient))
 
 
+@pytest.mark.slow
 def test_an_autoencoder_of_nnx_modules_learns():
     autoencoder = undercomplete(from_nnx(two_layers(4, 3, 2)), from_nnx(two_layers(2, 3, 4)))
     params, batch = jax.jit(autoencoder.init)(jax.random.key(0), X), jax.random.normal(jax.random.key(1), (8, 4))
@@ -92,6 +95,7 @@ def test_from_nnx_refuses_state(build, state):
         from_nnx(build)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("role", ["encoder", "decoder"])
 @pytest.mark.parametrize("constructor", [undercomplete, variational])
 def test_batch_statistics_of_linen_are_refused(constructor, role):
@@ -106,6 +110,7 @@ def test_initialize_takes_a_plain_pair_with_any_parameters():
     np.testing.assert_array_equal(initialize(network, jax.random.key(0), X)["batch_stats"], jnp.ones(4))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("constructor", [undercomplete, variational])
 def test_a_plain_pair_is_a_network(constructor):
     encoder = Network(lambda key, x: jax.random.normal(key, (x.size, 2)), lambda weights, x: x @ weights)

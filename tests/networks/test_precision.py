@@ -9,6 +9,7 @@ from aejax.autoencoders import conditional, variational
 from aejax.networks import MLP, ConvEncoder, computing_in
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [MLP((3,), (16,)), ConvEncoder((4,), code_size=3)])
 def test_products_are_of_the_computation_and_the_rest_is_not(network) -> None:
     x = jnp.asarray(np.random.default_rng(0).uniform(size=(6, 6, 1)), jnp.float32)

@@ -17,6 +17,7 @@ def pair(name, shape, levels):
     return UNetEncoder((1,) * levels, jnp.tanh), UNetDecoder(shape, (1,) * levels, jnp.tanh)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("levels", [1, 2, 3])
 @pytest.mark.parametrize(("name", "reach_of"), [("conv", conv_reach), ("unet", unet_reach)])
 def test_a_pixel_sees_as_far_as_is_said_and_no_farther(name, reach_of, levels, random_params):

@@ -15,6 +15,7 @@ PLAIN = undercomplete(ENCODER, DECODER)
 LEAN = undercomplete(rematerialized(ENCODER), rematerialized(DECODER))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrap",
     [

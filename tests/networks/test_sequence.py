@@ -12,6 +12,7 @@ from aejax.networks import SequenceDecoder, SequenceEncoder
 KEY = jax.random.key(0)
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(
     length=st.integers(1, 50),
@@ -26,6 +27,7 @@ def test_a_sequence_of_any_length_comes_back_in_its_length(length, channels, fea
     assert jax.eval_shape(decoder.init_with_output, KEY, jnp.ones(3))[0].shape == shape
 
 
+@pytest.mark.slow
 def test_the_encoder_is_what_its_parameters_say():
     x = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32)
     encoder = SequenceEncoder(features=(3,), code_size=2, activation=jnp.tanh)
@@ -38,6 +40,7 @@ def test_the_encoder_is_what_its_parameters_say():
     np.testing.assert_allclose(encoder.apply(params, jnp.asarray(x)), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_condition_reaches_both():
     x, code = jnp.ones((6, 2)), jnp.ones(3)
     for network, given_ in ((SequenceEncoder((4,), 3), x), (SequenceDecoder((6, 2), (4,)), code)):

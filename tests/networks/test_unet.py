@@ -17,6 +17,7 @@ sides = st.integers(1, 33)
 shapes = st.tuples(sides, sides) | st.tuples(sides, sides, st.integers(1, 3))
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(shape=shapes, features=st.lists(st.integers(1, 3), min_size=1, max_size=3))
 def test_an_image_of_any_size_comes_back_in_its_size(shape, features):
@@ -27,6 +28,7 @@ def test_an_image_of_any_size_comes_back_in_its_size(shape, features):
     assert jax.eval_shape(decoder.init_with_output, KEY, jnp.ones(code.shape))[0].shape == shape
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("shape", [(6, 11, 2), (8, 4)])
 def test_both_halves_equal_scipy(shape, random_params, correlate):
     """The textbook's U-Net, with its maps in a list, on an image that is filled up to whole blocks."""
@@ -61,12 +63,14 @@ def test_both_halves_equal_scipy(shape, random_params, correlate):
     np.testing.assert_allclose(jax.jit(decoder.apply)(decoder_params, code), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_blocks_there_and_back():
     x = jax.random.normal(KEY, (8, 12, 3))
     np.testing.assert_array_equal(depth_to_space(space_to_depth(x, 4), 4), x)
     np.testing.assert_array_equal(space_to_depth(x, 2)[1, 2], x[2:4, 4:6].reshape(-1))
 
 
+@pytest.mark.slow
 def test_a_condition_reaches_both(random_params):
     x = jnp.ones((6, 6))
     encoder, decoder = UNetEncoder((2, 3)), UNetDecoder((6, 6), (2, 3))

@@ -40,6 +40,7 @@ def no_warnings():
         yield
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("count", [1, 7])
 def test_codes(name: str, count: int) -> None:
@@ -51,6 +52,7 @@ def test_codes(name: str, count: int) -> None:
     drawn(plots.kl_per_unit(make((count,))))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("count", [1, 3])
 def test_scores(name: str, count: int) -> None:
@@ -60,6 +62,7 @@ def test_scores(name: str, count: int) -> None:
             drawn(plots.anomaly_scores(make((count,)), make((count,)), truth, threshold=threshold, unit="u"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_examples(name: str) -> None:
     make = VALUES[name]
@@ -73,6 +76,7 @@ def test_examples(name: str) -> None:
     drawn(plots.piano_rolls({"a": make((2, 4, 88)), "b": make((1, 4, 88))}, lowest_note=21))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("count", [0, 1, 30])
 def test_curves(name: str, count: int) -> None:

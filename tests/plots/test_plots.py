@@ -223,6 +223,7 @@ def test_labels_of_units_do_not_overlap(units: int) -> None:
     assert "in decreasing order; 1 in" in axes.get_xlabel()
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("value", [0.0, 0.5, -3.0])
 def test_constant_data_is_drawn_without_a_warning(value, tmp_path):
     """Warnings are errors here."""

@@ -72,6 +72,7 @@ def test_mistakes(complaint_of, tmp_path, arguments, complaint):
     assert complaint in complaint_of("anomaly_study", *arguments)
 
 
+@pytest.mark.slow
 def test_a_study_that_fails_at_once_leaves_nothing_behind(complaint_of, tmp_path):
     arguments = ("digits", *SMALL, "--classes", "3", "--learning-rate", "1e29", "--run-dir", tmp_path / "study")
     assert "training stopped at step" in complaint_of("anomaly_study", *arguments)

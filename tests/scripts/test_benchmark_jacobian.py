@@ -35,6 +35,7 @@ def test_rows_of_one_encoder_are_exact_and_saved(tmp_path: Path) -> None:
     assert rows["auto"]["peak"] < rows["jacrev"]["peak"]
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

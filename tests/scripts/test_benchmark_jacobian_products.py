@@ -9,6 +9,7 @@ import pytest
 from aejax.jacobian import frobenius_norm_squared
 
 
+@pytest.mark.slow
 def test_products_are_all_that_the_compiled_gradient_multiplies(load_script):
     script = load_script("benchmark_jacobian_products")
     widths, batch_size = (96, 64, 40, 12), 16

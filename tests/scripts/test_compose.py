@@ -40,6 +40,7 @@ def run(make_run, pieces):
     )
 
 
+@pytest.mark.slow
 def test_windows_are_written_and_told(run, run_script, pieces, tmp_path):
     result = run_script("compose", run, tmp_path / "music", "--count", "3", "--beats-per-minute", "120")
     assert (result.code, result.errors) == (0, "")
@@ -63,6 +64,7 @@ def test_windows_are_written_and_told(run, run_script, pieces, tmp_path):
     assert 0 < ours < 88 * np.log(2) + 1  # of a coin for each key
 
 
+@pytest.mark.slow
 def test_notes_are_drawn_from_the_likelihood_unless_the_most_probable_are_wanted(run):
     run = open_run(run)
     drawn, means = compose(run, count=400), compose(run, count=400, most_probable=True)

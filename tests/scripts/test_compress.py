@@ -14,6 +14,7 @@ LINEAR = Experiment(
 )
 
 
+@pytest.mark.slow
 def test_rates_and_errors_of_a_run(make_initial_run, run_script, tmp_path, drawn_fraction):
     folder = make_initial_run(LINEAR)
     result = run_script("compress", folder, tmp_path / "rates", "--bits", "2", "16", "--examples", "50")

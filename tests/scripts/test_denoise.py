@@ -69,6 +69,7 @@ def test_tiles_of_a_network_are_the_whole(make_initial_run, page_run, kind, shap
     np.testing.assert_allclose(make_denoise(run, tile=1)(image), whole, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_file_keeps_its_size_and_its_depth(make_initial_run, run_script, tmp_path):
     folder = make_initial_run(DIGITS)
     levels = RNG.integers(65536, size=(19, 23)).astype(np.uint16)
@@ -86,6 +87,7 @@ def test_a_file_keeps_its_size_and_its_depth(make_initial_run, run_script, tmp_p
         np.testing.assert_allclose(written, expected, atol=0.5 + 1e-4 * most)
 
 
+@pytest.mark.slow
 def test_a_folder_is_measured_against_clean_pages(page_run, pages, run_script, tmp_path):
     result = run_script("denoise", page_run, pages / "noisy", tmp_path / "out", "--clean", pages / "clean")
     assert (result.code, result.errors) == (0, "")
@@ -105,6 +107,7 @@ def test_a_folder_is_measured_against_clean_pages(page_run, pages, run_script, t
     assert "8 of 8 images denoised" in result.output
 
 
+@pytest.mark.slow
 def test_what_cannot_be_denoised_is_named_and_counted(make_initial_run, run_script, tmp_path):
     folder = tmp_path / "scans"
     folder.mkdir()
@@ -125,6 +128,7 @@ def test_what_cannot_be_denoised_is_named_and_counted(make_initial_run, run_scri
     assert "1 other file is skipped, its name ends in none of .png" in result.output
 
 
+@pytest.mark.slow
 def test_what_has_no_clean_twin_is_denoised_all_the_same(make_initial_run, run_script, tmp_path):
     for side, names in (("scans", ("a.png", "b.png", "c.png")), ("truth", ("a.png", "c.png"))):
         (tmp_path / side).mkdir()
@@ -175,6 +179,7 @@ def by_hand(run, x):
     return 255 * np.clip(np.asarray(result), float(run.splits.train.x.min()), float(run.splits.train.x.max()))
 
 
+@pytest.mark.slow
 def test_a_folder_of_colors(color_run, run_script, tmp_path):
     """Colors stay colors, gray stays gray, whatever the format; each is the network's reconstruction."""
     (tmp_path / "in").mkdir()
@@ -205,6 +210,7 @@ def test_a_folder_of_colors(color_run, run_script, tmp_path):
     assert f"autoencoder {rmse:.4f}; autoencoder {-20 * np.log10(rmse):.2f} dB" in result.output
 
 
+@pytest.mark.slow
 def test_the_test_examples_of_a_run_on_colors(color_run, run_script, tmp_path, drawn_fraction):
     result = run_script("denoise", color_run, "--test", tmp_path / "report")
     assert (result.code, result.errors) == (0, "")
@@ -212,6 +218,7 @@ def test_the_test_examples_of_a_run_on_colors(color_run, run_script, tmp_path, d
     assert drawn_fraction(tmp_path / "report" / "comparison.png") > 0.015
 
 
+@pytest.mark.slow
 def test_gray_that_is_saved_with_colors_is_measured_and_written_as_it_came(gray_run, run_script, tmp_path):
     gray = RNG.integers(256, size=(9, 14)).astype(np.uint8)
     Image.fromarray(gray).convert("RGB").save(tmp_path / "in.jpg", quality=100, subsampling=0)
@@ -239,6 +246,7 @@ def test_examples_in_capital_letters_and_in_an_archive(make_initial_run, run_scr
     np.testing.assert_array_equal(np.load(tmp_path / "x.NPY.out.npy"), np.load(tmp_path / "x.npz.out.npy"))
 
 
+@pytest.mark.slow
 def test_a_run_on_other_numbers_than_images_hold(make_initial_run, complaint_of, tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).uniform(0, 200, size=(60, 8, 8)))
     Image.new("L", (8, 8)).save(tmp_path / "page.png")
@@ -249,6 +257,7 @@ def test_a_run_on_other_numbers_than_images_hold(make_initial_run, complaint_of,
     assert "image files are read as gray values from 0 to 1" in said
 
 
+@pytest.mark.slow
 def test_a_run_on_vectors_refuses_images(make_initial_run, complaint_of, tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).uniform(size=(60, 8)))
     Image.new("L", (8, 8)).save(tmp_path / "page.png")
@@ -260,6 +269,7 @@ def test_a_run_on_vectors_refuses_images(make_initial_run, complaint_of, tmp_pat
     )
 
 
+@pytest.mark.slow
 def test_examples_in_an_array(make_initial_run, run_script, tmp_path):
     folder = make_initial_run(DENSE)
     run = open_run(folder)
@@ -275,6 +285,7 @@ def test_examples_in_an_array(make_initial_run, run_script, tmp_path):
     assert f"{np.sqrt(np.mean((expected - test.x[:9]) ** 2)):.4f}" in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["digits", "pages"])
 def test_the_runs_own_test_examples(make_initial_run, page_run, run_script, tmp_path, kind, drawn_fraction):
     folder = make_initial_run(DENSE) if kind == "digits" else page_run

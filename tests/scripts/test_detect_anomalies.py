@@ -62,6 +62,7 @@ def test_a_variational_run_scores_the_same_every_time(make_run, run_script, tmp_
     assert "is_anomaly" not in rows[0]
 
 
+@pytest.mark.slow
 def test_classes_that_were_not_trained_on_are_the_anomalies_of_a_test(make_run, run_script, tmp_path):
     rng = np.random.default_rng(0)
     beats = np.column_stack([np.repeat([1, 2], [292, 208]), rng.normal(size=(500, 140))])
@@ -103,6 +104,7 @@ def test_a_test_part_of_known_classes_only_is_scored_without_a_verdict(make_run,
     assert "measures of detection: left out" in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anomalies", [0, 1, 2, 4, 5])
 def test_scores_are_written_however_few_anomalies_are_known(make_run, run_script, tmp_path, anomalies, drawn_fraction):
     run = open_run(make_run(VARIATIONAL))
@@ -132,6 +134,7 @@ def test_a_figure_that_fails_leaves_the_scores(make_run, run_script, tmp_path, m
     assert len(read(tmp_path / "found")[0]) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", ["detect_anomalies", "compress"])
 def test_what_is_interrupted_leaves_no_folder_in_the_way(make_run, run_script, tmp_path, monkeypatch, script):
     def interrupted(self, *_, **__):
@@ -145,6 +148,7 @@ def test_what_is_interrupted_leaves_no_folder_in_the_way(make_run, run_script, t
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(("quantile", "is_finer"), [("0.99", False), ("0.9999", True), ("1", False)])
 def test_a_quantile_finer_than_the_sample_is_said_to_be(make_run, run_script, tmp_path, quantile, is_finer):
     run = open_run(make_run(VARIATIONAL))

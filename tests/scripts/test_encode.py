@@ -101,6 +101,7 @@ def test_pairs_are_not_compared(make_initial_run, complaint_of, tmp_path):
         assert "expects a run whose inputs are its targets" in complaint_of(script, folder, *arguments)
 
 
+@pytest.mark.slow
 def test_vectors_without_labels_are_compared_too(make_initial_run, run_script, tmp_path, monkeypatch):
     """And in a file that is larger than memory, and to PCA that loses nothing."""
     rng = np.random.default_rng(0)

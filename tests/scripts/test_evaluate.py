@@ -43,6 +43,7 @@ def test_the_page_has_the_numbers_of_the_run(make_run, run_script, tmp_path):
     assert "train digits-linear --code-size 4" in text
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_has_a_page_without_measures_of_test_examples(make_run, run_script, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(make_run(LINEAR), folder)
@@ -52,6 +53,7 @@ def test_a_run_that_was_stopped_has_a_page_without_measures_of_test_examples(mak
     assert "The run is not finished" in (folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_a_conditional_run_shows_samples_of_each_class(make_run, run_script):
     folder = make_run(CONDITIONAL)
     result = run_script("evaluate", folder)
@@ -60,6 +62,7 @@ def test_a_conditional_run_shows_samples_of_each_class(make_run, run_script):
     (folder / "report.html").unlink()
 
 
+@pytest.mark.slow
 def test_the_numbers_are_of_the_epoch_that_the_run_has_kept(make_run, run_script, tmp_path):
     """Which is not that of the least loss, where an improvement has to be large."""
     few = Experiment(model=LINEAR.model, training=Training(epochs=4, patience=None, min_delta=5.0))
@@ -120,6 +123,7 @@ def test_mistakes(complaint_of, make_run, tmp_path):
     assert "is not a folder" in complaint_of("evaluate", make_run(LINEAR), "--output", "afile/page.html")
 
 
+@pytest.mark.slow
 def test_a_section_that_fails_is_named_and_the_others_are_written(make_run, run_script, tmp_path, monkeypatch):
     monkeypatch.setattr(plots, "latent_space", lambda *arguments: 1 / 0)
     result = run_script("evaluate", make_run(LINEAR), "--output", tmp_path / "page.html")
@@ -148,6 +152,7 @@ def test_the_page_of_a_finished_run(run_script, tmp_path):
     assert "Preset digits-vae with epochs 2" in text
 
 
+@pytest.mark.slow
 def test_a_run_without_statistics_of_its_code_has_a_page(make_run, run_script, tmp_path):
     shutil.copytree(make_run(LINEAR), tmp_path / "run")
     with (tmp_path / "run" / "metrics.jsonl").open("a", encoding="utf-8") as file:

@@ -4,6 +4,7 @@ import json
 
 import jax
 import numpy as np
+import pytest
 
 from aejax.experiment.configuration import Experiment, Model, Training
 from aejax.experiment.trained import open_run
@@ -11,6 +12,7 @@ from aejax.experiment.trained import open_run
 SMALL = Experiment(model=Model(hidden=(8,), code_size=3), training=Training(epochs=1))
 
 
+@pytest.mark.slow
 def test_a_run_is_exported_whole(make_initial_run, run_script, tmp_path):
     run = open_run(make_initial_run(SMALL))
     result = run_script("export", run.path, tmp_path / "out", "--platforms", "cpu", "cuda")

@@ -57,6 +57,7 @@ def test_samples_follow_the_prior_and_the_seed(generate):
     assert not np.array_equal(codes, other)
 
 
+@pytest.mark.slow
 def test_a_figure_that_fails_leaves_the_arrays(make_initial_run, run_script, tmp_path, monkeypatch):
     monkeypatch.setattr(plots, "gallery", lambda *arguments, **options: 1 / 0)
     result = run_script("generate", make_initial_run(VARIATIONAL), tmp_path / "made", "--what", "samples")
@@ -66,6 +67,7 @@ def test_a_figure_that_fails_leaves_the_arrays(make_initial_run, run_script, tmp
     assert sorted(path.name for path in (tmp_path / "made").iterdir()) == ["codes.npy", "examples.npy"]
 
 
+@pytest.mark.slow
 def test_samples_of_codes_drawn_towards_the_normal_distribution_are_of_it(generate):
     run, codes, examples = generate(WASSERSTEIN, "samples", "--rows", "2", "--columns", "3", "--seed", "3")
     keys = jax.random.split(named_key(jax.random.key(3), "codes"), 6)
@@ -73,6 +75,7 @@ def test_samples_of_codes_drawn_towards_the_normal_distribution_are_of_it(genera
     np.testing.assert_allclose(examples.reshape(6, 8, 8, 1), run.decode(Dataset(codes.reshape(6, 2))), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_row_of_samples_for_each_class(generate):
     run, codes, examples = generate(CONDITIONAL, "classes", "--columns", "4")
     assert codes.shape == (10, 4, 3)
@@ -80,6 +83,7 @@ def test_a_row_of_samples_for_each_class(generate):
     np.testing.assert_allclose(examples[7], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_around_examples_and_classes(generate):
     run, codes, _ = generate(LINEAR, "near-example", "--examples", "5", "2", "--columns", "200", "--spread", "0.25")
     own, all_codes = run.encode(run.splits.test), run.encode(run.splits.train)
@@ -91,6 +95,7 @@ def test_around_examples_and_classes(generate):
     np.testing.assert_allclose(codes[4, 0], all_codes[labels == 4].mean(axis=0), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_ways_between_two_examples(generate, tmp_path):
     run, codes, _ = generate(VARIATIONAL, "interpolation", "--examples", "0", "3", "--columns", "5")
     ends = run.encode(run.splits.test)[[0, 3]]
@@ -101,6 +106,7 @@ def test_ways_between_two_examples(generate, tmp_path):
         assert (picture.n_frames, picture.size) == (8, (320, 320))  # five there, three back
 
 
+@pytest.mark.slow
 def test_a_conditional_run_goes_from_one_example_of_a_class_to_the_next(generate):
     run, codes, examples = generate(CONDITIONAL, "interpolation", "--columns", "3")
     labels = run.splits.test.labels
@@ -110,6 +116,7 @@ def test_a_conditional_run_goes_from_one_example_of_a_class_to_the_next(generate
     np.testing.assert_allclose(examples[0, [0, -1]], run.reconstruct(ends), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_class_0_is_a_class_like_any_other(generate):
     run, _, _ = generate(CONDITIONAL, "classes", folder="classes")
     place = int(np.argmax(run.splits.test.labels == 0))
@@ -126,6 +133,7 @@ def test_the_plane_of_a_conditional_run_is_that_of_its_first_class(generate):
     np.testing.assert_allclose(examples.reshape(expected.shape), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_units_are_changed_one_by_one_most_variable_first(generate):
     run, codes, _ = generate(LINEAR, "traversals", "--columns", "3", "--examples", "1")
     order = np.argsort(-run.encode(run.splits.train).var(axis=0))
@@ -136,6 +144,7 @@ def test_units_are_changed_one_by_one_most_variable_first(generate):
         assert np.all(np.diff(moved[:, unit]) > 0)
 
 
+@pytest.mark.slow
 def test_all_units_are_in_the_arrays_and_the_first_of_them_in_the_picture(make_initial_run, run_script, tmp_path):
     result = run_script("generate", make_initial_run(WIDE), tmp_path / "made", "--what", "traversals", "--columns", "3")
     assert "all units, greatest variance first, the first 16 of 18 shown; columns: quantiles" in result.output
@@ -160,6 +169,7 @@ def test_more_units_than_fit_into_memory_are_refused(make_initial_run, monkeypat
     assert generation.traverse(run, columns=4, units=(1, 4)).codes.shape == (2, 4, 4)
 
 
+@pytest.mark.slow
 def test_series_go_from_one_to_another_as_moving_curves(generate, tmp_path):
     rng = np.random.default_rng(0)
     np.save(tmp_path / "series.npy", np.sin(np.arange(20) + rng.uniform(0, 6, size=(100, 1))).astype(np.float32))
@@ -213,6 +223,7 @@ def test_mistakes(make_initial_run, complaint_of, experiment, arguments, complai
     assert complaint in complaint_of("generate", make_initial_run(experiment), "made", *arguments)
 
 
+@pytest.mark.slow
 def test_a_failure_leaves_nothing_that_is_in_the_way(make_initial_run, run_script, tmp_path, monkeypatch):
     """A full disk while an array is written; the same command goes through afterwards."""
 

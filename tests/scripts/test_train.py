@@ -140,6 +140,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     assert metrics.read_text() == (whole / "metrics.jsonl").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_no_test_example_reaches_training(run_script: Callable, tmp_path: Path) -> None:
     """Runs on examples of which the test part alone differs are one run, to the last bit."""
@@ -167,6 +168,7 @@ def test_no_test_example_reaches_training(run_script: Callable, tmp_path: Path) 
         np.testing.assert_array_equal(got[name], array, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_masks_in_bytes_and_classes_by_their_names(
     run_script: Callable, complaint_of: Callable, tmp_path: Path
@@ -223,6 +225,7 @@ def test_data_that_a_network_cannot_be_trained_on(
     assert message in complaint_of("train", *knobs)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_an_alpha_channel_is_noticed(run_script: Callable, tmp_path: Path) -> None:
     x = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 4)).astype(np.uint8)
@@ -317,6 +320,7 @@ def refused(complaint_of: Callable[..., str]) -> Callable[..., str]:
     return partial(complaint_of, "train")
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     ("arguments", "culprit"),
     [
@@ -425,6 +429,7 @@ def test_a_run_folder_that_exists(refused, finished: tuple[Path, str], tmp_path:
     assert said.endswith(f"continue that run with {verb_command('train', '--resume', copy)}\n")
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_not_in_the_way_of_the_same_command(
     run_script, tmp_path: Path, monkeypatch, drawn_fraction
 ) -> None:
@@ -488,6 +493,7 @@ def test_resuming_where_the_data_are_in_another_place(refused, finished: tuple[P
     assert f"began with other data: dataset was digits and is now {tmp_path / 'x.npy'}; if the same data" in said
 
 
+@pytest.mark.slow
 def test_a_config_that_does_not_match_its_checkpoints(refused, finished: tuple[Path, str]) -> None:
     config = finished[0] / "config.json"
     original = config.read_text()
@@ -509,6 +515,7 @@ def test_training_that_diverges_in_its_first_epoch_leaves_nothing(tmp_path: Path
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_statistics_and_figures_that_fail_leave_the_result(run_script, tmp_path, monkeypatch) -> None:
     def fail(*arguments: object, **options: object) -> None:
         raise MemoryError("no memory for all of them\nat all")

@@ -45,6 +45,7 @@ def test_only_training_examples_of_the_class_are_trained_on():
     assert not seen & set(chosen.test.x[:, 5].tolist())
 
 
+@pytest.mark.slow
 def test_all_three_methods_detect_examples_outside_a_plane():
     model = Model(family="undercomplete", hidden=(), code_size=2)
     optimization = Optimization(learning_rate=1e-2)

@@ -72,6 +72,7 @@ def learn(autoencoder: Autoencoder, *, devices: int = 1, **options):
     return jax.device_get(last.snapshot.state.params), last.evaluation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "family", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
 )
@@ -92,6 +93,7 @@ COUPLED = {
 }
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("reason", COUPLED)
 def test_what_is_coupled_through_the_batch_is_refused_with_the_reason(reason: str) -> None:
     autoencoder = COUPLED[reason]()
@@ -100,6 +102,7 @@ def test_what_is_coupled_through_the_batch_is_refused_with_the_reason(reason: st
         learn(autoencoder, accumulation_steps=2)
 
 
+@pytest.mark.slow
 def test_parts_of_a_coupled_loss_would_be_another_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     """Why it is refused: without the refusal the parameters differ."""
     monkeypatch.setattr("aejax.training.loop.check_accumulation", lambda *_: None)

@@ -82,6 +82,7 @@ def test_the_experiment_comes_along(tmp_path: Path) -> None:
     checkpoints.close()
 
 
+@pytest.mark.slow
 def test_after_an_evaluation_takes_the_place_of_within_it(tmp_path: Path) -> None:
     within = snapshot_at(20)
     after = snapshot_at(20, best_epoch=2)._replace(sums={}, steps_summed=0)
@@ -94,6 +95,7 @@ def test_after_an_evaluation_takes_the_place_of_within_it(tmp_path: Path) -> Non
     assert steps_in(tmp_path) == [10, 20]
 
 
+@pytest.mark.slow
 def test_the_newest_stay(tmp_path: Path) -> None:
     save(tmp_path, 1, 2, 3, 4)
     assert steps_in(tmp_path) == [3, 4]
@@ -101,6 +103,7 @@ def test_the_newest_stay(tmp_path: Path) -> None:
     assert KEEP == 2
 
 
+@pytest.mark.slow
 def test_the_best_stays_until_there_is_a_better_one(tmp_path: Path) -> None:
     """Steps 10, 20, ... are epochs 1, 2, ...; the best evaluations are those of epoch 2, then of epoch 6."""
     best_epochs = {10: 1, 20: 2, 30: 2, 40: 2, 50: 2, 60: 6, 70: 6, 80: 6}
@@ -114,6 +117,7 @@ def test_the_best_stays_until_there_is_a_better_one(tmp_path: Path) -> None:
     assert steps_in(tmp_path) == [60, 70, 80]
 
 
+@pytest.mark.slow
 def test_what_goes_on_from_the_best_finds_all_of_it(tmp_path: Path) -> None:
     save(tmp_path, 10, 20, 30, 40, best_epochs={10: 1, 20: 1, 30: 1, 40: 1})
     for step in (30, 40):
@@ -134,6 +138,7 @@ def flipped(content: bytes) -> bytes:
     return bytes([content[len(content) // 2] ^ 1]) if content else b"\1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "harm", ["flip a bit", *(pytest.param(harm, marks=pytest.mark.slow) for harm in (*HARMS, "remove")[1:])]
 )
@@ -163,6 +168,7 @@ def test_any_changed_file_makes_the_one_before_the_newest(tmp_path: Path, harm: 
     assert restore(tmp_path)[0].state.step == 2
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("harm", ["truncate", "remove", "unfinished"])
 def test_torn_checkpoints_are_passed_over_and_cleared_away(tmp_path: Path, harm: str) -> None:
     save(tmp_path, 1, 2)
@@ -272,6 +278,7 @@ RECORDS = {
 }
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(("change", "message"), RECORDS.items())
 def test_a_record_that_someone_has_changed_is_one_line(tmp_path: Path, change: str, message: str) -> None:
     save(tmp_path, 1)
@@ -305,6 +312,7 @@ for folder in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_torn_arrays_print_no_traceback_of_a_thread(tmp_path: Path) -> None:
     """Of checkpoints whose checksums someone has made to fit; threads print when a process of its own ends, too."""
     save(tmp_path / "whole", 1)
@@ -321,6 +329,7 @@ def test_torn_arrays_print_no_traceback_of_a_thread(tmp_path: Path) -> None:
     assert 0 < done.stdout.count("1: cannot be read: ") == len(done.stdout.splitlines())
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("kind", ["pipe", "device", "link"])
 def test_a_checkpoint_with_something_that_is_no_file_is_not_read(tmp_path: Path, kind: str) -> None:
     save(tmp_path, 1, 2)

@@ -25,6 +25,7 @@ def test_all_devices_or_the_first_of_them() -> None:
         choose_devices(9)
 
 
+@pytest.mark.slow
 def test_a_call_of_one_step_compiles_to_no_loop() -> None:
     """XLA on CPU keeps a loop of one step, and with it the slow gradient of a convolution."""
     optimizer, devices = optax.sgd(0.1), jax.local_devices()[:1]

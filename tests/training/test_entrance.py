@@ -44,6 +44,7 @@ def with_broken(rows, value=np.nan):
     return x
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("likelihood", [False, True])
@@ -71,6 +72,7 @@ def test_broken_examples_of_any_kind_are_named(kind):
         go(kind(with_broken([3])), kind(X))
 
 
+@pytest.mark.slow
 def test_broken_inputs_conditions_and_numbers_beyond_single_precision_are_named():
     with pytest.raises(UserError, match="training examples, input: 1 of 12"):
         go(Examples(X, with_broken([0])), Examples(X, X))
@@ -116,6 +118,7 @@ def test_examples_of_another_shape_are_refused_before_the_first_step(training, v
         go(training, validation)
 
 
+@pytest.mark.slow
 def test_validation_examples_may_be_of_another_shape_where_the_networks_take_it():
     scale = Network(lambda key, x: jnp.ones(()), lambda factor, x: factor * x)
     report = go(X, X[:, :3], undercomplete(scale, scale))
@@ -134,6 +137,7 @@ def test_images_of_another_layout_are_refused():
         start(conv, SGD, KEY, np.zeros((3, 8, 8), np.float32))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("label", [-1, 3, 200])
 def test_classes_out_of_range_are_refused_before_the_first_step(label):
     by_class, labels = conditional(PLAIN, classes=3), np.arange(12) % 3
@@ -205,6 +209,7 @@ def test_evaluation_checks_its_examples():
     assert evaluate(params, KEY, X.tolist()) == evaluate(params, KEY, X)
 
 
+@pytest.mark.slow
 def test_a_population_checks_its_examples():
     keys, build = jax.random.split(KEY, 2), lambda amount: tied((5,), (3,))
     population = start_population(build, SGD, keys, jnp.ones(2), X[0].tolist(), devices=ONE)
@@ -226,6 +231,7 @@ def test_evaluation_in_half_precision_counts_all_examples():
     assert means["loss"] == 300
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_accumulated_terms_of_half_precision_are_added_in_single(dtype):
     nothing = Network(lambda key, x: {}, lambda params, x: x)

@@ -19,6 +19,7 @@ KEY = jax.random.key(1)
 PARAMS = jax.jit(AUTOENCODER.init)(jax.random.key(0), jnp.asarray(X[0]))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(("devices", "batch_size"), [(1, 37), (1, 10), (1, 100), (3, 12), (8, 16), (8, 8)])
 def test_the_last_partial_batch_counts_exactly(devices: int, batch_size: int) -> None:
     """37 examples, drawn with the noise of their position, against the mean of one batch of all."""
@@ -31,6 +32,7 @@ def test_the_last_partial_batch_counts_exactly(devices: int, batch_size: int) ->
         np.testing.assert_allclose(means[name], value, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_padded_calls_evaluate_every_number_of_examples_by_one_compiled_program() -> None:
     devices, traces = jax.local_devices()[:2], []
 
@@ -64,6 +66,7 @@ def test_every_example_weighs_the_same() -> None:
     assert evaluate(PARAMS, KEY, x) == {"loss": 2.0}
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.int64])
 def test_counts_of_an_integer_type_are_evaluated(dtype: type, standard_promotion: None) -> None:
     """They are what a Poisson likelihood takes, and a network reads."""

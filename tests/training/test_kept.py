@@ -34,6 +34,7 @@ def trained(autoencoder: Autoencoder, optimizer=ADAM, seed: int = 0, **settings)
     return jax.device_get(snapshot._replace(state=snapshot.state._replace(key=None)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streamed", [False, True], ids=["resident", "streamed"])
 def test_an_equal_training_traces_nothing_and_gives_the_same_bits(counted, streamed):
     autoencoder, traces = counted
@@ -47,6 +48,7 @@ def test_an_equal_training_traces_nothing_and_gives_the_same_bits(counted, strea
     assert len(traces) == before
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     "other",
     [
@@ -68,6 +70,7 @@ def test_another_training_is_compiled_anew(counted, other):
         assert not np.array_equal(*(jax.tree.leaves(snapshot.state.params)[0] for snapshot in (first, second)))
 
 
+@pytest.mark.slow
 def test_an_equal_evaluation_traces_nothing(counted):
     autoencoder, traces = counted
     params = autoencoder.init(jax.random.key(0), X[0])

@@ -44,6 +44,7 @@ def learn(autoencoder: Autoencoder, x: np.ndarray, *, steps: int, learning_rate:
     return jax.device_get(params), {name: float(np.mean(values[-100:])) for name, values in terms.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.0, 0.5])
 def test_a_linear_contractive_autoencoder_shrinks_each_principal_component_as_it_should(weight: float) -> None:
     """With tied weights the loss is E‖x - W Wᵀ x‖² + λ‖W‖², whose best W has the squared singular values 1 - λ/2σ²."""

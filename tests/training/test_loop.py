@@ -82,6 +82,7 @@ def test_evaluations_hold_every_term_of_both_splits() -> None:
     assert [report.finished for report in reports] == [False, False, True]
 
 
+@pytest.mark.slow
 def test_training_means_are_means_over_the_steps_since_the_last_evaluation() -> None:
     reports = run(begin(small()), small(), epochs=2, evaluate_every=2, steps_per_call=1)
     losses = [report.loss for report in reports]
@@ -98,6 +99,7 @@ def test_early_stopping_keeps_the_best_parameters() -> None:
     jax.tree.map(np.testing.assert_array_equal, reports[-1].snapshot.best_params, reports[0].snapshot.state.params)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("stop_after", [1, 7, 19, 25])
 def test_resuming_between_any_two_steps_changes_no_bit(stop_after: int) -> None:
     whole = run(begin(small()), small(), steps_per_call=1)
@@ -108,12 +110,14 @@ def test_resuming_between_any_two_steps_changes_no_bit(stop_after: int) -> None:
     assert resumed[-1].snapshot.stopping == whole[-1].snapshot.stopping
 
 
+@pytest.mark.slow
 def test_seed_decides() -> None:
     first, again, other = (run(begin(small(), seed=seed), small(), epochs=1)[-1] for seed in (0, 0, 1))
     assert first.evaluation == again.evaluation
     assert first.evaluation != other.evaluation
 
 
+@pytest.mark.slow
 def test_epochs_take_every_example_once_in_a_new_order() -> None:
     """The loss is made to report which example it saw: batches of one, so that no order hides in a mean."""
     x = np.arange(1, 9, dtype=np.float32).reshape(8, 1, 1, 1)
@@ -132,6 +136,7 @@ def test_epochs_take_every_example_once_in_a_new_order() -> None:
     assert seen[:8] != seen[8:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("term", ["kl", "reconstruction"])
 def test_non_finite_loss_is_named_with_its_step(term: str) -> None:
     """The term is NaN from the fifth step on, in the middle of a compiled call."""
@@ -155,6 +160,7 @@ def test_non_finite_loss_is_named_with_its_step(term: str) -> None:
         list(train(broken, optimizer, snapshot, TRAIN, VALIDATION, batch_size=64, epochs=1))
 
 
+@pytest.mark.slow
 def test_diverging_training_stops() -> None:
     optimizer = optax.sgd(1e6)
     linear = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=TRAIN.shape[1:]))
@@ -162,6 +168,7 @@ def test_diverging_training_stops() -> None:
         list(train(linear, optimizer, begin(linear, optimizer), TRAIN, VALIDATION, batch_size=64, epochs=5))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("standardizes", [False, True])
 def test_the_message_names_the_scale_of_the_data_where_that_may_be_the_cause(standardizes: bool) -> None:
     years = 2000 + 5 * TRAIN
@@ -209,6 +216,7 @@ def test_no_validation_examples_are_refused() -> None:
         next(train(small(), OPTIMIZER, begin(small()), TRAIN, VALIDATION[:0], batch_size=64, epochs=1))
 
 
+@pytest.mark.slow
 def test_pairs_of_clean_and_noisy_examples_are_learned_from() -> None:
     """The input is the example upside down: a linear map learns to turn it, and it explains 80 % of the variance."""
     pairs, validation = (Examples(jnp.asarray(x), jnp.asarray(x[:, ::-1])) for x in (TRAIN, VALIDATION))
@@ -230,6 +238,7 @@ def test_spoiled_parameters_are_named_with_their_step() -> None:
         check_parameters(spoiled)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("part", ["training", "validation"])
 def test_examples_that_the_likelihood_cannot_explain_are_refused_before_the_first_step(part: str) -> None:
     vae = variational(MLP(output_shape=(4,)), MLP(output_shape=(3,)))

@@ -84,6 +84,7 @@ def test_the_number_of_devices_does_not_matter(build, devices: int) -> None:
     chex.assert_trees_all_close(many_history, one_history, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_equal_seeds_meet_equal_examples_and_start_alike() -> None:
     """So that settings are compared on the same draws; other seeds have other ones."""
     population = start_population(masked, OPTIMIZER, KEYS, LEVELS, DATA[0], devices=jax.local_devices()[:1])
@@ -92,6 +93,7 @@ def test_equal_seeds_meet_equal_examples_and_start_alike() -> None:
     assert np.abs(weights[1] - weights[2]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_the_members_settings_are_their_own() -> None:
     _, history = trained(masked, devices=1)
     loss = history[-1]["loss"]
@@ -99,6 +101,7 @@ def test_the_members_settings_are_their_own() -> None:
     assert np.unique(loss).size == len(loss)
 
 
+@pytest.mark.slow
 def test_metrics_are_means_over_the_epoch() -> None:
     """With a learning rate of 0, over the examples that the epoch holds."""
     population, history = trained(lambda level: tied(SHAPE, (12,)), devices=1, optimizer=optax.sgd(0.0))
@@ -114,6 +117,7 @@ def test_an_epoch_is_compiled_once() -> None:
     trained(chex.assert_max_traces(masked, n=2), devices=1)  # once to start, once to train
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("members", [1, 5, 8])
 def test_laying_out_and_collecting_are_inverse(members: int) -> None:
     values = np.arange(3.0 * members).reshape(members, 3)

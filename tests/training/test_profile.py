@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import optax
+import pytest
 
 from aejax.autoencoders import undercomplete
 from aejax.networks import MLP
@@ -24,6 +25,7 @@ def learn(profile: Profile, epochs: int) -> None:
             profile.note(report)
 
 
+@pytest.mark.slow
 def test_a_trace_is_written_for_tensorboard_and_for_perfetto(tmp_path: Path) -> None:
     profile = Profile(tmp_path / "trace")
     learn(profile, epochs=30)
@@ -35,6 +37,7 @@ def test_a_trace_is_written_for_tensorboard_and_for_perfetto(tmp_path: Path) -> 
     assert sum("steps" in name for name in names) >= 20, sorted(set(names))
 
 
+@pytest.mark.slow
 def test_a_run_that_ends_early_is_traced_as_far_as_it_went(tmp_path: Path) -> None:
     profile = Profile(tmp_path / "trace")
     learn(profile, epochs=3)

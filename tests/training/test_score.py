@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 
 from aejax.autoencoders import denoising, undercomplete
 from aejax.corruption import gaussian_noise
@@ -23,6 +24,7 @@ def gaussian_examples(examples: int) -> np.ndarray:
     return MEAN + draws @ np.linalg.cholesky(COVARIANCE).T
 
 
+@pytest.mark.slow
 def test_denoising_learns_the_score_of_a_gaussian() -> None:
     """(r(x) - x) / σ² = -(Σ + σ² I)⁻¹ (x - μ) within 5 %, at a σ that is not small.
 

@@ -30,6 +30,7 @@ def test_other_epochs_keys_and_generators_have_other_orders():
     assert len({tuple(order) for order in orders}) == len(orders)
 
 
+@pytest.mark.slow
 def test_every_example_comes_at_every_place_alike():
     """Of 4,000 epochs each of 5 examples stands at each of 5 places in a fifth: within 5 standard deviations."""
     epochs = 4000
@@ -45,6 +46,7 @@ def test_positions_are_as_short_as_they_can_be(examples, monkeypatch):
     assert epoch_order(jax.random.key(0), 0, examples).dtype == (np.int32 if examples < 2**31 else np.int64)
 
 
+@pytest.mark.slow
 def test_all_streams_of_a_run_are_pairwise_different():
     """In JAX split(k)[i] is fold_in(k, i): of streams that share a key, one would repeat the other's noise."""
     root = jax.random.key(0)

@@ -87,6 +87,7 @@ def train_on(devices: int, autoencoder: Autoencoder, steps_per_call: int = STEPS
     return jax.device_get((state.params, metrics))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "family", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
 )
@@ -95,6 +96,7 @@ def test_eight_devices_learn_what_one_learns(family: str) -> None:
     chex.assert_trees_all_close(train_on(8, FAMILIES[family]()), train_on(1, FAMILIES[family]()), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coupled", [by_kl, with_free_bits])
 def test_a_mean_within_each_device_is_another_loss(coupled) -> None:
     """Penalties of a mean activation or divergence are not means of penalties: hence the axis."""
@@ -103,12 +105,14 @@ def test_a_mean_within_each_device_is_another_loss(coupled) -> None:
     assert max(jax.tree.leaves(difference[0])) > 1e-4
 
 
+@pytest.mark.slow
 def test_steps_may_be_divided_into_calls_at_will() -> None:
     whole, _ = train_on(1, FAMILIES["variational"]())
     single, _ = train_on(1, FAMILIES["variational"](), steps_per_call=1)
     chex.assert_trees_all_close(single, whole, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_many_calls_trace_the_loss_once() -> None:
     autoencoder = FAMILIES["variational"]()
     traces = []

@@ -62,6 +62,7 @@ def stored(tmp_path: Path) -> StoredArray:
     return x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("devices", "steps_per_call"),
     [(1, 2), *(pytest.param(*some, marks=pytest.mark.slow) for some in ((1, None), (8, 3)))],
@@ -82,6 +83,7 @@ def test_a_mapped_file_given_to_train_is_read_and_not_mapped(tmp_path: Path) -> 
     chex.assert_trees_all_close(learn(mapped, streamed=True), learn(X), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_run_on_a_file_reads_the_examples_of_its_batches_and_no_others(stored, monkeypatch) -> None:
     read = []
     original = StoredArray._read
@@ -91,6 +93,7 @@ def test_a_run_on_a_file_reads_the_examples_of_its_batches_and_no_others(stored,
     assert sum(read) == 2 * (5 * BATCH + 3 * BATCH)  # 3 batches of 16 hold the 37 examples of validation
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("stop_after", [3, 5, 8])
 def test_resuming_a_streamed_run_changes_no_bit(stored, stop_after: int) -> None:
     """In the middle of an epoch and at its end, with calls of two steps and a rest of one."""
@@ -113,6 +116,7 @@ def test_resuming_a_streamed_run_changes_no_bit(stored, stop_after: int) -> None
     chex.assert_trees_all_equal(resumed.snapshot, whole.snapshot)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batches_per_call", [1, 2, None])
 def test_evaluation_of_streamed_examples_is_exact(stored, batches_per_call: int | None) -> None:
     devices = jax.local_devices()[:2]
@@ -164,6 +168,7 @@ def test_streamed_examples_that_the_likelihood_cannot_explain_are_refused(tmp_pa
         gather(Examples(stored), np.array([[3]]), bernoulli(), "few")
 
 
+@pytest.mark.slow
 def test_a_run_stopped_in_an_evaluation_goes_on_with_it(monkeypatch) -> None:
     """Evaluation is made of several calls, and after one of them the run is stopped and resumed."""
     monkeypatch.setattr(loop, "choose_plan", lambda *_, **__: Plan(False, 5, batches_per_call=1, unrolled=False))

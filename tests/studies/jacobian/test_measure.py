@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -11,6 +12,7 @@ from aejax.keys import named_key
 from aejax.studies.jacobian.measure import distance_to_nearest, error_percent, fit_probe, make_measure
 
 
+@pytest.mark.slow
 def test_measurements_against_numpy(plain, examples, layer, params) -> None:
     """In float64, from the definitions: the Jacobian as a matrix, its singular values, logarithms as they stand."""
     labels = (examples.reshape(len(examples), -1).sum(axis=1) > 6).astype(np.int32)

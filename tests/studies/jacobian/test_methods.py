@@ -14,6 +14,7 @@ from aejax.studies.jacobian.methods import METHODS
 from aejax.studies.jacobian.settings import METHOD_NAMES
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("method", METHOD_NAMES)
 def test_a_method_with_strength_0_is_the_plain_autoencoder(plain, examples, params, method: str) -> None:
     loss, _ = METHODS[method].build(plain, jnp.array(0.0)).loss(params, jax.random.key(1), jnp.asarray(examples))

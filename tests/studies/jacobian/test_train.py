@@ -60,6 +60,7 @@ def test_the_study_does_not_depend_on_the_number_of_devices() -> None:
     np.testing.assert_allclose(eight.loss, one.loss, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_names_its_member() -> None:
     study = dataclasses.replace(TINY, weight_decays=(0.1, 1e38))
     with pytest.raises(
