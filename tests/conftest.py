@@ -43,11 +43,22 @@ settings.register_profile("fixed", max_examples=20, deadline=None, derandomize=T
 settings.load_profile("fixed")
 
 
+SLOW_EXAMPLES = {  # of docstrings and README, which no decorator reaches
+    "README.md",
+    "aejax.experiment.job.fit",
+    "aejax.experiment.run.train_run",
+    "aejax.sklearn.AutoencoderTransformer",
+    "aejax.training.population.start_population",
+}
+
+
 @pytest.hookimpl(tryfirst=True)  # before those that `-m` leaves out are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first case of a test marked `slow_after_first` always runs, the others are slow."""
     begun: set[str] = set()
     for item in items:
+        if item.name in SLOW_EXAMPLES:
+            item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("slow_after_first") is not None:
             function = item.nodeid.partition("[")[0]
             if function in begun:

@@ -95,6 +95,7 @@ def test_keeps_shape_and_dtype(corrupt, shape, dtype):
     assert (corrupted.shape, corrupted.dtype) == (shape, dtype)
 
 
+@pytest.mark.slow
 @every_corruption
 def test_the_key_decides(corrupt):
     x = jnp.full((8, 8, 1), 0.5)
@@ -103,7 +104,7 @@ def test_the_key_decides(corrupt):
     assert np.any(corrupt(jax.random.key(1), x) != corrupted)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @every_corruption
 def test_same_with_and_without_jit_and_vmap(corrupt):
     keys, x = jax.random.split(jax.random.key(0), 3), jax.random.uniform(jax.random.key(1), (3, 5))

@@ -374,7 +374,7 @@ def test_divergences_are_finite_for_tiny_variances_and_means_that_are_equal():
     np.testing.assert_allclose(tiny, 0.5 * 1e-60 * math.exp(138), rtol=1e-4)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_divergences_of_half_precision_are_summed_in_single(dtype):
     ones, size = jnp.ones(2000, dtype), 2000
@@ -389,7 +389,7 @@ def test_divergences_of_half_precision_are_summed_in_single(dtype):
     np.testing.assert_allclose(float(full), 0.5 * (4 - 2 + 2) - math.log(2), rtol=4 * eps)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
 def test_knobs_of_numpy_promote_nothing(dtype, float64):
     x, knob = jnp.full(4, 0.5, dtype), np.float64(0.25)

@@ -97,6 +97,7 @@ def test_parameters_are_read_back(tmp_path):
         assert set(file.keys()) == set(named_parameters(params))
 
 
+@pytest.mark.slow
 def test_refusals(tmp_path):
     autoencoder = MODELS["dense"]
     x = RNG.uniform(size=IMAGE).astype(np.float32)

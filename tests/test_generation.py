@@ -29,6 +29,7 @@ def test_curves_join_the_codes(join, seed, points):
     np.testing.assert_allclose(curve[-1], end, atol=1e-5)
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 1000))
 def test_the_arc_stays_on_the_sphere_at_steps_of_equal_angle(seed):
     start, end = (code / jnp.linalg.norm(code) for code in codes_of(seed))
@@ -113,7 +114,7 @@ def arc_by_numpy(start, end, points):
     return (np.sin((1 - share) * angle) * start + np.sin(share * angle) * end) / np.sin(angle)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("distance", [1e-6, 1e-4, 1e-2, 0.3, 1.0])
 def test_arcs_and_their_derivatives_are_accurate_for_nearly_equal_directions(distance, float64):
     start, off = (jnp.array(each, float) for each in codes_of(3))
@@ -146,7 +147,7 @@ def test_arcs_of_tiny_and_of_huge_codes(scale):
     np.testing.assert_allclose(np.asarray(arc[1], float) / scale, [np.sqrt(0.5)] * 2, rtol=1e-6)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_half_precision_is_that_of_float32_rounded(dtype):
     start, end = (code.astype(dtype) for code in codes_of(0))

@@ -30,6 +30,7 @@ vectors = arrays(np.float32, 5, elements=st.floats(-50, 50, width=32))
 probabilities = arrays(np.float32, 5, elements=st.floats(0, 1, width=32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "x", "output", "expected"),
     [
@@ -47,6 +48,7 @@ def test_number_by_hand(loss, x, output, expected):
     np.testing.assert_allclose(loss(jnp.array(x), jnp.array(output)), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "oracle"),
     [
@@ -79,7 +81,7 @@ def test_binary_cross_entropy_is_a_bernoulli_log_probability(float64):
     np.testing.assert_allclose(binary_cross_entropy(jnp.array(x), jnp.array(logits)), expected, rtol=1e-12)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @every_loss
 def test_derivatives_equal_finite_differences(loss, float64, without_type_checks):
     x = jnp.array([0.0, 0.3, 1.0, 0.7])
@@ -268,7 +270,7 @@ def dissimilarity(x, y, *, data_range, window):
     return 1 - np.mean(similarities)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize(("window", "data_range"), [(3, 1.0), (7, 255.0)])
 def test_structural_dissimilarity_equals_the_definition_in_numpy(window, data_range, float64):
     x, y = data_range * np.random.default_rng(0).uniform(size=(2, 8, 9, 2))
@@ -335,7 +337,7 @@ def test_structural_dissimilarity_refuses_what_are_no_two_images(without_type_ch
         structural_dissimilarity(jnp.zeros((8, 8), int), jnp.zeros((8, 8)))
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-8, 1e4, 1e8])
 def test_structural_dissimilarity_and_its_gradient_are_finite_at_extremes(scale):
     x, y = scale * jax.random.uniform(jax.random.key(0), (2, 8, 8))
@@ -362,7 +364,7 @@ def test_categorical_cross_entropy_is_never_negative_and_the_same_under_jit(x, l
     np.testing.assert_allclose(jax.jit(categorical_cross_entropy)(x, logits), value, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dtype", "logit"), [(jnp.float32, 17.0), (jnp.float32, 80.0), (jnp.bfloat16, 6.0), (jnp.float16, 8.0)]
 )
@@ -480,7 +482,7 @@ def test_structural_dissimilarity_has_the_gradient_of_float64_at_a_large_offset(
     np.testing.assert_allclose(got, right, atol=1e-3 * float(np.max(np.abs(right))))
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.float16, jnp.float32, float])
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32, jnp.float64])
 def test_a_knob_of_any_type_promotes_nothing(number, dtype, float64):

@@ -26,6 +26,7 @@ def test_entries_are_independent():
     assert abs(np.corrcoef(z.T)[0, 1]) < 5 / np.sqrt(N)
 
 
+@pytest.mark.slow
 def test_gradients_reach_mean_and_log_variance(float64):
     key, mean, log_variance = jax.random.key(2), jnp.array([0.5, -1.0, 3.0]), jnp.array([0.0, -2.0, 1.0])
     z = reparameterize(key, mean, log_variance)

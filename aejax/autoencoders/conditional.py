@@ -50,7 +50,7 @@ def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Auto
     >>> autoencoder.decode(params, jnp.zeros(3), jnp.array(7)).shape
     (5,)
     >>> batch = as_batch(Examples(jnp.ones((8, 5)), condition=jnp.arange(8)))
-    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), batch)
+    >>> loss, metrics = jax.eval_shape(autoencoder.loss, params, jax.random.key(1), batch)
     """
     check_composition(autoencoder, CONDITIONAL)
     if classes is not None:

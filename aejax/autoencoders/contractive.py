@@ -60,8 +60,8 @@ def contractive(
     >>> from aejax.autoencoders import undercomplete
     >>> from aejax.networks import MLP
     >>> autoencoder = contractive(undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(5,))), weight=0.1)
-    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
-    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> params = jax.eval_shape(autoencoder.init, jax.random.key(0), jnp.ones(5))
+    >>> loss, metrics = jax.eval_shape(autoencoder.loss, params, jax.random.key(1), jnp.ones((8, 5)))
     >>> sorted(metrics)
     ['contractive_penalty', 'loss', 'reconstruction']
     """
@@ -137,8 +137,8 @@ def contractive_by_projections(
     >>> from aejax.networks import MLP
     >>> plain = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(5,)))
     >>> autoencoder = contractive_by_projections(plain, weight=0.1)
-    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
-    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> params = jax.eval_shape(autoencoder.init, jax.random.key(0), jnp.ones(5))
+    >>> loss, metrics = jax.eval_shape(autoencoder.loss, params, jax.random.key(1), jnp.ones((8, 5)))
     """
     check_estimator(num_projections, distribution, mode)
 

@@ -35,8 +35,8 @@ def denoising(autoencoder: Autoencoder, *, corrupt: Corruption) -> Autoencoder:
     >>> from aejax.networks import MLP
     >>> plain = undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(5,)))
     >>> autoencoder = denoising(plain, corrupt=partial(masking, amount=0.25))
-    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
-    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> params = jax.eval_shape(autoencoder.init, jax.random.key(0), jnp.ones(5))
+    >>> loss, metrics = jax.eval_shape(autoencoder.loss, params, jax.random.key(1), jnp.ones((8, 5)))
     """
     check_composition(autoencoder, DENOISING)
     if not callable(corrupt):

@@ -56,8 +56,8 @@ def importance_weighted(autoencoder: Autoencoder, *, samples: int) -> Autoencode
     >>> from aejax.networks import MLP
     >>> vae = variational(MLP(output_shape=(2 * 3,)), MLP(output_shape=(5,)))
     >>> autoencoder = importance_weighted(vae, samples=10)
-    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
-    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> params = jax.eval_shape(autoencoder.init, jax.random.key(0), jnp.ones(5))
+    >>> loss, metrics = jax.eval_shape(autoencoder.loss, params, jax.random.key(1), jnp.ones((8, 5)))
     >>> sorted(metrics)
     ['elbo', 'loss']
     """

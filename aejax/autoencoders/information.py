@@ -61,8 +61,8 @@ def mmd_regularized(
     >>> from aejax.autoencoders import undercomplete
     >>> from aejax.networks import MLP
     >>> autoencoder = mmd_regularized(undercomplete(MLP(output_shape=(2,)), MLP(output_shape=(5,))), weight=10.0)
-    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
-    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> params = jax.eval_shape(autoencoder.init, jax.random.key(0), jnp.ones(5))
+    >>> loss, metrics = jax.eval_shape(autoencoder.loss, params, jax.random.key(1), jnp.ones((8, 5)))
     >>> sorted(metrics)
     ['loss', 'mmd', 'reconstruction']
     """
@@ -189,8 +189,8 @@ def total_correlation_penalized(
     >>> from aejax.networks import MLP
     >>> vae = variational(MLP(output_shape=(2 * 3,)), MLP(output_shape=(5,)))
     >>> autoencoder = total_correlation_penalized(vae, weight=5.0, examples=1000)
-    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
-    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> params = jax.eval_shape(autoencoder.init, jax.random.key(0), jnp.ones(5))
+    >>> loss, metrics = jax.eval_shape(autoencoder.loss, params, jax.random.key(1), jnp.ones((8, 5)))
     >>> sorted(metrics)
     ['elbo', 'kl', 'loss', 'reconstruction', 'total_correlation']
     """

@@ -40,8 +40,8 @@ def penalized(
     ...     return {"weight_norm": sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(params))}
     >>> part = Part("weight_decayed", terms=(Term("weight_norm", "squared norm of the parameters", "no unit"),))
     >>> autoencoder = penalized(undercomplete(MLP((2,)), MLP((5,))), part, weight_norm, weight=0.1)
-    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
-    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> params = jax.eval_shape(autoencoder.init, jax.random.key(0), jnp.ones(5))
+    >>> loss, metrics = jax.eval_shape(autoencoder.loss, params, jax.random.key(1), jnp.ones((8, 5)))
     >>> sorted(metrics)
     ['loss', 'reconstruction', 'weight_norm']
     """

@@ -62,8 +62,8 @@ def sparse(autoencoder: Autoencoder, *, weight: float) -> Autoencoder:
     >>> from aejax.networks import MLP
     >>> encoder = MLP(output_shape=(20,), output_activation=jax.nn.relu)
     >>> autoencoder = sparse(undercomplete(encoder, MLP(output_shape=(5,))), weight=0.1)
-    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
-    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> params = jax.eval_shape(autoencoder.init, jax.random.key(0), jnp.ones(5))
+    >>> loss, metrics = jax.eval_shape(autoencoder.loss, params, jax.random.key(1), jnp.ones((8, 5)))
     >>> sorted(metrics)
     ['active_fraction', 'l1_penalty', 'loss', 'reconstruction']
     """
@@ -107,8 +107,8 @@ def sparse_kl(autoencoder: Autoencoder, *, weight: float, rho: float, axis_name:
     >>> from aejax.networks import MLP
     >>> encoder = MLP(output_shape=(20,), output_activation=jax.nn.sigmoid)
     >>> autoencoder = sparse_kl(undercomplete(encoder, MLP(output_shape=(5,))), weight=0.1, rho=0.05)
-    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
-    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> params = jax.eval_shape(autoencoder.init, jax.random.key(0), jnp.ones(5))
+    >>> loss, metrics = jax.eval_shape(autoencoder.loss, params, jax.random.key(1), jnp.ones((8, 5)))
     >>> sorted(metrics)
     ['loss', 'mean_activation', 'reconstruction', 'sparsity_kl']
     """
@@ -156,8 +156,8 @@ def k_sparse(
 
     >>> from aejax.networks import MLP
     >>> autoencoder = k_sparse(MLP(output_shape=(20,)), MLP(output_shape=(5,)), k=3)
-    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
-    >>> jnp.count_nonzero(autoencoder.encode(params, jnp.ones(5))).item()
+    >>> params = jax.jit(autoencoder.init)(jax.random.key(0), jnp.ones(5))
+    >>> jnp.count_nonzero(jax.jit(autoencoder.encode)(params, jnp.ones(5))).item()
     3
     """
     check_network(encoder, "encoder", "k_sparse")

@@ -47,7 +47,7 @@ def undercomplete(
     >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
     >>> autoencoder.encode(params, jnp.ones(5)).shape
     (2,)
-    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> loss, metrics = jax.eval_shape(autoencoder.loss, params, jax.random.key(1), jnp.ones((8, 5)))
     >>> sorted(metrics)
     ['loss', 'reconstruction']
     """

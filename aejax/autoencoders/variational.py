@@ -83,11 +83,11 @@ def variational(
 
     >>> from aejax.networks import MLP
     >>> autoencoder = variational(MLP(output_shape=(2 * 3,)), MLP(output_shape=(5,)))
-    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5))
+    >>> params = jax.jit(autoencoder.init)(jax.random.key(0), jnp.ones(5))
     >>> mean, log_variance = autoencoder.variational.posterior(params, jnp.ones(5))
     >>> mean.shape
     (3,)
-    >>> loss, metrics = autoencoder.loss(params, jax.random.key(1), jnp.ones((8, 5)))
+    >>> loss, metrics = jax.jit(autoencoder.loss)(params, jax.random.key(1), jnp.ones((8, 5)))
     >>> sorted(metrics)
     ['elbo', 'kl', 'loss', 'reconstruction']
     """

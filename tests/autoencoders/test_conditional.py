@@ -51,6 +51,7 @@ def test_loss_is_that_of_a_network_of_both_inputs():
     np.testing.assert_allclose(reconstruct_all(autoencoder, params, X, SIDE), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_class_is_its_one_hot_vector():
     by_class, by_side = conditional(undercomplete(*linear()), classes=3), conditional(undercomplete(*linear()))
     labels = jnp.array([0, 1, 2, 2, 1, 0])

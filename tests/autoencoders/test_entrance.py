@@ -83,7 +83,7 @@ class Frame:
         return self.values if dtype is None else self.values.astype(dtype)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VECTORS)
 def test_what_is_not_one_example_or_code_is_refused_with_both_shapes(name):
     autoencoder = VECTORS[name]
@@ -120,7 +120,7 @@ def test_what_is_not_one_example_or_code_is_refused_with_both_shapes(name):
                 function(params, wrong)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in VECTORS if name not in ("linen", "nnx", "own")])
 def test_init_refuses_a_batch(name):
     for batch in (X, X[:1]):
@@ -163,6 +163,7 @@ def test_other_images_and_sequences_are_refused(name):
             autoencoder.decode(params, jnp.ones(shape_of_code))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("x", "advice"),
     [
@@ -255,6 +256,7 @@ class TestConditions:
     BY_CLASS = conditional(undercomplete(MLP((4,)), MLP((20,))), classes=200)
     BY_SIDE = conditional(undercomplete(MLP((4,)), MLP((20,))))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("label", [-1, 200, np.int8(-1), np.uint32(2**32 - 1), jnp.array(1000)])
     def test_classes_out_of_range_are_refused(self, label):
         params = self.BY_CLASS.init(KEY, X[0], 0)
@@ -289,6 +291,7 @@ class TestConditions:
         with pytest.raises(ValueError, match="got shape"):
             self.BY_CLASS.loss(params, KEY, Examples(X, condition=np.zeros((7, 1), int)))
 
+    @pytest.mark.slow
     def test_side_inputs_are_of_the_precision_of_the_example(self):
         params = self.BY_SIDE.init(KEY, X[0], [1.0, 2.0])
         want = self.BY_SIDE.encode(params, X[0], np.array([1, 2], np.float32))

@@ -144,7 +144,7 @@ def standardized(center, length=1):
     return variational(encoder, decoder, prior=prior if center else None)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("center", [0.0, 5.0])
 def test_mmd_compares_samples_of_the_posterior_with_others_of_the_prior(center):
     """200 of each, both N(center, 1): all but 0, but not 0, which equal samples have.

@@ -95,6 +95,7 @@ def test_loss_and_reconstruction_have_the_unit_of_what_is_minimized():
         assert (terms["loss"].unit, terms["reconstruction"].unit) == (unit, unit)
 
 
+@pytest.mark.slow
 def test_the_weighted_terms_sum_to_the_loss():
     autoencoder = sparse(contractive(VAE, weight=0.5, higher_order_weight=0.25), weight=0.125)
     params = autoencoder.init(KEY, jnp.ones(6))

@@ -110,6 +110,7 @@ def test_noise_belongs_to_the_index_of_an_example_not_to_its_place(name):
     assert_equal_terms(jax.tree.map(lambda *terms: np.mean(terms), *halves), whole)
 
 
+@pytest.mark.slow
 @a_few_families
 def test_key_and_index_decide_the_noise(name):
     params, loss = compiled(name)
@@ -122,6 +123,7 @@ def test_key_and_index_decide_the_noise(name):
     assert (first != other_indices) == is_noisy
 
 
+@pytest.mark.slow
 @a_few_families
 def test_padding_does_not_count(name):
     params, loss = compiled(name)

@@ -58,7 +58,7 @@ def test_kl_is_the_mean_divergence_of_the_posteriors_from_the_prior(linear):
     np.testing.assert_allclose(metrics["kl"], ((mean - 1) ** 2).sum(axis=1).mean(), rtol=1e-5)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("beta", [0.0, 1.0, 4.0])
 def test_beta_enters_the_loss_only(beta, linear):
     loss, metrics = jax.jit(variational(linear(5, 4), linear(2, 5), beta=beta).loss)(PARAMS, KEY, jnp.array(X))

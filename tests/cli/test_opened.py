@@ -69,6 +69,7 @@ def test_what_needs_examples_says_so_and_reads_them_at_a_new_place(moved, verb, 
     assert {"page.html", "made", "rates", "found"} & {path.name for path in tmp_path.iterdir()}
 
 
+@pytest.mark.slow
 def test_other_examples_at_the_new_place_are_refused(moved):
     np.save("new/mine.npy", np.zeros((60, 4), np.float32))
     with pytest.raises(UserError, match=r"is not the data that .* began with"):

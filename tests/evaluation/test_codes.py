@@ -198,6 +198,7 @@ def test_an_estimated_norm_uses_independent_directions_for_every_example():
         assert watched / np.mean(norms[:30]) == pytest.approx(0.969, abs=5 * 0.25 / np.sqrt(30))
 
 
+@pytest.mark.slow
 def test_mutual_information_is_a_lower_bound_with_its_limit():
     """For z = x + 1e-3 ε in 3 dimensions it is 3 log 1000 = 20.7 nats; the estimate from 50 examples is log 50."""
     vae = variational(gaussian_encoder([1.0] * 3, [2 * np.log(1e-3)] * 3), DECODER)

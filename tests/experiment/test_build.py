@@ -154,7 +154,7 @@ def test_every_loss_builds(loss: str) -> None:
     slope_and_terms(Experiment(model=model), examples((8, 7)), trace)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["undercomplete", "k_sparse"])
 def test_a_sigmoid_output_is_one_of_the_same_network(family: str) -> None:
     """It is what the loss compares, too."""
@@ -403,7 +403,7 @@ def test_conditions_want_classes(labels: np.ndarray | None, message: str, monkey
     assert conditions_of(Model(), dataset, facts) == ()
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [

@@ -103,6 +103,7 @@ def test_the_run_folder_holds_a_copy_and_its_digest(folder):
     assert (folder / "autoencoder.sha256").read_text() == hashlib.sha256(SOURCE.encode()).hexdigest() + "\n"
 
 
+@pytest.mark.slow
 def test_it_is_opened_with_trust_alone(folder):
     with pytest.raises(ArgumentError, match=r"^trust_code: .*is a program, .*\.py, that runs with your rights"):
         open_run(folder)

@@ -35,6 +35,7 @@ def same(one, other):
     jax.tree.map(np.testing.assert_array_equal, one, other)
 
 
+@pytest.mark.slow
 def test_a_run_is_returned_as_it_is_opened_and_has_printed_nothing(tmp_path, capfd):
     job = make_job(EXPERIMENT, SPLITS)
     run = train_run(job, tmp_path / "run", devices=ONE, figures=False)

@@ -292,6 +292,7 @@ def test_results_worse_than_predicting_the_mean_by_orders_of_magnitude_are_failu
         check_result(plain, train, facts_of(train), {"train": {"reconstruction": 4e6 * 6}})
 
 
+@pytest.mark.slow
 def test_a_run_that_blows_up_without_standardization_is_a_failure():
     with pytest.raises(UserError, match=r"mine.npy: training failed: .* use standardize auto"):
         trained(2000 + 5 * LATENT, standardize="none")
@@ -313,7 +314,7 @@ def test_wide_inputs_train():
     assert snapshot.stopping.best_loss < predicting_the_mean
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["masking", "gaussian_noise", "salt_and_pepper"])
 def test_corruption_of_standardized_data_is_that_of_the_standardized(name):
     centers, scales = np.array([2000, 5e4, 0, 0, 1, 7]), np.array([5, 2e4, 1, 1, 0.01, 3])

@@ -204,7 +204,7 @@ def run_on(make_initial_run, tmp_path_factory):
     return begin
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trained_on", "given", "expected"),
     [
@@ -234,6 +234,7 @@ def test_bytes_are_read_as_those_that_were_trained_on(run_on, tmp_path, trained_
 NORMAL = RNG.normal(size=(300, 6)).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trained_on", "given", "message"),
     [
@@ -412,6 +413,7 @@ def test_a_run_that_was_stopped_before_its_first_evaluation(tmp_path):
         open_run(run.path)
 
 
+@pytest.mark.slow
 def test_data_that_have_changed(make_initial_run, tmp_path):
     file = tmp_path / "mine.npy"
     x = np.random.default_rng(0).uniform(size=(80, 5)).astype(np.float32)

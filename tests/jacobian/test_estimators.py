@@ -20,7 +20,7 @@ def encode(x):
     return jnp.tanh(jnp.asarray(WEIGHTS, x.dtype) @ x.reshape(-1))
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @every_mode
 @every_distribution
 @pytest.mark.parametrize("num_projections", [1, 3])

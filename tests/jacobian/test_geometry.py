@@ -78,7 +78,7 @@ def test_geodesic_on_a_plane_is_straight_under_jit(float64):
     np.testing.assert_allclose(codes, np.linspace(start, end, 7), atol=1e-4)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("units", [1.0, 100.0, 1e-6, (1.0, 1e4), (1e-3, 1.0)])
 @pytest.mark.parametrize("data_unit", [1.0, 1e-5])
 def test_geodesic_does_not_depend_on_the_units_of_codes_and_of_data(units, data_unit):

@@ -56,7 +56,7 @@ def differences(gradient, point, step=1e-5):
     return np.stack(columns, axis=-1)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "f"),
     [
@@ -72,7 +72,7 @@ def test_second_derivatives_equal_finite_differences(name, f, float64):
     np.testing.assert_allclose(jax.jit(jax.hessian(norm))(point), expected, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nuclear", "log determinant"])
 @pytest.mark.parametrize("outer", [jax.jacfwd, pytest.param(jax.jacrev, marks=pytest.mark.slow)])
 def test_second_derivatives_are_the_same_inside_a_scan(name, outer, float64):

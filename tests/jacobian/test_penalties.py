@@ -32,6 +32,7 @@ def two_layers(params, x):
     return jnp.tanh(second @ jnp.tanh(first @ x))
 
 
+@pytest.mark.slow
 @every_method
 def test_of_a_linear_map_is_the_sum_of_squared_weights(method, float64):
     weights, x = normal(0, 3, 5), normal(1, 5)
@@ -61,7 +62,7 @@ def test_equals_finite_differences(method, float64):
     np.testing.assert_allclose(penalty, expected, rtol=1e-8)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @every_method
 def test_its_own_derivatives_equal_finite_differences(method, float64, without_type_checks):
     def penalty(params, x):
@@ -88,7 +89,7 @@ def test_of_scalars_is_the_squared_derivative():
     np.testing.assert_allclose(contractive_penalty(jnp.sin, jnp.float32(0.3)), np.cos(0.3) ** 2, rtol=1e-6)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @every_method
 def test_same_with_and_without_jit_and_vmap(method):
     weights, x = jax.random.normal(jax.random.key(0), (3, 5)), jax.random.normal(jax.random.key(1), (4, 5))

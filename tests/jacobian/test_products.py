@@ -28,7 +28,7 @@ def test_products_are_those_of_einsum(leading, n, m):
         np.testing.assert_allclose(sum_of_outer_products(rows, others), expected, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize(("function", "second"), [(rows_times_matrix, (4, 5)), (sum_of_outer_products, (2, 3, 5))])
 def test_derivatives_are_those_of_finite_differences(function, second, float64):
     of_arrays = lambda *operands: function(*map(jnp.asarray, operands))  # noqa: E731

@@ -163,7 +163,7 @@ def test_a_fraction_of_one_counts_every_nonzero_value():
     np.testing.assert_array_equal(local_intrinsic_dimension(values, fraction=0.5), [1, 1])
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_half_precision_has_a_spectrum(dtype):
     """Of a kernel of whole numbers, in float32."""
@@ -181,7 +181,7 @@ def test_half_precision_has_a_spectrum(dtype):
         np.testing.assert_allclose(got, expected, rtol=rtol)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_half_precision_is_counted_and_summed_in_single(dtype):
     assert saturation(jnp.ones(100_000, dtype)) == 1
@@ -192,7 +192,7 @@ def test_half_precision_is_counted_and_summed_in_single(dtype):
     np.testing.assert_allclose(curve, 2, rtol=1e-2)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1.0, 0.27486736, 1e-22, 1e20])
 def test_dimensions_and_ranks_do_not_depend_on_the_scale(scale):
     values = scale * jnp.array([3.0, 2.0, 0.1])

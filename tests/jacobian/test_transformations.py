@@ -182,7 +182,7 @@ def test_contractive_losses_are_those_of_one_device(build):
     assert_close(on_explicit_mesh(jax.vmap(loss, (None, 0)), params, BATCH), expected)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrap",
     [

@@ -262,7 +262,7 @@ def test_samples_have_the_distribution(name, parameter, cdf):
     assert stats.kstest(np.asarray(x, np.float64).ravel(), cdf).pvalue > 1e-4
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("logit", [-1e4, -1e-3, 0.0, 1e-9, 1e-3, 1e4])
 def test_continuous_bernoulli_samples_are_finite_at_extremes_as_are_their_gradients(logit):
     logits = jnp.full(1000, logit)
@@ -399,7 +399,7 @@ def test_categorical_with_more_classes_than_half_precision_represents():
     assert categorical(classes=256).sample(jax.random.key(0), logits[:, :256]).dtype == jnp.bfloat16
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("log_rate", [5.0, 12.0, 16.0, 18.0, 20.0, 22.0, 40.0, 87.0])
 def test_poisson_samples_have_mean_and_deviation_up_to_the_largest_rates(log_rate):
     """Within 5 standard errors and one step of float32, and at the largest rates they scatter by about one step."""
@@ -413,7 +413,7 @@ def test_poisson_samples_have_mean_and_deviation_up_to_the_largest_rates(log_rat
     assert np.all(x == np.round(x))
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("log_rate", [11.0, 11.6, 13.0])
 def test_poisson_samples_have_the_distribution_on_both_sides_of_the_normal_approximation(log_rate):
     """By a chi-square test of 50 cells of about equal probability."""
@@ -437,7 +437,7 @@ def test_poisson_of_a_rate_of_zero_and_of_no_finite_count():
         assert likelihood.log_prob(jnp.full(1, wrong), jnp.zeros(1)) == -jnp.inf
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-320, 1e-80, 1e-45, 1e-39, 1e-30])
 @pytest.mark.parametrize("compiled", [False, True])
 def test_densities_of_tiny_scales_are_no_nan(scale, compiled):
@@ -489,7 +489,7 @@ def test_beta_of_a_uniform_is_zero_at_its_ends():
     np.testing.assert_allclose(beta().log_prob(jnp.array([0.0, 1.0]), jnp.zeros((2, 2))), 0, atol=1e-6)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 @every_likelihood
 def test_half_precision_is_that_of_float32_rounded(likelihood, x, parameters, dtype):

@@ -117,7 +117,7 @@ def test_upsample_equals_repeat(shape):
     np.testing.assert_array_equal(upsample(x), jnp.repeat(jnp.repeat(x, 2, axis=0), 2, axis=1))
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [Conv(5), Conv(5, size=(12, 13)), Conv(5, pooled=True)])
 def test_parameters_are_those_of_flax(layer):
     x = jnp.ones((6, 7, 3))

@@ -27,7 +27,7 @@ def two_layers(*sizes):
     return lambda rngs: TwoLayers(sizes, rngs)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "build",
     [

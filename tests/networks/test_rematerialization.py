@@ -30,6 +30,7 @@ def test_gradients_are_equal(wrap) -> None:
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), *slopes)
 
 
+@pytest.mark.slow
 def test_inner_values_are_not_kept(capsys: pytest.CaptureFixture[str]) -> None:
     """What JAX keeps for the gradient; the hidden layers of a batch have 16 times 32 numbers."""
     params = jax.jit(PLAIN.init)(jax.random.key(0), X[0])

@@ -28,7 +28,7 @@ def test_an_image_of_any_size_comes_back_in_its_size(shape, features):
     assert jax.eval_shape(decoder.init_with_output, KEY, jnp.ones(code.shape))[0].shape == shape
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(6, 11, 2), (8, 4)])
 def test_both_halves_equal_scipy(shape, random_params, correlate):
     """The textbook's U-Net, with its maps in a list, on an image that is filled up to whole blocks."""

@@ -96,6 +96,7 @@ def test_a_gallery_has_names_and_the_scale_of_the_data(shape: tuple[int, ...]) -
         np.testing.assert_allclose(figure.axes[0].get_ylim(), (-0.05, 0.55))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(28, 28), (20,)])
 def test_row_labels_are_not_truncated(shape: tuple[int, ...]) -> None:
     names = [f"unit {unit}" for unit in range(10070, 10086)]
@@ -223,7 +224,7 @@ def test_labels_of_units_do_not_overlap(units: int) -> None:
     assert "in decreasing order; 1 in" in axes.get_xlabel()
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [0.0, 0.5, -3.0])
 def test_constant_data_is_drawn_without_a_warning(value, tmp_path):
     """Warnings are errors here."""

@@ -77,6 +77,7 @@ def test_notes_are_drawn_from_the_likelihood_unless_the_most_probable_are_wanted
         compose(run, count=0)
 
 
+@pytest.mark.slow
 def test_mistakes(run, make_initial_run, complaint_of, monkeypatch):
     digits = make_initial_run(DIGITS)
     assert "expects a variational run on jsb_chorales, but this run is" in complaint_of("compose", digits, "music")

@@ -123,6 +123,7 @@ def test_scores_are_written_however_few_anomalies_are_known(make_run, run_script
     assert (note in result.output) == (note in summary.get("notes", [])) == (anomalies != 2)
 
 
+@pytest.mark.slow
 def test_a_figure_that_fails_leaves_the_scores(make_run, run_script, tmp_path, monkeypatch):
     monkeypatch.setattr(plots, "anomaly_scores", lambda *arguments, **options: 1 / 0)
     run = open_run(make_run(VARIATIONAL))

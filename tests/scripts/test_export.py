@@ -27,6 +27,7 @@ def test_a_run_is_exported_whole(make_initial_run, run_script, tmp_path):
     assert json.loads((tmp_path / "out" / "export.json").read_text())["parameters"]["shapes"]
 
 
+@pytest.mark.slow
 def test_mistakes(make_initial_run, complaint_of, tmp_path):
     folder = make_initial_run(SMALL)
     assert "missing: is no run folder" in complaint_of("export", "missing", "out")

@@ -152,6 +152,7 @@ def test_all_units_are_in_the_arrays_and_the_first_of_them_in_the_picture(make_i
     assert sorted(np.load(tmp_path / "made" / "units.npy")) == list(range(1, 19))
 
 
+@pytest.mark.slow
 def test_units_are_those_named_in_that_order(generate, tmp_path):
     run, codes, _ = generate(LINEAR, "traversals", "--columns", "3", "--units", "4", "2")
     assert np.load(tmp_path / "made" / "units.npy").tolist() == [4, 2]
@@ -189,6 +190,7 @@ def test_the_plane_of_two_numbers(generate, tmp_path, drawn_fraction):
     assert drawn_fraction(tmp_path / "made" / "latent_space.png") > 0.015
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("experiment", "arguments", "complaint"),
     [

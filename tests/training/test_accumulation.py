@@ -93,7 +93,7 @@ COUPLED = {
 }
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("reason", COUPLED)
 def test_what_is_coupled_through_the_batch_is_refused_with_the_reason(reason: str) -> None:
     autoencoder = COUPLED[reason]()

@@ -61,6 +61,7 @@ def files_of(folder: Path, step: int) -> list[Path]:
     return sorted(path for path in (folder / str(step)).rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 def test_every_bit_returns(tmp_path: Path) -> None:
     save(tmp_path, 20)
     saved, (restored, _) = snapshot_at(20), restore(tmp_path)

@@ -66,7 +66,7 @@ def test_every_example_weighs_the_same() -> None:
     assert evaluate(PARAMS, KEY, x) == {"loss": 2.0}
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.int64])
 def test_counts_of_an_integer_type_are_evaluated(dtype: type, standard_promotion: None) -> None:
     """They are what a Poisson likelihood takes, and a network reads."""

@@ -48,7 +48,7 @@ def test_an_equal_training_traces_nothing_and_gives_the_same_bits(counted, strea
     assert len(traces) == before
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other",
     [

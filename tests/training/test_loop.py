@@ -168,7 +168,7 @@ def test_diverging_training_stops() -> None:
         list(train(linear, optimizer, begin(linear, optimizer), TRAIN, VALIDATION, batch_size=64, epochs=5))
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("standardizes", [False, True])
 def test_the_message_names_the_scale_of_the_data_where_that_may_be_the_cause(standardizes: bool) -> None:
     years = 2000 + 5 * TRAIN
@@ -238,7 +238,7 @@ def test_spoiled_parameters_are_named_with_their_step() -> None:
         check_parameters(spoiled)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["training", "validation"])
 def test_examples_that_the_likelihood_cannot_explain_are_refused_before_the_first_step(part: str) -> None:
     vae = variational(MLP(output_shape=(4,)), MLP(output_shape=(3,)))

@@ -112,6 +112,7 @@ def test_metrics_are_means_over_the_epoch() -> None:
     np.testing.assert_allclose(history[-1]["loss"][3], expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_epoch_is_compiled_once() -> None:
     chex.clear_trace_counter()
     trained(chex.assert_max_traces(masked, n=2), devices=1)  # once to start, once to train

@@ -93,7 +93,7 @@ def test_a_run_on_a_file_reads_the_examples_of_its_batches_and_no_others(stored,
     assert sum(read) == 2 * (5 * BATCH + 3 * BATCH)  # 3 batches of 16 hold the 37 examples of validation
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("stop_after", [3, 5, 8])
 def test_resuming_a_streamed_run_changes_no_bit(stored, stop_after: int) -> None:
     """In the middle of an epoch and at its end, with calls of two steps and a rest of one."""
@@ -156,6 +156,7 @@ def test_an_error_of_loading_comes_where_its_result_would() -> None:
         next(results)
 
 
+@pytest.mark.slow
 def test_streamed_examples_that_the_likelihood_cannot_explain_are_refused(tmp_path: Path) -> None:
     x = X.copy()
     x[3, 0, 0] = 1.5
