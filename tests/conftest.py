@@ -8,8 +8,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
 os.environ["MPLBACKEND"] = "Agg"
 
-from aejax.host.environment import use_compilation_cache
+from aejax.host.environment import avoid_slow_fusions, use_compilation_cache
 
+avoid_slow_fusions()  # as commands do, of which some run in this process: compiled programs are found by these flags
 use_compilation_cache()  # what one test, one worker or one script has compiled, the next one loads
 
 import jax
