@@ -39,6 +39,7 @@ def test_salt_and_pepper_replaces_that_fraction_half_low_and_half_high(amount, s
         assert_binomial(count, probability)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("amount", [0.01, 0.1, 0.5, 0.9])
 def test_masking_sets_that_fraction_to_zero(amount):
     x = jnp.linspace(1.0, 2.0, N)

@@ -284,7 +284,7 @@ def test_bernoulli_kl_takes_a_traced_rho():
     np.testing.assert_allclose(traced, math.log(5 / 3), rtol=1e-6)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("rho", [0.0, 0.05, 1.0])
 @pytest.mark.parametrize("rho_hat", [0.0, 1e-30, 1.0])
 def test_bernoulli_kl_is_finite_for_every_pair_of_extremes(rho, rho_hat):

@@ -40,6 +40,7 @@ def test_the_arc_stays_on_the_sphere_at_steps_of_equal_angle(seed):
     np.testing.assert_allclose(steps, whole / 5, atol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [2.0, 1.0, -1.0, 0.0])
 def test_codes_of_one_direction_are_joined_by_a_straight_line(factor):
     start = jnp.array([1.0, 2.0])

@@ -109,6 +109,7 @@ def test_log_prob_refuses_integers(without_type_checks):
         gaussian_log_prob(jnp.zeros(3, jnp.int32), jnp.zeros(3), jnp.zeros(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("log_variance", [-90.0, -200.0, -500.0])
 def test_log_prob_of_a_tiny_variance_is_no_nan(log_variance):
     """At the mean it is that of SciPy; elsewhere it is beyond float32, with a gradient of 0."""
@@ -127,6 +128,7 @@ def test_log_prob_of_a_tiny_difference_and_a_tiny_variance_equals_scipy():
     np.testing.assert_allclose(got, stats.norm.logpdf(np.float32(code), 0, np.exp(log_variance / 2)), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_half_precision_is_drawn_and_summed_in_single(dtype):
     """The noise is drawn in float32 and rounded; drawn in bfloat16 it would end at 2.5 standard deviations."""

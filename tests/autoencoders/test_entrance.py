@@ -203,6 +203,7 @@ def test_whatever_numpy_reads_is_an_example():
         assert PLAIN.loss(params, KEY, batch)[0] == loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("x", [{"a": 1.0}, "x.npy", None, [["a"] * 20], Frame([object()] * 20), [[1.0], [1.0, 2.0]]])
 def test_what_holds_no_numbers_is_refused_by_name(x):
     params = PLAIN.init(KEY, X[0])
@@ -269,6 +270,7 @@ class TestConditions:
             with pytest.raises(ValueError, match="a class from 0 to 199, got"):
                 call()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("label", [1.0, True, np.float32(1), 1j])
     def test_classes_are_integers(self, label):
         params = self.BY_CLASS.init(KEY, X[0], 0)

@@ -73,6 +73,7 @@ def test_padding_may_be_anything_in_value_and_gradient(name, padding):
         jax.tree.map(partial(np.testing.assert_allclose, rtol=2e-5, atol=1e-6), one, other)
 
 
+@pytest.mark.slow
 def test_where_all_examples_count_the_compiler_replaces_none():
     def loss(params, x):
         return PLAIN.loss(params, KEY, x)[0]
@@ -109,7 +110,7 @@ def test_a_mean_divides_by_the_sum_of_the_weights_where_that_is_below_one():
     assert mean_over_batch(jnp.array([3.0, jnp.nan]), nothing) == 0
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
 def test_means_of_half_precision_are_added_in_single(dtype):
     values = np.random.default_rng(1).uniform(200, 300, 5000)
@@ -145,7 +146,7 @@ def test_a_weight_of_zero_silences_what_is_infinite_in_value_and_gradient():
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves((loss, gradient)))
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "build",
     [

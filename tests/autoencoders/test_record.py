@@ -133,7 +133,7 @@ def test_padding_does_not_count(name):
     assert nothing == 0
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @a_few_families
 def test_one_trace_serves_many_steps(name):
     traces = []

@@ -69,7 +69,7 @@ def test_beta_enters_the_loss_only(beta, linear):
     np.testing.assert_allclose(loss, metrics["reconstruction"] + beta * metrics["kl"], rtol=1e-6)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [0.0, 0.5], ids=["exact posterior", "another posterior"])
 def test_bound_on_a_linear_gaussian_model_is_log_p_less_the_divergence_from_the_exact_posterior(shift):
     # z ~ N(0, I), x | z ~ N(U z, s² I) with orthogonal columns of U: the posterior has a diagonal covariance

@@ -43,6 +43,7 @@ def posterior(x):
 LINEAR = variational(fixed(posterior), fixed(lambda z: GAIN * z), likelihood=gaussian(variance=NOISE))
 
 
+@pytest.mark.slow
 def test_a_linear_gaussian_model_scores_its_exact_likelihood():
     """With the exact posterior, the bound equals log p(x) for x ~ N(0, GAIN² + NOISE), up to noise of sampled codes."""
     x = np.linspace(-6, 6, 9, dtype=np.float32)[:, None]

@@ -158,6 +158,7 @@ def test_fewer_examples_are_watched_where_the_jacobian_is_large():
     assert watched == pytest.approx(np.sqrt(2000) * np.mean([2.0, 4.0]), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_few_rows_of_jacobians_are_in_memory_at_a_time(monkeypatch):
     """Of 60 examples whose Jacobians have 2,000 rows each, 50 are used, 2 at a time."""
     pixels = np.ones((60, 2000), np.float32) * np.arange(1, 61, dtype=np.float32)[:, None]

@@ -91,7 +91,7 @@ def trace(function):
     return partial(jax.eval_shape, function)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_builds(name: str) -> None:
     _, experiment = PRESETS[name]
@@ -581,6 +581,7 @@ def test_one_class_alone_is_no_condition_to_train_on_but_one_to_ask_for() -> Non
     assert asked.tolist() == [0, 0, 0, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("optimization", "expected"),
     [

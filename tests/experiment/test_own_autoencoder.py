@@ -112,6 +112,7 @@ def test_it_is_opened_with_trust_alone(folder):
     assert open_run(folder, trust_code=True).example_shape == (8, 8, 1)
 
 
+@pytest.mark.slow
 def test_nothing_runs_without_trust(folder, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(folder, copy)

@@ -48,6 +48,7 @@ def test_a_run_is_returned_as_it_is_opened_and_has_printed_nothing(tmp_path, cap
     same(fit(job, devices=ONE).best_params, run.params)  # the trainer in memory is the same one
 
 
+@pytest.mark.slow
 def test_a_run_is_trained_outside_the_main_thread(tmp_path):
     found = []
 
@@ -69,7 +70,7 @@ def test_a_report_may_stop_the_training():
     same(whole.best_params, fit(job, devices=ONE).best_params)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "interrupted"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
 def test_a_signal_stops_a_run_and_it_is_continued(tmp_path, monkeypatch, number, interrupted):
     import aejax.experiment.run as running

@@ -270,6 +270,7 @@ def test_values_on_another_scale_are_refused_and_taken_when_asked(run_on, tmp_pa
         load_examples(run, tmp_path / "mine.npz")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("trained_on", "given"),
     [

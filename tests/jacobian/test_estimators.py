@@ -60,7 +60,7 @@ def test_variance_by_hand(float64):
             np.testing.assert_allclose(several, variance / 5, rtol=1e-14)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @every_mode
 def test_rademacher_is_exact_where_the_gram_matrix_is_diagonal(mode):
     x, factors = jnp.ones((2, 2)), jnp.array([[1.0, 2.0], [3.0, 4.0]])

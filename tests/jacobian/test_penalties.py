@@ -50,7 +50,7 @@ def test_of_a_logistic_layer_equals_the_closed_form(method, float64):
     np.testing.assert_allclose(penalty, expected, rtol=1e-13)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @every_method
 def test_equals_finite_differences(method, float64):
     params, x, step = (normal(0, 5, 4), normal(1, 3, 5)), normal(2, 4), 1e-5
@@ -177,7 +177,7 @@ def higher_order(encode, x, *, seed=0, standard_deviation=0.1, samples=3, **opti
     return higher_order_penalty(jax.random.key(seed), encode, x, **knobs)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @every_method
 def test_higher_order_penalty_of_a_linear_map_is_zero(method):
     weights = jax.random.normal(jax.random.key(0), (3, 5))

@@ -511,7 +511,7 @@ def test_half_precision_is_that_of_float32_rounded(likelihood, x, parameters, dt
     np.testing.assert_allclose(np.asarray(sample, float), drawn, rtol=2 * eps, atol=1e-6)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.float16])
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
 def test_a_knob_of_numpy_promotes_nothing(number, dtype, float64, without_type_checks):

@@ -65,7 +65,7 @@ def test_encoder_equals_scipy(shape, activation, oracle, random_params, correlat
     np.testing.assert_allclose(jax.jit(encoder.apply)(params, x), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(6, 4), (5, 7, 2)])
 def test_decoder_equals_scipy(shape, random_params, correlate):
     code = jax.random.normal(jax.random.key(1), (4,))
@@ -90,7 +90,7 @@ def test_vmap_equals_a_loop(random_params):
     np.testing.assert_allclose(jax.jit(jax.vmap(apply, in_axes=(None, 0)))(params, x), loop, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(4, 6, 3), (5, 4, 1), (7, 7, 2), (1, 4, 1)])
 def test_max_pool_equals_flax_in_value_and_gradient(shape):
     def value_and_pullback(pool, x):

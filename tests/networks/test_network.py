@@ -60,6 +60,7 @@ def test_from_nnx_is_pure_and_batches():
     )
 
 
+@pytest.mark.slow
 def test_from_nnx_lets_gradients_through():
     network = from_nnx(two_layers(4, 3, 2))
     params = jax.jit(network.init)(jax.random.key(0), X)

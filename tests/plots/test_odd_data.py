@@ -52,7 +52,7 @@ def test_codes(name: str, count: int) -> None:
     drawn(plots.kl_per_unit(make((count,))))
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("count", [1, 3])
 def test_scores(name: str, count: int) -> None:

@@ -69,6 +69,7 @@ class Cells(html.parser.HTMLParser):
             self.rows[-1][-1] += data
 
 
+@pytest.mark.slow
 def test_what_differs_is_side_by_side(made, run_script, tmp_path):
     made("one", LINEAR), made("two", WIDER, loss=4.0)
     result = run_script("compare", "one", "two")
@@ -90,6 +91,7 @@ def test_what_differs_is_side_by_side(made, run_script, tmp_path):
     assert "http" not in text
 
 
+@pytest.mark.slow
 def test_a_setting_that_a_run_does_not_use_is_a_dash_and_terms_in_other_units_have_their_own_rows(made):
     runs = [open_run(made("plain", LINEAR)), open_run(made("variational", VARIATIONAL, kl=1.0))]
     text = compare_page(runs).html
@@ -104,6 +106,7 @@ def test_a_setting_that_a_run_does_not_use_is_a_dash_and_terms_in_other_units_ha
     assert "not comparable" in text
 
 
+@pytest.mark.slow
 def test_runs_on_other_data_are_shown_without_reconstructions(made):
     other = replace(LINEAR, data=Data(split_seed=5))
     page = compare_page([open_run(made("one", LINEAR)), open_run(made("other", other, finished=False))])
@@ -114,6 +117,7 @@ def test_runs_on_other_data_are_shown_without_reconstructions(made):
     assert page.html.count("data:image/png") == 2
 
 
+@pytest.mark.slow
 def test_long_or_equal_names_become_letters(made, tmp_path):
     long = made("a-run-with-a-rather-long-name", LINEAR)
     text = compare_page([open_run(long), open_run(made("b", WIDER))]).html
@@ -142,13 +146,14 @@ def test_a_section_that_fails_is_named_and_the_others_are_written(made, monkeypa
     assert "<h2>Commands</h2>" in page.html
 
 
+@pytest.mark.slow
 def test_moved_data_are_read_at_their_new_place(made, tmp_path):
     (tmp_path / "old").mkdir()
     np.save("old/mine.npy", np.random.default_rng(0).uniform(size=(120, 4)).astype(np.float32))
     mine = Data(dataset=str(tmp_path / "old" / "mine.npy"))
     names = [made(f"run{k}", Experiment(data=mine, model=replace(LINEAR.model, code_size=k))) for k in (2, 3)]
     (tmp_path / "old").rename(tmp_path / "new")
-    with pytest.raises(UserError, match=r"give their new place by --data NEW"):
+    with pytest.raises(UserError, match=r"give their new place by data"):
         verb.main(names)
     verb.main([*names, "--data", "new", "--output", "page.html"])
     assert "of mine.npy" in (tmp_path / "page.html").read_text(encoding="utf-8")

@@ -234,6 +234,7 @@ def test_gray_that_is_saved_with_colors_is_measured_and_written_as_it_came(gray_
         np.testing.assert_allclose(np.asarray(image)[..., 0], by_hand(open_run(gray_run), given[..., 0]), atol=5)
 
 
+@pytest.mark.slow
 def test_examples_in_capital_letters_and_in_an_archive(make_initial_run, run_script, tmp_path):
     folder = make_initial_run(DENSE)
     x = open_run(folder).splits.test.x[:5]

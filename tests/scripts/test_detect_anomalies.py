@@ -149,7 +149,7 @@ def test_what_is_interrupted_leaves_no_folder_in_the_way(make_run, run_script, t
     assert sorted(tmp_path.iterdir()) == before
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize(("quantile", "is_finer"), [("0.99", False), ("0.9999", True), ("1", False)])
 def test_a_quantile_finer_than_the_sample_is_said_to_be(make_run, run_script, tmp_path, quantile, is_finer):
     run = open_run(make_run(VARIATIONAL))

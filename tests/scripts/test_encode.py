@@ -32,6 +32,7 @@ def test_there_and_back(make_initial_run, run_script, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "back.npy"), run.reconstruct(run.splits.test)[:7], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_conditional_run_wants_labels(make_initial_run, run_script, complaint_of, tmp_path):
     folder = make_initial_run(CONDITIONAL)
     np.save(tmp_path / "x.npy", np.zeros((3, 8, 8), np.float32))

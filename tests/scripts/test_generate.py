@@ -161,6 +161,7 @@ def test_units_are_those_named_in_that_order(generate, tmp_path):
     np.testing.assert_allclose(codes[0, :, :3], np.tile(run.encode(run.splits.test)[0, :3], (3, 1)), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_more_units_than_fit_into_memory_are_refused(make_initial_run, monkeypatch):
     monkeypatch.setattr(generation, "MAX_NUMBERS", 4 * 3 * 64)
     run = open_run(make_initial_run(LINEAR))

@@ -112,6 +112,7 @@ def test_parts_of_a_coupled_loss_would_be_another_loss(monkeypatch: pytest.Monke
     assert max(np.abs(a - b).max() for a, b in zip(*map(jax.tree.leaves, (whole, parts)), strict=True)) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "message"), [(0, "at least 1, got 0"), (3, "2 devices times 3 .*: 12 or 18, got 16")]
 )

@@ -169,7 +169,7 @@ def test_any_changed_file_makes_the_one_before_the_newest(tmp_path: Path, harm: 
     assert restore(tmp_path)[0].state.step == 2
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", ["truncate", "remove", "unfinished"])
 def test_torn_checkpoints_are_passed_over_and_cleared_away(tmp_path: Path, harm: str) -> None:
     save(tmp_path, 1, 2)

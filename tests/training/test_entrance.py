@@ -44,7 +44,7 @@ def with_broken(rows, value=np.nan):
     return x
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("likelihood", [False, True])
@@ -89,6 +89,7 @@ def test_whatever_numpy_reads_is_trained_on(kind):
     assert go(kind(X), kind(X), example=(kind(X[0]),)).evaluation == go(X, X).evaluation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [{"x": X}, "x.npy", None, [["a"]], [[1.0], [1.0, 2.0]], Frame([object()])])
 def test_what_holds_no_numbers_is_refused_by_name(wrong):
     with pytest.raises(TypeError, match="train_x must be an array of numbers"):
@@ -126,6 +127,7 @@ def test_validation_examples_may_be_of_another_shape_where_the_networks_take_it(
     assert go(Examples(X, X), X).evaluation == go(X, X).evaluation
 
 
+@pytest.mark.slow
 def test_images_of_another_layout_are_refused():
     conv = undercomplete(ConvEncoder((4,), 3), ConvDecoder((8, 8, 3), (4,)))
     one = np.zeros((8, 8, 3), np.float32)
@@ -137,7 +139,7 @@ def test_images_of_another_layout_are_refused():
         start(conv, SGD, KEY, np.zeros((3, 8, 8), np.float32))
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("label", [-1, 3, 200])
 def test_classes_out_of_range_are_refused_before_the_first_step(label):
     by_class, labels = conditional(PLAIN, classes=3), np.arange(12) % 3

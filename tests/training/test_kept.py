@@ -84,6 +84,7 @@ def test_an_equal_evaluation_traces_nothing(counted):
     assert len(traces) == before
 
 
+@pytest.mark.slow
 def test_an_optimizer_that_has_no_hash_is_trained_with(counted):
     class Update:
         __hash__ = None

@@ -135,6 +135,7 @@ def test_hyperparameters_of_another_length() -> None:
         start_population(masked, OPTIMIZER, KEYS[:0], LEVELS[:0], DATA[0], devices=devices)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [0, 71])
 def test_a_batch_that_does_not_fit(batch_size: int) -> None:
     devices = jax.local_devices()[:1]

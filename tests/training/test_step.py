@@ -125,6 +125,7 @@ def test_many_calls_trace_the_loss_once() -> None:
     assert traces == [(BATCH // 8, *SHAPE)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("devices", [1, 2])
 def test_only_several_devices_exchange_gradients(devices: int) -> None:
     chosen = jax.local_devices()[:devices]

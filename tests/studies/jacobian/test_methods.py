@@ -21,6 +21,7 @@ def test_a_method_with_strength_0_is_the_plain_autoencoder(plain, examples, para
     np.testing.assert_allclose(loss, plain.loss(params, jax.random.key(1), jnp.asarray(examples))[0], rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["weight-decay", "cae"])
 def test_penalties_against_numpy(plain, examples, layer, params, method: str) -> None:
     loss, metrics = METHODS[method].build(plain, jnp.array(0.3)).loss(params, jax.random.key(1), jnp.asarray(examples))
