@@ -253,7 +253,7 @@ def _reconstructions(compared: Sequence[_Compared], *, are_same: bool) -> str:
 
 
 def _commands(compared: Sequence[_Compared]) -> str:
+    """Returns the commands that train the runs, each below a comment with the run's name."""
+    commands = [f"# {of.label}\n{training_command(of.run.experiment)}" for of in compared]
     text = paragraph("These commands train the same runs again, bit for bit on the same machine.")
-    return text + "".join(
-        paragraph(f"{of.label}:") + code_block(training_command(of.run.experiment)) for of in compared
-    )
+    return text + "".join(map(code_block, commands))

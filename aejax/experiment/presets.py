@@ -102,41 +102,44 @@ _ECG5000 = Experiment(
 
 PRESETS: dict[str, tuple[str, Experiment]] = {
     "digits-vae": (
-        "variational, 8x8 handwritten digits; under a minute on two cores; squared error 0.0098, PCA 0.0196",
+        "variational, 8x8 handwritten digits; under a minute on two cores; error 0.0098, PCA 0.0196",
         _DEFAULT,
     ),
-    "digits-ae": ("undercomplete, 10-dimensional code of 64 pixels", _on_digits(_AUTOENCODER)),
+    "digits-ae": (
+        "undercomplete, 10-dimensional code of 64 pixels; error 0.0097, PCA 0.0196",
+        _on_digits(_AUTOENCODER),
+    ),
     "digits-linear": (
-        "linear and undercomplete, whose optimum spans the subspace of PCA",
+        "linear and undercomplete, whose optimum spans the subspace of PCA; error 0.0243, PCA 0.0239",
         _on_digits(Model(family="undercomplete", hidden=(), code_size=8), learning_rate=1e-2),
     ),
     "digits-deep": (
-        "undercomplete with three hidden layers on either side",
+        "undercomplete with three hidden layers on either side; error 0.0101, PCA 0.0196",
         _on_digits(Model(family="undercomplete", hidden=(256, 128, 64), code_size=10), learning_rate=1e-3),
     ),
     "digits-conv": (
-        "undercomplete, convolutional",
+        "undercomplete, convolutional; error 0.0304, which is above that of PCA, 0.0196",
         _on_digits(Model(family="undercomplete", network="conv", hidden=(16, 8), code_size=10), epochs=40),
     ),
-    "digits-tied": ("tied weights, one layer of 200 logistic units", _on_digits(_ONE_LAYER)),
+    "digits-tied": ("tied weights, one layer of 200 logistic units; error 0.0020", _on_digits(_ONE_LAYER)),
     "digits-sparse": (
-        "sparse by L1, 128-dimensional code of 64 pixels",
+        "sparse by L1, 128-dimensional code of 64 pixels; error 0.0024, 26 % of all entries are not 0",
         _on_digits(_OVERCOMPLETE, Regularization(sparse_weight=0.1)),
     ),
     "digits-sparse-kl": (
-        "sparse by KL to a mean activation of 0.05, 128 logistic units",
+        "sparse by KL to a mean activation of 0.05, 128 logistic units; error 0.0057, mean activation 0.063",
         _on_digits(replace(_OVERCOMPLETE, code_activation="sigmoid"), Regularization(sparse_kl_weight=0.2)),
     ),
     "digits-k-sparse": (
-        "k-sparse, the 10 largest of 128 linear units",
+        "k-sparse, the 10 largest of 128 linear units; error 0.0107",
         _on_digits(Model(family="k_sparse", hidden=(), code_size=128, active_entries=10)),
     ),
     "digits-contractive": (
-        "contractive by the exact Jacobian, tied weights",
+        "contractive by the exact Jacobian, tied weights; error 0.0058",
         _on_digits(_ONE_LAYER, Regularization(contractive_weight=0.1)),
     ),
     "digits-contractive-h": (
-        "contractive with the higher-order term, CAE+H",
+        "contractive with the higher-order term, CAE+H; error 0.0113",
         _on_digits(
             replace(_ONE_LAYER, code_size=100),
             Regularization(contractive_weight=0.1, higher_order_weight=0.1, higher_order_noise=0.1),
@@ -144,18 +147,18 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
         ),
     ),
     "digits-denoise": (
-        "denoising, 33 % of the pixels masked",
+        "denoising, 33 % of the pixels masked; error of unmasked images 0.0128, PCA 0.0196",
         _on_digits(_AUTOENCODER, Regularization(corruption="masking", corruption_level=0.33)),
     ),
     "digits-beta-vae": (
-        "variational with beta 4, warmed up, and a narrow Gaussian likelihood",
+        "variational with beta 4, warmed up, and a narrow Gaussian likelihood; error 0.0132, all 10 units active",
         _on_digits(
             replace(_VAE, likelihood="gaussian", likelihood_variance=0.02),
             Regularization(beta=4.0, beta_schedule="linear"),
         ),
     ),
     "digits-free-bits": (
-        "variational with free bits, 0.5 nats per unit",
+        "variational with free bits, 0.5 nats per unit; error 0.0163, all 10 units active",
         _on_digits(_VAE, Regularization(free_bits=0.5)),
     ),
     "digits-mixture-vae": (
@@ -178,7 +181,7 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
     # The codes fill N(0, I) only if they are few and the weight is large: with 10 units, or a weight of 10, what is
     # decoded between the codes is noise. A batch of 256 estimates the discrepancy better than one of 64.
     "digits-wae": (
-        "Wasserstein: undercomplete, codes matched to N(0, I) by maximum mean discrepancy",
+        "Wasserstein: 5 units matched to N(0, I) by maximum mean discrepancy; error 0.0216, PCA 0.0334",
         _on_digits(
             replace(_DEFAULT.model, family="undercomplete", code_size=5, loss="binary_cross_entropy"),
             Regularization(mmd_weight=1000.0),
@@ -194,11 +197,11 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
     # 64-32-16 channels and 10 % of the pixels replaced; the unprocessed test images have a squared error of 32.8
     # (0.0419 per pixel).
     "fashion-denoise": (
-        "convolutional denoising autoencoder on Fashion-MNIST, 10 % salt and pepper",
+        "convolutional denoising autoencoder on Fashion-MNIST, 10 % salt and pepper; PSNR 22.3 dB",
         _FASHION_DENOISE,
     ),
     "fashion-denoise-unet": (
-        "U-Net denoising autoencoder on Fashion-MNIST, 10 % salt and pepper",
+        "U-Net denoising autoencoder on Fashion-MNIST, 10 % salt and pepper; PSNR 23.5 dB",
         replace(
             _FASHION_DENOISE,
             model=replace(_FASHION_DENOISE.model, network="unet", hidden=(32, 48, 64)),
@@ -207,7 +210,7 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
         ),
     ),
     "fashion-vae2d": (
-        "convolutional variational autoencoder on Fashion-MNIST with a 2-dimensional code",
+        "convolutional variational autoencoder on Fashion-MNIST with a 2-dimensional code; ELBO -264.0 nats",
         Experiment(
             data=Data(dataset="fashion_mnist"),
             model=Model(family="variational", network="conv", hidden=(32, 64), code_size=2),
@@ -216,7 +219,7 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
     ),
     # The one-block autoencoder of tutorials on these pages; its receptive field extends 5 pixels around each pixel.
     "documents-tutorial": (
-        "scanned pages, the tutorials' network: convolution, pooling, convolution, upsampling, convolution",
+        "scanned pages, the tutorials' one-block network; RMSE 0.0391 after 10 epochs, noisy pages 0.1615",
         _on_documents(Model(family="undercomplete", network="conv", hidden=(64,), code_size=None, **_PAGE_LOSS)),
     ),
     # After 40 epochs, in 25 minutes on one core, test pages have an RMSE of 0.0238, 0.0220 and 0.0222 (3 seeds);
@@ -224,19 +227,22 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
     # the training split, but other pages with the same stains are. The silver medal of Kaggle's Denoising Dirty
     # Documents, on another split, was at 0.0261.
     "documents-denoise": (
-        "scanned pages, a U-Net with a receptive field of 105 pixels around each pixel",
+        "scanned pages, a U-Net that sees 105 pixels around each pixel; RMSE 0.0220 to 0.0238, noisy pages 0.1615",
         _on_documents(
             Model(family="undercomplete", network="unet", hidden=(32, 48, 64, 96), code_size=None, **_PAGE_LOSS)
         ),
     ),
-    "mnist-ae32": ("undercomplete, dense, 32-dimensional code of MNIST", _dimension_reduction("mnist", 40)),
+    "mnist-ae32": (
+        "undercomplete, dense, 32-dimensional code of MNIST; error per image 2.25, PCA 13.19",
+        _dimension_reduction("mnist", 40),
+    ),
     "fashion-ae32": (
-        "undercomplete, dense, 32-dimensional code of Fashion-MNIST",
+        "undercomplete, dense, 32-dimensional code of Fashion-MNIST; error per image 4.90, PCA 11.87",
         _dimension_reduction("fashion_mnist", 60),
     ),
-    "ecg5000-vae": ("variational, on 200 normal heartbeats, to detect abnormal ones", _ECG5000),
+    "ecg5000-vae": ("variational, on 200 normal heartbeats, to detect abnormal ones; AUROC 0.996, PCA 0.992", _ECG5000),
     "ecg5000-sequence": (
-        "variational, on 200 normal heartbeats, convolutional over time",
+        "variational, on 200 normal heartbeats, convolutional over time; AUROC 0.994, PCA 0.992",
         replace(
             _ECG5000,
             model=replace(_ECG5000.model, network="sequence", hidden=(16, 32)),
@@ -244,7 +250,7 @@ PRESETS: dict[str, tuple[str, Experiment]] = {
         ),
     ),
     "chorales-vae": (
-        "variational, 16 quarter notes of Bach's chorales as a piano roll",
+        "variational, 16 quarter notes of Bach's chorales; bound 9.35 nats per quarter note after 40 epochs",
         Experiment(
             data=Data(dataset="jsb_chorales"),
             model=Model(network="sequence", hidden=(256, 256), code_size=32, activation="gelu"),

@@ -66,8 +66,9 @@ def paragraph(text: str) -> str:
 
 
 def code_block(text: str) -> str:
-    """Returns plain text in a fixed-width font as HTML."""
-    return f"<pre>{as_html(text)}</pre>"
+    """Returns plain text in a fixed-width font as HTML; line breaks are kept."""
+    lines = map(as_html, text.split("\n"))
+    return f"<pre>{chr(10).join(lines)}</pre>"
 
 
 def table(columns: Sequence[Cell], rows: Iterable[Sequence[Cell]], *, wraps: bool = False) -> str:

@@ -20,6 +20,7 @@ from aejax.experiment.presets import PRESETS, training_command
 from aejax.experiment.report import (
     Card,
     Section,
+    aligned,
     code_block,
     figure_html,
     folded,
@@ -62,6 +63,41 @@ def test_text_is_escaped_and_everything_is_within_the_page():
     assert "script" not in reader.tags
     assert reader.text.count(NASTY) == 13
     assert [address[:22] for address in reader.addresses] == ["data:image/png;base64,"]
+
+
+def test_lines_of_code_are_kept_and_units_are_apart():
+    assert code_block("# one\nrun <it>") == "<pre># one\nrun &lt;it&gt;</pre>"
+    text = table(["", ("mean", "nats")], [[("loss", NASTY), "1"], [("ratio", ""), "2"]])
+    assert '<th>mean<span class="unit">nats</span></th>' in text
+    assert "<td>ratio</td>" in text
+    assert NASTY not in text
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "expected"),
+    [
+        ([[1234.5, None]], {}, [["1,234.500", ""]]),
+        ([[0.01955, 0.0221]], {}, [["0.01955", "0.02210"]]),
+        ([[23.6, 1.0], [0.0066, 0.0]], {"digits": 3}, [["23.60000", "1.00000"], ["0.00660", "0.00000"]]),
+        ([[5.0], [0.00021234], [0.00021236]], {}, [["5.000"], ["2.123e-04"], ["2.124e-04"]]),
+        ([[float("nan"), float("inf")]], {}, [["nan", "inf"]]),
+        ([[0.0]], {}, [["0.000"]]),
+        ([], {}, []),
+    ],
+)
+def test_numbers_have_equally_many_decimals(rows, options, expected):
+    assert aligned(rows, **options) == expected
+
+
+@pytest.mark.parametrize(("cards", "across"), [(1, 1), (4, 4), (5, 5), (6, 3), (7, 4), (8, 4)])
+def test_no_card_is_alone_in_its_row(cards, across):
+    assert f'style="--across: {across}"' in page("", "", [Card("1", "what")] * cards, [])
+
+
+def test_a_page_has_a_dark_and_a_printed_form():
+    text = page("", "", [], [])
+    assert "prefers-color-scheme: dark" in text
+    assert "@media print" in text
 
 
 @pytest.mark.slow_after_first
