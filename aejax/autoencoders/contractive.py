@@ -16,7 +16,7 @@ from aejax.jacobian.penalties import METHODS
 
 _UNIT = "1 / (unit of data)²"
 CONTRACTIVE = Part("contractive", terms=(Term("contractive_penalty", "contractive penalty", _UNIT),))
-HIGHER_ORDER = Part("higher_order", terms=(Term("higher_order_penalty", "higher order penalty", _UNIT),))
+HIGHER_ORDER = Part("higher_order", terms=(Term("higher_order_penalty", "higher-order penalty", _UNIT),))
 
 
 def contractive(

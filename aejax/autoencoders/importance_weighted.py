@@ -23,7 +23,7 @@ from aejax.sampling import gaussian_log_prob, reparameterize
 _UNIT = "nats per example"
 IMPORTANCE_WEIGHTED = Part(
     "importance_weighted",
-    terms=(Term("loss", "loss", _UNIT), Term("elbo", "elbo", _UNIT, weight=-1.0)),
+    terms=(Term("loss", "loss", _UNIT), Term("elbo", "evidence lower bound", _UNIT, weight=-1.0)),
     needs_posterior=True,
     replaces_loss=True,
     excludes=(

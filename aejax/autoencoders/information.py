@@ -19,7 +19,7 @@ from aejax.sampling import gaussian_log_densities, reparameterize
 
 MMD_REGULARIZED = Part(
     "mmd_regularized",
-    terms=(Term("mmd", "mmd", "no unit"),),
+    terms=(Term("mmd", "maximum mean discrepancy", "no unit"),),
     excludes=(
         ("k_sparse", "codes with only k nonzero entries cannot follow the prior"),
         ("sparse_kl", "codes in [0, 1] cannot follow a normal prior"),

@@ -28,12 +28,15 @@ from aejax.precision import at_least_single
 _NOT_WITH_K_SPARSE = ("k_sparse", "k_sparse already fixes how many entries of a code are active")
 SPARSE = Part(
     "sparse",
-    terms=(Term("l1_penalty", "l1 penalty", "no unit"), Term("active_fraction", "active fraction", "no unit")),
+    terms=(Term("l1_penalty", "L1 penalty", "no unit"), Term("active_fraction", "active fraction", "no unit")),
     excludes=(_NOT_WITH_K_SPARSE,),
 )
 SPARSE_KL = Part(
     "sparse_kl",
-    terms=(Term("sparsity_kl", "sparsity kl", "nats"), Term("mean_activation", "mean activation", "no unit")),
+    terms=(
+        Term("sparsity_kl", "KL divergence of mean activations", "nats"),
+        Term("mean_activation", "mean activation", "no unit"),
+    ),
     excludes=(
         _NOT_WITH_K_SPARSE,
         ("variational", "a target activation expects codes in [0, 1], but a posterior's mean is not bounded"),

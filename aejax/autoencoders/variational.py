@@ -35,8 +35,8 @@ VARIATIONAL = Part(
     terms=(
         Term("loss", "loss", _UNIT),
         Term("reconstruction", "reconstruction", _UNIT, weight=1.0),
-        Term("kl", "kl", _UNIT, weight=1.0),
-        Term("elbo", "elbo", _UNIT),
+        Term("kl", "KL divergence from the prior", _UNIT, weight=1.0),
+        Term("elbo", "evidence lower bound", _UNIT),
     ),
 )
 BETA = Part("beta")

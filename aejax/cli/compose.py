@@ -8,6 +8,7 @@ from pathlib import Path
 import tyro
 
 from aejax.cli import command_line
+from aejax.cli.figure_options import FigureOptions
 from aejax.cli.opened import RunOptions
 from aejax.errors import UserError
 from aejax.host.optional import optional
@@ -26,7 +27,7 @@ MAX_COUNT = 300  # windows, side by side in one figure
 
 
 @dataclass(frozen=True)
-class Options(RunOptions):
+class Options(FigureOptions, RunOptions):
     """What to compose, and with which run."""
 
     folder: tyro.conf.Positional[Path]
@@ -48,19 +49,23 @@ def main(arguments: Sequence[str]) -> None:
     _check(options)
     from aejax.evaluation.music import notes_per_step, to_midi
     from aejax.experiment.compose import check_composes, compose, draw_piano_rolls, nats_per_step
+    from aejax.experiment.progress import working
     from aejax.host.terminal import PlainConsole
+    from aejax.plots import save_figure
 
     console = PlainConsole()
-    run = options.open_run()
-    check_composes(run)
-    rolls = compose(run, count=options.count, most_probable=options.most_probable, seed=options.seed)
+    with working(console, "opening the run, and composing"):
+        run = options.open_run()
+        check_composes(run)
+        rolls = compose(run, count=options.count, most_probable=options.most_probable, seed=options.seed)
     with command_line.new_folder(options.folder) as folder:
         for number, roll in enumerate(rolls, 1):
             to_midi(roll, beats_per_minute=options.beats_per_minute).save(folder / f"{number:02}.mid")
         with optional("figure", console.print):
-            draw_piano_rolls(run, rolls).savefig(folder / "piano_rolls.png", dpi=150)
+            save_figure(draw_piano_rolls(run, rolls), folder, "piano_rolls", file_format=options.format)
     with optional("nats per quarter note", console.print):
-        nats = nats_per_step(run)
+        with working(console, "measuring held-out chorales"):
+            nats = nats_per_step(run)
         console.print(
             f"{nats.bound:.3f} nats per quarter note of held-out chorales, an upper bound; baseline, each key's "
             f"frequency: {nats.baseline:.3f}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from aejax.cli import command_line
+from aejax.cli.figure_options import FigureOptions
 from aejax.cli.opened import RunOptions
 from aejax.host.files import write_text
 from aejax.host.optional import optional
@@ -37,7 +38,7 @@ The folder written holds compression.json and rate_distortion.png."""
 
 
 @dataclass(frozen=True)
-class Options(RunOptions):
+class Options(FigureOptions, RunOptions):
     """What to compress, and with which run."""
 
     folder: tyro.conf.Positional[Path]
@@ -52,13 +53,17 @@ def main(arguments: Sequence[str]) -> None:
     """Parse, measure, print and write."""
     options = command_line.parse(Options, arguments, description=DESCRIPTION)
     from aejax.experiment.compress import check_compression, compress, draw_rate_distortion
+    from aejax.experiment.progress import working
     from aejax.host.terminal import PlainConsole
+    from aejax.plots import save_figure
 
     check_compression(bits=options.bits, examples=options.examples)
     command_line.check_free(options.folder)
     console = PlainConsole()
-    run = options.open_run()
-    compression = compress(run, bits=options.bits, examples=options.examples)
+    with working(console, "opening the run"):
+        run = options.open_run()
+    with working(console, "compressing by every method"):
+        compression = compress(run, bits=options.bits, examples=options.examples)
     notes = list(compression.notes)
     methods = {name: [point._asdict() for point in points] for name, points in compression.methods.items()}
     report = {
@@ -73,7 +78,8 @@ def main(arguments: Sequence[str]) -> None:
     with command_line.new_folder(options.folder) as folder:
         write_text(folder / "compression.json", json.dumps(report, indent=2) + "\n")
         with optional("figure", notes.append):
-            draw_rate_distortion(compression, title=title).savefig(folder / "rate_distortion.png", dpi=150)
+            figure = draw_rate_distortion(compression, title=title)
+            save_figure(figure, folder, "rate_distortion", file_format=options.format)
     console.print(_table(compression, title))
     for line in (*_verdict(compression.methods), *notes):
         console.print(line)

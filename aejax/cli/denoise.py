@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from aejax.cli import command_line
+from aejax.cli.figure_options import FigureOptions
 from aejax.cli.opened import RunOptions
 from aejax.errors import UserError
 from aejax.host.exits import print_error
@@ -45,7 +46,7 @@ are pages, noisy.npy and clean.npy, which another run can denoise."""
 
 
 @dataclass(frozen=True)
-class Options(RunOptions):
+class Options(FigureOptions, RunOptions):
     """What to denoise, and with which run."""
 
     input: tyro.conf.Positional[Path | None] = None
@@ -70,10 +71,12 @@ def main(arguments: Sequence[str]) -> None:
     _check(options)
     from aejax.datasets.paths import is_array_file
     from aejax.experiment.denoise import check_denoises
+    from aejax.experiment.progress import working
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
-    run = options.open_run()
+    with working(console, "opening the run"):
+        run = options.open_run()
     check_denoises(run)
     if options.test is not None:
         _test(run, options, options.test, console)
@@ -124,6 +127,7 @@ def _denoise_arrays(run: "TrainedRun", options: Options, console: "PlainConsole"
 
     from aejax.experiment.at_use import load_examples
     from aejax.experiment.compare_denoising import NOISY, OURS, fit_filters, qualities
+    from aejax.experiment.progress import working
 
     assert options.input is not None
     assert options.output is not None
@@ -132,7 +136,8 @@ def _denoise_arrays(run: "TrainedRun", options: Options, console: "PlainConsole"
     clean = None if options.clean is None else load(options.clean, clean=True).x
     if clean is not None and len(clean) != len(examples.x):
         raise UserError(f"{options.clean}: {len(clean)} examples, and {options.input} has {len(examples.x)}")
-    result = run.reconstruct(examples)
+    with working(console, "denoising"):
+        result = run.reconstruct(examples)
     with command_line.new_file(options.output) as file:
         np.save(file, result)
     console.print(f"{len(result):,} examples denoised, in {options.output}")
@@ -229,8 +234,10 @@ def _test(run: "TrainedRun", options: Options, folder: Path, console: "PlainCons
 
     from aejax import plots
     from aejax.experiment.compare_denoising import CLEAN, NOISY, compare_denoising, draw_comparison
+    from aejax.experiment.progress import working
 
-    comparison = compare_denoising(run, examples=options.examples, tile=options.tile)
+    with working(console, "denoising test examples by every method"):
+        comparison = compare_denoising(run, examples=options.examples, tile=options.tile)
     qualities = {name: quality._asdict() for name, quality in comparison.measured.items()}
     report = {"run": str(run.path), "examples": comparison.description, **qualities}
     for note in comparison.notes:
@@ -242,7 +249,7 @@ def _test(run: "TrainedRun", options: Options, folder: Path, console: "PlainCons
         write_text(written / "denoising.json", json.dumps(report, indent=2) + "\n")
         if plots.is_image(comparison.clean[0].shape):
             with optional("figure", console.print):
-                draw_comparison(comparison).savefig(written / "comparison.png", dpi=300, bbox_inches="tight")
+                plots.save_figure(draw_comparison(comparison), written, "comparison", file_format=options.format)
     console.print(_table(comparison.measured, comparison.description))
     console.print(f"the comparison is in {folder}")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from aejax.cli import command_line
+from aejax.cli.figure_options import FigureOptions
 from aejax.cli.opened import RunOptions
 from aejax.errors import UserError
 from aejax.host.files import write_text
@@ -37,7 +38,7 @@ The folder written holds scores.csv, summary.json and scores.png."""
 
 
 @dataclass(frozen=True)
-class Options(RunOptions):
+class Options(FigureOptions, RunOptions):
     """What to score, and with which run."""
 
     input: tyro.conf.Positional[Path | None] = None
@@ -68,18 +69,23 @@ def main(arguments: Sequence[str]) -> None:
     from aejax.evaluation.anomaly import MAX_SCORE
     from aejax.experiment.at_use import load_examples
     from aejax.experiment.detect import detect, draw_scores
+    from aejax.experiment.progress import working
     from aejax.host.terminal import PlainConsole
+    from aejax.plots import save_figure
 
     console = PlainConsole()
-    run = options.open_run()
+    with working(console, "opening the run"):
+        run = options.open_run()
     if options.input is None:
         name = f"the test examples of {run.path}"
-        detected = detect(run, quantile=options.quantile, samples=options.samples, name=name)
+        with working(console, "scoring examples"):
+            detected = detect(run, quantile=options.quantile, samples=options.samples, name=name)
     else:
         name = str(options.input)
         examples = load_examples(run, options.input, options.labels, any_scale=options.any_scale)
         anomalies = None if options.anomalies is None else _load_anomalies(options.anomalies, len(examples.x))
-        detected = detect(run, examples, anomalies, quantile=options.quantile, samples=options.samples, name=name)
+        with working(console, "scoring examples"):
+            detected = detect(run, examples, anomalies, quantile=options.quantile, samples=options.samples, name=name)
     scores, threshold, detection = detected.scores, detected.threshold, detected.detection
     validation_examples, notes = len(detected.validation_scores), list(detected.notes)
     summary = {"run": str(run.path), "examples": name, "score": detected.unit, "quantile": options.quantile}
@@ -91,7 +97,7 @@ def main(arguments: Sequence[str]) -> None:
         _write_scores(written / "scores.csv", detected)
         write_text(written / "summary.json", json.dumps(summary | ({"notes": notes} if notes else {}), indent=2) + "\n")
         with optional("figures", notes.append):
-            draw_scores(detected).savefig(written / "scores.png", dpi=150)
+            save_figure(draw_scores(detected), written, "scores", file_format=options.format)
     if beyond := int((scores >= MAX_SCORE).sum()):
         console.print(f"{beyond:,} scores exceed the range of single precision and are replaced by {MAX_SCORE:.4g}")
 

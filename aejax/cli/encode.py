@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from aejax.cli import command_line
+from aejax.cli.figure_options import FigureOptions
 from aejax.cli.opened import RunOptions
 from aejax.errors import UserError
 from aejax.host.files import write_text
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
 
     from aejax.evaluation.reduction import Reduction
     from aejax.experiment.trained import TrainedRun
+    from aejax.host.files import FigureFormat
     from aejax.host.terminal import PlainConsole
 
 DESCRIPTION = """Encode examples with a trained autoencoder, decode codes, or compare its codes with PCA.
@@ -36,7 +38,7 @@ ROUNDING_ERROR = 1e-9  # relative to the variance; a smaller squared error count
 
 
 @dataclass(frozen=True)
-class Options(RunOptions):
+class Options(FigureOptions, RunOptions):
     """What to encode, decode or compare, and with which run."""
 
     input: tyro.conf.Positional[Path | None] = None
@@ -57,12 +59,14 @@ def main(arguments: Sequence[str]) -> None:
     """Parse, and encode, decode or compare."""
     options = command_line.parse(Options, arguments, description=DESCRIPTION)
     _check(options)
+    from aejax.experiment.progress import working
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
-    run = options.open_run()
+    with working(console, "opening the run"):
+        run = options.open_run()
     if options.compare is not None:
-        _compare(run, options.compare, console)
+        _compare(run, options.compare, console, options.format)
     else:
         _convert(run, options, console)
 
@@ -87,26 +91,31 @@ def _convert(run: "TrainedRun", options: Options, console: "PlainConsole") -> No
     import numpy as np
 
     from aejax.experiment.at_use import load_codes, load_examples
+    from aejax.experiment.progress import working
 
     assert options.input is not None
     assert options.output is not None
     if options.decode:
         given = load_codes(run, options.input, options.labels)
-        result = run.decode(given)
+        with working(console, "decoding"):
+            result = run.decode(given)
     else:
         given = load_examples(run, options.input, options.labels, any_scale=options.any_scale)
-        result = run.encode(given)
+        with working(console, "encoding"):
+            result = run.encode(given)
     with command_line.new_file(options.output) as file:
         np.save(file, result)
     what = "codes decoded" if options.decode else "examples encoded"
     console.print(f"{len(result):,} {what}: {given.x.shape} to {result.shape}, in {options.output}")
 
 
-def _compare(run: "TrainedRun", folder: Path, console: "PlainConsole") -> None:
+def _compare(run: "TrainedRun", folder: Path, console: "PlainConsole", figure_format: "FigureFormat") -> None:
     """Compare the codes with PCA; print a table, write it and figures."""
     import numpy as np
 
     from aejax.experiment.encode import compare_with_pca, draw_codes, draw_reconstructions
+    from aejax.experiment.progress import working
+    from aejax.plots import save_figure
 
     comparison = compare_with_pca(run, on_step=console.print)
     components, test, measured = comparison.components, comparison.originals, comparison.measured
@@ -115,10 +124,9 @@ def _compare(run: "TrainedRun", folder: Path, console: "PlainConsole") -> None:
     with command_line.new_folder(folder) as written:
         write_text(written / "comparison.json", json.dumps(report, indent=2) + "\n")
         with optional("figure of reconstructions", console.print):
-            draw_reconstructions(run, comparison).savefig(written / "reconstructions.png", dpi=150)
-        with optional("figure of codes", console.print):
-            console.print("embedding the codes in 2 dimensions")
-            draw_codes(comparison).savefig(written / "codes.png", dpi=150)
+            save_figure(draw_reconstructions(run, comparison), written, "reconstructions", file_format=figure_format)
+        with optional("figure of codes", console.print), working(console, "embedding the codes in 2 dimensions"):
+            save_figure(draw_codes(run, comparison), written, "codes", file_format=figure_format)
     title = f"{components}-dimensional codes of {math.prod(run.example_shape)} features; {len(test):,} test examples"
     console.print(_table(title, measured, rounding_error=ROUNDING_ERROR * float(np.var(test))))
     console.print(f"the comparison is in {folder}")

@@ -37,15 +37,17 @@ def main(arguments: Sequence[str]) -> None:
     command_line.check_free(options.folder)
 
     from aejax.experiment.export import export_run, write_run
+    from aejax.experiment.progress import working
     from aejax.export import check_packages
     from aejax.host.terminal import PlainConsole
 
     check_packages()
     console = PlainConsole()
-    run = options.open_run()
-    functions = export_run(run, platforms=options.platforms)
-    with command_line.new_folder(options.folder) as folder:
-        write_run(folder, run, functions)
+    with working(console, "exporting"):
+        run = options.open_run()
+        functions = export_run(run, platforms=options.platforms)
+        with command_line.new_folder(options.folder) as folder:
+            write_run(folder, run, functions)
     for name, function in functions.items():
         inputs = ", ".join(map(str, function.in_avals))
         console.print(f"{name}: {inputs} -> {function.out_avals[0]}")

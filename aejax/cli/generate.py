@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from aejax.cli import command_line
+from aejax.cli.figure_options import FigureOptions
 from aejax.cli.opened import RunOptions
 from aejax.errors import UserError
 from aejax.host.optional import optional
@@ -30,14 +31,15 @@ DESCRIPTION = """Generate with a trained autoencoder, and write figures and arra
   aejax generate runs/NAME made --what manifold       a grid over the plane of a 2-dimensional code
 
 The folder holds WHAT.png, examples.npy and codes.npy (rows, columns, ...). An interpolation adds .gif files, a manifold
-latent_space.png (the test examples' codes), traversals units.npy (the unit of each row, from 1). The figure shows the
+latent_space.png (the test examples' codes), traversals units.npy (the unit of each row, from 1). --format writes
+figures as PDF or SVG instead. The figure shows the
 first 16 rows of traversals, the arrays hold all rows."""
 
 What = Literal["samples", "classes", "near-example", "near-class", "interpolation", "traversals", "manifold"]
 
 
 @dataclass(frozen=True)
-class Options(RunOptions):
+class Options(FigureOptions, RunOptions):
     """What to generate, and with which run."""
 
     folder: tyro.conf.Positional[Path]
@@ -61,7 +63,9 @@ class Options(RunOptions):
     """Standard deviation of perturbations, relative to that of all codes."""
     geodesic_steps: int = 300
     """Steps of the optimizer that shortens a geodesic."""
-    frames_per_second: int = 12
+    frames: int = 60
+    """Frames of an animation from one end of a path to the other."""
+    frames_per_second: int = 20
     """Speed of animations."""
     seed: int = 0
     """Seed of samples and perturbations."""
@@ -73,28 +77,32 @@ def main(arguments: Sequence[str]) -> None:
     _check(options)
     import numpy as np
 
+    from aejax import plots
     from aejax.experiment.generated import animate, draw, draw_codes
+    from aejax.experiment.progress import working
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
-    run = options.open_run()
-    generated = _generate(run, options)
-    with command_line.new_folder(options.folder) as folder:
+    with working(console, "opening the run"):
+        run = options.open_run()
+    with working(console, f"generating: {options.what}"):
+        generated = _generate(run, options)
+    with working(console, "writing arrays and figures"), command_line.new_folder(options.folder) as folder:
         np.save(folder / "examples.npy", generated.examples)
         np.save(folder / "codes.npy", generated.codes)
         if generated.units is not None:
             np.save(folder / "units.npy", generated.units)
         if options.what == "interpolation":
             with optional("animations", console.print):
-                duration = round(1000 / options.frames_per_second)
-                for name, (first, *others) in animate(run, generated).items():
-                    path = folder / f"{name}.gif"
-                    first.save(path, save_all=True, append_images=others, duration=duration, loop=0)
+                speed = options.frames_per_second
+                for name, animation in animate(run, generated, frames_per_second=speed).items():
+                    first, *others = animation.images
+                    path, durations = folder / f"{name}.gif", animation.durations
+                    first.save(path, save_all=True, append_images=others, duration=durations, loop=0)
         with optional("figures", console.print):
-            is_manifold = options.what == "manifold"
-            draw(run, generated, gap=0 if is_manifold else None).savefig(folder / f"{options.what}.png", dpi=150)
-            if is_manifold:
-                draw_codes(run).savefig(folder / "latent_space.png", dpi=150)
+            plots.save_figure(draw(run, generated), folder, options.what, file_format=options.format)
+            if options.what == "manifold":
+                plots.save_figure(draw_codes(run), folder, "latent_space", file_format=options.format)
     count, title = generated.codes.shape[0] * generated.codes.shape[1], generated.title.replace("\n", "; ")
     console.print(f"{count:,} examples: {title}; in {options.folder}")
 
@@ -129,7 +137,9 @@ def _generate(run: "TrainedRun", options: Options) -> "Generated":
             return generate.near_classes(run, columns=columns, spread=spread, seed=seed)
         case "interpolation":
             steps = options.geodesic_steps
-            return generate.interpolations(run, options.examples, columns=columns, geodesic_steps=steps)
+            return generate.interpolations(
+                run, options.examples, columns=columns, geodesic_steps=steps, frames=options.frames
+            )
         case "traversals":
             return generate.traverse(run, options.examples, units=options.units, columns=columns)
         case "manifold":

@@ -64,10 +64,17 @@ def _run_one(
     name, *arguments = words
     if name not in verbs:
         kind, kinds = kind_and_kinds
-        print_error(unknown(kind, name, verbs, kinds=kinds))
+        print_error(_train_instead(name) or unknown(kind, name, verbs, kinds=kinds))
         sys.exit(2)
     sys.argv[0] = f"{program} {name}"
     _run(verbs[name], arguments)
+
+
+def _train_instead(name: str) -> str | None:
+    """Returns a message for the name of a preset of `aejax train` that stands in place of a verb; None for others."""
+    from aejax.experiment.presets import PRESETS
+
+    return f"{name!r} is a preset, not a verb; train it with: {_PROGRAM} train {name}" if name in PRESETS else None
 
 
 def _run(verb: Verb, arguments: Sequence[str]) -> None:

@@ -36,10 +36,12 @@ def main(arguments: Sequence[str]) -> None:
     if target.is_dir():
         raise UserError(f"{target}: is a folder; expected a file")
     from aejax.experiment.evaluate import report_page
+    from aejax.experiment.progress import working
     from aejax.host.terminal import PlainConsole
 
     console = PlainConsole()
-    page = report_page(options.open_run())
+    with working(console, "evaluating the run, and drawing its figures"):
+        page = report_page(options.open_run())
     for line in page.missing:
         console.print(line)
     target.parent.mkdir(parents=True, exist_ok=True)

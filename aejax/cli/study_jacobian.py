@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aejax.cli import command_line
+from aejax.cli.figure_options import FigureOptions
 from aejax.errors import UserError
-from aejax.host.files import write_text
+from aejax.host.files import FigureFormat, write_text
 from aejax.studies.jacobian.settings import PRESETS, MethodName, Study, check, to_json
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
@@ -47,7 +48,7 @@ WIDTH = 152  # of the tables, which a narrower terminal wraps
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(FigureOptions):
     """The study, where to write it and on which devices to run it."""
 
     study: Study = field(default_factory=Study)
@@ -96,7 +97,7 @@ def main(arguments: Sequence[str]) -> None:
         if not members:  # nothing to keep, and the folder would block another run
             shutil.rmtree(run_dir)
         raise
-    _conclude(study, splits, members, run_dir, console)
+    _conclude(study, splits, members, run_dir, console, options.format)
     console.print(f"{time.perf_counter() - started:.1f} s in all; the study is in {run_dir}")
 
 
@@ -139,9 +140,17 @@ def _run_method(
     return members
 
 
-def _conclude(study: Study, splits: "Splits", members: "list[Member]", run_dir: Path, console: "PlainConsole") -> None:
+def _conclude(
+    study: Study,
+    splits: "Splits",
+    members: "list[Member]",
+    run_dir: Path,
+    console: "PlainConsole",
+    figure_format: FigureFormat,
+) -> None:
     """Write tables, figures and the report, and print the report."""
     from aejax.host.terminal import PlainConsole
+    from aejax.plots import save_figure
     from aejax.studies.jacobian.published import comparison_table
     from aejax.studies.jacobian.study import conclude, draw_figures
     from aejax.studies.jacobian.table import study_table, to_csv
@@ -169,4 +178,4 @@ def _conclude(study: Study, splits: "Splits", members: "list[Member]", run_dir: 
             out.print(f"  {'held' if claim.held else 'did not hold'}: {claim.text} ({claim.measured})")
     write_text(run_dir / "report.txt", report.export_text())
     for file, figure in draw_figures(study, splits, members, outcome).items():
-        figure.savefig(run_dir / "figures" / f"{file}.png", dpi=150)
+        save_figure(figure, run_dir / "figures", file, file_format=figure_format)

@@ -65,6 +65,7 @@ def main(arguments: Sequence[str]) -> None:
     command_line.check_free(folder)
 
     from aejax.experiment.loading import notes_on
+    from aejax.experiment.progress import working
     from aejax.host.terminal import PlainConsole
     from aejax.studies.one_class import compare, make_jobs
 
@@ -84,8 +85,9 @@ def main(arguments: Sequence[str]) -> None:
         ) as file:  # line-buffered, so that finished trials are kept if a later one fails
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(_HEADER)
-            for normal, job in jobs:
-                found = compare(job, normal=normal, components=components, resamples=options.resamples)
+            for number, (normal, job) in enumerate(jobs, start=1):
+                with working(console, f"[{number}/{len(jobs)}] {normal}, seed {job.experiment.training.seed}"):
+                    found = compare(job, normal=normal, components=components, resamples=options.resamples)
                 writer.writerows(map(_row, found))
                 trials += found
                 areas = ", ".join(f"{trial.method} {trial.detection.auroc.value:.4f}" for trial in found)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from aejax.cli import command_line
+from aejax.cli.figure_options import FigureOptions
 from aejax.errors import UserError
 from aejax.experiment.configuration import Data, Experiment, check
 from aejax.experiment.presets import DEFAULT, PRESETS, default_for, without_model
@@ -42,7 +43,7 @@ The values shown below are those of the preset named before --help."""
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(FigureOptions):
     """Where to run and what to write; the result does not depend on these, up to rounding error."""
 
     experiment: Experiment = field(default_factory=Experiment)
@@ -118,6 +119,7 @@ def _run(options: Options, name: str, started: float) -> None:
             devices=choose_devices(options.devices),
             streamed={"always": True, "never": False}.get(options.stream),
             profile=options.profile,
+            figure_format=options.format,
             console=console,
         )
     except StoppedError as stop:

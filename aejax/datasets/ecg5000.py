@@ -12,6 +12,13 @@ from aejax.host.files import read_text
 
 FILE = Path("ecg5000") / "ECG5000_TRAIN.txt"
 NORMAL = 1  # the class of normal beats; 2 to 5 are abnormal
+CLASS_NAMES = {  # of the UCR archive
+    1: "normal",
+    2: "R-on-T",
+    3: "premature",
+    4: "supraventricular",
+    5: "unclassified",
+}
 NORMAL_BEATS = 200  # for training and validation together
 _SAMPLES = 140
 MAX_BYTES = 2**26  # of the file, which has about 1 MB
@@ -78,4 +85,11 @@ def _load_splits(request: Request) -> Splits:
     return normal_beats(beats, validation_fraction=request.validation_fraction, seed=request.seed)
 
 
-SOURCE = Source(_load_splits, layout="series", name="ecg5000", fixed=("test_fraction",), normal="normal beats")
+SOURCE = Source(
+    _load_splits,
+    layout="series",
+    name="ecg5000",
+    fixed=("test_fraction",),
+    normal="normal beats",
+    class_names=lambda request: CLASS_NAMES,
+)

@@ -1,6 +1,6 @@
 """The record that describes a source of data: how it is read, and which knobs of a configuration it uses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -45,6 +45,7 @@ class Source(NamedTuple):
     normal: str | None = None  # the name of training examples of one class only, where the test has other classes too
     is_embedded: bool = False  # whether the data are installed with the package, not in a folder of the user's
     knobs: tuple[str, ...] = ()  # used by this source only, keyword arguments of `load`
+    class_names: Callable[[Request], Mapping[int, str]] | None = None  # label -> name of the class; None: not known
     fixed: tuple[str, ...] = ()  # knobs of the splits that have no effect, because the data have fixed splits
 
     @property

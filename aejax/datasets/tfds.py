@@ -1,6 +1,7 @@
 """Image data sets prepared by TensorFlow Datasets (TFDS), read by name without TensorFlow."""
 
 import contextlib
+import glob
 import io
 import os
 import re
@@ -18,11 +19,12 @@ from aejax.datasets.source import Request, Source
 from aejax.datasets.sources import names
 from aejax.errors import UserError
 from aejax.host.commands import verb_command
-from aejax.host.files import check_tree
+from aejax.host.files import check_tree, read_text
 from aejax.host.suggestions import did_you_mean
 
 _NAME = r"[a-z][a-z0-9_]*(/[\w+.-]+)?"  # no namespace: it would query another host
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_MAX_NAMES = 2**20  # bytes of the file of class names
 _BATCH = 1024  # records in one read
 
 
@@ -224,4 +226,11 @@ def _load_splits(request: Request) -> Splits:
     )
 
 
-SOURCE = Source(_load_splits, layout="image", matches=lambda dataset: True)
+def _class_names(request: Request) -> dict[int, str]:
+    """Returns the names of classes that the prepared data set holds, by label; empty if there are none."""
+    root = request.data_dir or Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
+    files = sorted(root.expanduser().glob(f"{glob.escape(request.dataset)}/*/label.labels.txt"))
+    return dict(enumerate(read_text(files[-1], limit=_MAX_NAMES).splitlines())) if files else {}
+
+
+SOURCE = Source(_load_splits, layout="image", matches=lambda dataset: True, class_names=_class_names)

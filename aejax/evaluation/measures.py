@@ -101,7 +101,7 @@ MEASURES = (
         watch=make_mean_frobenius_norm,
     ),
     Measure("saturation", "fraction of saturated entries", "no unit", _saturation),
-    Measure("kl", "divergence from the prior, per unit", "nats", _divergence_by_unit),
+    Measure("kl", "KL divergence from the prior, per unit", "nats", _divergence_by_unit),
     Measure("mutual_information", "mutual information with the example, lower bound", "nats", _mutual_information),
     Measure("mutual_information_limit", "log N, the maximum of that bound", "nats", _mutual_information_limit),
 )

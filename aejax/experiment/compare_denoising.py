@@ -109,7 +109,7 @@ def draw_comparison(comparison: DenoisingComparison) -> Figure:
     """Returns a figure with a row for each method; large images are cropped to the middle, in order of their error."""
     clean, results = comparison.clean, comparison.results
     rows = {name.partition(" (")[0]: of for name, of in results.items()} | {CLEAN: clean}
-    columns: tuple[str, ...] = ()
+    columns, x_label, title = tuple[str, ...](), "", comparison.description
     if clean[0].shape[0] <= _PAGE_SHOWN[0] and len({image.shape for image in clean}) == 1:
         shown = {name: np.stack(images[:_EXAMPLES_SHOWN]) for name, images in rows.items()}
     else:
@@ -117,12 +117,11 @@ def draw_comparison(comparison: DenoisingComparison) -> Figure:
         places = np.argsort(errors)[np.linspace(0, len(errors) - 1, min(_PAGES_SHOWN, len(errors))).astype(int)]
         size = np.minimum(_PAGE_SHOWN, np.min([clean[place].shape[:2] for place in places], axis=0))
         shown = {name: np.stack([_middle(images[place], *size) for place in places]) for name, images in rows.items()}
-        columns = tuple(f"RMSE {errors[place]:.4f}" for place in places)
+        columns, x_label = tuple(f"{errors[place]:.4f}" for place in places), f"RMSE of the {OURS} over the whole page"
+        title = f"the middle of {len(places)} of {len(clean)} pages, from the least error to the greatest"
     limits = (float(shown[CLEAN].min()), float(shown[CLEAN].max()))
-    gap = max(1, clean[0].shape[0] // 28 // 2)
-    return plots.mosaic(
-        np.stack(list(shown.values())), limits=limits, title="", rows=tuple(shown), columns=columns, gap=gap
-    )
+    rows_of_images = np.stack(list(shown.values()))
+    return plots.mosaic(rows_of_images, limits=limits, title=title, rows=tuple(shown), columns=columns, x_label=x_label)
 
 
 def _corrupted(run: TrainedRun, x: np.ndarray, number: int) -> np.ndarray:

@@ -11,7 +11,8 @@ from aejax import plots
 from aejax.datasets.dataset import Splits, in_memory
 from aejax.evaluation.reduction import Reduction, embed_2d, measure_reduction, principal_components
 from aejax.experiment.at_use import check_no_pairs
-from aejax.experiment.figures import as_drawn
+from aejax.experiment.figures import draw_versions
+from aejax.experiment.loading import names_of_classes
 from aejax.experiment.trained import TrainedRun
 
 OURS, PCA = "autoencoder", "PCA"
@@ -56,12 +57,14 @@ def compare_with_pca(run: TrainedRun, *, on_step: Callable[[str], None] = lambda
 def draw_reconstructions(run: TrainedRun, comparison: Comparison) -> Figure:
     """Returns a figure of the first test examples and their reconstructions by each method."""
     rows = {"original": comparison.originals} | comparison.reconstructions
-    return plots.reconstructions({name: as_drawn(run.experiment, x[:_SHOWN]) for name, x in rows.items()})
+    return draw_versions(run, {name: x[:_SHOWN] for name, x in rows.items()})
 
 
-def draw_codes(comparison: Comparison) -> Figure:
+def draw_codes(run: TrainedRun, comparison: Comparison) -> Figure:
     """Returns a figure of the test examples' codes by each method, embedded in 2 dimensions by t-SNE: a visual aid."""
     layouts = {name: embed_2d(codes.test) for name, codes in comparison.codes.items()}
     examples = len(layouts[PCA].x)
     title = f"{comparison.components}-dimensional codes of {examples:,} test examples, embedded by t-SNE"
-    return plots.embeddings({name: layout.x for name, layout in layouts.items()}, layouts[PCA].labels, title=title)
+    names = names_of_classes(run.experiment.data, run.facts)
+    points = {name: layout.x for name, layout in layouts.items()}
+    return plots.embeddings(points, layouts[PCA].labels, title=title, names=names)

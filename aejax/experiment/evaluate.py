@@ -17,7 +17,7 @@ from aejax.evaluation.denoising import peak_signal_to_noise_ratio
 from aejax.experiment.architectures import architecture_of
 from aejax.experiment.code_sentences import code_of, code_sentences
 from aejax.experiment.configuration import Experiment
-from aejax.experiment.figures import as_drawn
+from aejax.experiment.figures import as_drawn, axis_of, draw_codes, draw_versions
 from aejax.experiment.presets import nearest_preset, training_command
 from aejax.experiment.reconstruction_error import UNIT, errors_by_class, pca_error, squared_errors
 from aejax.experiment.report import (
@@ -182,15 +182,12 @@ def _metrics(run: TrainedRun, records: list[Record]) -> list[Section]:
     if not final:
         text += " The run is not finished: its test examples have not been evaluated."
     describe = partial(term_of, parts=run.autoencoder.parts)
-    curves, narrow = (
-        plots.training_curves(records, best_epoch=run.best_epoch, term_of=describe, columns=columns)
-        for columns in (3, 1)
-    )
+    curves = plots.training_curves(records, best_epoch=run.best_epoch, term_of=describe)
     content = paragraph(text + _unseen_classes(run)) + table(
         ["", "train, during the epoch", "validation", "test"], rows
     )
     caption = "Every term over the epochs; the best epoch is marked."
-    return [Section("Metrics", content + figure_html(curves, caption, narrow=narrow, curves=True))]
+    return [Section("Metrics", content + figure_html(curves, caption, curves=True))]
 
 
 def _unseen_classes(run: TrainedRun) -> str:
@@ -216,8 +213,7 @@ def _reconstructions(run: TrainedRun, errors: np.ndarray) -> list[Section]:
         some = take(test, chosen)
         rows = {"original": some.x} | ({} if some.input is None else {"noisy": some.input})
         rows["reconstruction"] = run.reconstruct(some)
-        examples = np.stack([as_drawn(run.experiment, np.asarray(x)) for x in rows.values()])
-        figure = plots.gallery(examples, limits=run.limits, rows=tuple(rows), columns=names)
+        figure = draw_versions(run, rows, names=names)
         caption = (
             f"The {len(chosen)} of {len(errors):,} test examples with the {what} reconstructions. Below each is its "
             f"squared error per feature, in {UNIT}."
@@ -252,7 +248,7 @@ def _codes(run: TrainedRun, records: list[Record]) -> list[Section]:
     test, code = run.splits.test, code_of(final_record(records))
     content = paragraph(" ".join(code_sentences(code))) if code else ""
     caption = f"Codes of the {len(test.x):,} test examples."
-    content += figure_html(plots.latent_space(run.encode(test), test.labels), caption, curves=True)
+    content += figure_html(draw_codes(run, run.encode(test), test.labels), caption, curves=True)
     if "kl" in code:
         caption = "KL divergence of each unit's posterior from the prior, mean over test examples, in nats."
         content += figure_html(plots.kl_per_unit(code["kl"]), caption, curves=True)
@@ -268,7 +264,8 @@ def _samples(run: TrainedRun) -> list[Section]:
         labels = np.repeat(run.classes, 10)
     count = 40 if labels is None else len(labels)
     examples = as_drawn(run.experiment, run.decode(Dataset(run.sample_codes(count), labels)))
-    figure = plots.gallery(examples.reshape(-1, 10, *examples.shape[1:]), limits=run.limits)
+    grid = examples.reshape(-1, 10, *examples.shape[1:])
+    figure = plots.gallery(grid, limits=run.limits, axis=axis_of(run.experiment))
     what = "a row for each class" if labels is not None else "not selected"
     return [Section("Samples", figure_html(figure, f"Decoded samples from the prior, {what}."))]
 

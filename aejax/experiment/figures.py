@@ -16,10 +16,12 @@ from aejax.evaluation import encode_all, reconstruct_all
 from aejax.experiment.architectures import architecture_of
 from aejax.experiment.build import build_corruption
 from aejax.experiment.configuration import Experiment
+from aejax.experiment.loading import names_of_classes
 from aejax.experiment.report import term_of
 from aejax.experiment.trained import TrainedRun
 
 _SHOWN, _ROWS = 10, 8  # examples that are reconstructed; rows of samples
+_VECTORS_SHOWN, _VECTOR_ROWS = 6, 5  # of examples that are not images, which need more space
 
 
 def draw_figures(
@@ -49,25 +51,61 @@ def draw_figures(
     describe = partial(term_of, parts=autoencoder.parts)
     figures = {
         "training_curves": plots.training_curves(records, best_epoch=run.best_epoch, term_of=describe),
-        "reconstructions": plots.reconstructions({name: as_drawn(experiment, x) for name, x in rows.items()}),
-        "latent_space": plots.latent_space(codes, test.labels),
+        "reconstructions": draw_versions(run, rows),
+        "latent_space": draw_codes(run, codes, test.labels),
     }
     if code is not None and "kl" in code:
         figures["code_units"] = plots.kl_per_unit(code["kl"])
     if (prior := run.prior) is not None:
-        columns, title = 8, "decoded samples from the prior"
-        labels = {k: str(label) for k, label in enumerate(facts.classes or ()) if label is not None}
+        columns, title = 10, "decoded samples from the prior, not selected"
+        names = names_of_classes(experiment.data, facts)
+        labels = {k: names.get(label, str(label)) for k, label in enumerate(facts.classes or ()) if label is not None}
         classes = list(labels)[:_SHOWN] if conditions else []
         if conditions:
-            columns, title = len(classes), f"{title}, a class per column"
-        sampled = [np.resize(np.array(classes, np.int32), _ROWS * columns) for _ in conditions]
+            columns, title = len(classes), f"{title}; a class per column"
+        count = _ROWS * columns
+        sampled = [np.resize(np.array(classes, np.int32), count) for _ in conditions]
         decode = jax.vmap(lambda key, *c: autoencoder.decode(params, prior.sample(key, codes.shape[1:]), *c))
-        decoded = decode(jax.random.split(sample_key, _ROWS * columns), *sampled)
+        decoded = decode(jax.random.split(sample_key, count), *sampled)
         drawn = as_drawn(experiment, np.asarray(decoded))
         limits = (float(test.x.min()), float(test.x.max()))
         grid = drawn.reshape(_ROWS, columns, *drawn.shape[1:])
-        figures["samples"] = plots.gallery(grid, limits=limits, title=title, columns=[labels[k] for k in classes])
+        if not plots.is_image(drawn.shape[1:]):
+            grid = grid[:_VECTOR_ROWS]
+        figures["samples"] = plots.gallery(
+            grid, limits=limits, title=title, columns=[labels[k] for k in classes], axis=axis_of(experiment)
+        )
     return figures
+
+
+def draw_versions(
+    run: TrainedRun, rows: dict[str, np.ndarray], *, names: Sequence[str] = (), title: str = ""
+) -> Figure:
+    """Returns a figure of examples, their reconstructions, and other versions of them.
+
+    Args:
+      run: the run that the examples belong to.
+      rows: name -> (n, ...) versions of the same examples, the originals first.
+      names: of the examples, or none.
+      title: of the figure of images.
+    """
+    drawn = {name: as_drawn(run.experiment, np.asarray(x)) for name, x in rows.items()}
+    if not plots.is_image(next(iter(drawn.values())).shape[1:]):
+        drawn = {name: x[:_VECTORS_SHOWN] for name, x in drawn.items()}
+    limits = None if run.limits[0] == run.limits[1] else run.limits
+    return plots.reconstructions(drawn, limits=limits, names=names, title=title, axis=axis_of(run.experiment))
+
+
+def draw_codes(run: TrainedRun, codes: np.ndarray, labels: np.ndarray | None) -> Figure:
+    """Returns a figure of codes of test examples, with the names of classes."""
+    names = names_of_classes(run.experiment.data, run.facts)
+    return plots.latent_space(codes, labels, names=names, what="test examples")
+
+
+def axis_of(experiment: Experiment) -> plots.Axis:
+    """Returns how vectors of a run's data are drawn: as curves if they are series, otherwise as points."""
+    is_series = _holds_series(experiment)
+    return plots.Axis(is_series, "time step" if is_series else "feature", "value")
 
 
 def as_drawn(experiment: Experiment, examples: np.ndarray) -> np.ndarray:
@@ -76,6 +114,9 @@ def as_drawn(experiment: Experiment, examples: np.ndarray) -> np.ndarray:
     An example with two axes is a series (steps, channels) if the layout of the data set or of the network is one of
     series; otherwise it is an image (H, W).
     """
+    return plots.series_as_images(examples) if _holds_series(experiment) and examples.ndim == 3 else examples
+
+
+def _holds_series(experiment: Experiment) -> bool:
     layouts = source_of(experiment.data.dataset).layout, architecture_of(experiment.model.network).layout
-    holds_series = "roll" in layouts or "series" in layouts
-    return plots.series_as_images(examples) if holds_series and examples.ndim == 3 else examples
+    return "roll" in layouts or "series" in layouts

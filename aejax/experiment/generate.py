@@ -1,7 +1,7 @@
 """Generates examples with a run: samples, perturbed codes, interpolations, traversals of units, the code plane."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import jax
@@ -12,6 +12,7 @@ from aejax.datasets.dataset import Dataset, take
 from aejax.errors import ArgumentError, UserError, knob
 from aejax.experiment.at_use import check_kind
 from aejax.experiment.generated import MAX_UNITS_SHOWN, Generated
+from aejax.experiment.loading import names_of_classes
 from aejax.experiment.trained import TrainedRun
 from aejax.generation import interpolate, interpolate_spherically, normal_quantiles, perturbations, plane, traversals
 from aejax.host.memory import check_fits
@@ -23,7 +24,8 @@ RANGES = {  # of arguments that are counts; figures cannot be drawn beyond these
     "columns": (3, 400),
     "side": (2, 400),
     "geodesic_steps": (1, 1_000_000),
-    "frames_per_second": (1, 100),
+    "frames": (3, 1000),
+    "frames_per_second": (1, 50),
 }
 MAX_SPREAD = 1000.0
 MAX_NUMBERS = 2**26  # values in the codes or the examples of traversals: 0.25 GiB
@@ -65,7 +67,7 @@ def sample(run: TrainedRun, *, rows: int = 8, columns: int = 10, seed: int = 0) 
     _check_size(run, rows=rows, columns=columns)
     labels = np.resize(run.classes, (rows, columns)) if run.experiment.model.conditional else None
     codes = run.sample_codes(rows * columns, seed=seed).reshape(rows, columns, *run.code_shape)
-    return _decoded(run, codes, labels, "samples from the prior")
+    return _decoded(run, codes, labels, "decoded samples from the prior, not selected")
 
 
 def sample_classes(run: TrainedRun, *, columns: int = 10, seed: int = 0) -> Generated:
@@ -85,7 +87,8 @@ def sample_classes(run: TrainedRun, *, columns: int = 10, seed: int = 0) -> Gene
     _check_size(run, columns=columns, count=len(known) * columns)
     codes = run.sample_codes(len(known) * columns, seed=seed).reshape(len(known), columns, *run.code_shape)
     labels = np.repeat(known[:, None], columns, axis=1)
-    return _decoded(run, codes, labels, "samples of each class", tuple(map(str, known)))
+    title = "decoded samples from the prior, not selected; a class per row"
+    return _decoded(run, codes, labels, title, _class_names(run, known), y_label="class")
 
 
 def near_examples(
@@ -113,11 +116,16 @@ def near_examples(
     _check_size(run, rows=rows, columns=columns)
     places = tuple(examples) or tuple(range(min(rows, len(run.splits.test.x))))
     codes, labels = _test_codes(run, places)
-    title = f"around test examples, {spread:g} of the codes' deviation; the reconstruction first"
+    title = (
+        "test examples (left), their reconstructions (next), and decoded perturbations of their codes by "
+        f"{spread:g} standard deviations of all codes"
+    )
     if labels is not None:
         labels = np.repeat(labels[:, None], columns, axis=1)
     around = _around(run, codes, columns=columns, spread=spread, seed=seed)
-    return _decoded(run, around, labels, title, tuple(map(str, places)), ("itself", *[""] * (columns - 1)))
+    names = tuple(_example_names(run, places, short=True))
+    made = _decoded(run, around, labels, title, names, _first_and_others(columns), y_label="test example")
+    return made._replace(before=_originals(run, places), family="around")
 
 
 def near_classes(run: TrainedRun, *, columns: int = 10, spread: float = 0.5, seed: int = 0) -> Generated:
@@ -139,14 +147,24 @@ def near_classes(run: TrainedRun, *, columns: int = 10, spread: float = 0.5, see
     codes, known = run.encode(train), np.unique(train.labels)
     _check_size(run, columns=columns, count=len(known) * columns)
     means = np.stack([codes[train.labels == label].mean(axis=0) for label in known])
-    title = f"around the mean code of each class, {spread:g} of the codes' deviation; the mean first"
+    title = (
+        "the decoded mean code of each class (left), and decoded perturbations of it by "
+        f"{spread:g} standard deviations of all codes"
+    )
     labels = np.repeat(known[:, None], columns, axis=1) if run.experiment.model.conditional else None
     around = _around(run, means, columns=columns, spread=spread, seed=seed)
-    return _decoded(run, around, labels, title, tuple(map(str, known)), ("mean", *[""] * (columns - 1)))
+    names = _class_names(run, known)
+    made = _decoded(run, around, labels, title, names, _first_and_others(columns, first="mean"), y_label="class")
+    return made._replace(family="around")
 
 
 def interpolations(
-    run: TrainedRun, examples: Sequence[int] = (), *, columns: int = 10, geodesic_steps: int = 300
+    run: TrainedRun,
+    examples: Sequence[int] = (),
+    *,
+    columns: int = 10,
+    geodesic_steps: int = 300,
+    frames: int = 60,
 ) -> Generated:
     """Returns three paths from one test example to another: straight, along an arc, and along a geodesic.
 
@@ -156,12 +174,13 @@ def interpolations(
         the same class if the run is conditional).
       columns: points of a path.
       geodesic_steps: steps of the optimizer that shortens the geodesic.
+      frames: points of a path for its animation, from one end to the other.
 
     Raises:
       UserError: arguments outside `RANGES`, not two examples, or examples of two classes if the run is conditional.
     """
     check_counts(geodesic_steps=geodesic_steps)
-    _check_size(run, columns=columns, count=3 * columns)
+    _check_size(run, columns=columns, frames=frames, count=3 * (columns + frames))
     if len(run.splits.test.x) < 2:
         raise UserError(f"{run.path}: an interpolation expects a run with at least two test examples")
     _check_number("examples", examples, 2, "interpolation")
@@ -177,14 +196,25 @@ def interpolations(
         return run.autoencoder.decode(run.params, code.reshape(run.code_shape), *condition)
 
     shortest = jax.jit(partial(geodesic, decode, points=columns, steps=geodesic_steps))(start, end)
-    paths = {
-        "straight": interpolate(start, end, points=columns),
-        "arc": interpolate_spherically(start, end, points=columns),
-        "geodesic": shortest,
+    paths: dict[str, Callable[..., np.ndarray | jax.Array]] = {
+        "straight": partial(interpolate, start, end),
+        "arc": partial(interpolate_spherically, start, end),
+        "geodesic": partial(_resampled, np.asarray(shortest)),
     }
-    made = np.stack([np.asarray(path) for path in paths.values()]).reshape(3, columns, *run.code_shape)
-    all_labels = None if labels is None else np.full((3, columns), labels[0])
-    return _decoded(run, made, all_labels, f"from test example {places[0]} to {places[1]}", tuple(paths))
+
+    def along(points: int) -> tuple[np.ndarray, np.ndarray | None]:
+        codes = np.stack([np.asarray(path(points=points)) for path in paths.values()])
+        all_labels = None if labels is None else np.full((3, points), labels[0])
+        return codes.reshape(3, points, *run.code_shape), all_labels
+
+    names = _example_names(run, places)
+    title = f"paths from {names[0]} to {names[1]}"
+    of_path = tuple("start" if k == 0 else "end" if k == columns - 1 else "" for k in range(columns))
+    made = _decoded(run, *along(columns), title, tuple(paths), of_path, x_label="decoded codes along the path")
+    before, after = (np.stack([original] * 3) for original in _originals(run, places))
+    moving = _decoded(run, *along(frames), title).examples
+    ends = names[0].replace(" (", "\n("), names[1].replace(" (", "\n(")
+    return made._replace(before=before, after=after, frames=moving, ends=ends, family="path")
 
 
 def traverse(
@@ -219,12 +249,10 @@ def traverse(
     all_labels = None if labels is None else np.full(made.shape[:2], labels[0])
     which = f"{len(chosen)} of {code.size:,} units, as given" if units else "all units, greatest variance first"
     some = f", the first {MAX_UNITS_SHOWN} of {len(chosen)} shown" if len(chosen) > MAX_UNITS_SHOWN else ""
-    title = (
-        f"test example {place[0]}, one unit changed: {which}{some}\n"
-        "columns: quantiles of that unit among the codes of the training examples"
-    )
+    title = f"{_example_names(run, place)[0]}, one unit of its code changed: {which}{some}"
     names = tuple(f"unit {unit}" for unit in chosen), tuple(f"{fraction:.0%}" for fraction in fractions)
-    return _decoded(run, made, all_labels, title, *names, units=chosen)
+    x_label = "quantile of the unit over the training examples"
+    return _decoded(run, made, all_labels, title, *names, units=chosen, x_label=x_label)._replace(family="path")
 
 
 def manifold(run: TrainedRun, *, side: int = 20) -> Generated:
@@ -252,10 +280,11 @@ def manifold(run: TrainedRun, *, side: int = 20) -> Generated:
     labels, of_class = None, ""
     if run.experiment.model.conditional:
         first = run.classes[0]
-        labels, of_class = np.full((side, side), first), f" of class {first}"
+        labels, of_class = np.full((side, side), first), f" of class {_class_names(run, [first])[0]}"
     names = tuple(f"{value:.1f}" for value in up[::-1]), tuple(f"{value:.1f}" for value in across)
     grid = np.asarray(plane(jnp.asarray(across), jnp.asarray(up)))
-    return _decoded(run, grid, labels, f"the plane of the code{of_class}, at quantiles of {whose}", *names)
+    title = f"decoded plane of the code{of_class}, at quantiles of {whose}"
+    return _decoded(run, grid, labels, title, *names, x_label="code unit 1", y_label="code unit 2")
 
 
 def _check_prior(run: TrainedRun) -> None:
@@ -297,11 +326,46 @@ def _decoded(
     columns: tuple[str, ...] = (),
     *,
     units: np.ndarray | None = None,
+    x_label: str = "",
+    y_label: str = "",
 ) -> Generated:
     count = codes.shape[0] * codes.shape[1]
     flat = Dataset(codes.reshape(count, *run.code_shape), None if labels is None else labels.reshape(-1))
     examples = run.decode(flat).reshape(*codes.shape[:2], *run.example_shape)
-    return Generated(codes, examples, labels, title, rows, columns, units)
+    return Generated(codes, examples, labels, title, rows, columns, units, x_label, y_label)
+
+
+def _class_names(run: TrainedRun, labels: Iterable[int | str]) -> tuple[str, ...]:
+    """Returns the name of each class, or its label if it has no name."""
+    names = names_of_classes(run.experiment.data, run.facts)
+    return tuple(names.get(label, str(label)) for label in labels)
+
+
+def _example_names(run: TrainedRun, places: Sequence[int], *, short: bool = False) -> list[str]:
+    """Returns what test examples are called: by their index, from 0, with the class if it is known."""
+    labels = run.splits.test.labels
+    classes = None if labels is None else _class_names(run, labels[list(places)].tolist())
+    named = ["no. {}", " ({})"] if short else ["test example {}", " (class {})"]  # short: the rows are test examples
+    return [
+        named[0].format(place) + ("" if classes is None else named[1].format(classes[k]))
+        for k, place in enumerate(places)
+    ]
+
+
+def _first_and_others(columns: int, *, first: str = "decoded") -> tuple[str, ...]:
+    """Returns names of columns: the first one is a decoded code, the others decoded perturbations of it."""
+    return (first, *[""] * (columns - 2), "perturbed")
+
+
+def _originals(run: TrainedRun, places: Sequence[int]) -> np.ndarray:
+    """Returns the test examples at these places, which reconstructions are compared with."""
+    return np.asarray(take(run.splits.test, np.asarray(places)).x)
+
+
+def _resampled(path: np.ndarray, *, points: int) -> np.ndarray:
+    """Returns equally many steps along the polygon through the points of a path (P, K): (points, K)."""
+    times, wanted = np.linspace(0, 1, len(path)), np.linspace(0, 1, points)
+    return np.stack([np.interp(wanted, times, unit) for unit in path.T], axis=1).astype(path.dtype)
 
 
 def _training_codes(run: TrainedRun, units: np.ndarray | slice = slice(None)) -> np.ndarray:

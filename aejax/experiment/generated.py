@@ -1,6 +1,5 @@
 """The record of generated examples in rows and columns, and their figures and animations."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -8,11 +7,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from aejax import plots
-from aejax.experiment.figures import as_drawn
+from aejax.experiment import figures
 from aejax.experiment.trained import TrainedRun
+from aejax.plots.animation import frames_of_images
 
 MAX_UNITS_SHOWN = 16  # in the figure of traversals
-_MIN_FRAME = 320  # pixels of the shorter side of an animation
+_PAUSE = 600  # milliseconds at either end of an animation
 
 
 class Generated(NamedTuple):
@@ -25,58 +25,84 @@ class Generated(NamedTuple):
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     units: np.ndarray | None = None  # the unit that each row of traversals changes, from 1
+    x_label: str = ""  # what the columns are
+    y_label: str = ""  # what the rows are
+    before: np.ndarray | None = None  # (R, ...) the test example that each row begins at
+    after: np.ndarray | None = None  # (R, ...) the test example that each row ends at
+    frames: np.ndarray | None = None  # (R, F, ...) more examples along each row, for animations
+    family: plots.Family | None = None  # how the examples of a row belong together
+    ends: tuple[str, str] = ("", "")  # the names of the test examples at the ends of an animation
 
 
-def draw(run: TrainedRun, generated: Generated, *, gap: int | None = None) -> Figure:
+class Animation(NamedTuple):
+    """Images, and how long each is shown, in milliseconds."""
+
+    images: list[Image.Image]
+    durations: list[int]
+
+
+def draw(run: TrainedRun, generated: Generated) -> Figure:
     """Returns a figure of generated examples in rows and columns; of traversals, the first `MAX_UNITS_SHOWN` rows.
 
     Args:
       run: the run that generated the examples.
       generated: the examples.
-      gap: pixels between examples, such as 0 for a manifold; None for a default.
     """
     most = len(generated.examples) if generated.units is None else MAX_UNITS_SHOWN
+    before, after = (
+        None if some is None else figures.as_drawn(run.experiment, some[:most])
+        for some in (generated.before, generated.after)
+    )
     return plots.gallery(
         _as_drawn(run, generated.examples[:most]),
         limits=run.limits,
         title=generated.title,
         rows=generated.rows[:most],
         columns=generated.columns,
-        gap=gap,
+        x_label=generated.x_label,
+        y_label=generated.y_label,
+        before=before,
+        after=after,
+        family=generated.family,
+        axis=figures.axis_of(run.experiment),
     )
 
 
-def animate(run: TrainedRun, generated: Generated) -> dict[str, list[Image.Image]]:
-    """Returns the frames of an animation of each row, forwards and backwards, by the row's name.
+def animate(run: TrainedRun, generated: Generated, *, frames_per_second: int) -> dict[str, Animation]:
+    """Returns an animation of each row, forwards and backwards, by the row's name.
 
-    Images are enlarged without interpolation; other examples are drawn as curves.
+    The test examples at both ends stand unchanged beside the moving image; curves and points are drawn over them.
+
+    Args:
+      run: the run that generated the examples.
+      generated: the examples; interpolations, which have frames and the test examples at both ends.
+      frames_per_second: the speed.
     """
-    drawn = _as_drawn(run, generated.examples)
-    return {name: _frames(examples, run.limits) for name, examples in zip(generated.rows, drawn, strict=True)}
+    assert generated.frames is not None, "only interpolations have frames"
+    assert generated.before is not None
+    assert generated.after is not None
+    animations = {}
+    for name, examples, *ends in zip(generated.rows, generated.frames, generated.before, generated.after, strict=True):
+        drawn, (start, end) = (figures.as_drawn(run.experiment, x) for x in (examples, np.stack(ends)))
+        if plots.is_image(drawn.shape[1:]):
+            captions = (generated.ends[0], name, generated.ends[1])
+            images = frames_of_images(drawn, start=start, end=end, limits=run.limits, captions=captions)
+        else:
+            originals = np.stack([start, end])
+            made = plots.frames_of_vectors(drawn, originals=originals, axis=figures.axis_of(run.experiment))
+            images = [Image.fromarray(frame) for frame in made]
+        durations = [round(1000 / frames_per_second)] * len(images)
+        durations[0] = durations[-1] = _PAUSE
+        animations[name] = Animation(images + images[-2:0:-1], durations + durations[-2:0:-1])
+    return animations
 
 
 def draw_codes(run: TrainedRun) -> Figure:
     """Returns a figure of the codes of the run's test examples."""
-    return plots.latent_space(run.encode(run.splits.test), run.splits.test.labels)
+    return figures.draw_codes(run, run.encode(run.splits.test), run.splits.test.labels)
 
 
 def _as_drawn(run: TrainedRun, examples: np.ndarray) -> np.ndarray:
     """Returns examples (R, C, ...) in the layout that `plots` expects."""
-    drawn = as_drawn(run.experiment, examples.reshape(-1, *examples.shape[2:]))
+    drawn = figures.as_drawn(run.experiment, examples.reshape(-1, *examples.shape[2:]))
     return drawn.reshape(*examples.shape[:2], *drawn.shape[1:])
-
-
-def _frames(examples: np.ndarray, limits: tuple[float, float]) -> list[Image.Image]:
-    """Returns examples (T, H, W) or (T, H, W, C) as images, forwards and backwards; other examples as curves."""
-    frames = examples
-    if not plots.is_image(frames.shape[1:]):
-        frames, limits = plots.frames_of_curves(frames, limits=limits), (0, 255)
-    low, high = limits
-    scaled = np.clip((frames - low) / ((high - low) or 1.0), 0, 1)
-    pixels = np.round(255 * scaled).astype(np.uint8)
-    if pixels.shape[3:] == (1,):
-        pixels = pixels[..., 0]
-    factor = math.ceil(_MIN_FRAME / min(frames.shape[1:3]))
-    size = (factor * frames.shape[2], factor * frames.shape[1])
-    images = [Image.fromarray(frame).resize(size, Image.Resampling.NEAREST) for frame in pixels]
-    return images + images[-2:0:-1]

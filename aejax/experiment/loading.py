@@ -57,6 +57,20 @@ def request_of(data: Data) -> Request:
     )
 
 
+def names_of_classes(data: Data, facts: Facts | None = None) -> dict[int | str | None, str]:
+    """Returns the names of classes by label, as far as the data set or the facts of a run hold them.
+
+    >>> names_of_classes(Data("ecg5000"))[1], names_of_classes(Data("digits"))
+    ('normal', {})
+    """
+    source = source_of(data.dataset)
+    of_source = {} if source.class_names is None else source.class_names(request_of(data))
+    names: dict[int | str | None, str] = dict(of_source.items())
+    if facts is not None and facts.classes is not None and facts.class_names is not None:
+        names |= dict(zip(facts.classes, facts.class_names, strict=True))
+    return names
+
+
 def _check_knobs(data: Data, source: Source) -> None:
     """Raise UserError for a knob that differs from its default although the data's source does not use it."""
     changed = [field.name for field in fields(Data) if getattr(data, field.name) != field.default]

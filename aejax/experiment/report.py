@@ -16,11 +16,16 @@ from aejax.evaluation import measure_of
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.report_style import NARROW, STYLE
 from aejax.host.escaping import as_html
+from aejax.plots.style import COLUMN
 
 Cell = str | tuple[str, str]  # a text, or a name and its unit
 _MANY = 5  # columns that fit on a narrow screen
 _SHORT = 12  # characters of a name beside its values on a narrow screen
 _SMALL = 1e-3  # numbers below it need an exponent
+
+
+_DOTS_PER_INCH = 260  # of a figure's pixels, two for each pixel of the page
+_PIXELS_PER_INCH = 190  # of the page, for a figure as wide as a column of a paper
 
 
 class Card(NamedTuple):
@@ -136,10 +141,11 @@ def figure_html(figure: Figure, caption: str, *, narrow: Figure | None = None, c
       curves: whether a dark page inverts the figure's lightness, as suits lines and points but not images.
     """
     text, (width, height) = as_html(caption), figure.get_size_inches()
-    marks = {"wide": narrow is None and width > 2 * height, "curves": curves}
+    marks = {"wide": narrow is None and width > 2 * max(height, COLUMN), "curves": curves}
     classes = [name for name, holds in marks.items() if holds]
     shape = f' class="{" ".join(classes)}"' if classes else ""
-    image = f'<img src="{_as_address(figure)}" alt="{text}">'
+    pixels = round(_PIXELS_PER_INCH * width) if width <= COLUMN else round(_DOTS_PER_INCH / 2 * width)
+    image = f'<img src="{_as_address(figure)}" width="{pixels}" alt="{text}">'
     if narrow is not None:
         image = f'<picture><source media="{NARROW}" srcset="{_as_address(narrow)}">{image}</picture>'
     return f"<figure{shape}>{image}<figcaption>{text}</figcaption></figure>"
@@ -148,7 +154,7 @@ def figure_html(figure: Figure, caption: str, *, narrow: Figure | None = None, c
 def _as_address(figure: Figure) -> str:
     """Returns a data URL of the figure as PNG."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=130)
+    figure.savefig(file, format="png", dpi=_DOTS_PER_INCH)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
@@ -179,7 +185,7 @@ def loss_sum(parts: Iterable[Part]) -> str:
     >>> from aejax.networks import MLP
     >>> vae = variational(MLP((4,)), MLP((5,)), beta=4.0, free_bits=0.25)
     >>> loss_sum(total_correlation_penalized(vae, weight=2.0, examples=100).parts)
-    'loss = reconstruction + 4 × kl (at least 0.25 nats per unit) + 2 × total correlation (estimated from batches, ...)'
+    'loss = reconstruction + 4 × KL divergence from the prior (...) + 2 × total correlation (estimated from ...)'
     """
     summands = []
     for term in loss_terms(parts).values():
@@ -199,7 +205,7 @@ def loss_note(parts: Iterable[Part]) -> str:
     >>> from aejax.autoencoders import variational
     >>> from aejax.networks import MLP
     >>> loss_note(variational(MLP((4,)), MLP((5,))).parts)
-    'loss = reconstruction + kl; terms are shown without their weights'
+    'loss = reconstruction + KL divergence from the prior; terms are shown without their weights'
     """
     return f"{loss_sum(parts)}; terms are shown without their weights"
 

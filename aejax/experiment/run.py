@@ -24,6 +24,7 @@ from aejax.experiment.scaling import describe, make_facts
 from aejax.experiment.summary import conclude, evaluate_best
 from aejax.experiment.trained import TrainedRun
 from aejax.host.commands import verb_command
+from aejax.host.files import FigureFormat
 from aejax.host.preemption import asked_to_stop
 from aejax.host.terminal import PlainConsole
 from aejax.training import Report, Snapshot, check_parameters, run_keys
@@ -54,6 +55,7 @@ def train_run(
     streamed: bool | None = None,
     profile: str | Path | None = None,
     figures: bool = True,
+    figure_format: FigureFormat = "png",
     console: Console | None = None,
 ) -> TrainedRun:
     """Trains an experiment to its end, and writes records, checkpoints and figures to a run folder.
@@ -73,6 +75,7 @@ def train_run(
       streamed: as for `train`.
       profile: a folder for a trace of some steps; None for no trace.
       figures: whether to draw figures at the end.
+      figure_format: the format of their files.
       console: the console for progress and the summary; None prints nothing.
 
     Returns:
@@ -143,7 +146,8 @@ def train_run(
             lambda: job.splits,
         )
         if run is not None:
-            conclude(run, trained, means, step=int(snapshot.state.step), figures=figures, console=console)
+            drawn = figure_format if figures else None
+            conclude(run, trained, means, step=int(snapshot.state.step), figure_format=drawn, console=console)
     return trained
 
 

@@ -12,6 +12,7 @@ from aejax.datasets.stored import blocks_of
 from aejax.errors import UserError, knob
 from aejax.experiment.configuration import Experiment, Model, can_standardize, has_counts
 from aejax.experiment.facts import Facts, Scaling, facts_of, facts_of_labels, some_of
+from aejax.experiment.loading import names_of_classes
 from aejax.experiment.objective import statistics_of
 
 FAR, NEAR = 10.0, 0.01  # networks are initialized for inputs of about 1
@@ -43,6 +44,8 @@ def make_facts(experiment: Experiment, train: Dataset) -> Facts:
     """
     facts = facts_of(train)
     facts = replace(facts, scaling=_scaling(experiment.model, train, facts))
+    if facts.classes is not None and (names := names_of_classes(experiment.data)):
+        facts = replace(facts, class_names=tuple(names.get(label, str(label)) for label in facts.classes))
     if experiment.model.family == "variational" and experiment.model.likelihood == "gaussian_with_global_variance":
         facts = replace(facts, log_variance=_log_variance(train.x, facts.scaling))
     return completed(facts, experiment, train)

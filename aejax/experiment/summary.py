@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import numpy as np
@@ -14,11 +15,13 @@ from aejax.experiment.figures import draw_figures
 from aejax.experiment.job import Job
 from aejax.experiment.plausibility import check_result
 from aejax.experiment.progress import describe_code, summary_table
-from aejax.experiment.report import loss_note
+from aejax.experiment.report import loss_note, term_of
 from aejax.experiment.run_folder import RunFolder
 from aejax.experiment.scores import score, write_scores
 from aejax.experiment.trained import TrainedRun
+from aejax.host.files import FigureFormat
 from aejax.host.optional import optional
+from aejax.plots import save_figure
 from aejax.training import Snapshot, make_evaluate, run_keys
 from aejax.training.devices import replicate
 from aejax.training.plan import choose_plan
@@ -72,7 +75,7 @@ def conclude(
     means: dict[str, dict[str, float]],
     *,
     step: int,
-    figures: bool = True,
+    figure_format: FigureFormat | None = "png",
     console: Console,
 ) -> None:
     """Write a run's last record, the anomaly scores of its validation examples and its figures; print its summary.
@@ -84,7 +87,7 @@ def conclude(
       run: the trained run.
       means: split -> term -> mean, from `evaluate_best`.
       step: the last step of training.
-      figures: whether to draw figures.
+      figure_format: the format of figures; None draws none.
       console: the console to print to.
     """
     test = _shown(run.splits.test)
@@ -98,7 +101,7 @@ def conclude(
     folder.write({"step": step, "epoch": run.best_epoch, **{f"test/{term}": value for term, value in terms.items()}})
     epochs = step // (len(run.splits.train.x) // run.experiment.training.batch_size)
     title = f"best epoch {run.best_epoch} of {epochs}; means over examples, for the parameters after that epoch"
-    console.print(summary_table(title, means))
+    console.print(summary_table(title, means, term_of=partial(term_of, parts=run.autoencoder.parts)))
     console.print(loss_note(run.autoencoder.parts))
     if broken := [term for term, value in terms.items() if not math.isfinite(value)]:
         console.print(f"not finite on test examples, and left out of the record: {', '.join(broken)}")
@@ -107,12 +110,12 @@ def conclude(
             console.print(line)
     with optional("anomaly scores of the validation examples", console.print):
         write_scores(folder.path, score(run, run.splits.validation))
-    if not figures:
+    if figure_format is None:
         return
     with optional("figures", console.print):
         drawn = draw_figures(run, test, code=code, records=folder.records())
         for name, figure in drawn.items():
-            figure.savefig(folder.figures / f"{name}.png", dpi=150)
+            save_figure(figure, folder.figures, name, file_format=figure_format)
 
 
 def _shown(test: Dataset) -> Dataset:

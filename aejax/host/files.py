@@ -3,11 +3,12 @@
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from aejax.errors import UserError
 from aejax.host.suggestions import no_such_file
 
+FigureFormat = Literal["png", "pdf", "svg"]  # of the files of figures
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a named pipe",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 # ratio of matching characters; "faces" and "race" have 0.67, "digit-vae" and "digits-vae" 0.95
 _MIN_SIMILARITY = 0.7
+_MIN_FRAGMENT = 3  # characters of a word of a name that stands for the name
 
 
 def did_you_mean(word: str, known: Iterable[str], *, count: int = 3) -> str:
@@ -22,9 +23,14 @@ def did_you_mean(word: str, known: Iterable[str], *, count: int = 3) -> str:
     '; did you mean mnist or kmnist?'
     >>> did_you_mean("faces", ["race"])
     ''
+    >>> did_you_mean("vae", ["digits-ae", "digits-vae"])
+    '; did you mean digits-vae?'
     """
     by_lower = {name.lower().replace("_", "-"): name for name in known}
-    close = difflib.get_close_matches(word.lower().replace("_", "-"), by_lower, n=count, cutoff=_MIN_SIMILARITY)
+    lower = word.lower().replace("_", "-")
+    close = difflib.get_close_matches(lower, by_lower, n=count, cutoff=_MIN_SIMILARITY)
+    if not close and len(lower) >= _MIN_FRAGMENT:  # a part of a longer name
+        close = [name for name in by_lower if lower in name.split("-")][:count]
     return f"; did you mean {' or '.join(by_lower[name] for name in close)}?" if close else ""
 
 

@@ -4,26 +4,30 @@ from aejax.plots.codes import embeddings, kl_per_unit, latent_space
 from aejax.plots.compared_curves import Curve, compared_curves
 from aejax.plots.curves import rate_distortion, training_curves
 from aejax.plots.examples import (
-    frames_of_curves,
+    Family,
     gallery,
     is_image,
-    mosaic,
     piano_rolls,
     reconstructions,
     series_as_images,
 )
+from aejax.plots.mosaic import mosaic
 from aejax.plots.scores import anomaly_scores
-from aejax.plots.style import clean_axes, hide_axes
+from aejax.plots.style import clean_axes, hide_axes, house_style, save_figure
+from aejax.plots.vectors import Axis, frames_of_vectors
 
 __all__ = [
+    "Axis",
     "Curve",
+    "Family",
     "anomaly_scores",
     "clean_axes",
     "compared_curves",
     "embeddings",
-    "frames_of_curves",
+    "frames_of_vectors",
     "gallery",
     "hide_axes",
+    "house_style",
     "is_image",
     "kl_per_unit",
     "latent_space",
@@ -31,6 +35,7 @@ __all__ = [
     "piano_rolls",
     "rate_distortion",
     "reconstructions",
+    "save_figure",
     "series_as_images",
     "training_curves",
 ]

@@ -1,34 +1,43 @@
-"""Figures of examples side by side: images, series, piano rolls."""
+"""Figures of examples side by side: images as grids, series as curves, other vectors as points; piano rolls."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from aejax.host.escaping import as_label, as_name
-from aejax.plots.style import TRAIN, clean_axes, hide_axes, name_width, title_width, with_margin
+from aejax.host.escaping import as_name
+from aejax.plots.mosaic import mosaic
+from aejax.plots.style import COLUMN, SMALL, clean_axes, house_style
+from aejax.plots.vectors import SERIES, Axis, compare_vectors, families, vector_grid
+
+Family = Literal["path", "around"]
+_ROLLS = 4  # piano rolls side by side
 
 
-def reconstructions(rows: dict[str, np.ndarray]) -> Figure:
-    """Returns rows of examples to be compared column by column.
+def reconstructions(
+    rows: dict[str, np.ndarray],
+    *,
+    limits: tuple[float, float] | None = None,
+    names: Sequence[str] = (),
+    title: str = "",
+    axis: Axis = SERIES,
+) -> Figure:
+    """Returns examples, their reconstructions, and other versions of them: images in rows, vectors over each other.
 
     Args:
-      rows: title of a row -> (n, ...) examples, such as original, corrupted and reconstruction. Images are drawn as
-        images, all other examples as curves. The limits of gray values and axes are those of the first row.
+      rows: name -> (n, ...) versions of the same examples, such as original, corrupted and reconstruction; the first
+        are the originals.
+      limits: of gray values; None for those of the originals.
+      names: of the examples, below the images, or none.
+      title: of the figure of images.
+      axis: what the values of vectors are.
     """
     first = next(iter(rows.values()))
-    height = 1.0 if is_image(first.shape[1:]) else 1.3
-    width = 1.0 + 1.0 * len(first) + max(0.0, name_width([*map(as_name, rows)]) - 1.3)
-    figure = Figure(figsize=(width, 0.25 + height * len(rows)), layout="constrained")
-    low, high = float(first.min()), float(first.max())
-    grid = figure.subplots(len(rows), len(first), squeeze=False)
-    for line, (title, examples) in zip(grid, rows.items(), strict=True):
-        for axes, example in zip(line, examples, strict=True):
-            _draw(axes, example, low, high)
-        line[0].set_ylabel(as_name(title), rotation=0, ha="right", va="center", fontsize=11)
-    return figure
+    if not is_image(first.shape[1:]):
+        return compare_vectors(rows, names=names, axis=axis)
+    limits = limits or (float(first.min()), float(first.max()))
+    return mosaic(np.stack(list(rows.values())), limits=limits, rows=list(rows), columns=names, title=title)
 
 
 def gallery(
@@ -38,78 +47,62 @@ def gallery(
     title: str = "",
     rows: Sequence[str] = (),
     columns: Sequence[str] = (),
-    gap: int | None = None,
+    x_label: str = "",
+    y_label: str = "",
+    before: np.ndarray | None = None,
+    after: np.ndarray | None = None,
+    family: Family | None = None,
+    axis: Axis = SERIES,
 ) -> Figure:
-    """Returns a grid of examples with row and column labels: images as a `mosaic`, all others as curves.
+    """Returns examples in rows and columns: images as a `mosaic`, vectors in small panels or by family.
 
     Args:
       examples: (R, C, ...), rows from the top, columns from the left.
-      limits: the smallest and largest value, for gray values and for the curves' axes.
+      limits: the smallest and largest value of images, black and white.
       title: of the figure.
-      rows: labels of the rows, or none.
-      columns: labels of the columns, or none.
-      gap: white pixels between images; None uses 1/14 of their width.
+      rows: names of the rows, or none.
+      columns: names of the columns, or none.
+      x_label: what the columns of images are.
+      y_label: what the rows of images are.
+      before: (R, ...) an original for each row, to the left of it; None for none. Vectors are drawn over each other.
+      after: (R, ...) another one, to the right; None for none.
+      family: how the vectors of a row belong together: as a path from the first to the last, or as the first one and
+        others around it. None if they do not.
+      axis: what the values of vectors are.
     """
-    shape = examples.shape[2:]
-    if is_image(shape):
-        gap = max(1, shape[1] // 14) if gap is None else gap
-        return mosaic(examples, limits=limits, title=title, rows=rows, columns=columns, gap=gap)
-    lines, across = examples.shape[:2]
-    title, rows, columns = as_label(title), [*map(as_name, rows)], [*map(as_name, columns)]
-    width = max(0.9 * across, title_width(title)) + name_width(rows)
-    figure = Figure(figsize=(width, 0.75 * lines + 0.7), layout="constrained")
-    figure.suptitle(title, fontsize=11)
-    grid = figure.subplots(lines, across, squeeze=False)
-    for axes, example in zip(grid.flat, examples.reshape(-1, *shape), strict=True):
-        _draw(axes, example, *limits)
-    for axes, name in zip(grid[:, 0], rows, strict=False):
-        axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-    for axes, name in zip(grid[-1], columns, strict=False):
-        axes.set_xlabel(name, fontsize=9)
-    return figure
+    originals = [some for some in (before, after) if some is not None]
+    if not is_image(examples.shape[2:]):
+        vectors = examples.reshape(*examples.shape[:2], -1)
+        if family is None:
+            return vector_grid(vectors, title=title, rows=rows, columns=columns, axis=axis)
+        ends = np.stack([some.reshape(len(some), -1) for some in originals], axis=1) if originals else None
+        return families(
+            vectors, title=title, rows=rows, columns=columns, originals=ends, is_path=family == "path", axis=axis
+        )
+    breaks = []
+    columns = list(columns) or [""] * examples.shape[1]
+    if before is not None and after is not None:  # the ends of a path have the names of the originals beside them
+        columns[0] = columns[-1] = ""
+    if before is not None:
+        examples, columns, breaks = np.concatenate([before[:, None], examples], axis=1), ["original", *columns], [1]
+    if after is not None:
+        breaks.append(examples.shape[1])
+        examples, columns = np.concatenate([examples, after[:, None]], axis=1), [*columns, "original"]
+    return mosaic(
+        examples,
+        limits=limits,
+        title=title,
+        rows=rows,
+        columns=columns,
+        x_label=x_label,
+        y_label=y_label,
+        breaks=breaks,
+    )
 
 
-def mosaic(
-    examples: np.ndarray,
-    *,
-    limits: tuple[float, float],
-    title: str,
-    rows: Sequence[str] = (),
-    columns: Sequence[str] = (),
-    gap: int = 1,
-) -> Figure:
-    """Returns a grid of images with row and column labels, drawn as one large image.
-
-    Args:
-      examples: (R, C, H, W) or (R, C, H, W, channels), rows from the top, columns from the left.
-      limits: the smallest and largest value, black and white.
-      title: of the figure.
-      rows: labels of the rows, or none.
-      columns: labels of the columns, or none.
-      gap: white pixels between images.
-    """
-    across = examples.shape[1]
-    title, rows, columns = as_label(title), [*map(as_name, rows)], [*map(as_name, columns)]
-    edges = ((0, 0), (0, 0), (gap, gap), (gap, gap), *[(0, 0)] * (examples.ndim - 4))
-    examples = np.pad(examples, edges, constant_values=limits[1])
-    height, width = examples.shape[2:4]
-    image = np.concatenate(np.concatenate(examples, axis=1), axis=1)
-    scale = 1.0 if across <= 12 else 12 / across
-    size = (max(scale * across, title_width(title)) + name_width(rows), scale * len(examples) * height / width + 0.7)
-    figure = Figure(figsize=size, layout="compressed")  # "constrained" truncates labels
-    axes = figure.add_subplot()
-    figure.suptitle(title, fontsize=11)
-    _draw(axes, image, *limits)
-    axes.tick_params(length=0, labelsize=9)
-    if rows:
-        axes.set_yticks(height * (np.arange(len(rows)) + 0.5) - 0.5, rows)
-    if columns:
-        axes.set_xticks(width * (np.arange(len(columns)) + 0.5) - 0.5, columns)
-    return figure
-
-
+@house_style()
 def piano_rolls(rows: dict[str, np.ndarray], *, lowest_note: int) -> Figure:
-    """Returns piano rolls side by side: time on the x-axis, pitch on the y-axis, probability as gray value.
+    """Returns piano rolls: time on the x-axis, pitch on the y-axis, probability as gray value; four side by side.
 
     Args:
       rows: title -> (n, T, keys) in [0, 1].
@@ -118,42 +111,28 @@ def piano_rolls(rows: dict[str, np.ndarray], *, lowest_note: int) -> Figure:
     everything = np.concatenate(list(rows.values()))
     sounding = np.flatnonzero(everything.max(axis=(0, 1)) > 0.5)
     low, high = (int(sounding[0]) - 1, int(sounding[-1]) + 2) if len(sounding) else (0, everything.shape[2])
-    columns = max(map(len, rows.values()))
-    figure = Figure(figsize=(1.4 * columns + 0.8, 2.6 * len(rows)), layout="constrained")
-    grid = figure.subplots(len(rows), columns, squeeze=False, sharex=True, sharey=True)
-    for line, (title, windows) in zip(grid, rows.items(), strict=True):
+    across = min(_ROLLS, max(map(len, rows.values())))
+    lines = [
+        (title if start == 0 else "", windows[start : start + across])
+        for title, windows in rows.items()
+        for start in range(0, len(windows), across)
+    ]
+    figure = Figure(figsize=(COLUMN, min(0.9 * len(lines) + 0.4, 40.0)), layout="constrained")
+    grid = figure.subplots(len(lines), across, squeeze=False, sharex=True, sharey=True)
+    for line, (title, windows) in zip(grid, lines, strict=True):
+        for unused in line[len(windows) :]:
+            unused.set_axis_off()
         for axes, window in zip(line, windows, strict=False):
             extent = (0, len(window), lowest_note + low - 0.5, lowest_note + high - 0.5)
             axes.imshow(
                 window[:, low:high].T, cmap="gray_r", vmin=0, vmax=1, origin="lower", aspect="auto", extent=extent
             )
-        line[0].set_title(as_name(title), loc="left", fontsize=11)
-        line[0].set_ylabel("MIDI note")
-    grid[-1, 0].set_xlabel("quarter notes")
+            clean_axes(axes)
+        if title:
+            line[0].set_title(as_name(title), fontsize=SMALL)
+    figure.supylabel("MIDI note", fontsize=SMALL)
+    figure.supxlabel("quarter notes", fontsize=SMALL)
     return figure
-
-
-def frames_of_curves(curves: np.ndarray, *, limits: tuple[float, float]) -> np.ndarray:
-    """Returns the frames of an animation that draws one curve per frame on the same axes.
-
-    Args:
-      curves: (F, ...) examples to draw.
-      limits: of the y-axis.
-
-    Returns:
-      (F, H, W, 3) images, uint8.
-    """
-    figure = Figure(figsize=(4.2, 2.4), layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    _draw_curve(axes, curves[0], *limits)
-    clean_axes(axes)
-    frames = []
-    for curve in curves:
-        axes.lines[0].set_ydata(curve.ravel())
-        canvas.draw()
-        frames.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-    return np.stack(frames)
 
 
 def series_as_images(series: np.ndarray) -> np.ndarray:
@@ -186,18 +165,3 @@ def is_image(shape: tuple[int, ...]) -> bool:
     (True, True, False, False)
     """
     return len(shape) == 2 or (len(shape) == 3 and shape[-1] in (1, 3))
-
-
-def _draw(axes: Axes, example: np.ndarray, low: float, high: float) -> None:
-    if is_image(example.shape):
-        image = example[..., 0] if example.shape[2:] == (1,) else example
-        image = np.clip((image - low) / ((high - low) or 1.0), 0, 1)
-        axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    else:
-        _draw_curve(axes, example, low, high)
-    hide_axes(axes)
-
-
-def _draw_curve(axes: Axes, example: np.ndarray, low: float, high: float) -> None:
-    axes.plot(example.ravel(), color=TRAIN, linewidth=1)
-    axes.set_ylim(with_margin(low, high, 0.1))

@@ -4,9 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from aejax.host.escaping import as_label
-from aejax.plots.style import QUIET, TRAIN, VALIDATION, clean_axes, with_margin
+from aejax.plots.style import COLUMN, QUIET, TRAIN, VALIDATION, clean_axes, house_style, with_margin
 
 
+@house_style()
 def anomaly_scores(
     validation_scores: np.ndarray, scores: np.ndarray, is_anomaly: np.ndarray | None, *, threshold: float, unit: str
 ) -> Figure:
@@ -25,8 +26,8 @@ def anomaly_scores(
     else:
         groups |= {"normal": (scores[~is_anomaly], TRAIN), "anomalies": (scores[is_anomaly], VALIDATION)}
     has_both = is_anomaly is not None and 0 < int(is_anomaly.sum()) < len(is_anomaly)
-    figure = Figure(figsize=(9.6 if has_both else 5.6, 3.6), layout="constrained")
-    axes, *others = figure.subplots(1, 2 if has_both else 1, squeeze=False)[0]
+    figure = Figure(figsize=(COLUMN, 3.9 if has_both else 2.1), layout="constrained")
+    axes, *others = figure.subplots(2 if has_both else 1, 1, squeeze=False)[:, 0]
     together = np.concatenate([validation_scores, scores])
     is_positive = together.min() > 0
     if is_positive and together.max() > 20 * together.min():
@@ -41,12 +42,18 @@ def anomaly_scores(
             continue
         weights = np.full(len(values), 100 / len(values))
         axes.hist(
-            np.minimum(values, bins[-1]), bins, weights=weights, color=color, histtype="step", linewidth=1.4, label=name
+            np.minimum(values, bins[-1]),
+            bins,
+            weights=weights,
+            color=color,
+            histtype="step",
+            linewidth=1.2,
+            label=f"{name} (n = {len(values):,})",
         )
     axes.axvline(threshold, color="black", linewidth=1, linestyle="--", label="threshold")
     axes.set_xlabel(as_label(unit))
     axes.set_ylabel("% of each group")
-    axes.legend(frameon=False)
+    figure.legend(loc="outside upper left", ncols=2, borderpad=0)
     clean_axes(axes)
     if has_both:
         assert is_anomaly is not None
@@ -54,12 +61,12 @@ def anomaly_scores(
 
         axes = others[0]
         false_positives, recall, _ = roc_curve(is_anomaly, scores)
-        axes.plot(false_positives, recall, color=TRAIN, linewidth=1.4)
+        axes.plot(false_positives, recall, color=TRAIN)
         axes.plot([0, 1], [0, 1], color=QUIET, linewidth=1, linestyle=":")
         place = [np.mean(scores[~is_anomaly] > threshold), np.mean(scores[is_anomaly] > threshold)]
         axes.plot(*place, "o", color=VALIDATION, label="at the threshold")
         axes.set_xlabel("false positive rate")
-        axes.set_ylabel("recall")
-        axes.legend(frameon=False, loc="lower right")
+        axes.set_ylabel("recall (true positive rate)")
+        axes.legend(loc="lower right")
         clean_axes(axes)
     return figure

@@ -174,11 +174,17 @@ def test_an_estimate_that_may_be_negative_is_named():
 
 def test_the_least_that_counts_is_said():
     autoencoder = vae(free_bits=0.25)
-    assert loss_sum(autoencoder.parts) == "loss = reconstruction + kl (at least 0.25 nats per unit)"
+    assert (
+        loss_sum(autoencoder.parts)
+        == "loss = reconstruction + KL divergence from the prior (at least 0.25 nats per unit)"
+    )
 
 
 def test_a_schedule_is_said_at_its_end():
-    assert loss_sum(vae(beta=linear_warm_up(10, end=4.0)).parts) == "loss = reconstruction + 4 × kl"
+    assert (
+        loss_sum(vae(beta=linear_warm_up(10, end=4.0)).parts)
+        == "loss = reconstruction + 4 × KL divergence from the prior"
+    )
 
 
 def test_a_bound_takes_the_place_of_the_sum_and_a_weight_of_0_leaves_a_term_out():

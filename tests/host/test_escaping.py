@@ -60,7 +60,7 @@ def test_the_terminal_shows_names_literally(name: str) -> None:
     table.add_column(name)
     table.add_row(name)
     console.print(table)
-    console.print(summary_table(name, {name: {"loss": 1.0, name: 2.0}}))
+    console.print(summary_table(name, {name: {"loss": 1.0, name: 2.0}}, term_of=lambda term: Term(term, term, term)))
     for line in out.getvalue().split("\n"):
         plain = line.replace("\x1b[1m", "").replace("\x1b[3m", "").replace("\x1b[0m", "")  # rich's own heads of tables
         assert is_harmless(plain), repr(plain[:100])
@@ -72,8 +72,8 @@ def test_the_terminal_shows_names_literally(name: str) -> None:
 def test_progress_shows_names_literally(name: str, terminal: bool) -> None:
     out = io.StringIO()
     console = PlainConsole(file=out, force_terminal=terminal, width=100_000)
-    with WorkProgress(console, 2, name, seconds_between_lines=0.0) as progress:
-        progress.advance_to(2, name, name, line=name, finished=True)
+    with WorkProgress(console, 2, name) as progress:
+        progress.advance_to(2, name, (name,), line=name, finished=True)
     assert "[2J" not in out.getvalue().replace("\\x1b[2J", "").replace("\x1b[2K", "")
     assert "\u202e" not in out.getvalue()
 

@@ -72,7 +72,7 @@ def test_examples(name: str) -> None:
         drawn(plots.reconstructions({"a": examples[0], "b": examples[1]}))
         drawn(plots.gallery(examples, limits=limits, title="t", rows=("a", "b"), columns=("c", "d", "e")))
     curves = make((2, 5))
-    plots.frames_of_curves(curves, limits=(float(curves.min()), float(curves.max())))
+    plots.frames_of_vectors(curves, originals=curves[:1])
     drawn(plots.piano_rolls({"a": make((2, 4, 88)), "b": make((1, 4, 88))}, lowest_note=21))
 
 

@@ -102,7 +102,7 @@ def test_a_setting_that_a_run_does_not_use_is_a_dash_and_terms_in_other_units_ha
         ["loss", "3.000", ""],
         ["loss", "", "3.000"],
     ]
-    assert "variational: loss = reconstruction + 0.5 × kl." in text
+    assert "variational: loss = reconstruction + 0.5 × KL divergence from the prior." in text
     assert "not comparable" in text
 
 

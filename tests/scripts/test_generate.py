@@ -12,6 +12,7 @@ from aejax.datasets.dataset import Dataset
 from aejax.errors import UserError
 from aejax.experiment import generate as generation
 from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training
+from aejax.experiment.generated import animate
 from aejax.experiment.trained import open_run
 from aejax.keys import named_key
 
@@ -97,13 +98,48 @@ def test_around_examples_and_classes(generate):
 
 @pytest.mark.slow
 def test_ways_between_two_examples(generate, tmp_path):
-    run, codes, _ = generate(VARIATIONAL, "interpolation", "--examples", "0", "3", "--columns", "5")
+    run, codes, _ = generate(VARIATIONAL, "interpolation", "--examples", "0", "3", "--columns", "5", "--frames", "5")
     ends = run.encode(run.splits.test)[[0, 3]]
     for way in codes:
         np.testing.assert_allclose(way[[0, -1]], ends, atol=1e-5)
     np.testing.assert_allclose(codes[0, 2], ends.mean(axis=0), atol=1e-6)
     with Image.open(tmp_path / "made" / "arc.gif") as picture:
-        assert (picture.n_frames, picture.size) == (8, (320, 320))  # five there, three back
+        assert (picture.n_frames, picture.size) == (8, (768, 304))  # five there, three back; the ends beside them
+
+
+def test_a_path_has_the_true_examples_at_its_ends_with_their_classes(make_initial_run):
+    """Also between the points of the figure, for animations."""
+    run = open_run(make_initial_run(VARIATIONAL))
+    made = generation.interpolations(run, (0, 3), columns=3, geodesic_steps=2, frames=5)
+    test = run.splits.test
+    for originals, place in ((made.before, 0), (made.after, 3)):
+        np.testing.assert_array_equal(originals, np.stack([test.x[place]] * 3))
+    assert (
+        made.title == f"paths from test example 0 (class {test.labels[0]}) to test example 3 (class {test.labels[3]})"
+    )
+    np.testing.assert_allclose(made.frames[:, ::2], made.examples, atol=1e-5)
+    animation = animate(run, made, frames_per_second=20)["geodesic"]
+    assert len(animation.images) == len(animation.durations) == 8
+    assert animation.durations[1] == 50 < animation.durations[0] == animation.durations[4]
+
+
+def test_rows_that_are_examples_do_not_read_as_classes(make_initial_run):
+    run = open_run(make_initial_run(VARIATIONAL))
+    made = generation.near_examples(run, (5, 2), columns=3)
+    labels = run.splits.test.labels
+    assert made.rows == (f"no. 5 ({labels[5]})", f"no. 2 ({labels[2]})")
+    assert made.y_label == "test example"
+    np.testing.assert_array_equal(made.before, run.splits.test.x[[5, 2]])
+
+
+@pytest.mark.parametrize("file_format", ["pdf", "svg"])
+def test_figures_in_other_formats(make_initial_run, run_script, tmp_path, file_format):
+    run_script("generate", make_initial_run(VARIATIONAL), tmp_path / "made", "--rows", "2", "--format", file_format)
+    assert {path.name for path in (tmp_path / "made").iterdir()} == {
+        f"samples.{file_format}",
+        "examples.npy",
+        "codes.npy",
+    }
 
 
 @pytest.mark.slow
@@ -147,7 +183,7 @@ def test_units_are_changed_one_by_one_most_variable_first(generate):
 @pytest.mark.slow
 def test_all_units_are_in_the_arrays_and_the_first_of_them_in_the_picture(make_initial_run, run_script, tmp_path):
     result = run_script("generate", make_initial_run(WIDE), tmp_path / "made", "--what", "traversals", "--columns", "3")
-    assert "all units, greatest variance first, the first 16 of 18 shown; columns: quantiles" in result.output
+    assert "all units, greatest variance first, the first 16 of 18 shown; in " in result.output
     assert len(np.load(tmp_path / "made" / "codes.npy")) == len(np.load(tmp_path / "made" / "examples.npy")) == 18
     assert sorted(np.load(tmp_path / "made" / "units.npy")) == list(range(1, 19))
 
@@ -177,7 +213,7 @@ def test_series_go_from_one_to_another_as_moving_curves(generate, tmp_path):
     np.save(tmp_path / "series.npy", np.sin(np.arange(20) + rng.uniform(0, 6, size=(100, 1))).astype(np.float32))
     model = Model(family="undercomplete", network="sequence", hidden=(4,), code_size=2)
     series = Experiment(data=Data(dataset=str(tmp_path / "series.npy")), model=model, training=SHORT)
-    generate(series, "interpolation", "--columns", "3", "--geodesic-steps", "2")
+    generate(series, "interpolation", "--columns", "3", "--frames", "3", "--geodesic-steps", "2")
     for way in ("straight", "arc", "geodesic"):
         with Image.open(tmp_path / "made" / f"{way}.gif") as picture:
             assert picture.n_frames == 4  # three there, one back

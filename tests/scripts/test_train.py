@@ -96,7 +96,7 @@ def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str], dra
     assert re.search(r"code: \d of 3 units are active", output)
     assert "mutual information of example and code: at least" in output
     assert "means over examples, for the parameters after that epoch" in output
-    assert "loss = reconstruction + 0.3 × kl; terms are shown without their weights" in output
+    assert "loss = reconstruction + 0.3 × KL divergence from the prior; terms are shown without their weights" in output
     assert "examples/s" in output
     assert "\x1b" not in output  # plain lines where there is no terminal
 

@@ -3,33 +3,37 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from aejax.plots import clean_axes, hide_axes, is_image
+from aejax.plots import clean_axes, hide_axes, house_style, is_image
+from aejax.plots.style import BLUE, COLUMN, GREEN, ORANGE, PINK, QUIET, SMALL, VERMILION, text_width
 from aejax.studies.jacobian.measure import RADII, Curves
 from aejax.studies.jacobian.methods import METHODS
 from aejax.studies.jacobian.settings import MethodName
 from aejax.studies.jacobian.table import Setting, strength_of
 
 _COLORS: dict[MethodName, str] = {
-    "ae": "0.35",
-    "weight-decay": "#937860",
-    "dae-gaussian": "#4c72b0",
-    "dae-masking": "#55a868",
-    "cae": "#c44e52",
-    "cae-estimator": "#dd8452",
+    "ae": QUIET,
+    "weight-decay": ORANGE,
+    "dae-gaussian": BLUE,
+    "dae-masking": GREEN,
+    "cae": VERMILION,
+    "cae-estimator": PINK,
 }
 _DASHED: MethodName = "cae-estimator"  # its curve often coincides with that of the exact method
 _COLUMNS: list[list[MethodName]] = [["weight-decay"], ["dae-gaussian"], ["dae-masking"], ["cae", "cae-estimator"]]
 _MEASURES = {
-    "reconstruction": "cross-entropy, nats",
+    "reconstruction": "cross-entropy,\nnats",
     "jacobian_norm": "mean ‖J‖$_F$",
     "probe_error_percent": "probe error, %",
-    "probe_error_under_noise_percent": "probe error under noise, %",
+    "probe_error_under_noise_percent": "probe error\nunder noise, %",
 }
 
 
+@house_style()
 def spectra(curves: Mapping[MethodName, Curves], chosen: Mapping[MethodName, Setting]) -> Figure:
     """Returns a plot of the singular values of the encoder's Jacobian in descending order, one curve per method.
 
@@ -46,10 +50,11 @@ def spectra(curves: Mapping[MethodName, Curves], chosen: Mapping[MethodName, Set
     axes.set_yscale("log")
     axes.set_ylim(max(1e-4 * largest, 0.5 * float(everything.min())), 2 * largest)  # smaller values are rounding error
     axes.set_xlabel("index")
-    axes.set_ylabel("singular value of the encoder's Jacobian")
+    axes.set_ylabel("singular value of\nthe encoder's Jacobian")
     return _with_legend(figure, axes)
 
 
+@house_style()
 def contraction(curves: Mapping[MethodName, Curves], chosen: Mapping[MethodName, Setting], *, nearest: float) -> Figure:
     """Returns a plot of contraction ratios over the distance, relative to the ratio at the smallest distance.
 
@@ -72,14 +77,15 @@ def contraction(curves: Mapping[MethodName, Curves], chosen: Mapping[MethodName,
         ha="right",
         va="bottom",
         color="0.45",
-        fontsize=9,
+        fontsize=SMALL,
     )
     axes.set_xscale("log")
     axes.set_xlabel("distance from a test example")
-    axes.set_ylabel("contraction ratio, relative to small distances")
+    axes.set_ylabel("contraction ratio, relative\nto small distances")
     return _with_legend(figure, axes)
 
 
+@house_style()
 def filters(
     weights: Mapping[MethodName, np.ndarray], chosen: Mapping[MethodName, Setting], shape: Sequence[int], *, count: int
 ) -> Figure:
@@ -94,17 +100,24 @@ def filters(
       count: the number of units per row.
     """
     count = min(count, *(kernel.shape[1] for kernel in weights.values()))
-    figure = Figure(figsize=(2.0 + 0.75 * count, 0.3 + 0.8 * len(weights)), layout="constrained")
-    grid = figure.subplots(len(weights), count, squeeze=False)
-    for line, (method, kernel) in zip(grid, weights.items(), strict=True):
+    titles = [
+        "\n".join(filter(None, (METHODS[method].title.replace(", ", ",\n"), strength_of(chosen[method]))))
+        for method in weights
+    ]
+    left = max(map(text_width, titles)) + 0.06
+    side = (COLUMN - left) / count
+    figure = Figure(figsize=(COLUMN, max(side, 0.45) * len(weights)))
+    sides = {"left": left / COLUMN, "right": 1.0, "top": 1.0, "bottom": 0.0, "wspace": 0.06, "hspace": 0.06}
+    grid = figure.subplots(len(weights), count, squeeze=False, gridspec_kw=sides)
+    for title, line, (_, kernel) in zip(titles, grid, weights.items(), strict=True):
         largest = np.argsort(-np.linalg.norm(kernel.astype(np.float64), axis=0))[:count]
         for axes, unit in zip(line, kernel.T[largest], strict=True):
             _draw_filter(axes, unit.reshape(tuple(shape)))
-        title = "\n".join(filter(None, (METHODS[method].title, strength_of(chosen[method]))))
-        line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=10)
+        line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=SMALL)
     return figure
 
 
+@house_style()
 def error_against_strength(settings: Sequence[Setting]) -> Figure:
     """Returns plots of the main measures over the strength: mean and standard deviation over seeds.
 
@@ -116,42 +129,46 @@ def error_against_strength(settings: Sequence[Setting]) -> Figure:
     plain = [setting for setting in settings if setting.method == "ae"]
     present = {setting.method for setting in settings}
     columns = [group for methods in _COLUMNS if (group := [m for m in methods if m in present])] or [["ae"]]
-    figure = Figure(figsize=(1.2 + 3.1 * len(columns), 2.2 * len(_MEASURES)), layout="constrained")
+    engine = ConstrainedLayoutEngine(wspace=0.02, hspace=0.03)
+    figure = Figure(figsize=(COLUMN, 1.25 * len(_MEASURES) + 0.5), layout=engine)
     grid = figure.subplots(len(_MEASURES), len(columns), squeeze=False, sharex="col", sharey="row")
+    entries: dict[str, Artist] = {}
     for line, (field, label) in zip(grid, _MEASURES.items(), strict=True):
         for axes, group in zip(line, columns, strict=True):
             for setting in plain:
-                axes.axhline(getattr(setting.mean, field), color=_COLORS["ae"], linewidth=1, label=METHODS["ae"].title)
+                line_of_ae = axes.axhline(getattr(setting.mean, field), color=_COLORS["ae"], linewidth=1)
+                entries[METHODS["ae"].title] = line_of_ae
             for method in group:
                 own = sorted((s for s in settings if s.method == method), key=lambda s: s.strength)
-                axes.errorbar(
+                entries[METHODS[method].title] = axes.errorbar(
                     [s.strength for s in own],
                     [getattr(s.mean, field) for s in own],
                     [np.nan_to_num(getattr(s.deviation, field)) for s in own],
                     color=_COLORS[method],
                     linestyle="--" if method == _DASHED else "-",
                     marker="o",
-                    markersize=3.5,
-                    linewidth=1.4,
-                    capsize=2,
-                    label=METHODS[method].title,
+                    markersize=2.5,
+                    linewidth=1.0,
+                    capsize=1.5,
                 )
             clean_axes(axes)
         line[0].set_ylabel(label)
-    for axes, bottom, group in zip(grid[0], grid[-1], columns, strict=True):
+    for bottom, group in zip(grid[-1], columns, strict=True):
         symbol = METHODS[group[0]].symbol
         strengths = sorted({s.strength for s in settings if s.method in group})
         if symbol == "λ" and strengths[0] > 0:
             bottom.set_xscale("log")
-        bottom.set_xticks(strengths, [f"{strength:g}" for strength in strengths])
+        labeled = [f"{strength:g}" if k % 2 == 0 else "" for k, strength in enumerate(strengths)]
+        bottom.set_xticks(strengths, labeled if len(strengths) > 3 else [f"{strength:g}" for strength in strengths])
+        bottom.tick_params(axis="x", rotation=90)
         bottom.set_xticks([], minor=True)
-        bottom.set_xlabel({"λ": "weight λ", "σ": "standard deviation σ", "ν": "fraction ν"}.get(symbol, ""))
-        axes.legend(frameon=False, fontsize=9)
+        bottom.set_xlabel({"λ": "weight λ", "σ": "deviation σ", "ν": "fraction ν"}.get(symbol, ""))
+    figure.legend([*entries.values()], [*entries], loc="outside upper left", ncols=2, borderpad=0)
     return figure
 
 
 def _single() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(7.6, 4.4), layout="constrained")
+    figure = Figure(figsize=(COLUMN, 3.0), layout="constrained")
     return figure, figure.add_subplot()
 
 
@@ -159,11 +176,11 @@ def _line(
     axes: Axes, method: MethodName, x: Sequence[float] | np.ndarray, y: np.ndarray, chosen: Mapping[MethodName, Setting]
 ) -> None:
     label = ", ".join(filter(None, (METHODS[method].title, strength_of(chosen[method]))))
-    axes.plot(x, y, color=_COLORS[method], linestyle="--" if method == _DASHED else "-", linewidth=1.6, label=label)
+    axes.plot(x, y, color=_COLORS[method], linestyle="--" if method == _DASHED else "-", linewidth=1.2, label=label)
 
 
 def _with_legend(figure: Figure, axes: Axes) -> Figure:
-    axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    figure.legend(loc="outside lower left", ncols=1, borderpad=0, labelspacing=0.2)
     clean_axes(axes)
     return figure
 

@@ -20,11 +20,11 @@ class StudyProgress(WorkProgress):
           units: what a step is, in the plural.
         """
         self._text, self._total = f"  {work}: {{}}/{total} {units}", total
-        super().__init__(console, total, self._text.format(0), seconds_between_lines=10.0)
+        super().__init__(console, total, self._text.format(0))
         self._begun = time.perf_counter()
 
     def show(self, done: int, status: str) -> None:
         """Shows the number of steps done and a status."""
         text = self._text.format(done)
         line = f"{text}, {status}, {time.perf_counter() - self._begun:.1f} s"
-        self.advance_to(done, text, status, line=line, finished=done == self._total)
+        self.advance_to(done, text, (status, ""), line=line, finished=done == self._total)
