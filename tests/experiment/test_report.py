@@ -116,7 +116,7 @@ def test_records_are_read_without_opening_the_run(tmp_path):
 
 
 def test_a_narrow_screen_gets_its_own_figure():
-    figure, narrow = Figure(figsize=(3, 1)), Figure(figsize=(1, 3))
+    figure, narrow = Figure(figsize=(8, 1)), Figure(figsize=(1, 3))  # one wider than a phone can show
     for content, tags in (
         (figure_html(figure, ""), []),
         (figure_html(figure, "", narrow=narrow), ["picture", "source"]),
@@ -189,7 +189,7 @@ def test_a_schedule_is_said_at_its_end():
 
 def test_a_bound_takes_the_place_of_the_sum_and_a_weight_of_0_leaves_a_term_out():
     bound = contractive(importance_weighted(vae(), samples=3), weight=0.0, higher_order_weight=0.5)
-    expected = "loss = -elbo (3 importance weighted samples) + 0.5 × higher order penalty"
+    expected = "loss = -evidence lower bound (3 importance weighted samples) + 0.5 × higher-order penalty"
     assert loss_sum(bound.parts) == expected
 
 

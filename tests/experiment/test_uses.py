@@ -50,8 +50,9 @@ def test_generated_examples(run):
     made = generate.manifold(run, side=3)
     assert made.examples.shape == (3, 3, 8, 8, 1)
     assert isinstance(generated.draw(run, made), Figure)
-    frames = generated.animate(run, generate.sample(run, rows=2, columns=3)._replace(rows=("a", "b")))
-    assert [len(frames["a"]), frames["a"][0].size] == [4, (320, 320)]
+    path = generate.interpolations(run, (0, 1), columns=3, geodesic_steps=2, frames=4)
+    arc = generated.animate(run, path, frames_per_second=20)["arc"]
+    assert [len(arc.images), len(arc.durations), arc.images[0].size] == [6, 6, (768, 304)]
 
 
 @pytest.mark.slow
