@@ -28,7 +28,7 @@ class PlainConsole(Console):
     def print(self, *objects: Any, **options: Any) -> None:
         """Prints objects as rich's `Console` does; a table is never cut: its cells are wrapped between words.
 
-        A table whose longest words do not fit is wider than the terminal.
+        A table whose longest words do not fit is wider than the terminal. A table's title is a line above it.
         """
         if not (len(objects) == 1 and isinstance(objects[0], Table)):
             super().print(*objects, **options)
@@ -38,13 +38,16 @@ class PlainConsole(Console):
         for column in table.columns:
             words = (Measurement.get(self, unlimited, cell).minimum for cell in (column.header, *column.cells))
             column.min_width = max(words)
+        title, table.title = table.title, None
         least = Measurement.get(self, unlimited, table).minimum
         with self._lock:
             width, self._width = self._width, max(self.width, least)
             try:
+                if title is not None:
+                    super().print(title, style="table.title", soft_wrap=True)
                 super().print(table, **options)
             finally:
-                self._width = width
+                self._width, table.title = width, title
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Returns rich's `Text` of an escaped string; rich calls this for every string that it prints."""
