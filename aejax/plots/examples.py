@@ -110,7 +110,8 @@ def piano_rolls(rows: dict[str, np.ndarray], *, lowest_note: int) -> Figure:
     """
     everything = np.concatenate(list(rows.values()))
     sounding = np.flatnonzero(everything.max(axis=(0, 1)) > 0.5)
-    low, high = (int(sounding[0]) - 1, int(sounding[-1]) + 2) if len(sounding) else (0, everything.shape[2])
+    keys = everything.shape[2]
+    low, high = (max(0, int(sounding[0]) - 1), min(keys, int(sounding[-1]) + 2)) if len(sounding) else (0, keys)
     across = min(_ROLLS, max(map(len, rows.values())))
     lines = [
         (title if start == 0 else "", windows[start : start + across])

@@ -68,6 +68,7 @@ def mosaic(
     figure_width = max(left + across + right, min(COLUMN, text_width(as_label(title), TEXT) + _PAD))
     title = title_lines(title, figure_width)
     top = text_height(title, TEXT) + (_PAD if title else 0.0)
+    below_text = wrapped(below_text, across, TEXT)
     below = max(map(text_height, columns), default=0.0)
     bottom = below + (text_height(below_text, TEXT) if below_text else 0.0)
     figure = Figure(figsize=(figure_width, top + down + bottom))

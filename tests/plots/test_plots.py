@@ -260,6 +260,15 @@ def test_series_are_those_of_sequence_networks_and_chorales() -> None:
     assert as_drawn(Experiment(), examples).shape == (5, 16, 88)
 
 
+def test_piano_rolls_show_every_key_that_sounds() -> None:
+    """Also the lowest one, above which there is a margin only."""
+    rolls = np.zeros((1, 16, 88))
+    rolls[0, 3, [0, 40]] = 1
+    (axes,) = plots.piano_rolls({"composed": rolls}, lowest_note=21).axes
+    np.testing.assert_array_equal(axes.images[0].get_array(), rolls[0, :, :42].T)
+    assert list(axes.images[0].get_extent()) == [0, 16, 20.5, 62.5]
+
+
 def test_frames_of_vectors_are_drawn_in_the_same_axes() -> None:
     curves = np.array([np.zeros(5), np.ones(5), np.zeros(5)])
     frames = plots.frames_of_vectors(curves, originals=curves[:1])
