@@ -1,0 +1,46 @@
+"""Write a self-contained HTML page that decodes a run's code at the pointer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aejax.cli import command_line
+from aejax.cli.opened import RunOptions
+from aejax.errors import UserError
+from aejax.host.files import write_text
+
+DESCRIPTION = """Write a self-contained HTML page that explores the code of a run in a browser.
+
+  aejax explore runs/NAME                          writes runs/NAME/explorer.html
+  aejax explore runs/NAME --output explorer.html   writes another file
+
+The page shows the plane of two units or of two principal components of the code, with the test examples. It decodes
+the code at the pointer, and shows the nearest training example, the singular values of the Jacobians of decoder and
+encoder, the pullback metric as an ellipse, the geodesic between two codes, and heat maps of the decoder's log-volume,
+of the density of codes, and of the reconstruction error. It holds the weights of the run: it needs no server and no
+network. The code of the run must be a vector."""
+
+
+@dataclass(frozen=True)
+class Options(RunOptions):
+    """Which run, and where to write the page."""
+
+    output: Path | None = None
+    """The file to write, which is overwritten if it exists; explorer.html in the run folder if not given."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse, trace, write."""
+    options = command_line.parse(Options, arguments, description=DESCRIPTION)
+    target = options.output or options.run / "explorer.html"
+    if options.output is not None:
+        command_line.check_can_be_made(target)
+    if target.is_dir():
+        raise UserError(f"{target}: is a folder; expected a file")
+    from aejax.experiment.explore import explorer_page
+    from aejax.host.terminal import PlainConsole
+
+    page = explorer_page(options.open_run())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_text(target, page)
+    PlainConsole().print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")

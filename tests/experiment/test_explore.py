@@ -1,0 +1,289 @@
+"""The explorer in headless Chromium: it computes what aejax computes, asks for nothing, and interprets no name."""
+
+import dataclasses
+import functools
+import math
+import shutil
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+
+from aejax.datasets.dataset import Dataset
+from aejax.errors import UserError
+from aejax.experiment.browser_program import PRIMITIVES, Constants, as_program
+from aejax.experiment.build import build_autoencoder
+from aejax.experiment.configuration import Data, Experiment, Model
+from aejax.experiment.explore import explorer_page, with_jacobian
+from aejax.experiment.facts import facts_of
+from aejax.experiment.loading import example_of
+from aejax.experiment.scaling import completed
+from aejax.experiment.trained import open_run
+from aejax.jacobian import curve_energy, geodesic, log_volume, singular_values
+
+SCRIPTS = Path(__file__).parents[2] / "aejax" / "experiment" / "explorer"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+NASTY = "</script><img src=x onerror=window.bad=1>"
+
+
+@pytest.fixture(autouse=True)
+def dtype_promotion():
+    """In place of the strict one: data are read as in a script."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs the extra browser: pip install aejax[browser]")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium, such as Debian's package chromium")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def evaluate(browser):
+    """`evaluate(program, constants, inputs)`: the outputs of a program in the browser."""
+    page = browser.new_page()
+    page.set_content("<title>programs</title>")
+    page.add_script_tag(content=(SCRIPTS / "program.js").read_text())
+
+    def run(program, constants, inputs):
+        outputs = page.evaluate(
+            "([program, constants, inputs]) => prepare(program, constants.map(readConstant))(...inputs)"
+            ".map((each) => Array.from(each, (value) => Number.isFinite(value) ? value : null))",
+            [program, constants.rows, [np.ravel(each).tolist() for each in inputs]],
+        )
+        return [np.array(each, float) for each in outputs]
+
+    run.page = page
+    yield run
+    page.close()
+
+
+@pytest.fixture
+def open_page(browser, tmp_path):
+    """`open_page(html)`: the page, opened from a file at 390 or 1280 pixels; its requests and errors are recorded."""
+    pages = []
+
+    def load(html, *, width=1280, scheme="light"):
+        (tmp_path / "explorer.html").write_text(html, encoding="utf-8")
+        page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        pages.append(page)
+        page.requests, page.errors = [], []
+        page.on("request", lambda request: page.requests.append(request.url))
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("console", lambda line: page.errors.append(line.text) if line.type in ("error", "warning") else None)
+        page.goto((tmp_path / "explorer.html").as_uri())
+        page.wait_for_function("window.explorer && explorer.state.decoded")
+        return page
+
+    yield load
+    for page in pages:
+        page.close()
+
+
+def model(**knobs):
+    return Experiment(model=Model(**{"hidden": (8,), "code_size": 3, **knobs}))
+
+
+KINDS = {
+    **{
+        f"mlp {activation}": (model(activation=activation), (4, 3))
+        for activation in ("relu", "tanh", "sigmoid", "elu", "gelu", "silu", "softplus")
+    },
+    "conv": (model(network="conv", hidden=(6, 4)), (7, 9, 3)),
+    "conv gelu": (model(network="conv", activation="gelu"), (8, 8)),
+    "sequence": (model(network="sequence", hidden=(6, 4)), (13,)),
+    "sequence of channels": (model(network="sequence", hidden=(6, 4), activation="elu"), (12, 3)),
+    **{
+        likelihood: (model(likelihood=likelihood), (5,))
+        for likelihood in (
+            "continuous_bernoulli",
+            "gaussian",
+            "gaussian_with_global_variance",
+            "gaussian_with_predicted_variance",
+            "laplace",
+            "poisson",
+            "beta",
+        )
+    },
+    "conditional": (model(conditional=True), (5,)),
+    "conditional conv": (model(network="conv", conditional=True), (6, 6)),
+    "conditional sequence": (model(network="sequence", conditional=True), (6,)),
+    "tied": (model(family="tied", activation="sigmoid"), (5,)),
+    "k-sparse": (model(family="k_sparse", code_size=9, active_entries=3), (5,)),
+    "linear": (model(family="undercomplete", hidden=()), (5,)),
+    "bounded": (model(family="undercomplete", output_activation="sigmoid", code_activation="tanh"), (5,)),
+    "standardized": (model(family="undercomplete", standardize="feature"), (5,)),
+    "bfloat16": (model(compute_dtype="bfloat16"), (5,)),
+    "rematerialized": (dataclasses.replace(model(), training=dataclasses.replace(Experiment().training,
+                                                                                 rematerialize=True)), (5,)),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_network_is_computed_as_by_aejax(kind, evaluate):
+    experiment, shape = KINDS[kind]
+    random = np.random.default_rng(0)
+    x = random.uniform(size=(40, *shape)).astype(np.float32)
+    dataset = Dataset(np.round(9 * x) if kind == "poisson" else x, np.arange(40) % 4)
+    facts = completed(facts_of(dataset), experiment, dataset)
+    autoencoder = build_autoencoder(experiment, facts)
+    params = jax.jit(autoencoder.init)(jax.random.key(0), *example_of(experiment.model, facts))
+    condition = [np.int32(2)] if experiment.model.conditional else []
+    units, features = experiment.model.code_size, math.prod(shape)
+
+    def everything(code, example, *condition):
+        decode, encode = (functools.partial(f, params) for f in (autoencoder.decode, autoencoder.encode))
+        decoded = with_jacobian(decode, units, features)(code, *condition)
+        return (*decoded, *with_jacobian(encode, features, units)(example, *condition))
+
+    inputs = [random.normal(size=units).astype(np.float32), dataset.x[0], *condition]
+    constants = Constants()
+    program = as_program(everything, inputs, constants, name=kind)
+    tolerance = 0.05 if kind == "bfloat16" else 1e-3  # the page computes in float32
+    for ours, exact in zip(evaluate(program, constants, inputs), jax.jit(everything)(*inputs), strict=True):
+        np.testing.assert_allclose(ours, np.ravel(exact), atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.slow
+def test_both_languages_list_the_same_operations(evaluate):
+    assert set(evaluate.page.evaluate("Object.keys(PRIMITIVES)")) == set(PRIMITIVES)
+
+
+OPERATIONS = {
+    "erf": (jax.lax.erf, np.linspace(-5, 5, 41)),
+    "rounding": (jax.lax.round, np.linspace(-2, 2, 9)),
+    "round to even": (functools.partial(jnp.round), np.linspace(-2, 2, 9)),
+    "reductions": (lambda x: jnp.stack([x.sum(), x.max(), x.min(), jnp.prod(x)]), np.linspace(0.5, 1.5, 9)),
+    "reversed": (lambda x: x.reshape(2, 3)[::-1, ::-2], np.arange(6.0)),
+    "padded": (lambda x: jax.lax.pad(x, 7.0, [(2, -1, 1)]), np.arange(6.0)),
+    "clamped": (lambda x: jnp.clip(x, -1, 2), np.arange(-3.0, 4.0)),
+    "taken": (lambda x: x.reshape(3, 2)[jnp.argsort(jnp.array([2, 0, 1]))] + x[1], np.arange(6.0)),
+    "grouped": (
+        lambda x: jax.lax.conv_general_dilated(
+            x.reshape(1, 4, 6), jnp.arange(12.0).reshape(4, 1, 3), (2,), [(1, 2)], (1,), (2,), feature_group_count=4
+        ),
+        np.arange(24.0),
+    ),
+    "transposed": (
+        lambda x: jax.lax.conv_transpose(x.reshape(1, 4, 2), jnp.arange(12.0).reshape(3, 2, 2), (2,), "SAME"),
+        np.arange(8.0),
+    ),
+    "batched": (lambda x: jnp.einsum("bij,bkj->bik", x.reshape(2, 3, 2), x.reshape(2, 3, 2)), np.arange(12.0)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations_of_no_built_in_network(name, evaluate):
+    function, x = OPERATIONS[name]
+    x = x.astype(np.float32)
+    program = as_program(function, [x], constants := Constants(), name=name)
+    assert program["equations"]
+    (result,) = evaluate(program, constants, [x])
+    np.testing.assert_allclose(result, np.ravel(function(x)), rtol=1e-5, atol=1e-5)
+
+
+SMALL = model(hidden=(16,), code_size=4, activation="tanh")
+
+
+@pytest.mark.slow
+def test_the_geometry_is_that_of_aejax(make_initial_run, open_page):
+    run = open_run(make_initial_run(SMALL))
+    page = open_page(explorer_page(run))
+    start, end = (np.float32([1.0, -0.5, 0.3, 2.0]), np.float32([-1.5, 1.0, 0.0, -1.0]))
+    decode = functools.partial(run.autoencoder.decode, run.params)
+
+    def ask(expression, *codes):
+        return page.evaluate(f"(codes) => {expression}", [code.tolist() for code in codes])
+
+    pixels = ask("Array.from(explorer.decode(codes[0]))", start)
+    np.testing.assert_allclose(pixels, np.ravel(decode(start)), atol=1e-3)
+    values = ask(f"explorer.singularValues(explorer.linearize(codes[0])[1], 4, {len(pixels)})", start)
+    np.testing.assert_allclose(values, singular_values(decode, jnp.asarray(start)), rtol=1e-3)
+    assert ask("explorer.logVolume(codes[0])", start) == pytest.approx(
+        float(log_volume(decode, jnp.asarray(start)[None])[0]), abs=1e-3
+    )
+    train = run.splits.train
+    shown = np.unique(np.linspace(0, len(train.x) - 1, 1000).astype(int))
+    means, logs = jax.vmap(functools.partial(run.autoencoder.variational.posterior, run.params))(train.x[shown])
+    exact = -0.5 * np.sum((start - means) ** 2 / np.exp(logs) + logs + np.log(2 * np.pi), axis=1)
+    density = logsumexp(exact) - np.log(len(shown))
+    assert ask("explorer.logDensity(codes[0])", start) == pytest.approx(density, rel=1e-3)
+    path = np.array(
+        ask(
+            "{const search = explorer.geodesic(codes[0], codes[1], 13, explorer.linearize, explorer.decode);"
+            "let step = search.next(); while (!step.done) step = search.next();"
+            "return step.value.map((code) => Array.from(code));}",
+            start,
+            end,
+        ),
+        np.float32,
+    )
+    np.testing.assert_allclose(path[[0, -1]], [start, end])
+    reached, straight = (
+        float(curve_energy(decode, jnp.asarray(codes))) for codes in (path, np.linspace(start, end, 13))
+    )
+    best = float(curve_energy(decode, geodesic(decode, jnp.asarray(start), jnp.asarray(end), points=13)))
+    assert reached <= 1.01 * best
+    assert best < straight
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_the_page_asks_for_nothing_and_can_be_used(width, scheme, make_initial_run, open_page):
+    page = open_page(explorer_page(open_run(make_initial_run(SMALL))), width=width, scheme=scheme)
+    for kind in page.eval_on_selector_all("#heat option", "options => options.map((each) => each.value)"):
+        page.select_option("#heat", kind)
+        page.wait_for_timeout(200)
+    page.focus("#plane")
+    code = page.evaluate("Array.from(explorer.state.code)")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("Array.from(explorer.state.code)") != code
+    for key in ("Enter", "n", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_function("document.getElementById('geodesic-title').textContent.startsWith('Geodesic, from')")
+    page.keyboard.press("Escape")
+    assert not page.is_visible("#strips")
+    page.select_option("#system", "units")
+    page.click("#classes button:first-child")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.evaluate("[innerWidth, document.readyState]") == [width, "complete"]
+    assert [address for address in page.requests if not address.startswith(("file:", "data:"))] == []
+    assert len([address for address in page.requests if address.startswith("file:")]) == 1
+    assert page.errors == []
+
+
+@pytest.mark.slow
+def test_names_are_never_interpreted(tmp_path, make_initial_run, open_page):
+    random = np.random.default_rng(0)
+    labels = np.array([NASTY, "plain"])[np.arange(60) % 2]
+    np.savez(tmp_path / "mine.npz", x=random.uniform(size=(60, 5)).astype(np.float32), labels=labels)
+    experiment = dataclasses.replace(model(conditional=True), data=Data(dataset=str(tmp_path / "mine.npz")))
+    name = NASTY.replace("/", "")
+    shutil.copytree(make_initial_run(experiment), tmp_path / name)
+    page = open_page(explorer_page(open_run(tmp_path / name)))
+    assert page.evaluate("window.bad") is None
+    assert page.query_selector("img") is None
+    assert page.text_content("h1") == name
+    assert page.title() == f"{name}: latent explorer"
+    assert NASTY in page.eval_on_selector_all("#classes button", "all => all.map((each) => each.textContent)")
+    assert NASTY in page.eval_on_selector_all("#condition option", "all => all.map((each) => each.textContent)")
+    assert page.errors == []
+
+
+def test_a_code_that_is_no_vector_is_refused(make_initial_run):
+    experiment = model(family="undercomplete", network="conv", hidden=(4,), code_size=None)
+    with pytest.raises(UserError, match="the explorer expects a run whose code is a vector, but this run is "):
+        explorer_page(open_run(make_initial_run(experiment)))
