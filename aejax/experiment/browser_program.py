@@ -90,7 +90,7 @@ _ELEMENTWISE = (
     *("copy", "copy_p", "cos", "div", "eq", "erf", "erfc", "exp", "exp2"),
     *("expand_dims", "expm1", "floor", "ge", "gt", "is_finite", "le", "log", "log1p"),
     *("logistic", "lt", "max", "min", "mul", "ne", "neg", "not", "or"),
-    *("pow", "reduce_precision", "rem", "reshape", "round", "rsqrt", "select_n", "sign", "sin"),
+    *("pow", "reduce_precision", "rem", "reshape", "rsqrt", "select_n", "sign", "sin"),
     *("sqrt", "square", "squeeze", "stop_gradient", "sub", "tan", "tanh", "xor"),
 )
 _REDUCTIONS = ("reduce_and", "reduce_max", "reduce_min", "reduce_or", "reduce_prod", "reduce_sum")
@@ -106,6 +106,7 @@ PRIMITIVES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "integer_pow": lambda params: {"y": int(params["y"])},
     "pad": lambda params: {"config": [_integers(each) for each in params["padding_config"]]},
     "rev": lambda params: {"axes": _integers(params["dimensions"])},
+    "round": lambda params: {"isEven": params["rounding_method"] == jax.lax.RoundingMethod.TO_NEAREST_EVEN},
     "scatter": _scatter,
     "scatter-add": _scatter,
     "slice": lambda params: {

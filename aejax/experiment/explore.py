@@ -27,6 +27,7 @@ MAX_BYTES = 48_000_000  # of the weights in a page, before base64
 _MAX_EXAMPLES, _MAX_EXAMPLE_BYTES = 1000, 1_500_000  # of a split in the page
 _MAX_FITTED = 5000  # training codes that the principal components are computed from
 _MAX_SPECTRUM = 256  # singular values that a page computes at the pointer
+_MAX_COLUMNS = 40  # features that are listed with their values, if the data set does not say what they are
 _MAX_CLASSES = 28  # classes with a color and a shape of their own
 _ELLIPSE = 0.25  # distance in data space from an ellipse to its center, in root mean squared distances from the mean
 _FOLDER = Path(__file__).with_name("explorer")
@@ -87,6 +88,7 @@ def _content(run: TrainedRun) -> dict[str, Any]:
         "shape": run.example_shape,
         "low": facts.targets.low,
         "high": facts.targets.high,
+        "ranges": [targets.min(axis=0).tolist(), targets.max(axis=0).tolist()] if _layout(run) == "row" else None,
         "lowestNote": LOWEST_NOTE,
         "classes": classes,
         "conditions": [printable(str(label)) for label in facts.classes or ()] if _is_conditional(run) else [],
@@ -178,7 +180,9 @@ def _layout(run: TrainedRun) -> str:
     for layout in ("roll", "series", "row"):
         if layout in layouts:
             return layout
-    return "image" if is_image(shape) or (len(shape) == 3 and shape[2] == 4) else "vector"
+    if is_image(shape) or (len(shape) == 3 and shape[2] == 4):
+        return "image"
+    return "row" if math.prod(shape) <= _MAX_COLUMNS else "vector"
 
 
 def _shown_count(run: TrainedRun, split: Dataset) -> int:

@@ -33,19 +33,19 @@ function drawImage(canvas, example, {shape, low, high}) {
 }
 
 // time to the right, the lowest key at the bottom
-function drawRoll(canvas, example, {shape, low, high}) {
+function drawRoll(canvas, example, {shape, low, high, keys: [lowest, highest]}) {
   const {context, width, height} = fitted(canvas), [times, keys] = shape;
   const ink = css("--ink");
   context.fillStyle = css("--panel");
   context.fillRect(0, 0, width, height);
   context.fillStyle = ink;
-  const [w, h] = [width / times, height / keys];
+  const [w, h] = [width / times, height / (highest - lowest + 1)];
   for (let t = 0; t < times; t++) {
-    for (let key = 0; key < keys; key++) {
+    for (let key = lowest; key <= highest; key++) {
       const value = (example[t * keys + key] - low) / (high - low || 1);
       if (value < 0.03) continue;
       context.globalAlpha = Math.min(1, value);
-      context.fillRect(t * w, height - (key + 1) * h, Math.max(1, w - 0.5), Math.max(1, h));
+      context.fillRect(t * w, height - (key - lowest + 1) * h, Math.max(1, w - 0.5), Math.max(1, h));
     }
   }
   context.globalAlpha = 1;
@@ -84,6 +84,21 @@ function drawCurve(canvas, example, {shape, low, high, layout}, behind) {
   draw(example, css("--ours"), small ? 1 : 1.8);
 }
 
+// a bar for every column of a table, from the smallest to the largest value of the training examples
+function drawRow(canvas, example, {ranges: [low, high]}, behind) {
+  const {context, width, height} = fitted(canvas), slot = width / example.length;
+  context.fillStyle = css("--panel");
+  context.fillRect(0, 0, width, height);
+  const top = (value, d) => height * (0.96 - 0.92 * Math.max(0, Math.min(1, (value - low[d]) / (high[d] - low[d] || 1))));
+  example.forEach((value, d) => {
+    context.fillStyle = css("--ours");
+    context.fillRect((d + 0.2) * slot, top(value, d), 0.6 * slot, height - top(value, d));
+    if (!behind) return;
+    context.fillStyle = css("--ink");
+    context.fillRect((d + 0.1) * slot, top(behind[d], d) - 1, 0.8 * slot, 2);
+  });
+}
+
 function line(context, points) {
   context.beginPath();
   points.forEach(([x, y], i) => i ? context.lineTo(x, y) : context.moveTo(x, y));
@@ -103,6 +118,7 @@ function short(value) {
 function drawExample(canvas, example, data, behind) {
   if (data.layout === "image") drawImage(canvas, example, data);
   else if (data.layout === "roll") drawRoll(canvas, example, data);
+  else if (data.layout === "row") drawRow(canvas, example, data, behind);
   else drawCurve(canvas, example, data, behind);
 }
 

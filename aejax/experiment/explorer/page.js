@@ -135,7 +135,7 @@ function showSliders() {
   for (const input of element("sliders").querySelectorAll("input")) {
     const value = c[input.dataset.coordinate];
     input.value = value;
-    input.nextSibling.textContent = short(value);
+    input.nextSibling.textContent = value.toFixed(2).replace("-", "−");
   }
 }
 
@@ -197,25 +197,32 @@ function drawAxes(context, width, height) {
   context.strokeStyle = css("--line");
   context.font = "11px system-ui, sans-serif";
   context.textAlign = "center";
+  const write = (text, x, y) => {
+    if (heat.image) {
+      [context.strokeStyle, context.lineWidth, context.lineJoin] = ["#000000b0", 3, "round"];
+      context.strokeText(text, x, y);
+    }
+    context.fillText(text, x, y);
+  };
   for (const [place, [low, high]] of view.entries()) {
     if (system.axes[place] === null) continue;
     for (const value of ticks(low, high)) {
       const fraction = (value - low) / (high - low);
       if (place === 0) {
         if (!heat.image) line(context, [[fraction * width, 0], [fraction * width, height]]);
-        context.fillText(short(value), fraction * width, height - 6);
+        write(short(value), fraction * width, height - 6);
       } else {
         if (!heat.image) line(context, [[0, height - fraction * height], [width, height - fraction * height]]);
-        context.fillText(short(value), 18, height - fraction * height - 3);
+        write(short(value), 18, height - fraction * height - 3);
       }
     }
   }
   context.textAlign = "right";
   context.font = "12px system-ui, sans-serif";
-  context.fillText(system.name(system.axes[0]), width - 6, height - 20);
+  write(system.name(system.axes[0]), width - 6, height - 20);
   if (system.axes[1] !== null) {
     context.textAlign = "left";
-    context.fillText(system.name(system.axes[1]), 6, 14);
+    write(system.name(system.axes[1]), 6, 14);
   }
 }
 
@@ -230,7 +237,6 @@ function ticks(low, high) {
 function drawPlane() {
   const {context, width, height} = fitted(plane);
   context.drawImage(layer, 0, 0, width, height);
-  const color = heat.image ? "#ffffff" : css("--pointer");
   const [x, y] = toScreen(coordinatesNow()).map((value, axis) => axis && system.axes[1] === null ? height / 2 : value);
   if (state.path) {
     for (const [codes, dash] of [[state.path.straight, [6, 4]], [state.path.geodesic, []]]) {
@@ -241,6 +247,19 @@ function drawPlane() {
       }
     }
     context.setLineDash([]);
+  }
+  const strokes = heat.image ? [["#00000099", 4], ["#ffffff", 1.8]] : [[css("--pointer"), 1.8]];
+  for (const [style, wide] of strokes) { // a dark edge makes white visible on bright heat
+    [context.strokeStyle, context.lineWidth] = [style, wide];
+    if (state.ellipse) line(context, state.ellipse.map(([dx, dy]) => [x + dx, y + dy]));
+    line(context, [[x - 7, y], [x + 7, y]]);
+    line(context, [[x, y - 7], [x, y + 7]]);
+  }
+  const chosen = places.find(([, , n]) => n === state.example);
+  if (chosen) {
+    context.beginPath();
+    context.arc(chosen[0], chosen[1], 8, 0, 7);
+    context.stroke();
   }
   state.ends.forEach((code, i) => {
     const [ex, ey] = toScreen(system.coordinates(code));
@@ -253,21 +272,6 @@ function drawPlane() {
     context.textAlign = "center";
     context.fillText("AB"[i], ex, ey + 4);
   });
-  if (state.ellipse) {
-    context.strokeStyle = color;
-    context.lineWidth = 1.8;
-    line(context, state.ellipse.map(([dx, dy]) => [x + dx, y + dy]));
-  }
-  context.strokeStyle = color;
-  context.lineWidth = 1.5;
-  line(context, [[x - 7, y], [x + 7, y]]);
-  line(context, [[x, y - 7], [x, y + 7]]);
-  const chosen = places.find(([, , n]) => n === state.example);
-  if (chosen) {
-    context.beginPath();
-    context.arc(chosen[0], chosen[1], 8, 0, 7);
-    context.stroke();
-  }
 }
 
 // The ellipse of directions d in the plane, in pixels, with dᵀ JᵀJ d = radius².
@@ -353,7 +357,6 @@ function startHeat() {
 
 // ---- work in the background, in slices of a few milliseconds
 
-const background = [];
 let ticking = false;
 
 function keepTicking() {
@@ -413,7 +416,7 @@ function showExamples(example) {
   const near = train.example(best), original = state.example === undefined ? null : test.example(state.example);
   drawExample(element("decoded"), example, data, original ?? near);
   drawExample(element("nearest"), near, data);
-  const overlaid = ["image", "roll"].includes(data.layout) ? "" : original ? " (gray: the test example)" : " (gray: the training example)";
+  const overlaid = ["image", "roll"].includes(data.layout) ? "" : `, ${data.layout === "row" ? "dark lines" : "gray"}: ${original ? "the test example" : "the training example"},`;
   element("decoded").nextElementSibling.querySelector("b").textContent = `decoded${overlaid}`;
   element("nearest-caption").textContent =
     `nearest training example${classOf(train, best)}, RMSE ${short(Math.sqrt(least / D))}`;
@@ -648,7 +651,20 @@ function buildLegend() {
   }));
 }
 
+// The lowest and the highest key that sounds in a training example.
+function soundingKeys() {
+  const keys = data.shape[1], sounds = [...Array(keys).keys()].filter((key) => {
+    for (let n = 0; n < train.count; n++) {
+      const roll = train.example(n);
+      for (let at = key; at < D; at += keys) if (roll[at] > (data.low + data.high) / 2) return true;
+    }
+    return false;
+  });
+  return sounds.length ? [sounds[0], sounds[sounds.length - 1]] : [0, keys - 1];
+}
+
 function begin() {
+  if (data.layout === "roll") data.keys = soundingKeys();
   element("subtitle").textContent = data.subtitle;
   element("notes").textContent = data.notes.join(" ");
   document.body.classList.toggle("curves", !["image", "roll"].includes(data.layout));
@@ -689,6 +705,7 @@ function begin() {
     if (isPlaying) player.stop();
     else player.play(state.decoded, data, () => { play.textContent = "play"; });
   });
+  element("others").open = matchMedia("(min-width: 52rem)").matches;
   buildLegend();
   chooseSystem("components");
   new ResizeObserver(refresh).observe(plane);

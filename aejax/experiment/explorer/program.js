@@ -204,6 +204,8 @@ function erf(x) {
   return Math.sign(x) * (1 - Math.exp(-z * z) / (Math.sqrt(Math.PI) * fraction));
 }
 
+// to the nearest integer; of two, to the even one or away from 0
+const awayRound = (x) => Math.sign(x) * Math.floor(Math.abs(x) + 0.5);
 const evenRound = (x) => {
   const rounded = Math.round(x);
   return rounded - x === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded;
@@ -212,7 +214,7 @@ const evenRound = (x) => {
 const UNARY = {
   abs: Math.abs, cbrt: Math.cbrt, ceil: Math.ceil, cos: Math.cos, erf, erfc: (x) => 1 - erf(x), exp: Math.exp,
   exp2: (x) => 2 ** x, expm1: Math.expm1, floor: Math.floor, is_finite: (x) => Number.isFinite(x) ? 1 : 0,
-  log: Math.log, log1p: Math.log1p, logistic: (x) => 1 / (1 + Math.exp(-x)), neg: (x) => -x, round: evenRound,
+  log: Math.log, log1p: Math.log1p, logistic: (x) => 1 / (1 + Math.exp(-x)), neg: (x) => -x,
   rsqrt: (x) => 1 / Math.sqrt(x), sign: Math.sign, sin: Math.sin, sqrt: Math.sqrt, square: (x) => x * x,
   tan: Math.tan, tanh: Math.tanh,
 };
@@ -380,6 +382,7 @@ const PRIMITIVES = {
   ...Object.fromEntries(Object.entries(BINARY).map(([name, f]) => [name, binary(f)])),
   ...Object.fromEntries(Object.entries(REDUCTIONS).map(([name, pair]) => [name, reduction(pair)])),
   not: ([x], [out]) => () => out.array.forEach((_, i) => { out.array[i] = x.array[i] ? 0 : 1; }),
+  round: ([x], [out], {isEven}) => unary(isEven ? evenRound : awayRound)([x], [out]),
   integer_pow: ([x], [out], {y}) => unary(POWERS[y] ?? ((value) => value ** y))([x], [out]),
   dot_general: dotGeneral,
   conv_general_dilated: convolution,
