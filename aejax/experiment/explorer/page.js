@@ -424,7 +424,7 @@ function showExamples(example) {
   if (original) {
     drawExample(element("original"), original, data);
     element("original-caption").textContent =
-      `test example ${state.example + 1}${classOf(test, state.example)}; RMSE of its reconstruction ${short(test.errors[state.example])}`;
+      `test example ${state.example + 1}${classOf(test, state.example)}, decoded with RMSE ${short(test.errors[state.example])}`;
   } else {
     element("original-caption").textContent = "move onto a point for its test example";
   }
