@@ -17,6 +17,7 @@ from aejax.evaluation import MEASURES
 from aejax.evaluation.denoising import peak_signal_to_noise_ratio
 from aejax.experiment.code_sentences import code_of
 from aejax.experiment.conditions import without_effect
+from aejax.experiment.configuration import Experiment
 from aejax.experiment.evaluate import ReportPage, description_of, final_record, holds_images, named, terms_of
 from aejax.experiment.figures import as_drawn
 from aejax.experiment.presets import training_command
@@ -30,6 +31,7 @@ MAX_RUNS = len(ascii_uppercase)
 _SHOWN = 10  # examples in a figure
 _MAX_COLUMN, _MAX_COLUMNS = 16, 4  # characters of a run's name at the head of a column, and columns with names
 _NO_EFFECT = ("data_dir", "checkpoint_every")  # knobs that no result depends on
+_UNUSED = "–"  # in place of the value of a knob that has no effect
 _RunsRow = tuple[Cell, list[float | int | None]]
 
 
@@ -122,17 +124,25 @@ def _runs(compared: Sequence[_Compared]) -> str:
 
 
 def _settings(compared: Sequence[_Compared]) -> str:
-    """Returns a table of the knobs whose values differ; a run in which a knob has no effect has a dash."""
-    configurations = [dataclasses.asdict(of.run.experiment) for of in compared]
+    """Returns a table of the knobs whose values differ; a run in which a knob has no effect has a dash.
+
+    A knob that only some runs use is left out if these have its default.
+    """
+    configurations, defaults = (
+        [dataclasses.asdict(of.run.experiment) for of in compared],
+        dataclasses.asdict(Experiment()),
+    )
     unused = [without_effect(of.run.experiment.model, of.run.experiment.regularization) for of in compared]
     rows = []
     for group, knobs in configurations[0].items():
         for knob in knobs:
             values = [
-                "–" if knob in without else _shown(configuration[group][knob])
+                _UNUSED if knob in without else _shown(configuration[group][knob])
                 for configuration, without in zip(configurations, unused, strict=True)
             ]
-            if len(set(values)) > 1 and knob not in _NO_EFFECT:
+            in_use = set(values) - {_UNUSED}
+            is_set = len(set(values)) > 1 and in_use != {_shown(defaults[group][knob])}
+            if (len(in_use) > 1 or is_set) and knob not in _NO_EFFECT:
                 rows.append([knob.replace("_", " "), *values])
     if not rows:
         return paragraph("All settings that a result depends on are equal.")

@@ -22,7 +22,7 @@ p {{ margin: .4rem 0; max-width: 46rem; overflow-wrap: anywhere; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; margin: .75rem 0; }}
 th, td {{ padding: .3rem 1.1rem .3rem 0; text-align: right; border-bottom: 1px solid var(--line); }}
 th, td {{ white-space: nowrap; vertical-align: top; }}
-th:first-child, td:first-child {{ text-align: left; white-space: normal; overflow-wrap: anywhere; }}
+th:first-child, td:first-child {{ text-align: left; white-space: normal; overflow-wrap: break-word; }}
 th {{ font-weight: 600; color: var(--quiet); vertical-align: bottom; }}
 table.prose :is(th, td) {{ text-align: left; white-space: normal; overflow-wrap: anywhere; }}
 figure {{ margin: 1rem 0 1.5rem; }}
@@ -45,10 +45,10 @@ STYLE += f"""@media {NARROW} {{
 .cards {{ grid-template-columns: 1fr 1fr; }}
 .card:last-child:nth-child(odd) {{ grid-column: span 2; }}
 table:not(.prose) :is(th, td):not(:first-child) {{ font-size: .87rem; }}
-table.many :is(th, td):first-child {{ position: sticky; left: 0; max-width: 40vw; background: var(--paper); }}
+table.many :is(th, td):first-child {{ position: sticky; left: 0; min-width: 7rem; max-width: 40vw; background: var(--paper); }}
 table.short {{ width: 100%; font-size: .9rem; }}
 table.short :is(th, td) {{ padding-right: .3rem; white-space: normal; }}
-table.short td {{ overflow-wrap: anywhere; }}
+table.short td:not(:first-child) {{ overflow-wrap: anywhere; }}
 table:not(.short, .many), table:not(.short, .many) :is(thead, tbody) {{ display: block; }}
 table:not(.short, .many) tr {{ display: flex; flex-wrap: wrap; gap: 0 .75rem; padding: .3rem 0; }}
 table:not(.short, .many) tr {{ border-bottom: 1px solid var(--line); }}
