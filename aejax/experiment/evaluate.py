@@ -18,6 +18,7 @@ from aejax.experiment.architectures import architecture_of
 from aejax.experiment.code_sentences import code_of, code_sentences
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.figures import as_drawn, axis_of, draw_codes, draw_versions
+from aejax.experiment.loading import names_of_classes
 from aejax.experiment.presets import nearest_preset, training_command
 from aejax.experiment.reconstruction_error import UNIT, errors_by_class, pca_error, squared_errors
 from aejax.experiment.report import (
@@ -226,7 +227,9 @@ def _by_class(run: TrainedRun, errors: np.ndarray) -> str:
     """Returns a table of the errors by class, and a sentence; empty without labels."""
     if run.splits.test.labels is None:
         return ""
+    names = {str(label): name for label, name in names_of_classes(run.experiment.data, run.facts).items()}
     classes = errors_by_class(run.splits.test.labels, errors)
+    classes = [of_class._replace(label=names.get(of_class.label, of_class.label)) for of_class in classes]
     if len(classes) == 1:
         return ""
     low, high = (choose(classes, key=lambda of_class: of_class.mean) for choose in (min, max))

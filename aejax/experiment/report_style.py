@@ -24,6 +24,7 @@ th, td {{ padding: .3rem 1.1rem .3rem 0; text-align: right; border-bottom: 1px s
 th, td {{ white-space: nowrap; vertical-align: top; }}
 th:first-child, td:first-child {{ text-align: left; white-space: normal; overflow-wrap: break-word; }}
 th {{ font-weight: 600; color: var(--quiet); vertical-align: bottom; }}
+table.many td {{ white-space: normal; }}
 table.prose :is(th, td) {{ text-align: left; white-space: normal; overflow-wrap: anywhere; }}
 figure {{ margin: 1rem 0 1.5rem; }}
 figcaption {{ max-width: 46rem; }}
@@ -45,7 +46,9 @@ STYLE += f"""@media {NARROW} {{
 .cards {{ grid-template-columns: 1fr 1fr; }}
 .card:last-child:nth-child(odd) {{ grid-column: span 2; }}
 table:not(.prose) :is(th, td):not(:first-child) {{ font-size: .87rem; }}
-table.many :is(th, td):first-child {{ position: sticky; left: 0; min-width: 7rem; max-width: 40vw; background: var(--paper); }}
+table.many :is(th, td):first-child {{ position: sticky; left: 0; background: var(--paper); }}
+table.many :is(th, td):first-child {{ white-space: normal; min-width: 7rem; max-width: 40vw; }}
+table.many td {{ white-space: nowrap; }}
 table.short {{ width: 100%; font-size: .9rem; }}
 table.short :is(th, td) {{ padding-right: .3rem; white-space: normal; }}
 table.short td:not(:first-child) {{ overflow-wrap: anywhere; }}

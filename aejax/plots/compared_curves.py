@@ -47,7 +47,7 @@ def compared_curves(panels: Mapping[tuple[str, str], Mapping[str, Curve]], *, co
     shown = [
         dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))[name] for name, axes in handles.items()
     ]
-    figure.legend(shown, list(handles), loc="outside upper left", ncols=max(1, 2 * columns), frameon=False)
+    figure.legend(shown, list(handles), loc="outside upper left", ncols=3 * columns, frameon=False)
     return figure
 
 

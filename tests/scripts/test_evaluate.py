@@ -87,6 +87,8 @@ def test_errors_are_listed_by_class(make_initial_run):
     text = evaluate._by_class(run, errors)
     assert f"<td>3</td><td>{rows[3].examples}</td><td>{rows[3].mean:.3f}"[:-1] in text
     assert evaluate._by_class(SimpleNamespace(splits=Splits(test, test, Dataset(test.x))), errors) == ""
+    named = run._replace(experiment=replace(run.experiment, data=Data(dataset="ecg5000")))
+    assert "<td>R-on-T</td>" in evaluate._by_class(named, errors)  # the name of class 2 there
 
 
 def test_series_have_no_peak(make_initial_run):
