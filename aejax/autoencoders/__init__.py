@@ -1,4 +1,57 @@
-"""Autoencoders as records of pure functions; one constructor per family, and wrappers that compose."""
+r"""Autoencoders as records of pure functions; one constructor per family, and wrappers that compose.
+
+Every method of the package, with its formula, its function (in `aejax`) and its source:
+
+| family or term | formula | function | source |
+| --- | --- | --- | --- |
+| undercomplete | E L(x, g(f(x))) | `autoencoders.undercomplete` | Baldi and Hornik 1989 |
+| denoising | E L(x, g(f(x̃))) | `autoencoders.denoising` | Vincent et al. 2008 |
+| contractive | L + λ E ‖∂f/∂x‖_F² | `autoencoders.contractive` | Rifai et al. 2011 |
+| contractive, higher order (CAE+H) | L + λ E ‖J‖_F² + γ E ‖J(x) - J(x + ε)‖_F² | `contractive(higher_order_weight=...)` | Rifai et al. 2011b |
+| contractive by projections | L + λ E ‖vᵀJ‖² | `autoencoders.contractive_by_projections` | Hoffman et al. 2019 |
+| tied weights | h = s(x W + b), x̂ = W h + c | `autoencoders.tied` | Vincent et al. 2010; Rifai et al. 2011 |
+| sparse by L1 | L + λ E Σ abs(hₖ) | `autoencoders.sparse` | Goodfellow et al. 2016 |
+| sparse by KL | L + λ Σ KL(ρ ‖ ρ̂ₖ), ρ̂ = E h | `autoencoders.sparse_kl` | Ng 2011 |
+| k-sparse | only the k largest hₖ | `autoencoders.k_sparse` | Makhzani and Frey 2014 |
+| variational | E[-log p(x given z)] + β KL(q ‖ p) | `autoencoders.variational` | Kingma and Welling 2014; Higgins et al. 2017 |
+| conditional | f(x, c), g(h, c) | `autoencoders.conditional` | Sohn et al. 2015 |
+| importance weighted | -E log (1/k) Σᵢ p(x, zᵢ)/q(zᵢ given x) | `autoencoders.importance_weighted` | Burda et al. 2016 |
+| InfoVAE, WAE | L + λ MMD²(q(z), p(z)) | `autoencoders.mmd_regularized` | Zhao et al. 2019; Tolstikhin et al. 2018 |
+| β-TCVAE | -ELBO + λ KL(q(z) ‖ Π q(zₖ)) | `autoencoders.total_correlation_penalized` | Chen et al. 2018 |
+| free bits | Σ max(λ, E KLₖ) | `autoencoders.variational(free_bits=...)` | Kingma et al. 2016 |
+| warm-up of β | step -> β | `schedules.linear_warm_up`, `cyclical_warm_up` | Bowman et al. 2016; Fu et al. 2019 |
+| mixture prior, VampPrior | Σ πₘ N(μₘ, σₘ²); (1/M) Σ q(z given uₘ) | `priors.mixture_prior`, `vamp_prior` | Tomczak and Welling 2018 |
+| Bernoulli, continuous Bernoulli, beta | log p(x given parameters), x in [0, 1] | `likelihoods.bernoulli`, `continuous_bernoulli`, `beta` | Loaiza-Ganem and Cunningham 2019 |
+| Gaussian, fixed, global or predicted variance | -½ Σ (x - μ)²/σ² + log 2πσ² | `likelihoods.gaussian`, `gaussian_with_predicted_variance`, `networks.with_global_log_variance` | Rybkin et al. 2021 |
+| Laplace, categorical, Poisson | log p(x given parameters) | `likelihoods.laplace`, `categorical`, `poisson` | |
+| mixed tables | Σ꜀ log p꜀(x꜀), a likelihood by column | `likelihoods.tables.table_likelihood`, `encode_inputs` | Nazábal et al. 2020 |
+| data far from unit scale | x = μ + σ u, log p(x) = log p(u) - Σ log σ | `autoencoders.standardized`, `likelihoods.standardized` | |
+| squared error | Σ (x - x̂)² | `losses.squared_error` | Goodfellow et al. 2016 |
+| absolute error | Σ abs(x - x̂) | `losses.absolute_error` | Goodfellow et al. 2016 |
+| Huber | Σ h(x - x̂) | `losses.huber` | Huber 1964 |
+| 1 - SSIM | one minus mean structural similarity | `losses.structural_dissimilarity` | Wang et al. 2004 |
+| cross-entropy of classes | -Σ x log softmax(logits) | `losses.categorical_cross_entropy` | Bishop 2006 |
+| cross-entropy | -Σ x log p + (1 - x) log(1 - p), p = σ(logits) | `losses.binary_cross_entropy` | Kingma and Welling 2014 |
+| Gaussian KL | ½ Σ σ²/σ₀² - 1 - log(σ²/σ₀²) + (μ - μ₀)²/σ₀² | `divergences.gaussian_kl` | Kingma and Welling 2014 |
+| Gaussian KL, full covariance | ½ [tr(Σ₀⁻¹Σ) - K + log det Σ₀/det Σ + (μ - μ₀)ᵀ Σ₀⁻¹ (μ - μ₀)] | `divergences.full_gaussian_kl` | Cover and Thomas 2006 |
+| categorical, Bernoulli KL | Σ p log(p/q), never negative | `divergences.categorical_kl`, `bernoulli_kl` | Kullback and Leibler 1951 |
+| reparameterization | z = μ + σ ε, ε ~ N(0, I) | `sampling.reparameterize` | Kingma and Welling 2014 |
+| salt and pepper, Gaussian noise, masking, blur | x̃ ~ q(x̃ given x) | `corruption.salt_and_pepper`, `gaussian_noise`, `masking`, `gaussian_blur` | Vincent et al. 2010 |
+| random shifts of images to train on | yᵢⱼ = x₍ᵢ₋ₐ₎₍ⱼ₋ᵦ₎, `--shift` | `augmentation.shift` | Simard et al. 2003 |
+| active units, mutual information of the code | Var E[z given x] > 0.01; a lower bound of I(x; z), at most log N | `evaluation.code_statistics` | Burda et al. 2016; Hoffman and Johnson 2016 |
+| Jacobian, its squared norm | J = ∂f/∂x; ‖J‖_F², exact, four methods | `jacobian.jacobian`, `frobenius_norm_squared`, `contractive_penalty` | Rifai et al. 2011 |
+| its estimate | E ‖vᵀJ‖², with its variance | `jacobian.estimate_frobenius_norm_squared`, `estimator_variance` | Hoffman et al. 2019 |
+| spectra | σ(J), effective rank, intrinsic dimension, saturation, contraction curve | `jacobian.singular_values`, `effective_rank`, ... | Roy and Vetterli 2007; Rifai et al. 2011 |
+| other norms | largest σ, Σ σ, log det JᵀJ, orthogonality | `jacobian.spectral_norm`, `nuclear_norm`, `log_determinant`, `orthogonality_penalty` | |
+| codes to be quantized | y = Uᵀ Sᵀ (h - μ), S Sᵀ = E JᵀJ of the decoder | `evaluation.transform_coding` | Goyal 2001 |
+| geometry of a decoder | G = JᵀJ; length, energy, volume, geodesics | `jacobian.pullback_metric`, `geodesic`, ... | Arvanitidis et al. 2018 |
+
+Families compose: `denoising(contractive(undercomplete(encoder, decoder), weight=0.1), corrupt=...)`. A term that is
+coupled through the batch (sparse by KL, free bits, MMD, total correlation) expects the `axis_name` over which the global
+batch is divided, `aejax.training.AXIS` under `train`. Combinations that have no meaning are refused when they are built,
+with the reason. A condition or a separate noisy input is passed with the data:
+`Examples(x, input=noisy, condition=labels)`.
+"""  # noqa: E501 (rows of a table)
 
 from aejax.autoencoders.conditional import conditional as conditional
 from aejax.autoencoders.contractive import contractive as contractive
