@@ -43,9 +43,9 @@ def pictures(scratch: Path) -> Iterator[tuple[str, Figure]]:
     first = [int(np.flatnonzero(run.splits.test.labels == label)[0]) for label in range(10)]
     versions = {"original": run.splits.test.x[first], "reconstruction": run.reconstruct(run.splits.test)[first]}
     yield "reconstructions", figures.draw_versions(run, versions)
-    yield "interpolation", draw(run, generate.interpolations(run))
+    yield "interpolation", draw(run, generate.interpolations(run, (first[0], first[6])))
     plane = train_run(replace(PLANE, data=run.experiment.data), scratch / "plane", figures=False)
-    yield "manifold", draw(plane, generate.manifold(plane))
+    yield "manifold", draw(plane, generate.manifold(plane, side=14))
     splits = load(STUDY)
     members = run_study(STUDY, splits)
     yield "spectra", draw_figures(STUDY, splits, members, conclude(members))["spectra"]
@@ -54,7 +54,7 @@ def pictures(scratch: Path) -> Iterator[tuple[str, Figure]]:
 def save(figure: Figure, path: Path) -> int:
     """Writes a picture with a palette, and returns its size in bytes."""
     drawn = BytesIO()
-    figure.savefig(drawn, dpi=160)
+    figure.savefig(drawn, dpi=220, bbox_inches="tight", pad_inches=0.06)
     Image.open(drawn).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
     return path.stat().st_size
 
