@@ -152,7 +152,8 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
 
     autoencoder = _value_of("--autoencoder", arguments)
     dataset = _value_of("--dataset", arguments) or Data.dataset
-    default = default_for(dataset, autoencoder) if preset is None else PRESETS[preset][1]
+    family = _value_of("--family", arguments)
+    default = default_for(dataset, autoencoder, family) if preset is None else PRESETS[preset][1]
     options = parse(default if autoencoder is None else without_model(default))
     if options.deterministic:  # must be set before JAX is imported below
         environment.make_deterministic()
@@ -166,7 +167,11 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
         check(options.experiment)
         if autoencoder is not None and preset is None:
             return options, _as_folder(Path(autoencoder).stem)
-        return options, _name_of(preset or DEFAULT, options.experiment.data.dataset)
+        experiment = options.experiment
+        name = _name_of(preset or DEFAULT, experiment.data.dataset)
+        if preset is None and name == DEFAULT and experiment.model.family != default_for(dataset).model.family:
+            name = _as_folder(f"{dataset}-{experiment.model.family}")
+        return options, name
     from aejax.experiment.run_folder import read_experiment
 
     if options.run_dir is not None:

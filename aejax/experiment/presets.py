@@ -292,19 +292,26 @@ ONE_CLASS: dict[str, tuple[str, Experiment]] = {
 }
 
 
-def default_for(dataset: str, autoencoder: str | None = None) -> Experiment:
+def default_for(dataset: str, autoencoder: str | None = None, family: str | None = None) -> Experiment:
     """Returns the experiment of a run without a preset: the preset DEFAULT on its own data set, OWN on other data.
 
     Args:
       dataset: the data set of the run.
       autoencoder: the file of the user's own autoencoder, for which the experiment is always OWN; None for a built-in
         one.
+      family: the family that is asked for; one that is not the preset's has none of its regularization.
 
     >>> default_for("mine.npy") is OWN, default_for("digits") is PRESETS[DEFAULT][1]
     (True, True)
+    >>> default_for("digits", family="tied").regularization == Regularization()
+    True
     """
     preset = PRESETS[DEFAULT][1]
-    return preset if dataset == preset.data.dataset and autoencoder is None else OWN
+    if dataset != preset.data.dataset or autoencoder is not None:
+        return OWN
+    if family in (None, preset.model.family):
+        return preset
+    return replace(preset, regularization=Regularization())
 
 
 def without_model(experiment: Experiment) -> Experiment:
@@ -326,10 +333,12 @@ def nearest_preset(experiment: Experiment) -> tuple[str | None, dict[str, Any]]:
     >>> nearest_preset(replace(OWN, data=Data(dataset="mine.npy")))
     (None, {'dataset': 'mine.npy'})
     """
-    bases = {name: preset for name, (_, preset) in PRESETS.items()} if experiment.model.autoencoder is None else {}
+    model = experiment.model
+    bare = default_for(experiment.data.dataset, model.autoencoder, model.family)
+    bases = {name: preset for name, (_, preset) in PRESETS.items()} if model.autoencoder is None else {}
     changed = {
         name: {knob: value for knob, (_, value) in differences(base, experiment).items()}
-        for name, base in [*bases.items(), (None, default_for(experiment.data.dataset, experiment.model.autoencoder))]
+        for name, base in [*bases.items(), (None, bare)]
     }
     return min(changed.items(), key=lambda item: len(item[1]))
 

@@ -19,6 +19,8 @@ import pytest
 
 from aejax.cli import train
 from aejax.experiment import summary
+from aejax.experiment.configuration import Regularization
+from aejax.experiment.presets import training_command
 from aejax.host.commands import verb_command
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
@@ -369,6 +371,16 @@ def test_mistakes_on_the_command_line(refused, tmp_path: Path, arguments: list[s
     assert culprit in refused(*arguments)
 
 
+@pytest.mark.parametrize("family", ["undercomplete", "tied", "k_sparse"])
+def test_a_family_alone_is_trained_without_the_regularization_of_the_default(family: str) -> None:
+    """The default is variational; what it weights is not what these are given, and the command says the same."""
+    options, name = train._parse(["--family", family])
+    assert name == f"digits-{family}"
+    assert options.experiment.regularization == Regularization()
+    words = shlex.split(training_command(options.experiment).partition(" train ")[2])
+    assert train._parse(words)[0].experiment == options.experiment
+
+
 @pytest.mark.parametrize(
     ("array", "culprit"),
     [
@@ -399,6 +411,7 @@ def test_mistakes_in_arrays(refused, tmp_path: Path, array: np.ndarray, culprit:
         (["--dataset", "../faces/"], "faces"),
         (["--dataset", "emnist/letters"], "letters"),
         ([], "digits-vae"),
+        (["--family", "variational"], "digits-vae"),
     ],
 )
 def test_a_run_is_called_by_its_data_where_they_are_others_than_the_presets(arguments, name) -> None:
