@@ -6,15 +6,15 @@ from collections.abc import Iterator
 _as_options = False  # how messages write knobs, for the whole process: one program reads them
 
 
-def knob(setting: str) -> str:
+def knob_name(setting: str) -> str:
     """Returns the name of a knob, with a value if one follows it, as the user of this program writes it.
 
     A function's argument in Python is an option of a command: messages of the library name both by this function.
 
-    >>> f"use {knob('likelihood gaussian')}"
+    >>> f"use {knob_name('likelihood gaussian')}"
     'use likelihood gaussian'
     >>> with knobs_as_options():
-    ...     f"use {knob('likelihood gaussian')} or a lower {knob('learning_rate')}"
+    ...     f"use {knob_name('likelihood gaussian')} or a lower {knob_name('learning_rate')}"
     'use --likelihood gaussian or a lower --learning-rate'
     """
     name, *value = setting.split(" ", 1)
@@ -57,7 +57,7 @@ class ArgumentError(UserError):
         self.complaint = complaint
 
     def __str__(self) -> str:
-        return f"{knob(self.name)}: {self.complaint}"
+        return f"{knob_name(self.name)}: {self.complaint}"
 
 
 class ConflictError(UserError):
@@ -78,7 +78,7 @@ class ConflictError(UserError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{' and '.join(map(knob, self.settings))} cannot be combined: {self.reason}"
+        return f"{' and '.join(map(knob_name, self.settings))} cannot be combined: {self.reason}"
 
 
 class IncompatibleError(ValueError):

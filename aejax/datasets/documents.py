@@ -10,7 +10,7 @@ import numpy as np
 from aejax.datasets.dataset import Dataset, Splits, split
 from aejax.datasets.images import list_images, read_gray
 from aejax.datasets.source import Request, Source
-from aejax.errors import UserError, knob
+from aejax.errors import UserError, knob_name
 from aejax.host.memory import check_fits
 
 PAGES, NOISY, CLEAN = "documents", "noisy", "clean"  # the name of the data set, and its two folders
@@ -160,7 +160,9 @@ def crop_pages(splits: PageSplits, *, crop: int, crops_per_page: int, seed: int)
     if small := [page.name for pages in splits for page in pages if min(page.clean.shape) < crop]:
         raise UserError(f"crop: {small[0]} is smaller than {crop} pixels")
     size = 8 * crop**2 * crops_per_page * len(splits.train)  # float32, noisy and clean
-    check_fits(size, f"{crops_per_page:,} crops of each page", advice=f"use fewer {knob('crops_per_page')}", host=True)
+    check_fits(
+        size, f"{crops_per_page:,} crops of each page", advice=f"use fewer {knob_name('crops_per_page')}", host=True
+    )
     rng = np.random.default_rng(seed)
     train = []
     for page in splits.train:
@@ -194,8 +196,8 @@ def load_page_splits(request: Request) -> PageSplits:
     assert folder is not None  # the source matches only data sets of pages
     if request.dataset == PAGES and not folder.is_dir():
         raise UserError(
-            f"{folder}: there is no such folder; set {knob('data_dir')} or AEJAX_DATA_DIR to the folder that contains "
-            f"{PAGES}"
+            f"{folder}: there is no such folder; set {knob_name('data_dir')} or AEJAX_DATA_DIR to the folder that "
+            f"contains {PAGES}"
         )
     validation_fraction, test_fraction = request.fractions
     return split_pages(

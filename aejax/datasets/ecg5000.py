@@ -7,7 +7,7 @@ import numpy as np
 
 from aejax.datasets.dataset import Dataset, Splits, as_dataset, split, take
 from aejax.datasets.source import Request, Source
-from aejax.errors import UserError, knob
+from aejax.errors import UserError, knob_name
 from aejax.host.files import read_text
 
 FILE = Path("ecg5000") / "ECG5000_TRAIN.txt"
@@ -40,7 +40,7 @@ def load_ecg5000(data_dir: Path | None = None) -> Dataset:
     path = root / FILE
     if not path.exists():
         raise UserError(
-            f"there is no {path}: fetch ECG5000_TRAIN.txt from the UCR archive, and set {knob('data_dir')} or "
+            f"there is no {path}: fetch ECG5000_TRAIN.txt from the UCR archive, and set {knob_name('data_dir')} or "
             "AEJAX_DATA_DIR to the folder that contains ecg5000"
         )
     text = read_text(path, limit=MAX_BYTES)

@@ -8,7 +8,7 @@ import numpy as np
 
 from aejax.datasets.dataset import Dataset, Splits
 from aejax.datasets.source import Request, Source
-from aejax.errors import UserError, knob
+from aejax.errors import UserError, knob_name
 from aejax.host.files import read_text
 
 FILE = Path("jsb_chorales") / "jsb-chorales-quarter.json"
@@ -36,7 +36,7 @@ def load_jsb_chorales(data_dir: Path | None = None, *, steps: int = 16) -> Split
     if not path.exists():
         raise UserError(
             f"there is no {path}: fetch {FILE.name} from github.com/czhuang/JSB-Chorales-dataset, and set "
-            f"{knob('data_dir')} or AEJAX_DATA_DIR to the folder that contains jsb_chorales"
+            f"{knob_name('data_dir')} or AEJAX_DATA_DIR to the folder that contains jsb_chorales"
         )
     text = read_text(path, limit=MAX_BYTES)
     try:

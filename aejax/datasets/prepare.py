@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from aejax.datasets.tfds import check_images, check_prepared, find_builder, first_line, missing_package, without_network
-from aejax.errors import UserError, knob
+from aejax.errors import UserError, knob_name
 from aejax.host.files import read_bytes
 
 IDX_SETS = ("mnist", "fashion_mnist", "kmnist")  # prepared without TensorFlow
@@ -68,7 +68,7 @@ def prepare_tfds(
         raise UserError(f"{name}: not the original file: {first_line(error)}") from error
     except (DownloadError, RequestException) as error:
         raise UserError(
-            f"{name} cannot be downloaded: {first_line(error)}; {knob('manual_dir')} reads the original archives "
+            f"{name} cannot be downloaded: {first_line(error)}; {knob_name('manual_dir')} reads the original archives "
             "from a folder"
         ) from error
     except ImportError as error:
@@ -86,9 +86,8 @@ def _archives(builder: Any, manual_dir: Path | None) -> Path | None:
     instructions = builder.MANUAL_DOWNLOAD_INSTRUCTIONS
     if manual_dir is None:
         if instructions:
-            raise UserError(
-                f"{builder.name} must be downloaded by hand, for {knob('manual_dir')}: {' '.join(instructions.split())}"
-            )
+            how = " ".join(instructions.split())
+            raise UserError(f"{builder.name} must be downloaded by hand, for {knob_name('manual_dir')}: {how}")
         return None
     manual_dir = manual_dir.expanduser()
     if not manual_dir.is_dir():

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from aejax.datasets.byte_values import Divisor
-from aejax.errors import UserError, knob
+from aejax.errors import UserError, knob_name
 
 LARGE = 2**30  # bytes as float32, above which a .npy file is not read into memory
 _BLOCK = 2**24  # bytes as float32 that a pass over the file holds in memory at a time
@@ -83,7 +83,7 @@ class StoredArray:
         if not file.flags.c_contiguous:
             raise UserError(
                 f"{self.path}: is in Fortran order, in which single examples cannot be read; save "
-                f"numpy.ascontiguousarray of it, or use {knob('stream never')} if it fits into memory"
+                f"numpy.ascontiguousarray of it, or use {knob_name('stream never')} if it fits into memory"
             )
         self.stored_dtype = file.dtype
         self.divided_by: Divisor = 1

@@ -6,7 +6,7 @@ from pathlib import Path
 from aejax.datasets.dataset import Splits, fingerprint
 from aejax.datasets.paths import is_array_file
 from aejax.datasets.sources import source_of
-from aejax.errors import UserError, knob
+from aejax.errors import UserError, knob_name
 from aejax.experiment.configuration import Data, Experiment
 from aejax.experiment.facts import Facts, as_older, bytes_as, check_shape, facts_of, read_facts
 from aejax.experiment.loading import load_splits
@@ -81,5 +81,5 @@ def _check_are_there(path: Path, data: Data) -> None:
         if place is not None and Path(place).is_absolute() and not Path(place).exists():
             raise UserError(
                 f"{path}: needs the data that it was trained on, but {place} does not exist any more; give their new "
-                f"place by {knob('data')}"
+                f"place by {knob_name('data')}"
             )

@@ -10,7 +10,7 @@ from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.denoising import DENOISING
 from aejax.datasets.images import with_channels
-from aejax.errors import UserError, knob
+from aejax.errors import UserError, knob_name
 from aejax.evaluation.denoising import denoise_tiled
 from aejax.experiment.architectures import architecture_of
 from aejax.experiment.at_use import check_kind
@@ -21,7 +21,9 @@ from aejax.experiment.trained import TrainedRun
 def check_denoises(run: TrainedRun) -> None:
     """Raise UserError if a run was not trained to denoise, or is conditional."""
     trained = DENOISING in run.autoencoder.parts or run.facts.inputs is not None
-    expected = f"a run that was trained to denoise, with {knob('corruption')} or on pairs of noisy and clean images"
+    expected = (
+        f"a run that was trained to denoise, with {knob_name('corruption')} or on pairs of noisy and clean images"
+    )
     check_kind(run, trained, expected, what="denoise")
     check_kind(run, not run.experiment.model.conditional, "a run without conditions", what="denoise")
 
@@ -32,7 +34,7 @@ def check_gray_values(run: TrainedRun) -> None:
     if inputs.low < 0 or inputs.high > 1:
         raise UserError(
             f"{run.path}: image files are read as gray values from 0 to 1, but the run was trained on values from "
-            f"{inputs.low:g} to {inputs.high:g}; use .npy files, or {knob('any_scale')} to accept the images"
+            f"{inputs.low:g} to {inputs.high:g}; use .npy files, or {knob_name('any_scale')} to accept the images"
         )
 
 

@@ -15,7 +15,7 @@ from aejax.datasets.byte_values import BytesAs, ByteValues, Divisor
 from aejax.datasets.dataset import AsStored, Dataset
 from aejax.datasets.source import Layout
 from aejax.datasets.stored import blocks_of
-from aejax.errors import UserError, knob
+from aejax.errors import UserError, knob_name
 from aejax.experiment.upgrades import Upgrade, unchanged, upgraded
 from aejax.host.files import read_bytes, write_text
 from aejax.host.schema import first_error, parse_json
@@ -253,9 +253,9 @@ def describe_bytes(facts: Facts, dataset: str) -> str | None:
             continue
         low, high = (round(end * values.divided_by) for end in (values.low, values.high))
         how = (
-            f"gray values, divided by 255 ({knob('byte_values as_is')} keeps them unchanged)"
+            f"gray values, divided by 255 ({knob_name('byte_values as_is')} keeps them unchanged)"
             if values.divided_by == 255
-            else f"masks, classes or counts, kept unchanged ({knob('byte_values scaled')} divides them by 255)"
+            else f"masks, classes or counts, kept unchanged ({knob_name('byte_values scaled')} divides them by 255)"
         )
         lines.append(f"{dataset}{name}: bytes from {low} to {high} are {how}")
     return "; ".join(lines) or None

@@ -3,7 +3,7 @@
 import numpy as np
 
 from aejax.datasets.dataset import AsStored
-from aejax.errors import UserError, knob
+from aejax.errors import UserError, knob_name
 from aejax.experiment.facts import Values, magnitude_of, some_of
 
 _LARGER, _SMALLER = 3.0, 10.0  # data in the same unit do not differ by these factors, as defined below
@@ -59,7 +59,7 @@ to 1 (float32); convert them to that unit, or use any_scale to accept them
     trained = _describe(known.low, known.high, known.dtype, known.divided_by)
     raise UserError(
         f"{name}: holds {_describe(low, high, dtype, divided_by)}, but {run} was trained on {trained}; {advice}, or "
-        f"use {knob('any_scale')} to accept them"
+        f"use {knob_name('any_scale')} to accept them"
     )
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax.datasets.dataset import Dataset, take
-from aejax.errors import ArgumentError, UserError, knob
+from aejax.errors import ArgumentError, UserError, knob_name
 from aejax.experiment.at_use import check_kind
 from aejax.experiment.generated import MAX_UNITS_SHOWN, Generated
 from aejax.experiment.loading import names_of_classes
@@ -288,7 +288,7 @@ def manifold(run: TrainedRun, *, side: int = 20) -> Generated:
 
 
 def _check_prior(run: TrainedRun) -> None:
-    expected = f"a variational run, or one trained with {knob('mmd_weight')}"
+    expected = f"a variational run, or one trained with {knob_name('mmd_weight')}"
     check_kind(run, run.prior is not None, expected, what="sampling from the prior")
 
 

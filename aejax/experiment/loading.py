@@ -14,7 +14,7 @@ from aejax.datasets.byte_values import BytesAs
 from aejax.datasets.dataset import AsStored, Dataset, Splits, sampled_blocks
 from aejax.datasets.source import Request, Source
 from aejax.datasets.sources import source_of, sources
-from aejax.errors import ArgumentError, UserError, knob
+from aejax.errors import ArgumentError, UserError, knob_name
 from aejax.experiment.configuration import Data, Experiment, Model, has_counts
 from aejax.experiment.facts import (
     MAX_CLASSES,
@@ -138,7 +138,7 @@ def conditions_of(model: Model, dataset: Dataset, facts: Facts) -> tuple[np.ndar
 
 
 def _no_labels() -> UserError:
-    given = f"give them by {knob('labels')}, or as the entry labels of a .npz file"
+    given = f"give them by {knob_name('labels')}, or as the entry labels of a .npz file"
     return ArgumentError("conditional", f"the data have no labels; {given}")
 
 
@@ -150,7 +150,7 @@ def known_classes(facts: Facts) -> tuple[int | str | None, ...]:
         raise _no_labels()
     raise UserError(
         f"conditional: expected at most {MAX_CLASSES:,} classes, got {facts.distinct_labels:,} distinct labels of "
-        f"{facts.examples:,} examples, which seem to be identifiers; give classes by {knob('labels')}"
+        f"{facts.examples:,} examples, which seem to be identifiers; give classes by {knob_name('labels')}"
     )
 
 
@@ -194,23 +194,26 @@ def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None =
                 are = "is" if len(unseen) == 1 else "are"
                 raise UserError(
                     f"conditional: {list_labels(unseen)} {are} held out, but training examples have labels of "
-                    f"{list_labels(classes)}; try another {knob('split_seed')}"
+                    f"{list_labels(classes)}; try another {knob_name('split_seed')}"
                 )
     if model.autoencoder is not None:
         return  # its likelihood, if it has one, is checked in training
     if model.family == "variational":
-        likelihood, other = build_likelihood(model), knob("likelihood gaussian")
+        likelihood, other = build_likelihood(model), knob_name("likelihood gaussian")
         if facts is not None and facts.targets.integers and facts.targets.low >= 0 and not has_counts(model):
-            other = f"{knob('likelihood poisson')} if they are counts, else {knob('likelihood gaussian')}"
+            other = f"{knob_name('likelihood poisson')} if they are counts, else {knob_name('likelihood gaussian')}"
     elif model.loss == "binary_cross_entropy":
-        likelihood, other = likelihoods.bernoulli()._replace(name=model.loss), knob("loss squared_error")
+        likelihood, other = likelihoods.bernoulli()._replace(name=model.loss), knob_name("loss squared_error")
     elif model.output_activation == "sigmoid":
-        likelihood, other = likelihoods.bernoulli()._replace(name="a sigmoid output"), knob("output_activation none")
+        likelihood, other = (
+            likelihoods.bernoulli()._replace(name="a sigmoid output"),
+            knob_name("output_activation none"),
+        )
     else:
         return
     for part in splits:
         are_bytes = part.stored == AsStored("uint8", 1)
-        scale = f"use {knob('byte_values scaled')} if they are gray values" if are_bytes else "scale them"
+        scale = f"use {knob_name('byte_values scaled')} if they are gray values" if are_bytes else "scale them"
         low, high, fractions = np.inf, -np.inf, np.empty(0, np.float32)
         for block in sampled_blocks(part.x):
             low, high = min(low, float(block.min())), max(high, float(block.max()))

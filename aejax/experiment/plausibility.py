@@ -12,7 +12,7 @@ from aejax import likelihoods
 from aejax.autoencoders import Autoencoder, Examples
 from aejax.autoencoders.record import as_batch
 from aejax.datasets.dataset import Dataset
-from aejax.errors import UserError, knob
+from aejax.errors import UserError, knob_name
 from aejax.experiment.configuration import Experiment, Model, Training, can_standardize, has_counts
 from aejax.experiment.facts import Facts
 from aejax.experiment.objective import LOSSES, build_likelihood, statistics_of
@@ -56,11 +56,11 @@ def check_result(
 def scale_advice(experiment: Experiment, facts: Facts) -> str:
     """Returns advice for a run whose loss has diverged."""
     rate = experiment.optimization.learning_rate
-    lower = f"use a lower {knob('learning_rate')} than {rate:g}"
+    lower = f"use a lower {knob_name('learning_rate')} than {rate:g}"
     if facts.scaling is not None or not is_far(facts):
         return lower
     if can_standardize(experiment.model):
-        return f"they are far from unit scale: use {knob('standardize auto')}"
+        return f"they are far from unit scale: use {knob_name('standardize auto')}"
     return f"they are far from unit scale: scale them, or {lower}"
 
 

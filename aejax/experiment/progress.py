@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from aejax.autoencoders import Term
-from aejax.errors import knob
+from aejax.errors import knob_name
 from aejax.evaluation import MEASURES, is_collapsed
 from aejax.host.escaping import printable
 from aejax.training import Report
@@ -181,7 +181,7 @@ def describe_code(code: Mapping[str, Any]) -> str:
     if is_collapsed(code):
         lines.append(
             "the posterior has collapsed: the decoder ignores nearly all of the code; "
-            f"a smaller {knob('beta')}, {knob('beta_schedule linear')} or {knob('free_bits')} may help"
+            f"a smaller {knob_name('beta')}, {knob_name('beta_schedule linear')} or {knob_name('free_bits')} may help"
         )
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from aejax.errors import UserError, knob
+from aejax.errors import UserError, knob_name
 from aejax.experiment.configuration import Experiment, differences, from_json, to_json
 from aejax.experiment.facts import FILE, Facts, write_facts
 from aejax.experiment.own_autoencoder import DIGEST, copy_own
@@ -66,7 +66,7 @@ class RunFolder:
         with _in_one_line(path):
             shutil.rmtree(unfinished, ignore_errors=True)
             if path.exists():
-                another = f"use another {knob('run_dir')}"
+                another = f"use another {knob_name('run_dir')}"
                 with _lock(path, taken=f"exists already, and another process is writing to it; {another}"):
                     shutil.rmtree(path)
             unfinished.mkdir(parents=True)
@@ -201,11 +201,11 @@ def check_absent(path: Path) -> None:
     if (path / _CONFIG).is_file():
         if not is_unbegun(path):
             raise UserError(
-                f"{path}: exists already; use another {knob('run_dir')}, or continue that run with "
+                f"{path}: exists already; use another {knob_name('run_dir')}, or continue that run with "
                 f"{verb_command('train', '--resume', path)}"
             )
     elif os.path.lexists(path):
-        raise UserError(f"{path}: exists already, and is no run folder; use another {knob('run_dir')}")
+        raise UserError(f"{path}: exists already, and is no run folder; use another {knob_name('run_dir')}")
 
 
 def is_unbegun(path: Path) -> bool:
@@ -288,7 +288,7 @@ def check_unchanged(saved: Experiment, given: Experiment, path: Path) -> None:
     if set(changed) <= {"dataset", "labels", "data_dir"}:
         raise UserError(
             f"{path}: began with other data: {_list_changes(changed)}; if the same data are now in another place, give "
-            f"it by {knob('data')}"
+            f"it by {knob_name('data')}"
         )
     raise UserError(
         f"{path}: began with other values: {_list_changes(changed)}; a run keeps the values that it began with. Train "

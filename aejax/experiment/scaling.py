@@ -9,7 +9,7 @@ import numpy as np
 from aejax.datasets.dataset import Dataset
 from aejax.datasets.sources import source_of
 from aejax.datasets.stored import blocks_of
-from aejax.errors import UserError, knob
+from aejax.errors import UserError, knob_name
 from aejax.experiment.configuration import Experiment, Model, can_standardize, has_counts
 from aejax.experiment.facts import Facts, Scaling, facts_of, facts_of_labels, some_of
 from aejax.experiment.loading import names_of_classes
@@ -100,7 +100,7 @@ def describe(facts: Facts, model: Model) -> str | None:
         done = "the model standardizes them by the mean and standard deviation of "
         done += "all values" if len(scaling.shift) == 1 else "each feature"
         done += ", and decodes to their own units"
-    advice = f"; {knob('standardize none')} disables this" if model.standardize == "auto" else ""
+    advice = f"; {knob_name('standardize none')} disables this" if model.standardize == "auto" else ""
     return f"{found}: {done}{advice}"
 
 
