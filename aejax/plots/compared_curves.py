@@ -5,17 +5,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from aejax.host.escaping import as_label, as_name
-from aejax.plots.style import clean_axes, with_margin
+from aejax.plots.style import PAGE, PALETTE, clean_axes, house_style, with_margin
 
-# M. Okabe, K. Ito (2008), Color Universal Design
-_COLORS = ("#0072b2", "#d55e00", "#009e73", "#e69f00", "#cc79a7", "#56b4e9")
 _STYLES = ("-", "--", ":")  # of the first runs, of those whose colors repeat, and so on
 _CENTRAL = (0.02, 0.95)  # quantiles of a panel's values, which set its limits
+_HEIGHT = 1.9  # inches of a panel
 Curve = tuple[Sequence[float], Sequence[float]]  # epochs and values
 
 
+@house_style()
 def compared_curves(panels: Mapping[tuple[str, str], Mapping[str, Curve]], *, columns: int = 2) -> Figure:
     """Returns one panel per quantity, with a curve per run over epochs; a run has the same color in all panels.
 
@@ -27,19 +28,20 @@ def compared_curves(panels: Mapping[tuple[str, str], Mapping[str, Curve]], *, co
     """
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
     looks = {
-        name: {"color": _COLORS[k % len(_COLORS)], "linestyle": _STYLES[k // len(_COLORS) % len(_STYLES)]}
+        name: {"color": PALETTE[k % len(PALETTE)], "linestyle": _STYLES[k // len(PALETTE) % len(_STYLES)]}
         for k, name in enumerate(names)
     }
     columns = min(columns, len(panels))
     lines = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(4.4 * columns, 2.6 * lines + 0.4), layout="constrained")
+    figure = Figure(figsize=(PAGE / 2 * columns, _HEIGHT * lines + 0.3), layout="constrained")
     for place, ((title, unit), curves) in enumerate(panels.items(), 1):
         axes = figure.add_subplot(lines, columns, place)
         for name, (epochs, values) in curves.items():
             marker = "o" if len(epochs) == 1 else ""
-            axes.plot(epochs, values, label=as_name(name), linewidth=1.4, marker=marker, **looks[name])  # type: ignore[arg-type]
-        axes.set_title(as_label(title), loc="left", fontsize=11)
+            axes.plot(epochs, values, label=as_name(name), marker=marker, **looks[name])  # type: ignore[arg-type]
+        axes.set_title(as_label(title))
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
         axes.set_ylabel(as_label(unit))
         axes.set_ylim(_limits([np.asarray(values, np.float64) for _, values in curves.values()]))
         clean_axes(axes)
@@ -47,7 +49,7 @@ def compared_curves(panels: Mapping[tuple[str, str], Mapping[str, Curve]], *, co
     shown = [
         dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))[name] for name, axes in handles.items()
     ]
-    figure.legend(shown, list(handles), loc="outside upper left", ncols=3 * columns, frameon=False)
+    figure.legend(shown, list(handles), loc="outside upper left", ncols=3 * columns)
     return figure
 
 
