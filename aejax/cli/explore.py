@@ -1,4 +1,4 @@
-"""Write a self-contained HTML page that decodes a run's code at the pointer."""
+"""Write or serve an HTML page that decodes a run's code at the pointer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,25 +13,36 @@ DESCRIPTION = """Write a self-contained HTML page that explores the code of a ru
 
   aejax explore runs/NAME                          writes runs/NAME/explorer.html
   aejax explore runs/NAME --output explorer.html   writes another file
+  aejax explore runs/NAME --serve                  serves the page on this machine until Ctrl-C, for large decoders
 
 The page shows the plane of two units or of two principal components of the code, with the test examples. It decodes
 the code at the pointer, and shows the nearest training example, the singular values of the Jacobians of decoder and
 encoder, the pullback metric as an ellipse, the geodesic between two codes, and heat maps of the decoder's log-volume,
 of the density of codes, and of the reconstruction error. It holds the weights of the run: it needs no server and no
-network. The code of the run must be a vector."""
+network. With --serve it holds no weights: a server computes, which only this machine can reach. The code of the run
+must be a vector."""
 
 
 @dataclass(frozen=True)
 class Options(RunOptions):
-    """Which run, and where to write the page."""
+    """Which run, and where to write or to serve the page."""
 
     output: Path | None = None
     """The file to write, which is overwritten if it exists; explorer.html in the run folder if not given."""
+    serve: bool = False
+    """Write nothing, and serve the page at an address of this machine that is printed, until Ctrl-C."""
+    port: int | None = None
+    """The port of --serve; any free one if 0 or not given."""
 
 
 def main(arguments: Sequence[str]) -> None:
     """Parse, trace, write."""
     options = command_line.parse(Options, arguments, description=DESCRIPTION)
+    if options.serve:
+        _serve(options)
+        return
+    if options.port is not None:
+        raise UserError("--port: expected only with --serve")
     target = options.output or options.run / "explorer.html"
     if options.output is not None:
         command_line.check_can_be_made(target)
@@ -44,3 +55,22 @@ def main(arguments: Sequence[str]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     write_text(target, page)
     PlainConsole().print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+
+
+def _serve(options: Options) -> None:
+    if options.output is not None:
+        raise UserError("--output: no file is written with --serve")
+    port = options.port or 0
+    if not 0 <= port < 2**16:
+        raise UserError(f"--port: must be between 0 and {2**16 - 1:,}, got {port:,}")
+    from aejax.experiment.explorer_server import ExplorerServer
+    from aejax.host.terminal import PlainConsole
+
+    run = options.open_run()
+    try:
+        server = ExplorerServer(run, port=port)
+    except OSError as error:
+        raise UserError(f"--port {port}: {error.strerror}") from error
+    with server:
+        PlainConsole().print(f"{server.address} (until Ctrl-C)")
+        server.serve_forever()

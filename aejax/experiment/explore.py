@@ -1,9 +1,9 @@
-"""The latent explorer: a page that decodes a run's code at the pointer, without a server or a network."""
+"""The latent explorer: a page that decodes a run's code at the pointer, by itself or with a server's help."""
 
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from aejax.experiment.architectures import architecture_of
 from aejax.experiment.at_use import check_kind
 from aejax.experiment.browser_program import Constants, as_constant, as_program
 from aejax.experiment.trained import TrainedRun
+from aejax.host.commands import verb_command
 from aejax.host.escaping import as_html, printable
 from aejax.plots.examples import is_image
 
@@ -33,7 +34,7 @@ _ELLIPSE = 0.25  # distance in data space from an ellipse to its center, in root
 _FOLDER = Path(__file__).with_name("explorer")
 
 
-def explorer_page(run: TrainedRun) -> str:
+def explorer_page(run: TrainedRun, *, served: Mapping[str, list[int]] | None = None) -> str:
     """Returns a self-contained HTML page that explores the code of a run.
 
     The page evaluates the run's own decoder and encoder, and their exact Jacobians, in the browser: it holds their JAX
@@ -42,17 +43,26 @@ def explorer_page(run: TrainedRun) -> str:
 
     Args:
       run: a run whose code is a vector.
+      served: the functions that the server of the page computes in place of the page, as those of
+        `aejax.experiment.explorer_server.served_functions`, and the sizes of their outputs; None for a page without
+        a server.
 
     Raises:
       UserError: the code is not a vector; the decoder is too large for a page or computes with an operation that a page
         does not know; or the data are missing or have changed.
     """
-    content = json.dumps(_content(run), allow_nan=False).replace("<", "\\u003c")
+    content = json.dumps(_content(run, served), allow_nan=False).replace("<", "\\u003c")
     files = {name: (_FOLDER / name).read_text(encoding="utf-8") for name in ("explorer.html", "explorer.css")}
     scripts = "\n".join(
         (_FOLDER / name).read_text(encoding="utf-8") for name in ("program.js", "geometry.js", "drawing.js", "page.js")
     )
-    filled = {"title": as_html(_name(run)), "style": files["explorer.css"], "script": scripts, "content": content}
+    filled = {
+        "title": as_html(_name(run)),
+        "connections": "'none'" if served is None else "'self'",
+        "style": files["explorer.css"],
+        "script": scripts,
+        "content": content,
+    }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: filled[match[1]], files["explorer.html"])
 
 
@@ -63,10 +73,12 @@ class _Programs(NamedTuple):
     notes: list[str]
 
 
-def _content(run: TrainedRun) -> dict[str, Any]:
+def _content(run: TrainedRun, served: Mapping[str, list[int]] | None) -> dict[str, Any]:
     check_kind(run, len(run.code_shape) == 1, "a run whose code is a vector", what="the explorer")
     facts, splits, constants = run.facts, run.splits, Constants()
-    programs, notes = _programs(run, constants)
+    programs, notes = _programs(run, constants) if served is None else _Programs({}, [])
+    if not has_spectrum(run):
+        notes.append(f"Jacobians are shown for at most {_MAX_SPECTRUM} singular values; here there would be more.")
     train, test = (_evenly(split, _shown_count(run, split)) for split in (splits.train, splits.test))
     codes = run.encode(_evenly(splits.train, _MAX_FITTED)).astype(np.float64)
     center, basis, variances = _principal_components(codes)
@@ -94,6 +106,7 @@ def _content(run: TrainedRun) -> dict[str, Any]:
         "conditions": [printable(str(label)) for label in facts.classes or ()] if _is_conditional(run) else [],
         "constants": constants.rows,
         "programs": programs,
+        "served": served,
         "units": {
             "mean": codes.mean(axis=0).tolist(),
             "deviation": codes.std(axis=0).tolist(),
@@ -117,17 +130,18 @@ def _programs(run: TrainedRun, constants: Constants) -> _Programs:
     condition = (np.int32(0),) if _is_conditional(run) else ()
     code, example = np.zeros(run.code_shape, np.float32), np.zeros(run.example_shape, np.float32)
     decode, encode = (partial(f, run.params) for f in (run.autoencoder.decode, run.autoencoder.encode))
-    programs = {"decode": as_program(decode, [code, *condition], constants, name=f"{run.path}: the decoder")}
-    notes = []
-    has_spectrum = min(units, features) <= _MAX_SPECTRUM
-    if has_spectrum:
-        both = with_jacobian(decode, units, features)
-        programs["linearize"] = as_program(both, [code, *condition], constants, name=f"{run.path}: the Jacobian")
-    else:
-        notes.append(f"Jacobians are shown for at most {_MAX_SPECTRUM} singular values; here there would be more.")
+    programs, notes = {}, []
+    instead = f"a server computes with any decoder: {verb_command('explore', run.path, '--serve')}"
+    try:
+        programs["decode"] = as_program(decode, [code, *condition], constants, name=f"{run.path}: the decoder")
+        if has_spectrum(run):
+            both = with_jacobian(decode, units, features)
+            programs["linearize"] = as_program(both, [code, *condition], constants, name=f"{run.path}: the Jacobian")
+    except UserError as error:
+        raise UserError(f"{error}; {instead}") from error
     try:
         programs["encode"] = as_program(encode, [example, *condition], constants, name="the encoder")
-        if has_spectrum:
+        if has_spectrum(run):
             both = with_jacobian(encode, features, units)
             programs["linearizeEncoder"] = as_program(both, [example, *condition], constants, name="the encoder")
     except UserError as error:
@@ -136,7 +150,7 @@ def _programs(run: TrainedRun, constants: Constants) -> _Programs:
     if size > MAX_BYTES:
         raise UserError(
             f"{run.path}: the explorer embeds the weights of encoder and decoder, at most {MAX_BYTES / 1e6:.0f} MB; "
-            f"this run has {size / 1e6:.0f} MB"
+            f"this run has {size / 1e6:.0f} MB; {instead}"
         )
     return _Programs(programs, notes)
 
@@ -163,6 +177,11 @@ def with_jacobian(function: Callable[..., Any], inputs: int, outputs: int) -> Ca
         return y, jax.vmap(lambda row: pull(row)[0])(jnp.eye(outputs, dtype=y.dtype).reshape(outputs, *y.shape))
 
     return both
+
+
+def has_spectrum(run: TrainedRun) -> bool:
+    """Returns whether the Jacobians of the run have few enough singular values to be computed at the pointer."""
+    return min(math.prod(run.code_shape), math.prod(run.example_shape)) <= _MAX_SPECTRUM
 
 
 def _name(run: TrainedRun) -> str:

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import math
 import shutil
+import threading
 from pathlib import Path
 
 import jax
@@ -18,6 +19,7 @@ from aejax.experiment.browser_program import PRIMITIVES, Constants, as_program
 from aejax.experiment.build import build_autoencoder
 from aejax.experiment.configuration import Data, Experiment, Model, Training
 from aejax.experiment.explore import explorer_page, with_jacobian
+from aejax.experiment.explorer_server import ExplorerServer
 from aejax.experiment.facts import facts_of
 from aejax.experiment.loading import example_of
 from aejax.experiment.scaling import completed
@@ -71,18 +73,20 @@ def evaluate(browser):
 
 @pytest.fixture
 def open_page(browser, tmp_path):
-    """`open_page(html)`: the page, opened from a file at 390 or 1280 pixels; its requests and errors are recorded."""
+    """`open_page(html)`: the page, opened from a file or a server's address; its requests and errors are recorded."""
     pages = []
 
-    def load(html, *, width=1280, scheme="light"):
-        (tmp_path / "explorer.html").write_text(html, encoding="utf-8")
+    def load(html=None, *, address=None, width=1280, scheme="light"):
+        if address is None:
+            (tmp_path / "explorer.html").write_text(html, encoding="utf-8")
+            address = (tmp_path / "explorer.html").as_uri()
         page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
         pages.append(page)
         page.requests, page.errors = [], []
         page.on("request", lambda request: page.requests.append(request.url))
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         page.on("console", lambda line: page.errors.append(line.text) if line.type in ("error", "warning") else None)
-        page.goto((tmp_path / "explorer.html").as_uri())
+        page.goto(address)
         until(page, "window.explorer !== undefined && explorer.state.decoded !== undefined")
         return page
 
@@ -215,11 +219,11 @@ def test_the_geometry_is_that_of_aejax(make_initial_run, open_page):
     decode = functools.partial(run.autoencoder.decode, run.params)
 
     def ask(expression, *codes):
-        return page.evaluate(f"(codes) => {expression}", [code.tolist() for code in codes])
+        return page.evaluate(f"async (codes) => {expression}", [code.tolist() for code in codes])
 
-    pixels = ask("Array.from(explorer.decode(codes[0]))", start)
+    pixels = ask("Array.from(await explorer.decode(codes[0]))", start)
     np.testing.assert_allclose(pixels, np.ravel(decode(start)), atol=1e-3)
-    values = ask(f"explorer.singularValues(explorer.linearize(codes[0])[1], 4, {len(pixels)})", start)
+    values = ask(f"explorer.singularValues((await explorer.linearize(codes[0]))[1], 4, {len(pixels)})", start)
     np.testing.assert_allclose(values, singular_values(decode, jnp.asarray(start)), rtol=1e-3)
     assert ask("explorer.logVolume(codes[0])", start) == pytest.approx(
         float(log_volume(decode, jnp.asarray(start)[None])[0]), abs=1e-3
@@ -234,7 +238,7 @@ def test_the_geometry_is_that_of_aejax(make_initial_run, open_page):
     path = np.array(
         ask(
             "{const search = explorer.geodesic(codes[0], codes[1], 13, explorer.linearize, explorer.decode);"
-            "let step = search.next(); while (!step.done) step = search.next();"
+            "let step = await search.next(); while (!step.done) step = await search.next();"
             "return step.value.map((code) => Array.from(code));}",
             start,
             end,
@@ -254,6 +258,16 @@ def test_the_geometry_is_that_of_aejax(make_initial_run, open_page):
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
 def test_the_page_asks_for_nothing_and_can_be_used(width, scheme, make_initial_run, open_page):
     page = open_page(explorer_page(open_run(make_initial_run(SMALL))), width=width, scheme=scheme)
+    use(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert page.evaluate("[innerWidth, document.readyState]") == [width, "complete"]
+    assert [address for address in page.requests if not address.startswith(("file:", "data:"))] == []
+    assert len([address for address in page.requests if address.startswith("file:")]) == 1
+    assert page.errors == []
+
+
+def use(page):
+    """Try heat maps, pointer, path, coordinates and legend."""
     for kind in page.eval_on_selector_all("#heat option", "options => options.map((each) => each.value)"):
         page.select_option("#heat", kind)
         page.wait_for_timeout(200)
@@ -268,11 +282,37 @@ def test_the_page_asks_for_nothing_and_can_be_used(width, scheme, make_initial_r
     assert not page.is_visible("#strips")
     page.select_option("#system", "units")
     page.click("#classes button:first-child")
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert page.evaluate("[innerWidth, document.readyState]") == [width, "complete"]
-    assert [address for address in page.requests if not address.startswith(("file:", "data:"))] == []
-    assert len([address for address in page.requests if address.startswith("file:")]) == 1
-    assert page.errors == []
+
+
+@pytest.mark.slow
+def test_the_page_of_a_server_asks_it_alone(make_initial_run, open_page):
+    run = open_run(make_initial_run(SMALL))
+    code = np.float32([1.0, -0.5, 0.3, 2.0])
+    with ExplorerServer(run) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        page = open_page(address=server.address)
+        use(page)
+        pixels = page.evaluate("(code) => explorer.decode(code).then((pixels) => [...pixels])", code.tolist())
+        until(page, "document.getElementById('readout').children.length === 12")
+        with pytest.raises(Exception, match="Failed to fetch"):
+            page.evaluate("fetch('http://localhost:1/').then(() => 0)")
+        refused = page.errors.copy()
+        page.errors.clear()
+        page.reload()
+        until(page, "window.explorer !== undefined && explorer.state.decoded !== undefined")
+        errors = page.errors.copy()
+        server.functions.clear()
+        page.evaluate("explorer.moveTo(new Float64Array(4))")
+        until(page, "document.getElementById('notes').textContent.includes('start it again')")
+        server.shutdown()
+        thread.join()
+    np.testing.assert_allclose(pixels, run.decode(Dataset(code[None])).ravel(), atol=1e-5)
+    assert any("Content Security Policy" in line for line in refused)
+    assert errors == []
+    assert {address.partition("//")[2].partition("/")[0] for address in page.requests if address[:5] != "data:"} == {
+        f"127.0.0.1:{server.server_port}"
+    }
 
 
 @pytest.mark.slow

@@ -1,5 +1,11 @@
 """scripts/explore.py: the page and its place."""
 
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+
 import pytest
 
 from aejax.experiment.configuration import Experiment, Model
@@ -24,3 +30,31 @@ def test_a_folder_is_no_page(tmp_path, run_script, make_initial_run):
         2,
         f"explore.py: error: {tmp_path}: is a folder; expected a file",
     )
+
+
+@pytest.mark.slow
+def test_the_page_is_served_until_ctrl_c(make_initial_run):
+    run = make_initial_run(SMALL)
+    command = [sys.executable, "-m", "aejax", "explore", str(run), "--serve"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        (address,) = re.fullmatch(r"(http://127\.0\.0\.1:\d+/) \(until Ctrl-C\)\n", line).groups()
+        with urllib.request.urlopen(address, timeout=60) as page:
+            assert page.read().startswith(b"<!doctype html>")
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (130, "", "interrupted\n")
+    assert not (run / "explorer.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--port", "8000"], "--port: expected only with --serve"),
+        (["--serve", "--port", "70000"], "--port: must be between 0 and 65,535, got 70,000"),
+        (["--serve", "--output", "page.html"], "--output: no file is written with --serve"),
+    ],
+)
+def test_options_of_the_server(options, message, run_script):
+    result = run_script("explore", "runs/none", *options)
+    assert (result.code, result.errors.strip().splitlines()[-1]) == (2, f"explore.py: error: {message}")

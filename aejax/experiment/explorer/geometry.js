@@ -47,7 +47,8 @@ function gram(rows, n, d) {
 }
 
 // Returns the singular values of a Jacobian whose `n` rows (the smaller side) have `d` entries.
-const singularValues = (rows, n, d) => eigenvalues(gram(rows, n, d), n).map((value) => Math.sqrt(Math.max(0, value)));
+const singularValues = (rows, n, d) => rootsOf(eigenvalues(gram(rows, n, d), n));
+const rootsOf = (values) => values.map((value) => Math.sqrt(Math.max(0, value)));
 
 // Returns the smallest number of directions that hold this fraction of the sum of squares.
 function intrinsicDimension(values, fraction = 0.95) {
@@ -109,19 +110,20 @@ function straightPath(start, end, points) {
 
 // Minimizes the energy (T - 1)/2 Σ ‖g(z[t + 1]) - g(z[t])‖² of a curve with fixed ends by damped Gauss-Newton steps,
 // whose matrix, of blocks J[t]ᵀ J[t] and -J[t]ᵀ J[t + 1], is banded. A generator: it pauses after every decoded point.
-// `linearize(code)` returns [example (D), rows of the Jacobian (K, D)], `decode(code)` the example, both as new arrays.
-function* geodesic(start, end, points, linearize, decode, steps = 25) {
+// `linearize(code)` returns [example (D), rows of the Jacobian (K, D)], `decode(code)` the example, as new arrays or as
+// promises of them.
+async function* geodesic(start, end, points, linearize, decode, steps = 25) {
   const K = start.length, n = (points - 2) * K, width = 2 * K;
   let codes = straightPath(start, end, points), examples = [];
   for (const code of codes) {
-    examples.push(decode(code));
+    examples.push(await decode(code));
     yield codes;
   }
   let energy = energyOf(examples), damping = 1e-3;
   for (let step = 0; step < steps; step++) {
     const jacobians = [];
     for (let t = 1; t < points - 1; t++) {
-      jacobians.push(linearize(codes[t])[1]);
+      jacobians.push((await linearize(codes[t]))[1]);
       yield codes;
     }
     const D = examples[0].length, product = (a, i, b, j) => {
@@ -157,7 +159,7 @@ function* geodesic(start, end, points, linearize, decode, steps = 25) {
         : code.map((value, k) => value + move[(t - 1) * K + k]));
       const decoded = [];
       for (const code of moved) {
-        decoded.push(decode(code));
+        decoded.push(await decode(code));
         yield codes;
       }
       const lower = energyOf(decoded);

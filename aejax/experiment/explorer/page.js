@@ -10,8 +10,8 @@ const element = (id) => document.getElementById(id);
 
 const data = JSON.parse(element("content").textContent);
 const constants = data.constants.map(readConstant);
-const run = Object.fromEntries(Object.entries(data.programs).map(([name, p]) => [name, prepare(p, constants)]));
-const K = data.units.mean.length, D = sizeOf(data.shape);
+const K = data.units.mean.length, D = sizeOf(data.shape), smaller = Math.min(K, D), larger = Math.max(K, D);
+const run = data.served ? servedFunctions() : embeddedFunctions();
 const state = {condition: 0, code: Float64Array.from(data.units.mean), hidden: new Set(), ends: [], path: null};
 const test = readExamples(data.test), train = readExamples(data.train);
 test.errors = readConstant(data.test.errors);
@@ -24,13 +24,41 @@ function readExamples({count, examples, codes, classes}) {
   return {count, codes: readConstant(codes), classes, example: (i) => scaled.subarray(i * D, (i + 1) * D)};
 }
 
-// ---- the run's functions; every result is a new array
+// ---- the run's functions, of this page or of a server: each returns its outputs as new arrays, or a promise of them
+// decode(code): [example]; encode(example): [code]; linearize(code): [example, rows of the Jacobian];
+// spectrum(code): [singular values, and the metric if K <= D]; encoderSpectrum(example): [singular values]
+
+function embeddedFunctions() {
+  const spectrumOf = (f) => (...inputs) => {
+    const products = gram(f(...inputs)[1], smaller, larger);
+    return [rootsOf(eigenvalues(products, smaller)), products];
+  };
+  const made = {};
+  for (const [name, program] of Object.entries(data.programs)) {
+    const f = prepare(program, constants);
+    made[name] = (...inputs) => f(...inputs).map((each) => each.slice());
+  }
+  if (made.linearize) made.spectrum = spectrumOf(made.linearize);
+  if (made.linearizeEncoder) made.encoderSpectrum = spectrumOf(made.linearizeEncoder);
+  return made;
+}
+
+// Numbers travel as float32 in little-endian order, inputs and outputs one after another.
+function servedFunctions() {
+  return Object.fromEntries(Object.entries(data.served).map(([name, sizes]) => [name, async (...inputs) => {
+    const response = await fetch(name, {method: "POST", body: Float32Array.from(inputs.flatMap((each) => [...each]))});
+    if (!response.ok) throw new Error(`${name}: ${response.status} ${response.statusText}`);
+    const values = new Float32Array(await response.arrayBuffer());
+    let at = 0;
+    return sizes.map((size) => values.subarray(at, at += size));
+  }]));
+}
 
 const condition = () => data.conditions.length ? [[state.condition]] : [];
-const decode = (code) => run.decode(code, ...condition())[0].slice();
-const linearize = (code) => run.linearize(code, ...condition()).map((each) => each.slice());
-const reconstruct = (example) => decode(run.encode(example, ...condition())[0].slice());
-const smaller = Math.min(K, D), larger = Math.max(K, D);
+const decode = async (code) => (await run.decode(code, ...condition()))[0];
+const linearize = (code) => run.linearize(code, ...condition());
+const spectrum = (code) => run.spectrum(code, ...condition());
+const reconstruct = async (example) => decode((await run.encode(example, ...condition()))[0]);
 
 function distance(a, b) {
   let sum = 0;
@@ -41,20 +69,20 @@ function distance(a, b) {
 const rootMeanSquare = (a, b) => distance(a, b) / Math.sqrt(a.length);
 
 // ½ log det JᵀJ; -Infinity where the decoder does not follow all directions of the code
-function logVolume(code) {
-  const values = singularValues(linearize(code)[1], K, D);
+async function logVolume(code) {
+  const [values] = await spectrum(code);
   return values[K - 1] <= 1e-6 * values[0] ? -Infinity : values.reduce((sum, value) => sum + Math.log(value), 0);
 }
 
 const HEATS = {};
-if (run.linearize && K <= D) HEATS.volume = {name: "log-volume of the decoder, nats", value: logVolume};
+if (run.spectrum && K <= D) HEATS.volume = {name: "log-volume of the decoder, nats", value: logVolume};
 HEATS.density = {name: `log density of codes, nats`, value: logDensity};
 if (run.encode) {
   HEATS.error = {
     name: "reconstruction error, unit of data",
-    value: (code) => {
-      const example = decode(code);
-      return rootMeanSquare(example, reconstruct(example));
+    value: async (code) => {
+      const example = await decode(code);
+      return rootMeanSquare(example, await reconstruct(example));
     },
   };
 }
@@ -274,19 +302,16 @@ function drawPlane() {
   });
 }
 
-// The ellipse of directions d in the plane, in pixels, with dᵀ JᵀJ d = radius².
-function ellipseOf(jacobian) {
-  if (!jacobian || system.axes[1] === null || K > D) return null;
+// The ellipse of directions d in the plane, in pixels, with dᵀ JᵀJ d = radius², for the metric JᵀJ (K, K).
+function ellipseOf(metric) {
+  if (system.axes[1] === null || K > D) return null;
   const {clientWidth: width, clientHeight: height} = plane;
-  const [across, up] = system.axes.map((axis) => {
-    const moved = new Float64Array(D);
-    for (let k = 0; k < K; k++) {
-      const weight = system.basis[axis * K + k];
-      if (weight) for (let d = 0; d < D; d++) moved[d] += weight * jacobian[k * D + d];
-    }
-    return moved;
+  const [across, up] = system.axes.map((axis) => system.basis.slice(axis * K, (axis + 1) * K));
+  const [a, b, c] = [[across, across], [across, up], [up, up]].map(([u, v]) => {
+    let sum = 0;
+    for (let i = 0; i < K; i++) for (let j = 0; j < K; j++) sum += u[i] * metric[i * K + j] * v[j];
+    return sum;
   });
-  const [a, b, c] = [[across, across], [across, up], [up, up]].map(([u, v]) => u.reduce((sum, value, i) => sum + value * v[i], 0));
   if (!(a * c - b * b > 1e-12 * a * c)) return null;
   const scale = [width / (view[0][1] - view[0][0]), height / (view[1][1] - view[1][0])];
   return Array.from({length: 65}, (_, i) => {
@@ -300,7 +325,7 @@ function ellipseOf(jacobian) {
 
 const heat = {kind: "", image: null, job: null};
 
-function* heatJob(kind) {
+async function* heatJob(kind) {
   const value = HEATS[kind].value, base = coordinatesNow();
   for (const side of HEAT_LEVELS) {
     const values = new Float64Array(side * side);
@@ -308,7 +333,7 @@ function* heatJob(kind) {
       const c = base.slice(), [[left, right], [low, high]] = view;
       c[system.axes[0]] = left + ((i % side) + 0.5) / side * (right - left);
       if (system.axes[1] !== null) c[system.axes[1]] = high - (Math.floor(i / side) + 0.5) / side * (high - low);
-      values[i] = value(system.code(c));
+      values[i] = await value(system.code(c));
       yield;
     }
     paintHeat(values, side);
@@ -357,25 +382,37 @@ function startHeat() {
 
 // ---- work in the background, in slices of a few milliseconds
 
-let ticking = false;
+let ticking = false; // one tick at a time: it waits for what a server computes
 
 function keepTicking() {
   if (ticking) return;
   ticking = true;
-  requestAnimationFrame(tick);
+  requestAnimationFrame(() => tick().catch(tell));
 }
 
-function tick() {
-  ticking = false;
+async function tick() {
   const start = performance.now(), isWorking = () => performance.now() - start < 9;
-  if (state.due) {
-    state.due = false;
-    show();
-  }
-  for (const owner of [pathing, heat]) {
-    while (owner.job && isWorking()) if (owner.job.next().done) owner.job = null;
+  try {
+    if (state.due) {
+      state.due = false;
+      await show();
+    }
+    for (const owner of [pathing, heat]) {
+      while (owner.job && isWorking()) {
+        const job = owner.job, {done} = await job.next();
+        if (done && owner.job === job) owner.job = null; // another one may have begun
+      }
+    }
+  } finally {
+    ticking = false;
   }
   if (state.due || heat.job || pathing.job) keepTicking();
+}
+
+function tell(error) {
+  element("notes").textContent = data.served
+    ? `The server of this page does not answer (${error.message}); start it again, and reload.` : error.message;
+  console.error(error);
 }
 
 // ---- the example at the pointer
@@ -393,14 +430,14 @@ function moveTo(code, {slice = false} = {}) {
   keepTicking();
 }
 
-function show() {
-  const code = state.code, example = state.decoded = decode(code);
+async function show() {
+  const example = state.decoded = await decode(state.code);
   showExamples(example);
   state.ellipse = null;
   clearTimeout(atRest);
-  if (run.linearize) {
-    if (costOfJacobian < 12) showJacobian();
-    else atRest = setTimeout(() => { showJacobian(); drawPlane(); }, 120);
+  if (run.spectrum) {
+    if (costOfJacobian < 12) await showJacobian(example);
+    else atRest = setTimeout(() => showJacobian(example).then(drawPlane, tell), 120);
   }
   drawPlane();
 }
@@ -447,19 +484,19 @@ function showRow(...examples) {
   element("row").replaceChildren(table);
 }
 
-function showJacobian() {
-  const start = performance.now(), [example, jacobian] = linearize(state.code);
-  const decoder = singularValues(jacobian, smaller, larger);
-  const encoder = run.linearizeEncoder
-    ? singularValues(run.linearizeEncoder(example, ...condition())[1].slice(), smaller, larger) : [];
+async function showJacobian(example) {
+  const start = performance.now(), code = state.code, [decoder, metric] = await spectrum(code);
+  const [encoder] = run.encoderSpectrum ? await run.encoderSpectrum(example, ...condition()) : [[]];
+  const values = await Promise.all(Object.values(HEATS).map(({value}) => value(code)));
   costOfJacobian = 0.7 * costOfJacobian + 0.3 * (performance.now() - start);
-  state.ellipse = ellipseOf(jacobian);
+  if (state.code !== code) return; // the pointer has moved on
+  state.ellipse = ellipseOf(metric);
   const lines = [
     ["local intrinsic dimension of the decoder", `${intrinsicDimension(decoder)} of ${smaller}`],
     ["largest, smallest singular value, decoder", `${short(decoder[0])}, ${short(decoder[smaller - 1])}`],
   ];
   if (encoder.length) lines.push(["largest, smallest singular value, encoder", `${short(encoder[0])}, ${short(encoder[smaller - 1])}`]);
-  for (const {name, value} of Object.values(HEATS)) lines.push([name, short(value(state.code))]);
+  Object.values(HEATS).forEach(({name}, i) => lines.push([name, short(values[i])]));
   showReadout(lines);
   drawSpectrum(decoder, encoder);
 }
@@ -492,22 +529,25 @@ function drawSpectrum(decoder, encoder) {
 
 const pathing = {job: null};
 
-function* pathJob([start, end]) {
+async function* pathJob(path, [start, end]) {
   const search = geodesic(start, end, POINTS, linearize, decode);
-  let step = search.next();
+  path.isDone = false;
+  let step = await search.next();
   while (!step.done) {
     yield;
-    if (state.path.geodesic !== step.value) {
-      state.path.geodesic = step.value;
+    if (path.geodesic !== step.value) {
+      path.geodesic = step.value;
       drawPlane();
-      drawPaths(false);
+      await drawPaths();
     }
-    step = search.next();
+    step = await search.next();
   }
-  state.path.geodesic = step.value;
-  drawPaths(true);
+  Object.assign(path, {geodesic: step.value, isDone: true});
   drawPlane();
+  await drawPaths();
 }
+
+const hasGeodesics = () => run.linearize && K <= D;
 
 function addEnd(code) {
   if (state.ends.length === 2) state.ends = [];
@@ -517,10 +557,10 @@ function addEnd(code) {
   element("path-help").textContent = state.ends.length === 1 ? "Now choose the other end of the path." : "";
   if (state.ends.length === 2) {
     const straight = straightPath(...state.ends, POINTS);
-    state.path = {straight, geodesic: straight};
+    state.path = {straight, geodesic: straight, isDone: !hasGeodesics()};
     element("strips").hidden = false;
-    drawPaths(false);
-    if (run.linearize && K <= D) pathing.job = pathJob(state.ends);
+    drawPaths().catch(tell);
+    if (hasGeodesics()) pathing.job = pathJob(state.path, state.ends);
   }
   drawPlane();
   keepTicking();
@@ -533,9 +573,12 @@ function removePath() {
   drawPlane();
 }
 
-function drawPaths(isDone) {
-  for (const [kind, title] of [["straight", "Straight path"], ["geodesic", isDone ? "Geodesic" : "Geodesic, in progress"]]) {
-    const examples = state.path[kind].map(decode);
+async function drawPaths() {
+  const path = state.path;
+  for (const kind of ["straight", "geodesic"]) {
+    const codes = path[kind], examples = await Promise.all(codes.map(decode));
+    if (state.path !== path || path[kind] !== codes) return; // drawn by a later call
+    const title = kind === "straight" ? "Straight path" : path.isDone ? "Geodesic" : "Geodesic, in progress";
     element(`${kind}-title`).textContent = `${title}, from A to B: length ${short(lengthOf(examples))} unit of data`;
     drawStrip(element(kind), examples);
   }
@@ -626,7 +669,7 @@ function refresh() {
   startHeat();
   showSliders();
   drawLayer();
-  if (state.path) drawPaths(!pathing.job);
+  if (state.path) drawPaths().catch(tell);
   state.due = true;
   keepTicking();
 }
@@ -669,7 +712,7 @@ function begin() {
   element("notes").textContent = data.notes.join(" ");
   document.body.classList.toggle("curves", !["image", "roll"].includes(data.layout));
   element("row").hidden = data.layout !== "row";
-  element("spectrum-figure").hidden = !run.linearize;
+  element("spectrum-figure").hidden = !run.spectrum;
   element("density-help").textContent = "Density of codes: " + (data.isVariational
     ? "the mean of the posteriors of the training examples in this page, the aggregate posterior, in nats."
     : "a Gaussian kernel density of the codes of the training examples in this page (Scott's rule), in nats.");
@@ -678,7 +721,7 @@ function begin() {
   element("condition-label").hidden = !data.conditions.length;
   element("condition").addEventListener("change", () => {
     state.condition = Number(element("condition").value);
-    if (state.ends.length === 2) pathing.job = run.linearize && K <= D ? pathJob(state.ends) : null;
+    if (state.path && hasGeodesics()) pathing.job = pathJob(state.path, state.ends);
     refresh();
   });
   element("system").disabled = K < 2;
