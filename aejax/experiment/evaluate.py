@@ -38,6 +38,7 @@ from aejax.experiment.report import (
 )
 from aejax.experiment.run_folder import Record, read_records
 from aejax.experiment.trained import TrainedRun
+from aejax.host.commands import verb_command
 from aejax.host.optional import optional
 
 _SHOWN = 10  # best and worst reconstructions
@@ -252,6 +253,9 @@ def _codes(run: TrainedRun, records: list[Record]) -> list[Section]:
     content = paragraph(" ".join(code_sentences(code))) if code else ""
     caption = f"Codes of the {len(test.x):,} test examples."
     content += figure_html(draw_codes(run, run.encode(test), test.labels), caption, curves=True)
+    if len(run.code_shape) == 1:
+        text = "This command writes a page that shows this plane, and decodes the code at the pointer, in a browser."
+        content += paragraph(text) + code_block(verb_command("explore", run.path))
     if "kl" in code:
         caption = "KL divergence of each unit's posterior from the prior, mean over test examples, in nats."
         content += figure_html(plots.kl_per_unit(code["kl"]), caption, curves=True)

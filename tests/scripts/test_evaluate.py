@@ -40,6 +40,7 @@ def test_the_page_has_the_numbers_of_the_run(make_run, run_script, tmp_path):
     assert "The run is not finished" not in text
     assert "Samples" not in text
     assert text.count("data:image/png") == 4
+    assert f"aejax explore {folder}</pre>" in text
     assert "train digits-linear --code-size 4" in text
 
 
