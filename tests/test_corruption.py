@@ -124,7 +124,7 @@ def test_a_knob_may_be_traced(corrupt, knob):
     np.testing.assert_allclose(traced, corrupt(key, x, **{knob: 0.5}), rtol=1e-6)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 @pytest.mark.parametrize("corrupt", [salt_and_pepper, masking])
 def test_small_fractions_are_hit_in_half_precision(corrupt, dtype):
@@ -180,6 +180,7 @@ def test_gaussian_blur_is_its_own_transpose_and_keeps_the_mean():
     np.testing.assert_allclose(gradient, blur(y, 1.5), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("standard_deviation", [0, 0.0, 1e-200, 0.1])
 def test_gaussian_blur_of_no_reach_changes_nothing(standard_deviation):
     x = jax.random.uniform(jax.random.key(0), (4, 5, 3))
@@ -231,7 +232,7 @@ def test_limits_of_the_shape_of_the_example_hold_entry_by_entry():
     assert np.all((corrupted == low) | (corrupted == high))
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [np.float64, np.float32, jnp.float32, jnp.float64])
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32, jnp.float64])
 def test_knobs_of_numpy_promote_nothing(number, dtype, float64):
@@ -246,7 +247,7 @@ def test_knobs_of_numpy_promote_nothing(number, dtype, float64):
         np.testing.assert_array_equal(got, corrupt(key, x, **knobs))
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_noise_of_half_precision_is_that_of_float32_rounded(dtype):
     """Noise drawn in bfloat16 would end at 2.5 standard deviations."""

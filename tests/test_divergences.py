@@ -17,6 +17,7 @@ from aejax.divergences import bernoulli_kl, categorical_kl, full_gaussian_kl, ga
 vectors = arrays(np.float32, 4, elements=st.floats(-8, 8, width=32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mean", "log_variance", "prior", "expected"),
     [
@@ -196,6 +197,7 @@ def test_bernoulli_kl_by_hand_and_by_scipy(float64):
         np.testing.assert_allclose(bernoulli_kl(rho, jnp.array(rho_hat)), expected.sum(), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_bernoulli_kl_is_the_categorical_one_of_two_classes():
     rho, rho_hat = jnp.array([0.05, 0.5, 0.9]), jnp.array([0.5, 0.2, 0.9])
     p, q = (jnp.log(jnp.stack([rate, 1 - rate], axis=-1)) for rate in (rho, rho_hat))
@@ -306,6 +308,7 @@ def test_categorical_kl_of_impossible_classes():
     assert categorical_kl(jnp.zeros(3), other) == jnp.inf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-8, 1e8])
 def test_full_gaussian_kl_is_finite_for_narrow_and_for_wide_distributions(scale):
     mean, sigma = jnp.array([1e4, -1e4]), scale * jnp.array([[2.0, 1.0], [1.0, 2.0]])

@@ -413,6 +413,7 @@ def test_half_precision_is_summed_in_single(loss, x, output, dtype):
     )
 
 
+@pytest.mark.slow
 def test_categorical_cross_entropy_of_more_classes_than_float16_can_count():
     logits = jnp.zeros((1, 70_000), jnp.float16)
     np.testing.assert_allclose(float(categorical_cross_entropy(jnp.array([3]), logits)), math.log(70_000), rtol=1e-3)
@@ -441,7 +442,7 @@ def test_categorical_cross_entropy_needs_a_class(shape, without_type_checks):
         categorical_cross_entropy(jnp.zeros((), int), jnp.zeros(shape))
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("low", "data_range", "dtype"),
     [

@@ -95,7 +95,7 @@ def test_samples_of_a_mixture_come_from_each_component_as_often_as_its_weight():
         assert abs(np.corrcoef(of_component.T)[0, 1]) < 5 / np.sqrt(number)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("dimensions", [1, 2])
 def test_estimated_divergence_from_a_mixture_equals_quadrature(dimensions):
     """The mean of log q(z) - log p(z) over samples of q, within 5 standard errors, each at most 0.03 nats."""

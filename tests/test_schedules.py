@@ -65,7 +65,7 @@ def test_refuses_a_rising_fraction_out_of_range(fraction, message):
         cyclical_warm_up(10, cycles=2, rising_fraction=fraction)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [np.float64, np.float32, np.int8, np.int64, int, float])
 def test_knobs_of_every_type_give_the_same_weights_of_float32(number):
     with jax.enable_x64(True):

@@ -277,6 +277,7 @@ class TestConditions:
         with pytest.raises(TypeError, match="a class, an integer, got dtype"):
             self.BY_CLASS.encode(params, X[0], label)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int64])
     def test_narrow_integers_are_classes(self, dtype):
         params = self.BY_CLASS.init(KEY, X[0], 0)

@@ -28,6 +28,7 @@ def normal(*shape, seed=0):
     return jnp.asarray(np.random.default_rng(seed).normal(size=shape).astype(np.float32))
 
 
+@pytest.mark.slow
 def test_mmd_equals_a_sum_over_all_pairs(float64):
     rng = np.random.default_rng(0)
     codes, samples = rng.normal(size=(2, 4, 3))

@@ -93,7 +93,7 @@ def test_terms_of_padding_may_be_infinite_in_every_mean():
         np.testing.assert_array_equal(gradient, [0.5, 0.5, 0])
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.int32, np.float16, np.float32])
 def test_weights_of_any_dtype_are_numbers(dtype):
     terms, weight = jnp.arange(300.0), np.arange(300) % 2 == 1

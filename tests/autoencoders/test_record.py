@@ -71,6 +71,7 @@ def assert_equal_terms(one, other):
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), one, other)
 
 
+@pytest.mark.slow
 @every_family
 def test_composition_keeps_type_terms_and_distributions(name):
     autoencoder = FAMILIES[name]
@@ -100,7 +101,7 @@ def test_loss_is_the_same_with_and_without_jit_and_is_among_the_terms():
     assert_equal_terms(eager, (total, metrics))
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @a_few_families
 def test_noise_belongs_to_the_index_of_an_example_not_to_its_place(name):
     params, loss = compiled(name)

@@ -137,7 +137,7 @@ def test_refuses_a_negative_beta(beta, linear):
         variational(linear(5, 4), linear(2, 5), beta=beta)
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize(("step", "beta"), [(0, 0.0), (5, 1.0), (20, 4.0), (1000, 4.0)])
 def test_beta_follows_the_step_of_the_batch(step, beta, linear):
     autoencoder = variational(linear(5, 4), linear(2, 5), beta=linear_warm_up(20, end=4.0))

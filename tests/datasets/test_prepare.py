@@ -319,7 +319,7 @@ def test_script(tmp_path: Path, archives: Path) -> None:
     ]
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -228,7 +228,7 @@ def test_intervals_of_the_auroc_cover_it(normals, anomalies, auroc, scale):
     assert covered / 200 > 0.95 - 3 * 0.015
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @pytest.mark.parametrize("auroc", [0.5, 0.95, 0.99])
 def test_intervals_of_the_average_precision_cover_it(auroc):
     """For 10 and 10 normally distributed scores; 150 samples have a standard error of 1.8 %, of which 4 are allowed."""

@@ -45,6 +45,7 @@ def run(make_run):
     return open_run(make_run(EXPERIMENT))
 
 
+@pytest.mark.slow
 def test_the_parameters_are_those_of_the_best_evaluation(run):
     """The validation loss of the run's own record, by NumPy from the weights."""
     records = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]

@@ -171,6 +171,7 @@ def _opened_as_text(call: ast.Call) -> bool:
     return not any("b" in str(mode) for mode in modes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [*ROOT.glob("aejax/**/*.py"), *ROOT.glob("scripts/*.py")], ids=lambda p: p.name)
 def test_every_text_file_is_utf_8(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))

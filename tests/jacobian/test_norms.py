@@ -63,6 +63,7 @@ def test_log_determinant_is_twice_that_of_a_square_matrix(float64):
     np.testing.assert_allclose(log_determinant(lambda z: square @ z, jnp.ones(3)), expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_orthogonality_penalty_is_zero_for_orthogonal_columns(float64):
     columns = jnp.linalg.qr(jnp.array(KERNEL))[0] * jnp.array([[1.0, 20.0, 0.3]])
     np.testing.assert_allclose(orthogonality_penalty(lambda z: columns @ z, jnp.ones(3)), 0, atol=1e-12)

@@ -271,6 +271,7 @@ def test_higher_order_penalty_refuses_wrong_knobs(without_type_checks):
         higher_order(jnp.sin, jnp.ones(2, int))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed_form", [contractive_penalty_of_sigmoid_layer, contractive_penalty_of_tanh_layer])
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
 def test_closed_forms_of_half_precision_are_computed_in_single(closed_form, dtype):

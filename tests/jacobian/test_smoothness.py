@@ -80,6 +80,7 @@ def test_sees_into_networks_and_loops():
     assert kinks(looped, jnp.ones(3)) == ["relu"]
 
 
+@pytest.mark.slow
 def test_the_higher_order_penalty_refuses_an_encoder_with_kinks():
     encoder = MLP((2,), (4,), activation=jax.nn.relu)
     encode = partial(encoder.apply, encoder.init(jax.random.key(0), jnp.ones(3)))

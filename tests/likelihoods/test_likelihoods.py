@@ -288,11 +288,12 @@ def test_categorical_takes_integers_floats_and_one_hot_vectors():
         assert np.isnan(likelihood.log_prob(jnp.array([0.0, wrong, 1.0]), logits))
 
 
+@pytest.mark.slow
 def test_poisson_takes_integers():
     assert poisson().log_prob(jnp.array([3]), jnp.ones(1)) == poisson().log_prob(jnp.array([3.0]), jnp.ones(1))
 
 
-@pytest.mark.slow_after_first
+@pytest.mark.slow
 @every_likelihood
 def test_samples_follow_the_key_and_keep_shape_and_dtype(likelihood, x, parameters):
     parameters = jnp.zeros(parameter_shape(likelihood, (8, 8, 1)), jnp.bfloat16)

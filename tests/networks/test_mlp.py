@@ -18,6 +18,7 @@ def forward(params, x, activation):
     return x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [(), (7,), (7, 5)])
 def test_equals_a_forward_pass_in_numpy(hidden, random_params):
     x = jax.random.normal(jax.random.key(0), (4, 3))

@@ -90,6 +90,7 @@ def test_no_run(complaint_of):
     assert "missing: is no run folder" in complaint_of("encode", "missing", "x.npy", "codes.npy")
 
 
+@pytest.mark.slow
 def test_pairs_are_not_compared(make_initial_run, complaint_of, tmp_path):
     x = np.random.default_rng(0).uniform(size=(60, 4)).astype(np.float32)
     np.savez(tmp_path / "pairs.npz", x=x, input=x)

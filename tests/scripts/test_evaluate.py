@@ -21,6 +21,7 @@ LINEAR = Experiment(model=Model(family="undercomplete", hidden=(), code_size=4),
 CONDITIONAL = Experiment(model=Model(hidden=(), code_size=3, conditional=True), training=SHORT)
 
 
+@pytest.mark.slow
 def test_the_page_has_the_numbers_of_the_run(make_run, run_script, tmp_path):
     folder = make_run(LINEAR)
     result = run_script("evaluate", folder, "--output", tmp_path / "page.html")

@@ -84,6 +84,7 @@ def test_broken_inputs_conditions_and_numbers_beyond_single_precision_are_named(
         go(with_broken([2], 1.0).astype(np.float64) * np.where(np.arange(12) == 2, 1e300, 1.0)[:, None], X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [lambda x: x.tolist(), Frame, jnp.asarray, lambda x: x.astype(np.float64)])
 def test_whatever_numpy_reads_is_trained_on(kind):
     assert go(kind(X), kind(X), example=(kind(X[0]),)).evaluation == go(X, X).evaluation

@@ -73,6 +73,7 @@ def test_linear_autoencoder_spans_the_principal_subspace() -> None:
     assert np.degrees(subspace_angles(columns, components).max()) < 1.0
 
 
+@pytest.mark.slow
 def test_evaluations_hold_every_term_of_both_splits() -> None:
     reports = run(begin(small()), small(), evaluate_every=2, epochs=3)
     evaluated = {report.epoch: report.evaluation for report in reports if report.evaluation}

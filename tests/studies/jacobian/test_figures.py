@@ -33,6 +33,7 @@ def test_contraction_is_relative_to_small_distances(members) -> None:
     figure.canvas.draw()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(4, 3), (4, 3, 1), (2, 2, 3), (12,)])
 def test_filters_are_those_of_largest_norm(members, shape: tuple[int, ...]) -> None:
     weights = np.arange(1.0, 8) * np.ones((12, 1))
