@@ -23,7 +23,6 @@ def texts(path: Path) -> list[str]:
     return [node.value for node in constants if isinstance(node.value, str)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_message_of_the_library_names_an_option(path):
     named = [text for text in texts(path) if OPTION.search(text) and text not in OF_COMMANDS and OF_XLA not in text]
