@@ -46,8 +46,8 @@ def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Auto
     >>> from aejax.autoencoders import Examples, variational
     >>> from aejax.networks import MLP
     >>> autoencoder = conditional(variational(MLP(output_shape=(2 * 3,)), MLP(output_shape=(5,))), classes=10)
-    >>> params = autoencoder.init(jax.random.key(0), jnp.ones(5), jnp.array(7))
-    >>> autoencoder.decode(params, jnp.zeros(3), jnp.array(7)).shape
+    >>> params = jax.eval_shape(autoencoder.init, jax.random.key(0), jnp.ones(5), jnp.array(7))
+    >>> jax.eval_shape(autoencoder.decode, params, jnp.zeros(3), jnp.array(7)).shape
     (5,)
     >>> batch = as_batch(Examples(jnp.ones((8, 5)), condition=jnp.arange(8)))
     >>> loss, metrics = jax.eval_shape(autoencoder.loss, params, jax.random.key(1), batch)

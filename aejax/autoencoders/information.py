@@ -264,7 +264,8 @@ def total_correlation(
     places the weight 1/N in the first column instead of on the diagonal. Here it is on the diagonal and the other
     weights are equal, which gives the same expectation with less variance.
 
-    >>> total_correlation(jnp.ones((1, 3)), jnp.zeros((1, 3)), jnp.zeros((1, 3)), examples=100).item()
+    >>> estimate = jax.jit(partial(total_correlation, examples=100))
+    >>> estimate(jnp.ones((1, 3)), jnp.zeros((1, 3)), jnp.zeros((1, 3))).item()
     0.0
     """
     check_floating(codes=codes, mean=mean, log_variance=log_variance)

@@ -167,7 +167,7 @@ def code_statistics(
     >>> from aejax.autoencoders import variational
     >>> from aejax.networks import MLP
     >>> vae = variational(MLP(output_shape=(2 * 3,)), MLP(output_shape=(5,)))
-    >>> params = vae.init(jax.random.key(0), np.ones(5, np.float32))
+    >>> params = jax.jit(vae.init)(jax.random.key(0), np.ones(5, np.float32))
     >>> statistics = code_statistics(vae, params, jax.random.key(1), np.ones((7, 5), np.float32))
     >>> statistics["active_units"], statistics.is_collapsed
     (0, True)

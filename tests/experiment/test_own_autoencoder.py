@@ -93,8 +93,8 @@ def of(path, **training) -> Experiment:
 
 
 @pytest.fixture
-def folder(make_run, own) -> Path:
-    return make_run(of(own))
+def folder(make_initial_run, own) -> Path:
+    return make_initial_run(of(own))
 
 
 @pytest.mark.slow

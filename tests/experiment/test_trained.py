@@ -41,13 +41,14 @@ def dtype_promotion():
 
 
 @pytest.fixture
-def run(make_run):
-    return open_run(make_run(EXPERIMENT))
+def run(make_initial_run):
+    return open_run(make_initial_run(EXPERIMENT))
 
 
 @pytest.mark.slow
-def test_the_parameters_are_those_of_the_best_evaluation(run):
+def test_the_parameters_are_those_of_the_best_evaluation(make_run):
     """The validation loss of the run's own record, by NumPy from the weights."""
+    run = open_run(make_run(EXPERIMENT))
     records = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
     best = min(records[:-1], key=lambda record: record["validation/loss"])
     assert run.best_epoch == best["epoch"]

@@ -181,9 +181,9 @@ def test_a_quantile_finer_than_the_sample_is_said_to_be(make_run, run_script, tm
         (["other.npy", "found"], "other.npy: examples have shape (5,)"),
     ],
 )
-def test_mistakes(make_run, complaint_of, tmp_path, arguments, complaint):
+def test_mistakes(make_initial_run, complaint_of, tmp_path, arguments, complaint):
     np.save(tmp_path / "x.npy", np.zeros((3, 8, 8)))
     np.save(tmp_path / "wide.npy", np.full((3, 8, 8), 1.03))  # on the scale of the run, and beyond its likelihood
     np.save(tmp_path / "other.npy", np.zeros((3, 5)))
     np.save(tmp_path / "truth.npy", np.zeros(4, int))
-    assert complaint in complaint_of("detect_anomalies", make_run(VARIATIONAL), *arguments)
+    assert complaint in complaint_of("detect_anomalies", make_initial_run(VARIATIONAL), *arguments)

@@ -114,17 +114,17 @@ def test_classes_that_were_not_trained_on_are_reported(train, test, sentence):
     assert bool(text) == bool(sentence)
 
 
-def test_a_run_without_records(make_run, complaint_of, tmp_path):
-    shutil.copytree(make_run(LINEAR), tmp_path / "run")
-    (tmp_path / "run" / "metrics.jsonl").unlink()
+def test_a_run_without_records(make_initial_run, complaint_of, tmp_path):
+    shutil.copytree(make_initial_run(LINEAR), tmp_path / "run")
+    (tmp_path / "run" / "metrics.jsonl").unlink(missing_ok=True)
     assert "metrics.jsonl holds no evaluation" in complaint_of("evaluate", "run")
 
 
-def test_mistakes(complaint_of, make_run, tmp_path):
-    assert ".: is a folder; expected a file" in complaint_of("evaluate", make_run(LINEAR), "--output", ".")
+def test_mistakes(complaint_of, make_initial_run, tmp_path):
+    assert ".: is a folder; expected a file" in complaint_of("evaluate", make_initial_run(LINEAR), "--output", ".")
     assert "is no run folder" in complaint_of("evaluate", tmp_path)
     (tmp_path / "afile").touch()
-    assert "is not a folder" in complaint_of("evaluate", make_run(LINEAR), "--output", "afile/page.html")
+    assert "is not a folder" in complaint_of("evaluate", make_initial_run(LINEAR), "--output", "afile/page.html")
 
 
 @pytest.mark.slow
