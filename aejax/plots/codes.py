@@ -21,10 +21,12 @@ from aejax.plots.style import (
     text_height,
     text_width,
     title_lines,
+    wrapped,
 )
 
 _MAX_BARS = 2000  # beyond it a filled curve replaces the bars, which are slow to draw
 _MAX_CLASSES = 20  # with a color, a mark and an entry in the legend each
+_MAX_ENTRY = 1.2  # inches of a line of the legend
 ClassNames = Mapping[Any, str]  # label -> name of the class
 
 
@@ -147,7 +149,7 @@ def _scatter(
         for place, label in enumerate(classes):
             color, marker = CLASS_COLORS[place % len(CLASS_COLORS)], CLASS_MARKERS[place % len(CLASS_MARKERS)]
             name = as_name(names.get(label, str(label)))
-            text = f"{name} (n = {int((labels == label).sum()):,})"
+            text = wrapped(f"{name} (n = {int((labels == label).sum()):,})", _MAX_ENTRY, SMALL)
             entries.append(axes.scatter([], [], color=color, marker=marker, s=14, linewidths=0, label=text))
         if explain and below:
             figure.legend(handles=entries, loc="outside lower left", ncols=3, borderpad=0, handletextpad=0.2)

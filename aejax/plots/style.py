@@ -5,6 +5,7 @@ kinds of color blindness.
 """
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,11 +99,11 @@ def text_height(text: str, size: float = SMALL) -> float:
 
 
 def wrapped(text: str, width: float, size: float = TEXT) -> str:
-    """Returns text with line breaks between words, so that its lines are at most `width` inches wide if words are."""
+    """Returns text in lines of at most `width` inches, broken between words, and within words that are wider."""
     lines: list[str] = []
     for paragraph in text.split("\n"):
         line = ""
-        for word in paragraph.split(" "):
+        for word in (part for whole in paragraph.split(" ") for part in _parts(whole, width, size)):
             longer = f"{line} {word}" if line else word
             if line and text_width(longer, size) > width:
                 lines.append(line)
@@ -110,6 +111,15 @@ def wrapped(text: str, width: float, size: float = TEXT) -> str:
             line = longer
         lines.append(line)
     return "\n".join(lines)
+
+
+def _parts(word: str, width: float, size: float) -> list[str]:
+    """A word in parts of at most `width` inches; an escaped character stays whole."""
+    if text_width(word, size) <= width:
+        return [word]
+    letters = re.findall(r"\\.|.", word)
+    most = max(int(len(letters) * width / text_width(word, size)), 1)
+    return ["".join(letters[start : start + most]) for start in range(0, len(letters), most)]
 
 
 def title_lines(title: str, width: float) -> str:
