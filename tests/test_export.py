@@ -38,9 +38,7 @@ print(sorted(module for module in sys.modules if module.startswith("aejax.")))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["dense", *(pytest.param(name, marks=pytest.mark.slow) for name in ("conv", "conditional"))]
-)
+@pytest.mark.parametrize("name", ["dense", "conv", "conditional"])
 def test_functions_are_equal_in_a_process_without_aejax(name, tmp_path):
     autoencoder = MODELS[name]
     x = RNG.uniform(size=(5, *IMAGE)).astype(np.float32)

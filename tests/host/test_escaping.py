@@ -127,7 +127,7 @@ HARD = ["$x^$", "\x1b[2J\x1b]0;title\x07", "\udcff\U0001f600 \u548c", "x" * 20_0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [HARD[0], *(pytest.param(name, marks=pytest.mark.slow) for name in HARD[1:])])
+@pytest.mark.parametrize("name", HARD)
 def test_figures_show_names_as_text(name: str) -> None:
     for kind, figure in figures_of(name).items():
         with warnings.catch_warnings(action="error"):

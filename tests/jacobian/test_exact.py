@@ -99,13 +99,10 @@ NETWORKS = {  # name: module, shape of an example
     "normalized": (nn.Sequential([nn.Dense(6), nn.softmax, nn.Dense(3)]), (5,)),
     "conv": (ConvEncoder(features=(3, 2), code_size=4, activation=nn.tanh), (6, 6)),
 }
-FAST = ("mlp", "one layer")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS]
-)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_flax_encoders_agree_in_every_method_on_a_batch(name, float64):
     """In float32, and in value and gradient in float64, where the parameters are traced and the batch is vmapped."""
     module, shape = NETWORKS[name]
@@ -131,9 +128,9 @@ def test_flax_encoders_agree_in_every_method_on_a_batch(name, float64):
     ("widths", "activation"),
     [
         ((3, 2), jnp.tanh),
-        pytest.param((3, 2, 2), jnp.tanh, marks=pytest.mark.slow),
-        pytest.param((2, 3, 2), nn.softmax, marks=pytest.mark.slow),
-        pytest.param((2, 3, 4), nn.gelu, marks=pytest.mark.slow),
+        ((3, 2, 2), jnp.tanh),
+        ((2, 3, 2), nn.softmax),
+        ((2, 3, 4), nn.gelu),
     ],
 )
 def test_second_derivatives_equal_finite_differences(widths, activation, float64, without_type_checks):

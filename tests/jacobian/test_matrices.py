@@ -74,7 +74,7 @@ def test_second_derivatives_equal_finite_differences(name, f, float64):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["nuclear", "log determinant"])
-@pytest.mark.parametrize("outer", [jax.jacfwd, pytest.param(jax.jacrev, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("outer", [jax.jacfwd, jax.jacrev])
 def test_second_derivatives_are_the_same_inside_a_scan(name, outer, float64):
     """The backward pass of a scan drops the rules of custom derivatives."""
     point, norm = jnp.array(POINT), lambda z: NORMS[name](conformal, z)

@@ -113,12 +113,7 @@ def of_vmap(f):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("f", "by"),
-    [
-        (norms, by_shard_map),
-        *((measures, by) for by in (by_shard_map, by_scan, by_checkpoint)),
-        *(pytest.param(norms, by, marks=pytest.mark.slow) for by in (by_pmap, by_scan, by_checkpoint)),
-        pytest.param(measures, by_pmap, marks=pytest.mark.slow),
-    ],
+    [(f, by) for f in (norms, measures) for by in (by_shard_map, by_pmap, by_scan, by_checkpoint)],
 )
 def test_numbers_are_those_of_vmap(f, by):
     transformed = by(f)

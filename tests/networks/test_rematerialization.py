@@ -19,7 +19,7 @@ LEAN = undercomplete(rematerialized(ENCODER), rematerialized(DECODER))
 @pytest.mark.parametrize(
     "wrap",
     [
-        pytest.param(lambda autoencoder: autoencoder, marks=pytest.mark.slow),
+        lambda autoencoder: autoencoder,
         lambda autoencoder: contractive(autoencoder, weight=1.0),
     ],
 )

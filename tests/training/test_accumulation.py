@@ -57,7 +57,6 @@ FAMILIES: dict[str, Callable[[], Autoencoder]] = {
     "conditional": lambda: conditional(variational(*mlps(6)), classes=3),
     "projections": lambda: contractive_by_projections(undercomplete(*mlps(3)), weight=0.1),
 }
-FAST = ("variational",)
 
 
 def learn(autoencoder: Autoencoder, *, devices: int = 1, **options):
@@ -73,9 +72,7 @@ def learn(autoencoder: Autoencoder, *, devices: int = 1, **options):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "family", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
-)
+@pytest.mark.parametrize("family", FAMILIES)
 def test_accumulated_gradients_are_those_of_the_whole_batch(family: str) -> None:
     whole = learn(FAMILIES[family]())
     for devices, options in ((1, {"accumulation_steps": 4}), (2, {"accumulation_steps": 2, "streamed": True})):

@@ -66,9 +66,6 @@ FAMILIES = {
 }
 
 
-FAST = ("undercomplete", "denoising contractive variational", "sparse by KL", "free bits", "importance weighted")
-
-
 def train_on(devices: int, autoencoder: Autoencoder, steps_per_call: int = STEPS):
     x = np.random.default_rng(0).uniform(size=(100, *SHAPE)).astype(np.float32)
     conditions = (np.arange(100, dtype=np.int32) % 3,) if "conditional" in part_names(autoencoder.parts) else ()
@@ -87,10 +84,8 @@ def train_on(devices: int, autoencoder: Autoencoder, steps_per_call: int = STEPS
     return jax.device_get((state.params, metrics))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "family", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
-)
+@pytest.mark.slow_after_first
+@pytest.mark.parametrize("family", FAMILIES)
 def test_eight_devices_learn_what_one_learns(family: str) -> None:
     """The noise is keyed by an example's place in the global batch, and means are taken over all devices."""
     chex.assert_trees_all_close(train_on(8, FAMILIES[family]()), train_on(1, FAMILIES[family]()), atol=1e-5, rtol=1e-5)
