@@ -1,15 +1,15 @@
 """Sentences about the statistics of a run's codes, with units, for pages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from aejax.evaluation import MEASURES
+from aejax.evaluation import MEASURES, Measure
 from aejax.evaluation.codes import ACTIVE_VARIANCE
 
 _PREFIX = "test/code/"
-_DESCRIBED = (  # measures with their own sentences below
+_DESCRIBED = (  # measures with words of their own, here and in the terminal
     *("units", "active_units", "nonzero_fraction", "frobenius_norm", "saturation"),
     *("kl", "mutual_information", "mutual_information_limit"),
 )
@@ -27,6 +27,18 @@ def code_of(record: Mapping[str, Any]) -> dict[str, Any]:
             name, _, unit = term.removeprefix(_PREFIX).partition("/")
             code[name] = [*code.get(name, []), value] if unit else value
     return {name: np.array(value) if isinstance(value, list) else value for name, value in code.items()}
+
+
+def other_measures(code: Mapping[str, Any]) -> Iterator[tuple[Measure, str]]:
+    """Yields the measures of a code that have no words of their own, each with its value or its values' range.
+
+    >>> [(measure.name, value) for measure, value in other_measures({"units": 3})]
+    []
+    """
+    for measure in MEASURES:
+        if measure.name in code and measure.name not in _DESCRIBED:
+            values = code[measure.name]
+            yield measure, f"from {np.min(values):.3g} to {np.max(values):.3g}" if np.ndim(values) else f"{values:.3g}"
 
 
 def code_sentences(code: Mapping[str, Any]) -> list[str]:
@@ -67,10 +79,7 @@ def code_sentences(code: Mapping[str, Any]) -> list[str]:
         low, high, total = code["kl"].min(), code["kl"].max(), code["kl"].sum()
         by_unit = f"from {low:.3f} to {high:.3f} nats per unit"
         sentences.append(f"The posterior's divergence from the prior is {total:.2f} nats, {by_unit}.")
-    for measure in MEASURES:
-        if measure.name in code and measure.name not in _DESCRIBED:
-            values = code[measure.name]
-            shown = f"from {np.min(values):.3g} to {np.max(values):.3g}" if np.ndim(values) else f"{values:.3g}"
-            unit = "" if measure.unit in ("no unit", "count") else f" {measure.unit}"
-            sentences.append(f"{measure.title[:1].upper()}{measure.title[1:]}: {shown}{unit}.")
+    for measure, shown in other_measures(code):
+        unit = "" if measure.unit in ("no unit", "count") else f" {measure.unit}"
+        sentences.append(f"{measure.title[:1].upper()}{measure.title[1:]}: {shown}{unit}.")
     return sentences

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from aejax.autoencoders import Term
 from aejax.errors import knob_name
-from aejax.evaluation import MEASURES, is_collapsed
+from aejax.evaluation import is_collapsed
+from aejax.experiment.code_sentences import other_measures
 from aejax.host.escaping import printable
 from aejax.training import Report
 
@@ -143,12 +143,6 @@ def _epoch_of(epoch: float, epochs: int) -> str:
     return f"epoch {f'{epoch:.1f}'.removesuffix('.0')}/{epochs}"
 
 
-_DESCRIBED = (  # measures with their own sentences below
-    *("units", "active_units", "nonzero_fraction", "frobenius_norm", "saturation"),
-    *("kl", "mutual_information", "mutual_information_limit"),
-)
-
-
 def describe_code(code: Mapping[str, Any]) -> str:
     """Returns sentences about the statistics of a code, one per line, and a warning if the posterior has collapsed.
 
@@ -173,11 +167,7 @@ def describe_code(code: Mapping[str, Any]) -> str:
             line += f", at most {code['kl'].sum():.2f} (the KL)"
             line += f"; KL by unit from {code['kl'].min():.3f} to {code['kl'].max():.3f} nats"
         lines.append(line)
-    for measure in MEASURES:
-        if measure.name in code and measure.name not in _DESCRIBED:
-            values = code[measure.name]
-            span = f"from {np.min(values):.3g} to {np.max(values):.3g}" if np.ndim(values) else f"{values:.3g}"
-            lines.append(f"{measure.title}: {span} ({measure.unit})")
+    lines += [f"{measure.title}: {shown} ({measure.unit})" for measure, shown in other_measures(code)]
     if is_collapsed(code):
         lines.append(
             "the posterior has collapsed: the decoder ignores nearly all of the code; "

@@ -19,7 +19,7 @@ from aejax.evaluation import (
     sensitivity,
 )
 from aejax.evaluation.representation import map_over_examples
-from aejax.experiment import progress
+from aejax.experiment import code_sentences
 from aejax.experiment.progress import describe_code
 from aejax.experiment.report import term_of
 from aejax.networks import Network
@@ -285,7 +285,7 @@ def test_a_measure_is_a_row(monkeypatch):
 
     row = Measure("largest", "largest magnitude", "1", largest, watch)
     of_units = Measure("spread", "spread of a unit", "1", lambda encoded: encoded.codes.std(axis=0))
-    for module in (measures, progress):
+    for module in (measures, code_sentences):
         monkeypatch.setattr(module, "MEASURES", (*measures.MEASURES, row, of_units))
     found = code_statistics(CONDITIONED, PARAMS, KEY, X[:5])
     assert found["largest"] == pytest.approx(np.tanh(np.abs(X[:5]).max()))

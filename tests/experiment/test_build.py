@@ -5,7 +5,7 @@ import pkgutil
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,8 @@ from aejax.experiment.part_knobs import knob_of_part
 from aejax.experiment.presets import DEFAULT, PRESETS
 from aejax.experiment.scaling import make_facts
 from aejax.training import AXIS
+
+LIKELIHOODS = get_args(get_type_hints(Model)["likelihood"])
 
 
 def test_splits_are_disjoint_and_fixed_by_their_seed(tmp_path: Path) -> None:
@@ -123,19 +125,7 @@ def test_gradients_of_presets_reach_every_parameter(name: str) -> None:
 
 
 @pytest.mark.slow_after_first
-@pytest.mark.parametrize(
-    "likelihood",
-    [
-        "bernoulli",
-        "continuous_bernoulli",
-        "gaussian",
-        "gaussian_with_global_variance",
-        "gaussian_with_predicted_variance",
-        "laplace",
-        "poisson",
-        "beta",
-    ],
-)
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
 @pytest.mark.parametrize("network", ["mlp", "conv", "sequence"])
 def test_every_likelihood_builds_with_every_network(likelihood: str, network: str) -> None:
     model = Model(family="variational", network=network, hidden=(4,), code_size=3, likelihood=likelihood)

@@ -6,6 +6,7 @@ import math
 import shutil
 import threading
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import jax
 import jax.numpy as jnp
@@ -119,15 +120,8 @@ KINDS = {
     "sequence of channels": (model(network="sequence", hidden=(6, 4), activation="elu"), (12, 3)),
     **{
         likelihood: (model(likelihood=likelihood), (5,))
-        for likelihood in (
-            "continuous_bernoulli",
-            "gaussian",
-            "gaussian_with_global_variance",
-            "gaussian_with_predicted_variance",
-            "laplace",
-            "poisson",
-            "beta",
-        )
+        for likelihood in get_args(get_type_hints(Model)["likelihood"])
+        if likelihood != Model.likelihood
     },
     "conditional": (model(conditional=True), (5,)),
     "conditional conv": (model(network="conv", conditional=True), (6, 6)),
