@@ -53,7 +53,8 @@ def training_curves(
     terms.sort(key=lambda term: (term != "loss", term.startswith("code/"), term))
     columns = min(columns, len(terms))
     lines = math.ceil(len(terms) / columns)
-    titles = [title_lines(term_of(term).title, 0.8 * COLUMN / columns) for term in terms]
+    inside = COLUMN / columns - 0.75  # inches: the width of what stands in a panel
+    titles = [title_lines(term_of(term).title, 0.72 * COLUMN / columns) for term in terms]
     heights = [
         _PANEL + text_height(max(titles[k * columns : (k + 1) * columns], key=text_height)) for k in range(lines)
     ]
@@ -83,7 +84,7 @@ def training_curves(
         clean_axes(axes)
         if note := _outside(list(curves.values()), low, high):
             axes.annotate(
-                note,
+                wrapped(note, inside, SMALL),
                 (0.98, 0.03 if "below" in note else 0.97),
                 xycoords="axes fraction",
                 ha="right",
@@ -96,7 +97,7 @@ def training_curves(
         empty = figure.add_subplot(lines, columns, lines * columns)
         empty.set_axis_off()
         empty.set_label("legend")
-        empty.legend(handles, labels, loc="center left")
+        empty.legend(handles, [wrapped(label, inside, SMALL) for label in labels], loc="center left")
     else:
         figure.legend(handles, labels, loc="outside upper left", ncols=columns + 1 if columns > 1 else 1, borderpad=0)
     return figure
