@@ -10,13 +10,14 @@ import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, TextIO, TypeVar
+from typing import BinaryIO, TypeVar
 
 import tyro
 
 from aejax.errors import ArgumentError, UserError, knobs_as_options
 from aejax.host.environment import avoid_slow_fusions
 from aejax.host.exits import INTERRUPTED, print_error, program
+from aejax.host.streams import PipeSafeStream
 from aejax.host.suggestions import did_you_mean, unknown
 
 Options = TypeVar("Options")
@@ -161,7 +162,7 @@ def run(main: Callable[[], None]) -> None:
     System errors such as a full disk or a folder without write permission are reported in the same way.
     """
     avoid_slow_fusions()  # before a script imports JAX
-    sys.stdout = _PipeSafeStream(sys.stdout)
+    sys.stdout = PipeSafeStream(sys.stdout)
     logging.getLogger("absl").setLevel(logging.CRITICAL)  # errors of Orbax are reported in one line of ours
     with knobs_as_options():
         try:
@@ -176,45 +177,6 @@ def run(main: Callable[[], None]) -> None:
                 error = UserError(f"{error.filename or 'a file'}: {error.strerror}")
             print_error(error)
             sys.exit(2)
-
-
-class _PipeSafeStream(io.TextIOBase):
-    """A stream whose reader may exit early (`aejax train | head`): the program continues, and later output is dropped.
-
-    A character that the stream's encoding lacks (LC_ALL=C) is written as an escape sequence.
-    """
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._is_read = True
-
-    def write(self, text: str) -> int:
-        encoding = self._stream.encoding or "utf-8"
-        shown = text.encode(encoding, "backslashreplace").decode(encoding)
-        self._if_read(lambda: self._stream.write(shown))
-        return len(text)
-
-    def flush(self) -> None:
-        self._if_read(self._stream.flush)
-
-    def isatty(self) -> bool:
-        return self._stream.isatty()
-
-    def fileno(self) -> int:
-        return self._stream.fileno()
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return self._stream.encoding
-
-    def _if_read(self, action: Callable[[], int | None]) -> int | None:
-        if self._is_read:
-            try:
-                return action()
-            except BrokenPipeError:
-                self._is_read = False
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())  # Python flushes it again at exit
-        return None
 
 
 def _one_line(box: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from aejax import __version__
 from aejax.cli.verbs import STUDIES, VERBS, Verb
 from aejax.host.exits import print_error
+from aejax.host.streams import PipeSafeStream
 from aejax.host.suggestions import unknown
 
 _PROGRAM, _STUDY = "aejax", "study"
@@ -32,7 +33,7 @@ def main() -> None:
     words = sys.argv[1:]
     sys.argv[0] = _PROGRAM  # error messages begin with it
     if words[:1] == ["--version"]:
-        print(f"{_PROGRAM} {__version__}")
+        _say(f"{_PROGRAM} {__version__}")
     elif words and words[0].startswith("--tyro-"):
         from aejax.cli.completion import complete
 
@@ -59,7 +60,7 @@ def _run_one(
 ) -> None:
     """Run the verb that the first word names; print the list of verbs if there is no word."""
     if not words or words[0] in ("-h", "--help"):
-        print(text.format(verbs=_list(verbs)))
+        _say(text.format(verbs=_list(verbs)))
         return
     name, *arguments = words
     if name not in verbs:
@@ -68,6 +69,10 @@ def _run_one(
         sys.exit(2)
     sys.argv[0] = f"{program} {name}"
     _run(verbs[name], arguments)
+
+
+def _say(text: str) -> None:
+    print(text, file=PipeSafeStream(sys.stdout), flush=True)
 
 
 def _train_instead(name: str) -> str | None:

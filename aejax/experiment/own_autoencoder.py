@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from aejax.autoencoders import Autoencoder
-from aejax.errors import ArgumentError, UserError
+from aejax.errors import ArgumentError, UserError, knob_name
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.facts import Facts
 from aejax.host.files import read_text, write_text
@@ -69,7 +69,7 @@ def with_own_copy(experiment: Experiment, folder: Path, *, trust_code: bool) -> 
         raise ArgumentError(
             "trust_code",
             f"expected, since the autoencoder of {folder} is a program, {file}, that runs with your rights when the "
-            "run is opened: read it, and set trust_code only if you trust it",
+            f"run is opened: read it, and set {knob_name('trust_code')} only if you trust it",
         )
     if _digest_of(read_text(file, limit=_MAX_BYTES)) != read_text(folder / DIGEST, limit=_MAX_BYTES).strip():
         raise UserError(f"{file}: was changed since the run began: its SHA-256 differs from {DIGEST}; it was not run")

@@ -117,3 +117,12 @@ def test_bash_completes_verbs_and_options(call, tmp_path):
     ]
     done = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, check=True, text=True)
     assert done.stdout.splitlines() == ["compose", "--count", "--free-bits", "one-class", "--resamples"]
+
+
+@pytest.mark.parametrize("words", [(), ("--version",), ("study",)])
+def test_a_reader_that_goes_gets_no_traceback(words):
+    """As of `aejax --help | head -1`."""
+    command = [sys.executable, "-m", "aejax", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == ("", 0)

@@ -15,11 +15,11 @@ from rich.table import Table
 
 from aejax import plots
 from aejax.autoencoders import Term
-from aejax.cli.command_line import _PipeSafeStream
 from aejax.experiment import report
 from aejax.experiment.progress import WorkProgress, summary_table
 from aejax.host.escaping import MAX_LABEL, as_html, as_label, as_name, printable
 from aejax.host.exits import print_error
+from aejax.host.streams import PipeSafeStream
 from aejax.host.terminal import PlainConsole
 
 NAMES = [
@@ -152,7 +152,7 @@ def test_labels() -> None:
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
 def test_characters_that_an_encoding_lacks_are_shown_as_escapes(encoding: str) -> None:
     content = io.BytesIO()
-    stream = _PipeSafeStream(io.TextIOWrapper(content, encoding=encoding))
+    stream = PipeSafeStream(io.TextIOWrapper(content, encoding=encoding))
     console = PlainConsole(file=stream, width=80)
     table = Table(title="‖J‖²")
     table.add_row("²")
