@@ -44,6 +44,7 @@ settings.register_profile("fixed", max_examples=20, deadline=None, derandomize=T
 settings.load_profile("fixed")
 
 
+MAPPINGS = Path("/proc/self/maps")
 SLOW_EXAMPLES = {  # of docstrings and README, which no decorator reaches
     "README.md",
     "aejax.experiment.job.fit",
@@ -65,6 +66,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if function in begun:
                 item.add_marker(pytest.mark.slow)
             begun.add(function)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_programs() -> Iterator[None]:
+    """Compiled programs are unloaded before they reach Linux's limit of 65,530 mappings, where a process crashes."""
+    yield
+    if MAPPINGS.exists() and len(MAPPINGS.read_bytes().splitlines()) > 15_000:
+        jax.clear_caches()
 
 
 @pytest.fixture(autouse=True)
