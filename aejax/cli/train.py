@@ -2,9 +2,6 @@
 
 import contextlib
 import dataclasses
-import itertools
-import os
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -14,22 +11,22 @@ from pathlib import Path
 from typing import Literal
 
 from aejax.cli import command_line
+from aejax.cli.base import name_of, take_base, with_own_located
 from aejax.cli.figure_options import FigureOptions
 from aejax.errors import UserError
-from aejax.experiment.configuration import Data, Experiment, check
-from aejax.experiment.presets import DEFAULT, PRESETS, default_for, without_model
+from aejax.experiment.configuration import Experiment, check
+from aejax.experiment.presets import DEFAULT, PRESETS
 from aejax.host import environment
-from aejax.host.exits import INTERRUPTED, PREEMPTED, program
+from aejax.host.exits import INTERRUPTED, PREEMPTED
 from aejax.host.preemption import preemptible
-from aejax.host.suggestions import unknown
 
-MAX_NAME = 100  # characters of a file's name that a run's name keeps
 WIDTH = max(map(len, PRESETS)) + 2
 DESCRIPTION = f"""Train an autoencoder, and write its records, checkpoints and figures to a run folder.
 
   aejax train                           train the preset {DEFAULT}
   aejax train mnist-vae --beta 4        train another preset with one value changed
   aejax train --dataset mine.npy        train on your own data; --dataset mine.npy --help shows the values
+  aejax train --preset-file mine.json   train with the knobs in a file, such as a run's config.json
   aejax train --resume runs/NAME        continue a run that was stopped
 
 The run folder holds config.json, facts.json (of the training examples), metrics.jsonl (the same as TensorBoard events
@@ -50,6 +47,9 @@ class Options(FigureOptions):
     run_dir: Path | None = None
     """The run folder to write, which must not exist yet; runs/NAME-DATE-TIME if not given, where NAME is the preset or
     the name of your own file."""
+    preset_file: Path | None = None
+    """A JSON file of knobs in place of a preset, such as {"family": "tied", "learning_rate": 0.003}, the best.json of a
+    sweep or the config.json of a run. Knobs that it leaves out have their defaults; options override it."""
     resume: Path | None = None
     """A run folder to continue; the result is the same as without the interruption."""
     trust_code: bool = False
@@ -129,77 +129,31 @@ def _run(options: Options, name: str, started: float) -> None:
 
 def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
     """Returns the options, and the experiment's name: that of its preset, file or run folder."""
-    preset = None
-    if arguments and not arguments[0].startswith("-"):
-        preset, *arguments = arguments
-    if preset is not None and preset not in PRESETS:
-        if os.path.lexists(preset):
-            raise UserError(f"there is no preset {preset!r}; to train on your own data use --dataset {preset}")
-        raise UserError(unknown("preset", preset, PRESETS, kinds="presets"))
-
-    values = [value for option, value in itertools.pairwise(["", *arguments]) if not option.startswith("-")]
-    if preset is None and (late := [value for value in values if value in PRESETS]):
-        raise UserError(f"the preset must come before all options: {program()} {late[0]} ...")
+    base, arguments = take_base(arguments)
 
     def parse(experiment: Experiment) -> Options:
         return command_line.parse(
-            Options,
-            arguments,
-            default=Options(experiment),
-            names=f"[{preset or 'PRESET'}]",
-            description=DESCRIPTION,
+            Options, arguments, default=Options(experiment), names=base.described, description=DESCRIPTION
         )
 
-    autoencoder = _value_of("--autoencoder", arguments)
-    dataset = _value_of("--dataset", arguments) or Data.dataset
-    family = _value_of("--family", arguments)
-    default = default_for(dataset, autoencoder, family) if preset is None else PRESETS[preset][1]
-    options = parse(default if autoencoder is None else without_model(default))
+    options = parse(base.experiment)
     if options.deterministic:  # must be set before JAX is imported below
         environment.make_deterministic()
     if options.compilation_cache:
         environment.use_compilation_cache()
     folder = options.resume
     if folder is None:
-        if autoencoder is not None:
-            located = dataclasses.replace(options.experiment.model, autoencoder=str(Path(autoencoder).absolute()))
-            options = dataclasses.replace(options, experiment=dataclasses.replace(options.experiment, model=located))
+        options = dataclasses.replace(options, experiment=with_own_located(options.experiment))
         check(options.experiment)
-        if autoencoder is not None and preset is None:
-            return options, _as_folder(Path(autoencoder).stem)
-        experiment = options.experiment
-        name = _name_of(preset or DEFAULT, experiment.data.dataset)
-        if preset is None and name == DEFAULT and experiment.model.family != default_for(dataset).model.family:
-            name = _as_folder(f"{dataset}-{experiment.model.family}")
-        return options, name
+        return options, name_of(base, options.experiment)
     from aejax.experiment.run_folder import read_experiment
 
     if options.run_dir is not None:
         raise UserError("--run-dir and --resume: give only one of them; a run is continued in its own folder")
+    if base.is_file:
+        raise UserError("--preset-file and --resume: give only one of them")
     saved = read_experiment(folder)
-    if preset is None:
+    if base.name is None:
         options = dataclasses.replace(options, experiment=parse(saved).experiment)
     check(options.experiment)
     return options, folder.resolve().name
-
-
-def _value_of(name: str, arguments: Sequence[str]) -> str | None:
-    """Returns the value of an option that the defaults of others depend on, before parsing; None if it is not given."""
-    given = [value for option, value in itertools.pairwise(arguments) if option == name]
-    given += [option.partition("=")[2] for option in arguments if option.startswith(f"{name}=")]
-    return given[-1] if given else None
-
-
-def _name_of(preset: str, dataset: str) -> str:
-    """Returns the preset's name if the data set is the preset's, else the data's name, as a folder name."""
-    from aejax.datasets.paths import is_array_file
-
-    if dataset == PRESETS[preset][1].data.dataset:
-        return preset
-    path = Path(dataset).absolute()
-    return _as_folder(path.stem if is_array_file(path) else path.name)
-
-
-def _as_folder(name: str) -> str:
-    """Returns the name with all characters replaced that a folder's name cannot have on some system."""
-    return re.sub(r"[^\w.-]+", "-", name).strip(".-")[:MAX_NAME] or "data"
