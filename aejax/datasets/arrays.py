@@ -10,7 +10,7 @@ from aejax.datasets.byte_values import BY_VALUES, BytesAs, ByteValues, divisor_o
 from aejax.datasets.dataset import Dataset, Splits, as_dataset, as_labels, split, with_input
 from aejax.datasets.paths import is_array_file, refuse_path
 from aejax.datasets.source import Request, Source
-from aejax.datasets.stored import LARGE, StoredArray, blocks_of
+from aejax.datasets.stored import LARGE, FileRows, StoredArray, blocks_of
 from aejax.errors import UserError
 from aejax.host.files import check_regular, open_regular
 from aejax.host.memory import check_fits
@@ -82,7 +82,7 @@ def _load(path: Path, *, stored: bool | None) -> dict[str, Any]:
         if path.suffix.lower() == ".npy" and (stored or (stored is None and may_be_large)):
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
             if stored or StoredArray.dtype.itemsize * mapped.size > LARGE:
-                return {"x": StoredArray(mapped)}
+                return {"x": StoredArray(FileRows(mapped))}
             del mapped
         advice = "save fewer of them, or examples as a .npy file"
         check_fits(path.stat().st_size, f"{path}: the arrays in it", advice=advice, host=True)

@@ -1,12 +1,13 @@
-"""Examples that stay in their file: rows of a large .npy file, read when they are indexed."""
+"""Examples that stay in their files, such as rows of a large .npy file, and are read when they are indexed."""
 
 import copy
 import functools
+import math
 import os
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -62,15 +63,22 @@ def describe_nonfinite(x: np.ndarray, *, what: str = "examples") -> str | None:
     return f"{found}{where}: remove them or replace the values"
 
 
-class StoredArray:
-    """Examples (N, ...) in a .npy file, converted to float32 and divided by `divided_by` when they are read.
+class Rows(Protocol):
+    """The rows of a file or of many files, which are read when they are needed."""
 
-    Indexing reads from the file and returns an array: one example for an integer, many for a slice or an array of
-    integers. Values that are read are checked to be finite. The file is read instead of mapped, so that the pages do
-    not count as this process's memory, and a truncated file raises an error instead of a crash.
+    path: Path  # for messages
+    shape: tuple[int, ...]  # of all rows, (N, ...)
+    dtype: np.dtype  # in which rows are read
+
+    def read(self, index: np.ndarray) -> np.ndarray:
+        """Returns the rows at positions `index`, each in [0, N), in this order."""
+
+
+class FileRows:
+    """Rows of a .npy file. They are read instead of mapped, so that its pages do not count as this process's memory.
+
+    A file that has been truncated raises an error instead of a crash.
     """
-
-    dtype = np.dtype(np.float32)
 
     def __init__(self, file: np.memmap) -> None:
         """Opens the file of the array that `np.load(path, mmap_mode="r")` returns.
@@ -85,32 +93,73 @@ class StoredArray:
                 f"{self.path}: is in Fortran order, in which single examples cannot be read; save "
                 f"numpy.ascontiguousarray of it, or use {knob_name('stream never')} if it fits into memory"
             )
-        self.stored_dtype = file.dtype
-        self.divided_by: Divisor = 1
-        self._file = file  # only its header is used: dtype, shape and offset
-        self._rows: np.ndarray | None = None  # of the file; None for all
+        self.shape, self.dtype = file.shape, file.dtype
+        self._offset = file.offset  # only the header of the mapped file is used
         self._stride = file[0].nbytes if len(file) else 0
         self._descriptor = os.open(self.path, os.O_RDONLY)
-        weakref.finalize(file, os.close, self._descriptor)  # all selections share `file`
+        weakref.finalize(self, os.close, self._descriptor)
+
+    def read(self, index: np.ndarray) -> np.ndarray:
+        """Returns the rows at positions `index`; consecutive rows are read at once."""
+        content = np.empty((len(index), *self.shape[1:]), self.dtype)
+        view = content.reshape(-1).view(np.uint8).data
+        ends = np.flatnonzero(np.diff(index) != 1) + 1
+        runs = zip([0, *ends.tolist()], [*ends.tolist(), len(index)], strict=True) if len(index) else ()
+        for start, stop in runs:
+            offset = self._offset + int(index[start]) * self._stride
+            self._read_into(view[start * self._stride : stop * self._stride], offset)
+        return content
+
+    def _read_into(self, view: memoryview, offset: int) -> None:
+        while view:
+            if not (count := os.preadv(self._descriptor, [view], offset)):
+                raise UserError(f"{self.path}: is shorter than it was when it was opened")
+            view, offset = view[count:], offset + count
+
+
+class StoredArray:
+    """Examples (N, ...) in files, converted to float32 and divided by `divided_by` when they are read.
+
+    Indexing reads from the files and returns an array: one example for an integer, many for a slice or an array of
+    integers. Values that are read are checked to be finite.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, source: Rows) -> None:
+        """Takes the rows of `source`, such as `FileRows`, as examples; none is read."""
+        self.divided_by: Divisor = 1
+        self._source = source
+        self._rows: np.ndarray | None = None  # of the source; None for all
+
+    @property
+    def path(self) -> Path:
+        """The file or folder, for messages."""
+        return self._source.path
+
+    @property
+    def stored_dtype(self) -> np.dtype:
+        """The dtype in the files."""
+        return self._source.dtype
 
     def __len__(self) -> int:
         """The number of examples, N."""
-        return len(self._file) if self._rows is None else len(self._rows)
+        return self._source.shape[0] if self._rows is None else len(self._rows)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of all examples, (N, ...)."""
-        return (len(self), *self._file.shape[1:])
+        return (len(self), *self._source.shape[1:])
 
     @property
     def ndim(self) -> int:
         """The number of axes, one more than those of an example."""
-        return self._file.ndim
+        return len(self._source.shape)
 
     @property
     def size(self) -> int:
         """The number of values in all examples."""
-        return len(self) * (self._file.size // max(len(self._file), 1))
+        return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
@@ -135,7 +184,7 @@ class StoredArray:
         """Reads one example or several.
 
         Raises:
-          UserError: examples hold NaN or infinity, or the file has been truncated.
+          UserError: examples hold NaN or infinity, or a file cannot be read.
         """
         if isinstance(index, slice):
             index = np.arange(*index.indices(len(self)))
@@ -177,18 +226,5 @@ class StoredArray:
         return index if self._rows is None else self._rows[index]
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
-        """Returns rows of the file in the stored dtype; consecutive rows are read at once."""
-        content = np.empty((len(rows), *self.shape[1:]), self.stored_dtype)
-        view = content.reshape(-1).view(np.uint8).data
-        ends = np.flatnonzero(np.diff(rows) != 1) + 1
-        runs = zip([0, *ends.tolist()], [*ends.tolist(), len(rows)], strict=True) if len(rows) else ()
-        for start, stop in runs:
-            offset = self._file.offset + int(rows[start]) * self._stride
-            self._read_into(view[start * self._stride : stop * self._stride], offset)
-        return content
-
-    def _read_into(self, view: memoryview, offset: int) -> None:
-        while view:
-            if not (count := os.preadv(self._descriptor, [view], offset)):
-                raise UserError(f"{self.path}: is shorter than it was when it was opened")
-            view, offset = view[count:], offset + count
+        """Returns rows of the source in the stored dtype."""
+        return self._source.read(rows)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import PyTree
 
 from aejax.autoencoders import Examples
-from aejax.datasets.stored import StoredArray
+from aejax.datasets.stored import FileRows, StoredArray
 from aejax.likelihoods import Likelihood, check_support
 from aejax.training.entrance import check_finite
 
@@ -28,7 +28,7 @@ def on_host(tree: PyTree) -> PyTree:
     def leaf_on_host(leaf: PyTree) -> PyTree:
         is_whole_file = isinstance(leaf, np.memmap) and isinstance(leaf.base, mmap.mmap) and leaf.flags.c_contiguous
         if is_whole_file and leaf.dtype == StoredArray.dtype:
-            return StoredArray(leaf)
+            return StoredArray(FileRows(leaf))
         return leaf if isinstance(leaf, StoredArray) else np.asarray(leaf)
 
     return jax.tree.map(leaf_on_host, tree)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from aejax.autoencoders import conditional, undercomplete
-from aejax.datasets.stored import StoredArray
+from aejax.datasets.stored import FileRows, StoredArray
 from aejax.evaluation import encode_all, reconstruct_all, representation
 from aejax.networks import MLP
 
@@ -20,7 +20,7 @@ def test_examples_in_a_file_are_mapped_some_at_a_time(tmp_path, monkeypatch, fun
     autoencoder = conditional(undercomplete(MLP((2,), (6,)), MLP((5,))), classes=3)
     params = jax.jit(autoencoder.init)(jax.random.key(0), X[0], CLASSES[0])
     np.save(tmp_path / "x.npy", X)
-    stored, read = StoredArray(np.load(tmp_path / "x.npy", mmap_mode="r")), []
+    stored, read = StoredArray(FileRows(np.load(tmp_path / "x.npy", mmap_mode="r"))), []
     original = StoredArray._read
     monkeypatch.setattr(StoredArray, "_read", lambda self, rows: read.append(len(rows)) or original(self, rows))
     expected = function(autoencoder, params, X, CLASSES, batch_size=4)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aejax.autoencoders import Examples, contractive, undercomplete
-from aejax.datasets.stored import StoredArray
+from aejax.datasets.stored import FileRows, StoredArray
 from aejax.networks import MLP, ConvDecoder, ConvEncoder
 from aejax.training import plan as plans
 from aejax.training.plan import MAX_STEPS_PER_CALL, Plan, choose_plan
@@ -57,7 +57,7 @@ def test_examples_are_streamed_beyond_a_gibibyte_or_out_of_a_file(tmp_path) -> N
     assert plan_of(wide(1024), numbers // 1024 - 2, row, devices=2).streamed  # a copy for each of them
     assert not plan_of(wide(1024), numbers // 1024 + 1, row, streamed=False).streamed
     np.save(tmp_path / "x.npy", np.zeros((64, *SHAPE), np.float32))
-    assert plan_of(DENSE, x=StoredArray(np.load(tmp_path / "x.npy", mmap_mode="r"))).streamed
+    assert plan_of(DENSE, x=StoredArray(FileRows(np.load(tmp_path / "x.npy", mmap_mode="r")))).streamed
 
 
 def test_streamed_calls_hold_few_bytes() -> None:
