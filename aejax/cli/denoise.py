@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
 
 DESCRIPTION = """Denoise images with an autoencoder that was trained to denoise.
 
-  aejax denoise runs/NAME page.png clean.png               one image: PNG, JPEG or TIFF, gray or in color
+  aejax denoise runs/NAME page.png clean.png               one PNG, JPEG, TIFF or WebP file, gray or color
   aejax denoise runs/NAME scans cleaned                    every image of a folder
   aejax denoise runs/NAME scans cleaned --clean truth      and compare the results with the clean images in truth
   aejax denoise runs/NAME noisy.npy denoised.npy           examples (N, ...)

@@ -7,17 +7,23 @@ from typing import Any
 import numpy as np
 
 from aejax.datasets.byte_values import BY_VALUES, BytesAs, ByteValues, divisor_of
+from aejax.datasets.channels import Channels, are_first, channels_last
 from aejax.datasets.dataset import Dataset, Splits, as_dataset, as_labels, split, with_input
 from aejax.datasets.paths import is_array_file, refuse_path
 from aejax.datasets.source import Request, Source
 from aejax.datasets.stored import LARGE, FileRows, StoredArray, blocks_of
-from aejax.errors import UserError
+from aejax.errors import ArgumentError, UserError
 from aejax.host.files import check_regular, open_regular
 from aejax.host.memory import check_fits
 
 
 def load_arrays(
-    path: Path, labels: Path | None = None, *, stored: bool | None = None, bytes_as: BytesAs = BY_VALUES
+    path: Path,
+    labels: Path | None = None,
+    *,
+    stored: bool | None = None,
+    bytes_as: BytesAs = BY_VALUES,
+    channels: Channels = "last",
 ) -> Dataset:
     """Returns the examples of a .npy file, or of the entries `x` and (optional) `labels` and `input` of a .npz file.
 
@@ -33,6 +39,8 @@ def load_arrays(
       stored: whether the examples of a .npy file stay in it; None decides by their size.
       bytes_as: whether bytes are gray values, divided by 255. `auto` decides by their values (`divisor_of`), for inputs
         and targets together, unless one of them is a mask of 0 and 1.
+      channels: first: examples are images (C, H, W), and are read as (H, W, C); last: their axes are kept; auto: first
+        if they have the shape of an image with channels first (`has_channels_first`).
 
     Raises:
       UserError: the file is missing, is not an array file, or holds pickled objects; the entry `x` is missing; or the
@@ -41,12 +49,20 @@ def load_arrays(
     content = _load(path, stored=stored)
     if "x" not in content:
         raise UserError(f"{path}: no entry 'x' with the examples; it holds {sorted(content)}")
+    is_first = are_first(content["x"].shape[1:], channels)
+    if is_first:
+        if content["x"].ndim != 4:
+            shape = content["x"].shape
+            raise ArgumentError("channels", f"first expects images (N, C, H, W), but {path} holds an array {shape}")
+        content |= {name: channels_last(content[name]) for name in ("x", "input") if name in content}
     if "input" in content:
         bytes_as = _bytes_of_pairs(content["x"], content["input"], bytes_as)
     own_labels = content.get("labels") if labels is None else None
     dataset = as_dataset(content["x"], own_labels, name=str(path), byte_values=bytes_as.x)
     if labels is not None:
         dataset = dataset._replace(labels=load_labels(labels, len(dataset.x)))
+    if is_first and dataset.stored is not None:
+        dataset = dataset._replace(stored=dataset.stored._replace(channels_first=True))
     if "input" not in content:
         return dataset
     return with_input(dataset, content["input"], name=str(path), byte_values=bytes_as.input)
@@ -99,11 +115,15 @@ def _load(path: Path, *, stored: bool | None) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read as an array: {reason}") from error
 
 
-def _load_splits(request: Request, *, labels: str | None, byte_values: ByteValues) -> Splits:
+def _load_splits(request: Request, *, labels: str | None, byte_values: ByteValues, channels: Channels) -> Splits:
     bytes_as = BytesAs(byte_values, byte_values) if request.bytes_as is None else request.bytes_as
     labels_path = None if labels is None else Path(labels)
-    dataset = load_arrays(Path(request.dataset), labels_path, stored=request.stored, bytes_as=bytes_as)
+    dataset = load_arrays(
+        Path(request.dataset), labels_path, stored=request.stored, bytes_as=bytes_as, channels=channels
+    )
     return Splits(*split(dataset, fractions=request.fractions, seed=request.seed))
 
 
-SOURCE = Source(_load_splits, layout=None, matches=is_array_file, reads_paths=True, knobs=("labels", "byte_values"))
+SOURCE = Source(
+    _load_splits, layout=None, matches=is_array_file, reads_paths=True, knobs=("labels", "byte_values", "channels")
+)

@@ -18,6 +18,7 @@ class AsStored(NamedTuple):
 
     dtype: str  # NumPy's name
     divided_by: Divisor = 1  # 255 if bytes were read as gray values
+    channels_first: bool = False  # whether examples are images (C, H, W) in the file; they are read as (H, W, C)
 
 
 class Dataset(NamedTuple):

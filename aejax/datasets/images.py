@@ -1,7 +1,9 @@
-"""Images in PNG, JPEG and TIFF files, gray or in color, read and written with their bit depth."""
+"""Images in PNG, JPEG, TIFF and WebP files, gray or in color, read and written with their bit depth."""
 
+import contextlib
 import io
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +13,7 @@ from PIL import Image, ImageOps
 from aejax.errors import UserError
 from aejax.host.files import open_regular
 
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF"}
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".webp": "WEBP"}
 _BITS = {"1": 1, "L": 8, "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 16}  # of a pixel, by Pillow's mode
 _BITS_PER_SAMPLE, _PHOTOMETRIC, _WHITE_IS_ZERO = 258, 262, 0  # two tags of TIFF, and a value of the second
 _ORIENTATION, _QUARTER_TURNS = 0x0112, (5, 6, 7, 8)  # a tag of Exif, and its values that swap height and width
@@ -19,7 +21,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "TIFF": {"compression": "tiff_deflate"},
     "PNG": {},
+    "WEBP": {"lossless": True},
 }
+_FLATTEN = "flatten it onto a background first"
 _CONVERTED = ("RGB", "RGBA", "P", "PA", "LA")  # modes that are read as colors or gray of 8 bits
 
 
@@ -90,6 +94,22 @@ def read_image(path: Path) -> ImageFile:
       UserError: the file is missing, damaged or not an image, or the image is transparent, has several pages, colors
         other than red, green and blue, or another bit depth.
     """
+    with opened_image(path) as image:
+        bits, dpi = bits_of(image), image.info.get("dpi")
+        color_profile = image.info.get("icc_profile")
+        if dpi is not None and image.getexif().get(_ORIENTATION) in _QUARTER_TURNS:
+            dpi = dpi[::-1]
+        levels = levels_of(image, path)
+    return ImageFile(levels.astype(np.float32) / np.float32(2**bits - 1), bits, dpi, color_profile)
+
+
+@contextlib.contextmanager
+def opened_image(path: Path) -> Iterator[Any]:
+    """Context manager: an image of Pillow's whose header is read and checked.
+
+    Raises:
+      UserError: as `read_image`, except for transparency; errors of Pillow in the body are errors of the file.
+    """
     try:
         with (
             open_regular(path) as file,
@@ -97,21 +117,14 @@ def read_image(path: Path) -> ImageFile:
             Image.open(file) as image,
         ):
             if image.format not in FORMATS.values():
-                raise UserError(f"{path}: is a {image.format} file; images are read from PNG, JPEG and TIFF files")
+                expected = "images are read from PNG, JPEG, TIFF and WebP files"
+                raise UserError(f"{path}: is a {image.format} file; {expected}")
             if (images := getattr(image, "n_frames", 1)) > 1:
                 raise UserError(f"{path}: holds {images} images; save each one in a separate file")
             if image.mode not in _BITS and image.mode not in _CONVERTED:
                 raise UserError(f"{path}: its colors are {image.mode}; convert it to RGB or to gray first")
-            bits, dpi = _BITS.get(image.mode, 8), image.info.get("dpi")
-            color_profile = image.info.get("icc_profile")
             _check_depth(image, path)
-            if dpi is not None and image.getexif().get(_ORIENTATION) in _QUARTER_TURNS:
-                dpi = dpi[::-1]
-            upright = ImageOps.exif_transpose(image)
-            is_plain = image.mode in _BITS and "transparency" not in image.info
-            pixels = np.asarray(upright) if is_plain else _opaque(upright, path)
-            if bits == 16 and image.format == "TIFF" and _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO:
-                pixels = 65535 - pixels  # Pillow does this only for fewer bits
+            yield image
     except UserError:
         raise
     except Image.DecompressionBombError as error:
@@ -120,7 +133,39 @@ def read_image(path: Path) -> ImageFile:
         ) from error
     except Exception as error:  # a damaged file raises errors of Pillow, zlib, struct, without a common type
         raise UserError(f"{path}: cannot be read as an image: it is damaged or not an image") from error
-    return ImageFile(pixels.astype(np.float32) / np.float32(2**bits - 1), bits, dpi, color_profile)
+
+
+def bits_of(image: Any) -> int:
+    """Returns the bits of a pixel, or of each of its colors: 1, 8 or 16."""
+    return _BITS.get(image.mode, 8)
+
+
+def upright_size(image: Any) -> tuple[int, int]:
+    """Returns height and width of an opened image after it has been rotated upright."""
+    width, height = image.size
+    return (width, height) if image.getexif().get(_ORIENTATION) in _QUARTER_TURNS else (height, width)
+
+
+def levels_of(
+    image: Any, path: Path, *, background: tuple[int, int, int] | None = None, advice: str = _FLATTEN
+) -> np.ndarray:
+    """Returns the levels of an opened image, (H, W) or (H, W, 3), rotated upright: 0 to 2 to the power of its bits - 1.
+
+    Args:
+      image: the image of `opened_image`.
+      path: its file, for messages.
+      background: the color that transparent pixels are laid on; None if there must be none.
+      advice: what the message about transparent pixels advises.
+
+    Raises:
+      UserError: the image is transparent, and there is no background; or it may be, and has 16 bits.
+    """
+    upright = ImageOps.exif_transpose(image)
+    is_plain = image.mode in _BITS and "transparency" not in image.info
+    levels = np.asarray(upright) if is_plain else _opaque(upright, path, background, advice)
+    if bits_of(image) == 16 and image.format == "TIFF" and _tag(image, _PHOTOMETRIC) == _WHITE_IS_ZERO:
+        levels = 65535 - levels  # Pillow does this only for fewer bits
+    return levels
 
 
 def _tag(image: Any, number: int) -> Any:
@@ -128,18 +173,24 @@ def _tag(image: Any, number: int) -> Any:
     return image.tag_v2.get(number)
 
 
-def _opaque(image: Any, path: Path) -> np.ndarray:
-    """Returns the levels (H, W) or (H, W, 3) of an image with colors or alpha; UserError if it is transparent."""
+def _opaque(image: Any, path: Path, background: tuple[int, int, int] | None, advice: str) -> np.ndarray:
+    """Returns the levels (H, W) or (H, W, 3) of an image with colors or alpha, laid on the background."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return np.asarray(image)
     if image.mode.startswith("I"):
-        raise UserError(f"{path}: may have transparent pixels; flatten it onto a background first")
+        raise UserError(f"{path}: may have transparent pixels; {_FLATTEN}")
     pixels = np.asarray(image.convert("RGBA"))
+    is_gray = image.mode in ("L", "LA")
     if pixels[..., 3].min() < 255:
-        raise UserError(f"{path}: has transparent pixels; flatten it onto a background first")
-    if image.mode == "1":
+        if background is None:
+            raise UserError(f"{path}: has transparent pixels; {advice}")
+        alpha = pixels[..., 3:].astype(np.float32) / 255
+        blended = alpha * pixels[..., :3] + (1 - alpha) * np.array(background, np.float32)
+        is_gray = is_gray and len(set(background)) == 1
+        pixels = np.round(blended).astype(np.uint8)
+    elif image.mode == "1":
         return np.asarray(image)
-    return pixels[..., 0] if image.mode in ("L", "LA") else pixels[..., :3]
+    return pixels[..., 0] if is_gray else pixels[..., :3]
 
 
 def _check_depth(image: Any, path: Path) -> None:

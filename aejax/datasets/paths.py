@@ -11,9 +11,7 @@ from aejax.host.suggestions import did_you_mean, no_such_file
 
 SUFFIXES = (".npy", ".npz")
 _SAVE = "save its numbers as a .npy file, by numpy.save"
-_IMAGES = (
-    "save images of one size as one array (examples, height, width) or (examples, height, width, 3) in a .npy file"
-)
+_IMAGES = "name the folder of images that contains it"
 _UNPACK = "unpack it, and save the examples as a .npy file"
 _KINDS = {  # by suffix: the kind of a file, and how to convert it to an array
     (".csv", ".tsv", ".txt", ".dat", ".data"): ("a text file", f"{_SAVE}(..., numpy.loadtxt(...)), without its header"),
@@ -31,7 +29,8 @@ _KINDS = {  # by suffix: the kind of a file, and how to convert it to an array
     (".tfrecord", ".array_record"): ("a file of records", _SAVE),
     (".wav", ".mp3", ".flac", ".ogg"): ("an audio file", _SAVE),
     (".mp4", ".avi", ".mov", ".mkv"): ("a video file", _SAVE),
-    (*FORMATS, ".bmp", ".gif", ".webp", ".heic", ".pgm", ".ppm"): ("an image", _IMAGES),
+    tuple(FORMATS): ("an image", _IMAGES),
+    (".bmp", ".gif", ".heic", ".pgm", ".ppm"): ("an image of a format that is not read", f"save it as PNG; {_IMAGES}"),
 }
 _ARRAYS = f"arrays are read from {' and '.join(SUFFIXES)} files"
 
@@ -80,7 +79,7 @@ def refuse_dataset(name: str, known: Iterable[str]) -> UserError:
 
 def _describe_data() -> str:
     return (
-        f"data are {' and '.join(SUFFIXES)} files, a folder with the images noisy/NAME and clean/NAME, "
+        f"data are {' and '.join(SUFFIXES)} files, a folder of images, or of the images noisy/NAME and clean/NAME, "
         f"{', '.join(names())}, or a TFDS image set by its name"
     )
 
@@ -107,7 +106,7 @@ def _describe_folder(folder: Path) -> tuple[str, str]:
     if {"config.json", "checkpoints"} <= set(names):
         return "the folder of a run", ""
     if images := [name for name in names if Path(name).suffix.lower() in FORMATS]:
-        return f"a folder with {len(images):,} image{'s' * (len(images) > 1)}", _IMAGES
+        return f"a folder with {len(images):,} image{'s' * (len(images) > 1)}", ""
     if arrays := [name for name in names if is_array_file(name)]:
         return "a folder", f"name a file in it, such as {folder / arrays[0]}"
     return ("a folder" if names else "an empty folder"), ""

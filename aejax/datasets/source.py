@@ -22,6 +22,7 @@ class Request(NamedTuple):
     seed: int = 0  # of the splits
     stored: bool | None = None  # whether examples stay in their file; None decides by their size
     bytes_as: BytesAs | None = None  # the meaning of bytes, if it is already known; None: the source decides
+    on_read: Callable[[str, int, int], None] | None = None  # (what is done, how much, of how much), for progress
 
     @property
     def fractions(self) -> tuple[float, float]:
@@ -47,8 +48,9 @@ class Source(NamedTuple):
     knobs: tuple[str, ...] = ()  # used by this source only, keyword arguments of `load`
     class_names: Callable[[Request], Mapping[int, str]] | None = None  # label -> name of the class; None: not known
     fixed: tuple[str, ...] = ()  # knobs of the splits that have no effect, because the data have fixed splits
+    kind: str = "a file of your own"  # what a source of paths reads, in messages
 
     @property
     def title(self) -> str:
         """The name of the source in messages."""
-        return "a file of your own" if self.name is None else f"the dataset {self.name}"
+        return self.kind if self.name is None else f"the dataset {self.name}"

@@ -5,7 +5,7 @@ import functools
 import math
 import os
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -179,6 +179,13 @@ class StoredArray:
         divided.__dict__.pop("_extremes", None)
         divided.divided_by = divisor
         return divided
+
+    def reading_through(self, change: Callable[[Rows], Rows]) -> "StoredArray":
+        """Returns the same examples, whose source is `change(source)`, without reading them."""
+        changed = copy.copy(self)
+        changed.__dict__.pop("_extremes", None)
+        changed._source = change(self._source)
+        return changed
 
     def __getitem__(self, index: Any) -> np.ndarray:
         """Reads one example or several.

@@ -4,9 +4,12 @@ from functools import partial
 from pathlib import Path
 
 from aejax.autoencoders import part_names
-from aejax.datasets.arrays import load_arrays
+from aejax.datasets.arrays import load_arrays, load_labels
 from aejax.datasets.byte_values import BytesAs, ByteValues
+from aejax.datasets.channels import channels_last, has_channels_first
 from aejax.datasets.dataset import Dataset, sampled_blocks
+from aejax.datasets.image_folder import form_of, load_images
+from aejax.datasets.images import FORMATS
 from aejax.datasets.stored import StoredArray
 from aejax.errors import UserError
 from aejax.experiment.facts import Values, list_labels, unseen_labels
@@ -38,15 +41,17 @@ def check_no_pairs(run: TrainedRun, *, what: str) -> None:
 def load_examples(
     run: TrainedRun, path: str | Path, labels: str | Path | None = None, *, clean: bool = False, any_scale: bool = False
 ) -> Dataset:
-    """Returns the examples in the user's .npy or .npz file, reshaped to the shape that a run expects.
+    """Returns the examples in the user's .npy or .npz file, folder of images or image, in the shape that a run expects.
 
-    Shapes may differ by axes of length 1. Bytes are read as in the run's training. If the run was not trained on bytes,
-    they are not divided; but if it was trained on values in [0, 1], `load_arrays` decides by the bytes' values.
+    Images are brought to the run's size and colors as in its training, if it was trained on a folder of images. Shapes
+    may differ by axes of length 1, and channels may come first. Bytes are read as in the run's training. If the run was
+    not trained on bytes, they are not divided; but if it was trained on values in [0, 1], `load_arrays` decides by the
+    bytes' values.
 
     Args:
       run: the run.
-      path: the file.
-      labels: a .npy file of labels, for a conditional run.
+      path: the file or folder.
+      labels: a .npy file of labels, for a conditional run; None for those in the file, or the names of subfolders.
       clean: for a run on pairs: whether the examples are targets (clean), not inputs (noisy).
       any_scale: accept examples that seem to be in another unit than the training data.
 
@@ -59,14 +64,17 @@ def load_examples(
     facts = run.facts
     expected = facts.targets if clean else facts.encoder_inputs
     bytes_as = BytesAs(_bytes_at_use(expected), _bytes_at_use(facts.encoder_inputs))
-    dataset = load_arrays(path, labels, bytes_as=bytes_as)
-    shape, trained_shape = dataset.x.shape[1:], run.example_shape
+    trained_shape = run.example_shape
+    are_images = path.is_dir() or path.suffix.lower() in FORMATS
+    load = partial(_load_images, run) if are_images else partial(load_arrays, bytes_as=bytes_as)
+    dataset = load(path, labels)
+    shape = dataset.x.shape[1:]
+    if shape != trained_shape and (*shape[1:], *shape[:1]) == trained_shape and has_channels_first(shape):
+        inputs = None if dataset.input is None else channels_last(dataset.input)
+        dataset, shape = dataset._replace(x=channels_last(dataset.x), input=inputs), trained_shape
     if _without_ones(shape) != _without_ones(trained_shape):
-        is_channels_first = len(trained_shape) == 3 and (*shape[1:], *shape[:1]) == trained_shape
-        advice = "; channels come last: save numpy.moveaxis(x, 1, -1)" if is_channels_first else ""
         raise UserError(
             f"{path}: examples have shape {shape}, but {run.path} was trained on examples of shape {trained_shape}"
-            f"{advice}"
         )
     _check_classes(run, dataset, path)
     distributions = run.autoencoder.variational
@@ -85,9 +93,24 @@ def load_examples(
     if shape == trained_shape:
         return dataset
     if isinstance(dataset.x, StoredArray):
-        dataset = load_arrays(path, labels, stored=False, bytes_as=bytes_as)
+        dataset = load(path, labels, stored=False)
     inputs = None if dataset.input is None else dataset.input.reshape(-1, *trained_shape)
     return dataset._replace(x=dataset.x.reshape(-1, *trained_shape), input=inputs)
+
+
+def _load_images(run: TrainedRun, path: Path, labels: Path | None, *, stored: bool | None = None) -> Dataset:
+    """Returns the images in a folder, or one image, in the form that a run expects."""
+    data, shape = run.experiment.data, run.example_shape
+    channels = shape[2] if len(shape) == 3 else 1
+    if len(shape) not in (2, 3) or channels not in (1, 3):
+        raise UserError(f"{path}: holds images, but {run.path} was trained on examples of shape {shape}")
+    size = None if data.image_size is None else shape[:2]
+    form = form_of(
+        image_size=size, resize=data.resize, background=data.background, color="gray" if channels == 1 else "rgb"
+    )
+    folder, paths = (path, None) if path.is_dir() else (path.parent, [path])
+    dataset = load_images(folder, form, paths=paths, stored=stored)
+    return dataset if labels is None else dataset._replace(labels=load_labels(labels, len(dataset.x)))
 
 
 def _bytes_at_use(trained_on: Values) -> ByteValues:

@@ -10,7 +10,8 @@ import numpy as np
 
 from aejax import augmentation, autoencoders, corruption, likelihoods, priors, schedules
 from aejax.autoencoders import Autoencoder
-from aejax.errors import ArgumentError, ConflictError, CoupledError, IncompatibleError, UserError
+from aejax.datasets.channels import has_channels_first
+from aejax.errors import ArgumentError, ConflictError, CoupledError, IncompatibleError, UserError, knob_name
 from aejax.experiment.architectures import architecture_of
 from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training
 from aejax.experiment.facts import Facts, Values
@@ -25,7 +26,6 @@ from aejax.training.accumulation import check_accumulation
 from aejax.training.devices import AXIS
 from aejax.training.kept import kept
 
-_CHANNELS = (1, 3, 4)  # of images
 ACTIVATIONS = {name: getattr(jax.nn, name) for name in ("relu", "sigmoid", "elu", "gelu", "silu", "softplus")}
 ACTIVATIONS["tanh"] = jnp.tanh
 _UNUSED = Values("float32", 1, *(math.nan,) * 4, False, math.nan)  # stands in for values that an autoencoder ignores
@@ -125,12 +125,11 @@ def _check_channels_last(experiment: Experiment, shape: tuple[int, ...]) -> None
         "corruption: gaussian_blur": experiment.regularization.corruption == "gaussian_blur",
         "shift": experiment.data.shift > 0,
     }
-    is_channels_first = len(shape) == 3 and shape[0] in _CHANNELS and min(shape[1:]) > max(_CHANNELS)
     for knob, expects in expects_images.items():
-        if expects and is_channels_first:
+        if expects and has_channels_first(shape):
             raise UserError(
                 f"{knob} expects images (height, width, channels), but examples have shape {shape}, channels first; "
-                "save numpy.moveaxis(x, 1, -1)"
+                f"leave out {knob_name('channels last')}"
             )
 
 

@@ -37,8 +37,9 @@ class Data:
 
     dataset: str = "digits"
     """One of: digits (included in the package); ecg5000 (heartbeats), jsb_chorales (piano rolls) or documents (scanned
-    pages), read from --data-dir; your own .npy or .npz file; your own folder with images noisy/NAME and clean/NAME; a
-    TFDS image set such as fashion_mnist, prepared by `aejax prepare`."""
+    pages), read from --data-dir; your own .npy or .npz file; your own folder of images, whose subfolders are classes
+    (or train, validation and test), or with pairs of images noisy/NAME and clean/NAME; a TFDS image set such as
+    fashion_mnist, prepared by `aejax prepare`."""
     labels: str | None = None
     """For your own file: a .npy file with the class of every example, integers or text. Classes color the figures, and
     are the conditions of a conditional model."""
@@ -46,6 +47,9 @@ class Data:
     """How to read bytes (uint8) in your own file. scaled: gray values, divided by 255; as_is: masks, classes or counts,
     not divided; auto: scaled if the largest is at least 128 and at least 1 % of those above 0 are at least 64, but
     as_is with a poisson likelihood. The decision is printed and stored in the run folder."""
+    channels: Literal["auto", "last", "first"] = "auto"
+    """For your own file: whether examples are images (C, H, W), which are read as (H, W, C). first: they are; last:
+    they are not; auto: by their shape, if C is 1, 3 or 4 and the other sides are above 4."""
     data_dir: str | None = None
     """The folder of prepared TFDS sets; TFDS's default if not given. For ecg5000, jsb_chorales and documents: the
     folder that contains the folder of that name; AEJAX_DATA_DIR if not given."""
@@ -64,6 +68,16 @@ class Data:
     """documents: side of the square training crops, in pixels."""
     crops_per_page: PositiveInt = 96
     """documents: number of training crops from every page, at random places."""
+    image_size: tuple[PositiveInt, ...] | None = None
+    """A folder of images: height and width that all are brought to, or one number for squares; None if they are equal
+    in size."""
+    resize: Literal["crop", "stretch", "pad"] = "crop"
+    """A folder of images: how image_size is reached. crop: the largest central part of that aspect ratio; stretch: the
+    whole image, distorted; pad: the whole image, with a border of the background."""
+    background: str | None = None
+    """A folder of images: the color behind transparent pixels and around padded images, such as white or #f0f0f0."""
+    color: Literal["auto", "gray", "rgb"] = "auto"
+    """A folder of images: gray or rgb converts all; auto: as they are, if all are gray or all are in color."""
 
 
 @dataclass(frozen=True)
@@ -245,8 +259,14 @@ class Experiment:
     training: Training = field(default_factory=Training)
 
 
+def _with_channels_last(content: dict[str, Any]) -> dict[str, Any]:
+    """Returns a configuration of version 1, which kept the axes of all arrays."""
+    data = content.get("data")
+    return content | {"data": {"channels": "last", **data}} if isinstance(data, dict) else content
+
+
 _OLDEST = 0  # the version of a document without a schema version
-_UPGRADES: tuple[Upgrade, ...] = (unchanged,)  # version 0 has no schema version, and may lack knobs
+_UPGRADES: tuple[Upgrade, ...] = (unchanged, _with_channels_last)  # version 0 has no schema version, and may lack knobs
 
 
 @functools.cache

@@ -1,5 +1,6 @@
 """Loads the data that a run was trained on, from their old place or a new one, and checks that they are unchanged."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,13 @@ def at_place(data: Data, place: str | Path | None) -> Data:
     return replace(data, dataset=str(file), labels=labels)
 
 
-def load_data_of_run(path: Path, experiment: Experiment, *, stored: bool | None = None) -> tuple[Splits, Facts]:
+def load_data_of_run(
+    path: Path,
+    experiment: Experiment,
+    *,
+    stored: bool | None = None,
+    on_read: Callable[[str, int, int], None] | None = None,
+) -> tuple[Splits, Facts]:
     """Returns a run's splits, read in the same way as for training, and the facts of its training examples.
 
     Runs of a version without facts divided all bytes by 255; their facts are computed from the data.
@@ -56,6 +63,7 @@ def load_data_of_run(path: Path, experiment: Experiment, *, stored: bool | None 
       path: the run folder.
       experiment: the run's configuration; `at_place` sets a new place of the data.
       stored: whether the examples of a .npy file stay in it, as for `load_splits`.
+      on_read: as for `load_splits`.
 
     Raises:
       UserError: the data are missing or have changed; the facts cannot be read or belong to other examples; or
@@ -63,7 +71,7 @@ def load_data_of_run(path: Path, experiment: Experiment, *, stored: bool | None 
     """
     _check_are_there(path, experiment.data)
     saved = read_facts(path)
-    splits = load_splits(experiment.data, stored=stored, bytes_as=bytes_as(saved))
+    splits = load_splits(experiment.data, stored=stored, bytes_as=bytes_as(saved), on_read=on_read)
     if saved is not None:
         check_shape(saved, splits.train, path)
     check_data_of_run(path, fingerprint(splits), experiment.data.dataset)

@@ -203,7 +203,7 @@ def values_of(x: np.ndarray, stored: AsStored | None = None) -> Values:
         squares += own_squares + (own_mean - mean) ** 2 * count * block.size / total  # Chan et al. (1979)
         mean += (own_mean - mean) * block.size / total
         count = total
-    dtype, divided_by = stored or AsStored(str(x.dtype))
+    dtype, divided_by, _ = stored or AsStored(str(x.dtype))
     deviation = float(np.sqrt(squares / count))
     return Values(dtype, divided_by, low, high, mean, deviation, integers, magnitude_of(some_of(x), 0.95))
 

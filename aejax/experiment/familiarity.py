@@ -48,7 +48,7 @@ to 1 (float32); convert them to that unit, or use any_scale to accept them
     some = some_of(x)
     if not _is_of_another_unit(some, known, noise):
         return
-    dtype, divided_by = stored or AsStored(str(x.dtype))
+    dtype, divided_by, _ = stored or AsStored(str(x.dtype))
     low, high = float(x.min()), float(x.max())
     is_gray = bool(low >= 0 and 100 < high <= 255 and np.all(some == np.round(some)))
     advice = "convert them to that unit"

@@ -1,5 +1,6 @@
 """Loads and splits the examples that a configuration names, and checks them against the model."""
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
@@ -29,20 +30,27 @@ from aejax.experiment.objective import build_likelihood
 from aejax.likelihoods import check_support
 
 
-def load_splits(data: Data, *, stored: bool | None = None, bytes_as: BytesAs | None = None) -> Splits:
+def load_splits(
+    data: Data,
+    *,
+    stored: bool | None = None,
+    bytes_as: BytesAs | None = None,
+    on_read: Callable[[str, int, int], None] | None = None,
+) -> Splits:
     """Returns training, validation and test examples, which are disjoint and depend only on the split seed.
 
     Args:
       data: the configuration of the data.
       stored: whether the examples of a .npy file stay in it; None to decide by their size, as `load_arrays` does.
       bytes_as: how to read bytes in the user's file; None to follow `data.byte_values`.
+      on_read: called with what is done, how much of it, and of how much, while data are read.
 
     Raises:
       UserError: a knob that has no effect on this data set, or data that cannot be loaded.
     """
     source = source_of(data.dataset)
     _check_knobs(data, source)
-    request = request_of(data)._replace(stored=stored, bytes_as=bytes_as)
+    request = request_of(data)._replace(stored=stored, bytes_as=bytes_as, on_read=on_read)
     return source.load(request, **{name: getattr(data, name) for name in source.knobs})
 
 
@@ -104,8 +112,14 @@ def locate(data: Data) -> Data:
 
 
 def notes_on(train: Dataset, facts: Facts, dataset: str) -> list[str]:
-    """Returns lines for the user on how data were read: the scaling of bytes, and a constant alpha channel."""
+    """Returns lines for the user on how data were read: bytes, the axis of channels, a constant alpha channel."""
     notes = [] if (note := describe_bytes(facts, dataset)) is None else [note]
+    if train.stored is not None and train.stored.channels_first:
+        height, width, channels = facts.shape
+        notes.append(
+            f"{dataset}: examples {(channels, height, width)} are images with channels first, read as "
+            f"{(height, width, channels)} ({knob_name('channels last')} keeps their axes)"
+        )
     if len(facts.shape) == 3 and facts.shape[2] == 4:
         alpha = train.x[0][0, 0, 3]
         if all(np.all(block[..., 3] == alpha) for block in sampled_blocks(train.x)):

@@ -28,8 +28,18 @@ class WorkProgress:
     Use it as a context manager.
     """
 
-    def __init__(self, console: Console, total: float, description: str) -> None:
-        """Show work of `total` steps on a console; the display starts when the context is entered."""
+    def __init__(
+        self, console: Console, total: float, description: str, *, status: str = "compiling", transient: bool = False
+    ) -> None:
+        """Show work of `total` steps on a console; the display starts when the context is entered.
+
+        Args:
+          console: where it is shown.
+          total: the number of steps.
+          description: what is done first, in front of the bar.
+          status: the text behind the bar before the first step is done.
+          transient: whether the bar disappears at the end.
+        """
         self._console, self._seconds_between_lines = console, _FIRST_LINE
         self._is_live = _is_live(console)
         self._bar = Progress(
@@ -41,8 +51,9 @@ class WorkProgress:
             console=console,
             disable=not self._is_live,
             expand=True,
+            transient=transient,
         )
-        self._task = self._bar.add_task(printable(description), total=total, status="compiling")
+        self._task = self._bar.add_task(printable(description), total=total, status=status)
         self._last_line = time.perf_counter()
 
     def __enter__(self) -> Self:
@@ -111,6 +122,22 @@ class TrainingProgress(WorkProgress):
         self.advance_to(report.epoch, epoch, texts, line=f"{epoch}: {texts[0]}", finished=report.finished)
         if now - self._clock > 1.0:
             self._examples, self._clock = 0, now
+
+
+@contextlib.contextmanager
+def reading(console: Console) -> Iterator[Callable[[str, int, int], None]]:
+    """Context manager: a function of (what is done, how much, of how much) that shows data being read."""
+    with contextlib.ExitStack() as stack:
+        bars: dict[str, WorkProgress] = {}
+
+        def show(what: str, done: int, total: int) -> None:
+            if what not in bars:
+                stack.close()  # the bar of what was done before
+                bars[what] = stack.enter_context(WorkProgress(console, total, what, status="", transient=True))
+            amount = f"{done:,} of {total:,}"
+            bars[what].advance_to(done, what, (amount, ""), line=f"{what}: {amount}", finished=False)
+
+        yield show
 
 
 @contextlib.contextmanager

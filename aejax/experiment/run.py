@@ -18,7 +18,7 @@ from aejax.experiment.job import Job, fit, make_job
 from aejax.experiment.loading import bytes_of, conditions_of, load_splits, locate, notes_on
 from aejax.experiment.own_autoencoder import with_own_copy
 from aejax.experiment.plausibility import check_memory
-from aejax.experiment.progress import TrainingProgress
+from aejax.experiment.progress import TrainingProgress, reading
 from aejax.experiment.run_folder import RunFolder, check_absent, check_unchanged, discard_unbegun, read_experiment
 from aejax.experiment.scaling import describe, make_facts
 from aejax.experiment.summary import conclude, evaluate_best
@@ -107,11 +107,14 @@ def train_run(
     devices = choose_devices(None) if devices is None else list(devices)
     if isinstance(job, Experiment):
         job = replace(job, data=locate(job.data))
-        if resume:
-            job = with_own_copy(job, folder, trust_code=trust_code)
-            splits, facts = load_data_of_run(folder, replace(job, data=at_place(job.data, data)), stored=streamed)
-        else:
-            splits = load_splits(job.data, stored=streamed, bytes_as=bytes_of(job))
+        with reading(console) as on_read:
+            if resume:
+                job = with_own_copy(job, folder, trust_code=trust_code)
+                at_new_place = replace(job, data=at_place(job.data, data))
+                splits, facts = load_data_of_run(folder, at_new_place, stored=streamed, on_read=on_read)
+            else:
+                splits = load_splits(job.data, stored=streamed, bytes_as=bytes_of(job), on_read=on_read)
+        if not resume:
             facts = make_facts(job, splits.train)
         for note in notes_on(splits.train, facts, job.data.dataset):
             console.print(note)

@@ -39,11 +39,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 PATHS = {
-    "faces": "is a folder with 2 images; ",
-    "faces/": "is a folder with 2 images; ",
     "faces/0.png": "is an image; ",
     "faces/1.JPG": "is an image; ",
-    "classes": "is a folder; ",
     "empty": "is an empty folder; ",
     "arrays": "such as arrays/first.npy",
     "run": "is the folder of a run",

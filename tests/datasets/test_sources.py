@@ -10,7 +10,11 @@ from aejax.errors import UserError
 from aejax.experiment.configuration import Data
 from aejax.experiment.loading import load_splits
 
-OF_SOURCES = {"labels": "labels.npy", "byte_values": "scaled", "window": 3, "crop": 3, "crops_per_page": 3}
+OF_SOURCES = {
+    **{"labels": "labels.npy", "byte_values": "scaled", "channels": "first"},
+    **{"window": 3, "crop": 3, "crops_per_page": 3},
+    **{"image_size": (3,), "resize": "pad", "background": "white", "color": "gray"},
+}
 
 
 def test_every_name_is_read_by_its_own_source(tmp_path):

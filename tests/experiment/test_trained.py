@@ -20,7 +20,7 @@ from aejax.experiment.configuration import Data, Experiment, Model, Regularizati
 from aejax.experiment.data_of_run import at_place
 from aejax.experiment.facts import as_older, facts_of
 from aejax.experiment.job import make_job
-from aejax.experiment.loading import example_of, load_splits
+from aejax.experiment.loading import example_of, load_splits, notes_on
 from aejax.experiment.optimizers import build_optimizer
 from aejax.experiment.run_folder import RunFolder
 from aejax.experiment.scaling import completed
@@ -372,13 +372,18 @@ def test_an_older_run_on_bytes_divides_them_all_and_one_on_classes_counts_from_0
 
 
 @pytest.mark.slow
-def test_channels_first_are_named(make_initial_run, tmp_path):
-    np.save(tmp_path / "x.npy", RNG.random((60, 8, 8, 3)))
+def test_channels_may_come_first_in_training_and_at_use(make_initial_run, tmp_path):
+    x = RNG.random((60, 8, 8, 3), np.float32)
+    np.save(tmp_path / "x.npy", np.moveaxis(x, -1, 1))
     data = Data(dataset=str(tmp_path / "x.npy"))
     run = open_run(make_initial_run(Experiment(data=data, model=MODEL, training=Training(epochs=1, batch_size=8))))
-    np.save(tmp_path / "mine.npy", RNG.random((4, 3, 8, 8)))
-    with pytest.raises(UserError, match=r"shape \(3, 8, 8\).*channels come last: save numpy\.moveaxis\(x, 1, -1\)"):
-        load_examples(run, tmp_path / "mine.npy")
+    assert run.example_shape == (8, 8, 3)
+    assert set(run.splits.test.x.ravel().tolist()) <= set(x.ravel().tolist())
+    (note,) = notes_on(run.splits.train, run.facts, "x.npy")
+    assert "examples (3, 8, 8) are images with channels first, read as (8, 8, 3) (channels last keeps" in note
+    np.save(tmp_path / "last.npy", x)
+    for name in ("x", "last"):
+        np.testing.assert_array_equal(load_examples(run, tmp_path / f"{name}.npy").x, x)
 
 
 def test_a_run_of_another_kind(run):

@@ -213,14 +213,18 @@ def test_masks_in_bytes_and_classes_by_their_names(
     [
         (np.zeros((200_000, 2), np.uint8), np.arange(200_000), "at most 10,000 classes, got 140,000 distinct labels"),
         (np.zeros((60, 2)), np.arange(60).astype(str), " are held out, but training examples have labels of"),
-        (np.zeros((60, 3, 8, 8)), None, "channels first; save numpy.moveaxis(x, 1, -1)"),
+        (np.zeros((60, 3, 8, 8)), None, "channels first; leave out --channels last"),
     ],
 )
 def test_data_that_a_network_cannot_be_trained_on(
     complaint_of: Callable, tmp_path: Path, x: np.ndarray, labels: np.ndarray | None, message: str
 ) -> None:
     np.save(tmp_path / "x.npy", x)
-    knobs = ("--network", "conv", "--hidden", "4") if labels is None else ("--conditional", "--labels", "labels.npy")
+    knobs = (
+        ("--network", "conv", "--hidden", "4", "--channels", "last")
+        if labels is None
+        else ("--conditional", "--labels", "labels.npy")
+    )
     if labels is not None:
         np.save(tmp_path / "labels.npy", labels)
     knobs += ("--batch-size", "8", "--dataset", "x.npy", "--run-dir", "run")
