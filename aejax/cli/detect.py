@@ -42,7 +42,7 @@ class Options(FigureOptions, RunOptions):
     """What to score, and with which run."""
 
     input: tyro.conf.Positional[Path | None] = None
-    """Examples: a .npy file, or a .npz file with an entry x."""
+    """Examples: a .npy file, a .npz file with an entry x, a folder of images, or an image."""
     folder: tyro.conf.Positional[Path | None] = None
     """The folder to write, which must not exist yet."""
     test: Path | None = None

@@ -30,7 +30,7 @@ DESCRIPTION = """Encode examples with a trained autoencoder, decode codes, or co
   aejax encode runs/NAME codes.npy data.npy --decode   decode codes to examples, in the data's units
   aejax encode runs/NAME --compare report              compare the codes of the run's test examples with PCA
 
-Examples are read from .npy and .npz files, and bytes are scaled as in the run's training data. --compare writes a
+Examples are read from .npy and .npz files or a folder of images, and bytes are scaled as in the run's training data. --compare writes a
 folder with comparison.json and figures: reconstructions, and codes embedded in 2 dimensions by t-SNE (a visual aid, not
 a measurement)."""
 
@@ -42,7 +42,7 @@ class Options(FigureOptions, RunOptions):
     """What to encode, decode or compare, and with which run."""
 
     input: tyro.conf.Positional[Path | None] = None
-    """Examples to encode, or codes to decode: a .npy file, or a .npz file with an entry x."""
+    """Examples to encode, or codes to decode: a .npy file, or a .npz file with an entry x; also a folder of images."""
     output: tyro.conf.Positional[Path | None] = None
     """The .npy file to write, which must not exist yet."""
     decode: bool = False

@@ -99,8 +99,8 @@ def as_size(
         changed; pad: the whole image, with a border of the background (black if there is none).
       background: the color of the border.
 
-    >>> as_size(np.ones((4, 8), np.float32), (2, 2), "pad").tolist()
-    [[0.5, 0.5], [0.5, 0.5]]
+    >>> as_size(np.ones((4, 8), np.float32), (8, 8), "pad")[:, 0].tolist()
+    [0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0]
     >>> as_size(np.ones((4, 8), np.float32), (2, 2), "crop").tolist()
     [[1.0, 1.0], [1.0, 1.0]]
     """

@@ -262,7 +262,9 @@ class Experiment:
 def _with_channels_last(content: dict[str, Any]) -> dict[str, Any]:
     """Returns a configuration of version 1, which kept the axes of all arrays."""
     data = content.get("data")
-    return content | {"data": {"channels": "last", **data}} if isinstance(data, dict) else content
+    if isinstance(data, dict) and str(data.get("dataset")).lower().endswith((".npy", ".npz")):
+        return content | {"data": {"channels": "last", **data}}
+    return content
 
 
 _OLDEST = 0  # the version of a document without a schema version

@@ -77,7 +77,7 @@ def test_what_is_there_is_said_to_be_what_it_is(here: Path, name: str, message: 
         ("tabel.csv", "tabel.csv: there is no such file or folder; did you mean table.csv?"),
         (
             "./nothing",
-            "nothing: there is no such file or folder; data are .npy and .npz files, a folder with the images",
+            "nothing: there is no such file or folder; data are .npy and .npz files, a folder of images",
         ),
         ("some/where/else", "some/where/else: there is no such file or folder"),
         ("digitz", "there is no data set 'digitz'; did you mean digits?"),

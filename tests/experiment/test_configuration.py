@@ -30,7 +30,12 @@ from aejax.experiment.presets import PRESETS
 
 KNOBS = [(group.name, knob.name) for group in dataclasses.fields(Experiment) for knob in dataclasses.fields(group.type)]
 OTHER = Experiment(  # every knob that the family allows has another value than its default
-    data=Data("mine.npz", "labels.npy", "as_is", "/data", 0.2, 0.3, 1, 2, 32, 32, 3),
+    data=Data(
+        **{"dataset": "mine.npz", "labels": "labels.npy", "byte_values": "as_is", "channels": "first"},
+        **{"data_dir": "/data", "validation_fraction": 0.2, "test_fraction": 0.3, "split_seed": 1, "shift": 2},
+        **{"window": 32, "crop": 32, "crops_per_page": 3},
+        **{"image_size": (8,), "resize": "pad", "background": "white", "color": "gray"},
+    ),
     model=Model(
         "undercomplete",
         "conv",
@@ -68,7 +73,8 @@ def test_json_there_and_back(experiment):
                 optimization=Optimization(learning_rate=0.003, schedule="cosine"),
                 training=Training(epochs=200, patience=50, checkpoint_every=20),
             ),
-        )
+        ),
+        (1, Experiment(data=Data("mine.npy", channels="last"))),
     ],
 )
 def test_configurations_of_older_versions_are_upgraded(version, expected):
@@ -76,7 +82,7 @@ def test_configurations_of_older_versions_are_upgraded(version, expected):
     stored = (Path(__file__).parent / "configs" / f"version_{version}.json").read_bytes()
     assert json.loads(stored).get("schema", 0) == version
     assert from_json(stored, name="config.json") == expected
-    assert json.loads(to_json(expected))["schema"] == 1
+    assert json.loads(to_json(expected))["schema"] == 2
 
 
 def test_a_document_need_not_say_everything():
@@ -172,11 +178,11 @@ def test_a_wrong_value_is_named_with_its_document_and_knob(group, knob, value):
         ("{", "is not a valid JSON document"),
         ('{"model": }', "is not a valid JSON document"),
         (b"\xff\xfe{}", "line 1 is not UTF-8 text"),
-        ("[]", "must be an object with schema 1"),
-        ("null", "must be an object with schema 1"),
-        ('{"schema": 2}', "schema: is 2, and this version of aejax reads up to 1; use a newer aejax"),
-        ('{"schema": 1.0}', "schema: must be a whole number from 0 to 1, got 1.0"),
-        ('{"schema": -1}', "schema: must be a whole number from 0 to 1, got -1"),
+        ("[]", "must be an object with schema 2"),
+        ("null", "must be an object with schema 2"),
+        ('{"schema": 3}', "schema: is 3, and this version of aejax reads up to 2; use a newer aejax"),
+        ('{"schema": 1.0}', "schema: must be a whole number from 0 to 2, got 1.0"),
+        ('{"schema": -1}', "schema: must be a whole number from 0 to 2, got -1"),
         ('{"model": null}', "model: input should be an object"),
         ('{"optimizer": {}}', "optimizer: unexpected keyword argument"),
         ("[" * 10_000, "is not a valid JSON document"),
