@@ -30,9 +30,9 @@ DESCRIPTION = """Encode examples with a trained autoencoder, decode codes, or co
   aejax encode runs/NAME codes.npy data.npy --decode   decode codes to examples, in the data's units
   aejax encode runs/NAME --compare report              compare the codes of the run's test examples with PCA
 
-Examples are read from .npy and .npz files or a folder of images, and bytes are scaled as in the run's training data. --compare writes a
-folder with comparison.json and figures: reconstructions, and codes embedded in 2 dimensions by t-SNE (a visual aid, not
-a measurement)."""
+Examples are read from .npy and .npz files or a folder of images, and bytes are scaled as in the run's training data.
+--compare writes a folder with comparison.json and figures: reconstructions, and codes embedded in 2 dimensions by t-SNE
+(a visual aid, not a measurement)."""
 
 ROUNDING_ERROR = 1e-9  # relative to the variance; a smaller squared error counts as zero
 
