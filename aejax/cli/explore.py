@@ -19,8 +19,8 @@ The page shows the plane of two units or of two principal components of the code
 the code at the pointer, and shows the nearest training example, the singular values of the Jacobians of decoder and
 encoder, the pullback metric as an ellipse, the geodesic between two codes, and heat maps of the decoder's log-volume,
 of the density of codes, and of the reconstruction error. It holds the weights of the run: it needs no server and no
-network. With --serve it holds no weights: a server computes, which only this machine can reach. The code of the run
-must be a vector."""
+network. With --serve it holds no weights: a server computes, which only this machine can reach, and only by the address
+that is printed: it ends with a secret token. The code of the run must be a vector."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,15 @@ def main(arguments: Sequence[str]) -> None:
     if target.is_dir():
         raise UserError(f"{target}: is a folder; expected a file")
     from aejax.experiment.explore import explorer_page
+    from aejax.experiment.progress import working
     from aejax.host.terminal import PlainConsole
 
-    page = explorer_page(options.open_run())
+    console = PlainConsole()
+    with working(console, "encoding the examples, and tracing the run's functions"):
+        page = explorer_page(options.open_run())
     target.parent.mkdir(parents=True, exist_ok=True)
     write_text(target, page)
-    PlainConsole().print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+    console.print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
 
 
 def _serve(options: Options) -> None:
@@ -64,13 +67,18 @@ def _serve(options: Options) -> None:
     if not 0 <= port < 2**16:
         raise UserError(f"--port: must be between 0 and {2**16 - 1:,}, got {port:,}")
     from aejax.experiment.explorer_server import ExplorerServer
+    from aejax.experiment.progress import working
     from aejax.host.terminal import PlainConsole
 
-    run = options.open_run()
-    try:
-        server = ExplorerServer(run, port=port)
-    except OSError as error:
-        raise UserError(f"--port {port}: {error.strerror}") from error
+    console = PlainConsole()
+    with working(console, "encoding the examples"):
+        run = options.open_run()
+        try:
+            server = ExplorerServer(run, port=port)
+        except OSError as error:
+            raise UserError(f"--port {port}: {error.strerror}") from error
     with server:
-        PlainConsole().print(f"{server.address} (until Ctrl-C)")
+        with working(console, "compiling the run's functions"):
+            server.compile_functions()
+        console.print(f"{server.address} (until Ctrl-C)")
         server.serve_forever()

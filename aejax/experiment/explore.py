@@ -32,6 +32,14 @@ _MAX_COLUMNS = 40  # features that are listed with their values, if the data set
 _MAX_CLASSES = 28  # classes with a color and a shape of their own
 _ELLIPSE = 0.25  # distance in data space from an ellipse to its center, in root mean squared distances from the mean
 _FOLDER = Path(__file__).with_name("explorer")
+_SCRIPTS = {  # in the order in which they run; the worker, a thread of its own, runs the shared ones too
+    "shared": ("program.js", "geometry.js", "functions.js"),
+    "worker": ("worker.js",),
+    "page": (
+        *("data.js", "requests.js", "drawing.js", "coordinates.js", "plane.js"),
+        *("heat.js", "pointer.js", "paths.js", "input.js", "begin.js"),
+    ),
+}
 
 
 def explorer_page(run: TrainedRun, *, served: Mapping[str, list[int]] | None = None) -> str:
@@ -52,18 +60,18 @@ def explorer_page(run: TrainedRun, *, served: Mapping[str, list[int]] | None = N
         does not know; or the data are missing or have changed.
     """
     content = json.dumps(_content(run, served), allow_nan=False).replace("<", "\\u003c")
-    files = {name: (_FOLDER / name).read_text(encoding="utf-8") for name in ("explorer.html", "explorer.css")}
-    scripts = "\n".join(
-        (_FOLDER / name).read_text(encoding="utf-8") for name in ("program.js", "geometry.js", "drawing.js", "page.js")
-    )
     filled = {
         "title": as_html(_name(run)),
         "connections": "'none'" if served is None else "'self'",
-        "style": files["explorer.css"],
-        "script": scripts,
+        "style": _text("explorer.css"),
+        **{use: "\n".join(map(_text, names)) for use, names in _SCRIPTS.items()},
         "content": content,
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: filled[match[1]], files["explorer.html"])
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: filled[match[1]], _text("explorer.html"))
+
+
+def _text(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
 
 
 class _Programs(NamedTuple):

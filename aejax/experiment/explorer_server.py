@@ -1,10 +1,12 @@
 """Serves the latent explorer on this machine alone: aejax computes what the page shows, for decoders of any size."""
 
 import math
+import secrets
 from collections.abc import Callable
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 import jax
 import jax.numpy as jnp
@@ -71,7 +73,11 @@ def served_functions(run: TrainedRun) -> dict[str, ServedFunction]:
 
 
 class ExplorerServer(ThreadingHTTPServer):
-    """A server of one run's page and functions; it listens on the loopback interface only."""
+    """A server of one run's page and functions.
+
+    It listens on the loopback interface only, and answers only those who know the token in its address: other users of
+    the machine do not.
+    """
 
     daemon_threads = True
 
@@ -87,11 +93,17 @@ class ExplorerServer(ThreadingHTTPServer):
         self.page = explorer_page(run, served=sizes).encode()
         super().__init__((_LOOPBACK, port), _Handler)
         self.hosts = {f"{name}:{self.server_port}" for name in (_LOOPBACK, "localhost")}
+        self.token = secrets.token_urlsafe()
 
     @property
     def address(self) -> str:
-        """The address of the page."""
-        return f"http://{_LOOPBACK}:{self.server_port}/"
+        """The address of the page, with the token."""
+        return f"http://{_LOOPBACK}:{self.server_port}/?token={self.token}"
+
+    def compile_functions(self) -> None:
+        """Compiles all functions, so that the page waits for none of them."""
+        for function in self.functions.values():
+            jax.block_until_ready(function.call(np.zeros(function.inputs, np.float32)))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -104,16 +116,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if not self._is_own():
-            self.send_error(403)
-        elif self.path != "/":
+            self._refuse()
+        elif urlsplit(self.path).path != "/":
             self.send_error(404)
         else:
             self._answer(self.server.page, "text/html; charset=utf-8")
 
     def do_POST(self) -> None:
-        function = self.server.functions.get(self.path.removeprefix("/"))
+        function = self.server.functions.get(urlsplit(self.path).path.removeprefix("/"))
         if not self._is_own():
-            self.send_error(403)
+            self._refuse()
         elif function is None:
             self.send_error(404)
         elif self.headers.get("Content-Length") != str(size := function.inputs * _NUMBER.itemsize):
@@ -123,15 +135,21 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(np.asarray(function.call(vector), _NUMBER).tobytes(), "application/octet-stream")
 
     def _is_own(self) -> bool:
-        """Returns whether another site has not sent the request, nor made its own name that of this machine."""
+        """Returns whether the sender knows the token, and is no other site, nor one that has this machine's name."""
         host, origin = self.headers.get("Host"), self.headers.get("Origin")
-        return host in self.server.hosts and origin in (None, f"http://{host}")
+        token = parse_qs(urlsplit(self.path).query).get("token", [""])[-1]
+        knows = secrets.compare_digest(token.encode(), self.server.token.encode())
+        return knows and host in self.server.hosts and origin in (None, f"http://{host}")
+
+    def _refuse(self) -> None:
+        self.send_error(403, explain="open the address that the terminal shows, with its token")
 
     def _answer(self, content: bytes, kind: str) -> None:
         self.send_response(200)
         headers = {"Content-Type": kind, "Content-Length": str(len(content)), "Cache-Control": "no-store"}
         protection = {"Cross-Origin-Resource-Policy": "same-origin", "X-Content-Type-Options": "nosniff"}
-        for name, value in {**headers, **protection, "X-Frame-Options": "DENY"}.items():
+        protection |= {"X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer"}
+        for name, value in {**headers, **protection}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)

@@ -212,33 +212,29 @@ def test_the_geometry_is_that_of_aejax(make_initial_run, open_page):
     start, end = (np.float32([1.0, -0.5, 0.3, 2.0]), np.float32([-1.5, 1.0, 0.0, -1.0]))
     decode = functools.partial(run.autoencoder.decode, run.params)
 
-    def ask(expression, *codes):
-        return page.evaluate(f"async (codes) => {expression}", [code.tolist() for code in codes])
-
-    pixels = ask("Array.from(await explorer.decode(codes[0]))", start)
+    pixels = page.evaluate("async (code) => [...await explorer.decode(code)]", start.tolist())
     np.testing.assert_allclose(pixels, np.ravel(decode(start)), atol=1e-3)
-    values = ask(f"explorer.singularValues((await explorer.linearize(codes[0]))[1], 4, {len(pixels)})", start)
-    np.testing.assert_allclose(values, singular_values(decode, jnp.asarray(start)), rtol=1e-3)
-    assert ask("explorer.logVolume(codes[0])", start) == pytest.approx(
-        float(log_volume(decode, jnp.asarray(start)[None])[0]), abs=1e-3
-    )
+    page.evaluate("(code) => explorer.moveTo(Float64Array.from(code))", start.tolist())
+    until(page, f"explorer.state.atPointer?.code[0] === {start[0]}")
+    found = page.evaluate("({...explorer.state.atPointer, decoder: [...explorer.state.atPointer.decoder]})")
+    np.testing.assert_allclose(found["decoder"], singular_values(decode, jnp.asarray(start)), rtol=1e-3)
+    exact = float(log_volume(decode, jnp.asarray(start)[None])[0])
+    assert found["heats"]["volume"] == pytest.approx(exact, abs=1e-3)
     train = run.splits.train
     shown = np.unique(np.linspace(0, len(train.x) - 1, 1000).astype(int))
     posterior = jax.vmap(functools.partial(run.autoencoder.variational.posterior, run.params))
     means, logs = map(np.asarray, posterior(train.x[shown]))
     exact = -0.5 * np.sum((start - means) ** 2 / np.exp(logs) + logs + np.log(2 * np.pi), axis=1)
     density = logsumexp(exact) - np.log(len(shown))
-    assert ask("explorer.logDensity(codes[0])", start) == pytest.approx(density, rel=1e-3)
-    path = np.array(
-        ask(
-            "{const search = explorer.geodesic(codes[0], codes[1], 13, explorer.linearize, explorer.decode);"
-            "let step = await search.next(); while (!step.done) step = await search.next();"
-            "return step.value.map((code) => Array.from(code));}",
-            start,
-            end,
-        ),
-        np.float32,
+    assert found["heats"]["density"] == pytest.approx(density, rel=1e-3)
+    reconstructed = run.reconstruct(Dataset(np.asarray(decode(start))[None]))[0]
+    error = np.sqrt(np.square(reconstructed - decode(start)).mean())
+    assert found["heats"]["error"] == pytest.approx(error, rel=1e-3)
+    page.evaluate(
+        "(ends) => ends.forEach((code) => explorer.addEnd(Float64Array.from(code)))", [start.tolist(), end.tolist()]
     )
+    until(page, "explorer.state.path?.isDone")
+    path = np.array(page.evaluate("explorer.state.path.geodesic.codes.map((code) => [...code])"), np.float32)
     np.testing.assert_allclose(path[[0, -1]], [start, end])
     reached, straight = (
         float(curve_energy(decode, jnp.asarray(codes))) for codes in (path, np.linspace(start, end, 13))
@@ -255,7 +251,8 @@ def test_the_page_asks_for_nothing_and_can_be_used(width, scheme, make_initial_r
     use(page)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.evaluate("[innerWidth, document.readyState]") == [width, "complete"]
-    assert [address for address in page.requests if not address.startswith(("file:", "data:"))] == []
+    own = ("file:", "data:", "blob:")  # the page, its icon, the text of its worker
+    assert [address for address in page.requests if not address.startswith(own)] == []
     assert len([address for address in page.requests if address.startswith("file:")]) == 1
     assert page.errors == []
 
@@ -276,6 +273,26 @@ def use(page):
     assert not page.is_visible("#strips")
     page.select_option("#system", "units")
     page.click("#classes button:first-child")
+
+
+@pytest.mark.slow
+def test_the_newest_request_wins(make_initial_run, open_page):
+    page = open_page(explorer_page(open_run(make_initial_run(SMALL))))
+    page.select_option("#heat", "volume")
+    page.evaluate(
+        "async () => {for (let i = 1; i <= 60; i++) {"
+        " explorer.moveTo(Float64Array.from([i, 0, 0, 0]), {slice: true});"
+        " explorer.addEnd(Float64Array.from([i, 0, 1, 0]));"
+        " await new Promise(requestAnimationFrame);}}"
+    )
+    until(page, "explorer.state.path?.isDone")
+    assert page.evaluate("[...explorer.state.path.straight.codes[0], ...explorer.state.path.straight.codes[12]]") == [
+        *(59, 0, 1, 0),
+        *(60, 0, 1, 0),
+    ]
+    until(page, "explorer.state.atPointer.code[0] === 60")
+    assert page.evaluate("explorer.decode(explorer.state.code).then((x) => x.every((v, i) => v === state.decoded[i]))")
+    assert page.errors == []
 
 
 @pytest.mark.slow
@@ -304,9 +321,11 @@ def test_the_page_of_a_server_asks_it_alone(make_initial_run, open_page):
     np.testing.assert_allclose(pixels, run.decode(Dataset(code[None])).ravel(), atol=1e-5)
     assert any("Content Security Policy" in line for line in refused)
     assert errors == []
-    assert {address.partition("//")[2].partition("/")[0] for address in page.requests if address[:5] != "data:"} == {
-        f"127.0.0.1:{server.server_port}"
-    }
+    assert {
+        address.partition("//")[2].partition("/")[0]
+        for address in page.requests
+        if address[:5] not in ("data:", "blob:")
+    } == {f"127.0.0.1:{server.server_port}"}
 
 
 @pytest.mark.slow

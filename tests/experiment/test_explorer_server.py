@@ -30,15 +30,20 @@ def dtype_promotion():
 
 
 @contextmanager
+def serve(server):
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
 def serving(run):
-    with ExplorerServer(run) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with ExplorerServer(run) as server, serve(server):
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +54,9 @@ def small(make_initial_run):
             yield run, server
 
 
-def ask(server, method, path, *, body=None, **headers):
-    """Returns the status, the headers and the body of an answer."""
+def ask(server, method, path, *, body=None, token=None, **headers):
+    """Returns the status, the headers and the body of an answer; the token is the server's, if none is given."""
+    path = f"{path}?token={server.token if token is None else token}"
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
     connection.request(method, path, body, headers)
     response = connection.getresponse()
@@ -121,6 +127,9 @@ def test_the_page_holds_no_weights_and_may_ask_its_server_alone(small):
         ("GET", "/", {"Origin": "http://example.com"}, 403),
         ("POST", "/decode", {"Host": "example.com"}, 403),
         ("POST", "/decode", {"Origin": "null"}, 403),
+        ("GET", "/", {"token": ""}, 403),
+        ("GET", "/", {"token": "guessed"}, 403),
+        ("POST", "/decode", {"token": "guessed"}, 403),
         ("GET", "/page.js", {}, 404),
         ("GET", "/../secret", {}, 404),
         ("POST", "/evaluate", {}, 404),
@@ -134,6 +143,33 @@ def test_other_requests_are_refused(method, path, headers, status, small):
     answer = ask(server, method, path, **headers)
     assert answer[0] == status
     assert answer[1]["Connection"] == "close"
+
+
+def test_the_address_holds_a_token_of_the_server_alone(small, make_initial_run):
+    run, server = small
+    assert server.address == f"http://127.0.0.1:{server.server_port}/?token={server.token}"
+    with ExplorerServer(run) as other:
+        assert other.token != server.token
+        assert len(other.token) >= 32
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
+    connection.request("GET", "/")
+    assert connection.getresponse().status == 403
+    connection.close()
+
+
+@pytest.mark.slow
+def test_functions_are_compiled_before_the_page_is_opened(small, caplog):
+    run, _ = small
+    with ExplorerServer(run) as server:
+        server.compile_functions()
+        with jax.log_compiles(), serve(server):
+            compute(server, "decode", CODE)
+            compute(server, "linearize", CODE)
+            compute(server, "spectrum", CODE)
+            example = run.splits.test.x[:1]
+            compute(server, "encode", example)
+            compute(server, "encoderSpectrum", example)
+    assert caplog.text == ""
 
 
 def test_localhost_is_a_name_of_this_machine(small):

@@ -1,0 +1,40 @@
+"use strict";
+// What the page shows: the run's data, the state of the page, and the decoder, which this thread computes at once.
+
+const POINTS = 13; // of a path
+const element = (id) => document.getElementById(id);
+
+const data = JSON.parse(element("content").textContent);
+const K = data.units.mean.length, D = sizeOf(data.shape), smaller = Math.min(K, D);
+const run = data.served ? servedFunctions(data.served, document.baseURI)
+  : embeddedFunctions({decode: data.programs.decode}, data.constants, K, D);
+const has = (name) => name in (data.served ?? data.programs);
+const state = {
+  condition: 0,
+  code: Float64Array.from(data.units.mean),
+  hidden: new Set(), // classes
+  example: undefined, // the test example at the pointer
+  ends: [],
+  path: null, // as the worker's
+  atPointer: null, // as the worker's, of the last code for which it is known
+};
+const test = readExamples(data.test), train = readExamples(data.train);
+test.errors = readConstant(data.test.errors);
+
+const HEATS = {
+  ...has("linearize") && K <= D ? {volume: "log-volume of the decoder, nats"} : {},
+  density: "log density of codes, nats",
+  ...has("encode") ? {error: "reconstruction error, unit of data"} : {},
+};
+
+function readExamples({count, examples, codes, classes}) {
+  const values = readConstant(examples), isBytes = examples.dtype === "uint8";
+  const scale = (data.high - data.low) / 255;
+  const scaled = isBytes ? Float32Array.from(values, (byte) => data.low + scale * byte) : values;
+  return {count, codes: readConstant(codes), classes, example: (i) => scaled.subarray(i * D, (i + 1) * D)};
+}
+
+const condition = () => data.conditions.length ? [[state.condition]] : [];
+const decode = async (code) => (await run.decode(code, ...condition()))[0];
+const codeOf = (n) => Float64Array.from(test.codes.subarray(n * K, (n + 1) * K));
+const classOf = (split, n) => split.classes.length ? `, class ${data.classes[split.classes[n]]}` : "";
