@@ -86,13 +86,16 @@ def gaussian_noise(
     return (wide + knob(standard_deviation, wide.dtype) * noise).astype(x.dtype)
 
 
-def masking(key: Key[Array, ""], x: Float[Array, "..."], *, amount: ArrayLike) -> Float[Array, "..."]:
-    """Sets each entry to 0 with probability `amount`, independently.
+def masking(
+    key: Key[Array, ""], x: Float[Array, "..."], *, amount: ArrayLike, value: float = 0.0
+) -> Float[Array, "..."]:
+    """Sets each entry to `value` with probability `amount`, independently.
 
     Args:
       key: a PRNG key, not used elsewhere.
       x: one example, any shape.
-      amount: the expected fraction of entries that are set to 0, in [0, 1].
+      amount: the expected fraction of entries that are masked, in [0, 1].
+      value: the value of masked entries; NaN makes them missing values of a table (`autoencoders.tabular`).
 
     Returns:
       The corrupted example.
@@ -109,7 +112,7 @@ def masking(key: Key[Array, ""], x: Float[Array, "..."], *, amount: ArrayLike) -
     check_floating(x=x)
     check_in_range("amount", amount, 0.0, 1.0)
     uniform = _uniform(key, x)
-    return jnp.where(uniform < knob(amount, uniform.dtype), jnp.zeros_like(x), x)
+    return jnp.where(uniform < knob(amount, uniform.dtype), jnp.full_like(x, value), x)
 
 
 def gaussian_blur(

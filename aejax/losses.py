@@ -233,11 +233,14 @@ _UNITS = {
 def loss_unit(loss: ReconstructionLoss) -> str:
     """Returns the unit of a loss, or of a `functools.partial` of it, in words for a table or an axis.
 
+    A loss of one's own may have an attribute `unit`.
+
     >>> loss_unit(absolute_error), loss_unit(functools.partial(huber, delta=0.5)), loss_unit(lambda x, y: x.sum())
     ('(unit of data) per example', '(unit of data)² per example', 'unit of its own')
     """
     loss = _without_arguments(loss)
-    return next((unit for known, unit in _UNITS.items() if known is loss), "unit of its own")  # it may have no hash
+    own = getattr(loss, "unit", "unit of its own")
+    return next((unit for known, unit in _UNITS.items() if known is loss), own)  # it may have no hash
 
 
 def output_link(loss: ReconstructionLoss) -> Callable[[Array], Array]:

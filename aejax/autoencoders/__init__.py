@@ -24,7 +24,7 @@ Every method of the package, with its formula, its function (in `aejax`) and its
 | Bernoulli, continuous Bernoulli, beta | log p(x given parameters), x in [0, 1] | `likelihoods.bernoulli`, `continuous_bernoulli`, `beta` | Loaiza-Ganem and Cunningham 2019 |
 | Gaussian, fixed, global or predicted variance | -½ Σ (x - μ)²/σ² + log 2πσ² | `likelihoods.gaussian`, `gaussian_with_predicted_variance`, `networks.with_global_log_variance` | Rybkin et al. 2021 |
 | Laplace, categorical, Poisson | log p(x given parameters) | `likelihoods.laplace`, `categorical`, `poisson` | |
-| mixed tables | Σ꜀ log p꜀(x꜀), a likelihood by column | `likelihoods.tables.table_likelihood`, `encode_inputs` | Nazábal et al. 2020 |
+| mixed tables | Σ꜀ log p꜀(x꜀) over known values, a likelihood by column | `autoencoders.tabular`, `likelihoods.tables.table_likelihood`, `TableLoss` | Nazábal et al. 2020 |
 | data far from unit scale | x = μ + σ u, log p(x) = log p(u) - Σ log σ | `autoencoders.standardized`, `likelihoods.standardized` | |
 | squared error | Σ (x - x̂)² | `losses.squared_error` | Goodfellow et al. 2016 |
 | absolute error | Σ abs(x - x̂) | `losses.absolute_error` | Goodfellow et al. 2016 |
@@ -74,6 +74,7 @@ from aejax.autoencoders.sparse import k_sparse as k_sparse
 from aejax.autoencoders.sparse import sparse as sparse
 from aejax.autoencoders.sparse import sparse_kl as sparse_kl
 from aejax.autoencoders.standardized import standardized as standardized
+from aejax.autoencoders.tabular import tabular as tabular
 from aejax.autoencoders.tied import tied as tied
 from aejax.autoencoders.undercomplete import undercomplete as undercomplete
 from aejax.autoencoders.variational import variational as variational
@@ -99,6 +100,7 @@ __all__ = [
     "sparse",
     "sparse_kl",
     "standardized",
+    "tabular",
     "tied",
     "total_correlation_penalized",
     "undercomplete",

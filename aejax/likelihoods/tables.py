@@ -1,78 +1,50 @@
 """Tables of mixed columns: one declaration per column defines the likelihood of a row and the encoder's inputs.
 
-A row is a vector (D,) of floats in the table's own units; classes and counts are numbers. The rows of a data set are
-an array (N, D), lists, or columns by name in any order: a DataFrame, a dictionary or a structured array. Tables of half
-precision are computed and returned in float32, as bfloat16 cannot represent most years, incomes and classes above 256.
+A row is a vector (D,) of floats in the table's own units; classes and counts are numbers, and NaN is a missing value:
+it has no term in a log-probability. The rows of a data set are an array (N, D), lists, or columns by name in any order:
+a DataFrame, a dictionary or a structured array. Tables of half precision are computed and returned in float32, as
+bfloat16 cannot represent most years, incomes and classes above 256.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from aejax.checks import check_count, check_floating
-from aejax.errors import UserError
-from aejax.likelihoods import (
-    Likelihood,
-    Support,
-    bernoulli,
-    categorical,
-    check_support,
-    constrain,
-    gaussian,
-    gaussian_with_predicted_variance,
-    parameter_shape,
-    poisson,
-    standardized,
+from aejax.checks import check_floating
+from aejax.likelihoods.bounded import bounded_log
+from aejax.likelihoods.columns import Column, Continuous, LogNormal, Places, places_of
+from aejax.likelihoods.continuous import gaussian_with_predicted_variance
+from aejax.likelihoods.discrete import bernoulli, poisson
+from aejax.likelihoods.record import Likelihood, Support
+from aejax.likelihoods.table_inputs import (
+    MAX_LOG,
+    assembled,
+    by_class,
+    decode_inputs,
+    encode_inputs,
+    encode_targets,
+    largest_class,
+    standardized_values,
+    values_in_units,
+    with_indicators,
 )
-from aejax.likelihoods.record import numbers_of
+from aejax.losses import binary_cross_entropy
 from aejax.precision import knob, widened
 
-
-class Continuous(NamedTuple):
-    """A real number, Gaussian after standardization.
-
-    Its parameters are μ and log σ² of the standardized value, so that the decoder can give an outlier a large variance;
-    if `variance` is set, only μ.
-    """
-
-    name: str
-    mean: float = 0.0  # of the training rows; `with_statistics` sets it
-    standard_deviation: float = 1.0  # of the training rows; `with_statistics` sets it
-    variance: float | None = None  # σ² of the standardized value; None: the decoder predicts it
-
-
-class Binary(NamedTuple):
-    """0 or 1, with one logit as its parameter."""
-
-    name: str
-
-
-class Categorical(NamedTuple):
-    """A class, 0 to classes - 1, with one logit per class."""
-
-    name: str
-    classes: int
-
-
-class Count(NamedTuple):
-    """A whole number of at least 0, Poisson distributed, with its log-rate as its parameter."""
-
-    name: str
-
-
-Column = Continuous | Binary | Categorical | Count
+_REAL = Support(float("-inf"), float("inf"))  # `check_rows` checks each column's own
 
 
 def table_likelihood(columns: Sequence[Column]) -> Likelihood:
     """Returns the likelihood of a row whose columns are independent given the code: log p(x) = Σ꜀ log p꜀(x꜀).
 
-    The densities of continuous columns are in the table's own units. The parameters are one vector, the concatenation
-    of all columns' parameters. In the mean row, a categorical column holds its most probable class, as classes have no
-    mean.
+    The sum is over the columns that are not missing, so it is the log-probability of the known values. The densities of
+    continuous and log-normal columns are in the table's own units. The parameters are one vector, the concatenation of
+    all columns' parameters. In the mean row, a column of classes holds its most probable class (an ordinal one its
+    median), as classes have no mean, and a log-normal column its median, as its mean grows without bound in σ².
 
     Args:
       columns: the declarations of the row's columns, in order.
@@ -86,251 +58,284 @@ def table_likelihood(columns: Sequence[Column]) -> Likelihood:
 
     Source: A. Nazábal et al. (2020), Handling Incomplete Heterogeneous Data Using VAEs, section 2.
 
+    >>> from aejax.likelihoods.columns import Binary, Categorical, Count
     >>> likelihood = table_likelihood([Binary("garden"), Categorical("heating", classes=3), Count("rooms")])
     >>> x, parameters = jnp.array([1.0, 2.0, 0.0]), jnp.zeros(1 + 3 + 1)
     >>> round(likelihood.log_prob(x, parameters).item(), 4)  # -log 2 - log 3 - 1
     -2.7918
+    >>> round(likelihood.log_prob(x.at[1].set(jnp.nan), parameters).item(), 4)  # heating is missing: -log 2 - 1
+    -1.6931
     """
-    _check_columns(columns)
-    likelihoods = [_likelihood_of(column) for column in columns]
-    size = parameter_size(columns)
-
-    def log_prob(x: Array, parameters: Array) -> Array:
-        check_floating(x=x)
-        if x.shape != (len(columns),):
-            raise ValueError(f"a row of this table must have shape {(len(columns),)}, got {x.shape}")
-        terms = zip(likelihoods, widened(x), _split(columns, parameters), strict=True)
-        return jnp.sum(jnp.stack([p.log_prob(value, own) for p, value, own in terms]))
-
-    def mean(parameters: Array) -> Array:
-        means = [p.mean(own) for p, own in zip(likelihoods, _split(columns, parameters), strict=True)]
-        return jnp.stack([jnp.argmax(m).astype(m.dtype) if m.ndim else m for m in means])
-
-    def sample(key: Array, parameters: Array) -> Array:
-        terms = zip(likelihoods, jax.random.split(key, len(columns)), _split(columns, parameters), strict=True)
-        return jnp.stack([p.sample(key, own) for p, key, own in terms])
-
-    def constrained(output: Array) -> Array:
-        outputs = _split(columns, output)
-        return jnp.concatenate([constrain(p, own).ravel() for p, own in zip(likelihoods, outputs, strict=True)])
-
-    support = Support(float("-inf"), float("inf"))  # `check_rows` checks each column's own
-    return Likelihood(log_prob, mean, sample, support, "table_likelihood", lambda shape: (size,), constrained)
+    places, of_targets = places_of(columns), target_likelihood(columns)
+    return of_targets._replace(
+        log_prob=lambda x, parameters: of_targets.log_prob(encode_targets(columns, x), parameters),
+        mean=lambda parameters: decode_inputs(columns, of_targets.mean(parameters)),
+        sample=lambda key, parameters: _sample(places, key, _checked_parameters(places, parameters)),
+        name="table_likelihood",
+    )
 
 
-def encode_inputs(columns: Sequence[Column], x: Float[Array, "D"]) -> Float[Array, "I"]:
-    """Returns the encoder's inputs for one row: standardized values, bits, one-hot classes, and log(1 + count).
+def target_likelihood(columns: Sequence[Column]) -> Likelihood:
+    """Returns the likelihood of a row as a function of its `encode_targets`, for an autoencoder of `encode_inputs`.
 
-    Args:
-      columns: the declarations of the columns, with the statistics of the training rows (see `with_statistics`).
-      x: one row.
-
-    Returns:
-      A vector of length `input_size(columns)`; a class out of range becomes zeros.
+    Its log-probability is that of the row, as by `table_likelihood`; its mean and its samples are inputs (I,).
 
     Raises:
       UserError: the columns are invalid, as in `table_likelihood`.
-      ValueError: x has another shape than (D,).
-      TypeError: x is not of a floating type.
+      ValueError: in `log_prob`, the shapes do not match.
 
-    >>> columns = [Continuous("area", mean=80.0, standard_deviation=20.0), Categorical("heating", classes=3)]
-    >>> encode_inputs(columns, jnp.array([90.0, 2.0])).tolist()
-    [0.5, 0.0, 0.0, 1.0]
+    >>> from aejax.likelihoods.columns import Binary, Continuous
+    >>> columns = [Continuous("area", mean=80.0, standard_deviation=20.0), Binary("garden")]
+    >>> x, parameters = jnp.array([90.0, 1.0]), jnp.array([0.5, 0.0, 1.0])
+    >>> by_row = table_likelihood(columns).log_prob(x, parameters)
+    >>> (target_likelihood(columns).log_prob(encode_targets(columns, x), parameters) == by_row).item()
+    True
     """
-    _check_columns(columns)
-    check_floating(x=x)
-    if x.shape != (len(columns),):
-        raise ValueError(f"a row of this table must have shape {(len(columns),)}, got {x.shape}")
+    places = places_of(columns)
 
-    def encode(column: Column, value: Array) -> Array:
-        if isinstance(column, Continuous):
-            return (value[None] - knob(column.mean, value.dtype)) / knob(column.standard_deviation, value.dtype)
-        if isinstance(column, Categorical):
-            return (value == jnp.arange(column.classes, dtype=value.dtype)).astype(value.dtype)
-        return jnp.log1p(value[None]) if isinstance(column, Count) else value[None]
+    def log_prob(targets: Array, parameters: Array) -> Array:
+        inputs, known = _checked_targets(places, targets)
+        terms = _log_probabilities(places, inputs, _checked_parameters(places, parameters))
+        return jnp.sum(jnp.where(known > 0, terms, 0))
 
-    return jnp.concatenate([encode(column, value) for column, value in zip(columns, widened(x), strict=True)])
+    def sample(key: Array, parameters: Array) -> Array:
+        return encode_inputs(columns, _sample(places, key, _checked_parameters(places, parameters)))
+
+    return Likelihood(
+        log_prob,
+        lambda parameters: encode_means(columns, parameters),
+        sample,
+        _REAL,
+        "target_likelihood",
+        lambda shape: (places.parameter_size,),
+        lambda output: _constrained(places, output),
+    )
+
+
+@dataclass(frozen=True)
+class TableLoss:
+    """The loss of a table's columns: Σ (u - û)² of standardized numbers, and the cross-entropy of classes, in nats.
+
+    Numbers are those of `encode_inputs`: standardized values, logarithms, and log(1 + count). The sum is over the
+    columns whose value is known. The function expects `encode_targets` of a row, and a decoder's output of
+    `output_size` numbers: one for each continuous, log-normal or count column, and the logits of classes.
+
+    >>> from aejax.likelihoods.columns import Binary, Continuous
+    >>> loss = TableLoss((Continuous("area", mean=80.0, standard_deviation=20.0), Binary("garden")))
+    >>> round(loss(encode_targets(loss.columns, jnp.array([100.0, 1.0])), jnp.zeros(2)).item(), 4)  # 1 + log 2
+    1.6931
+    """
+
+    columns: tuple[Column, ...]
+    unit: str = "standardized squares and nats, per row"
+
+    @property
+    def output_size(self) -> int:
+        """The number of outputs that the decoder must have."""
+        return self._places.parameter_size
+
+    @property
+    def _places(self) -> Places:
+        with_one_parameter = (
+            column._replace(variance=1.0) if isinstance(column, Continuous | LogNormal) else column
+            for column in self.columns
+        )
+        return places_of(tuple(with_one_parameter))
+
+    def __call__(self, targets: Float[Array, "T"], output: Float[Array, "P"]) -> Float[Array, ""]:
+        """Returns the loss of one row.
+
+        Raises:
+          ValueError: the shapes do not match the columns.
+          TypeError: an argument is not of a floating type.
+        """
+        places = self._places
+        inputs, known = _checked_targets(places, targets)
+        output = _checked_parameters(places, output)
+        errors = jnp.zeros(len(self.columns), output.dtype)
+        numbers = inputs[places.gaussian_inputs] - output[places.gaussian_means]
+        errors = errors.at[places.gaussian].set(jnp.square(numbers))
+        numbers = inputs[places.count_inputs] - output[places.count_parameters]
+        errors = errors.at[places.counts].set(jnp.square(numbers))
+        errors = _with_class_errors(places, errors, inputs, output)
+        return jnp.sum(jnp.where(known > 0, errors, 0))
+
+    def link(self, output: Float[Array, "P"]) -> Float[Array, "I"]:
+        """Returns a decoder's output in the space of `encode_inputs`: numbers as they are, logits as probabilities."""
+        places = self._places
+        output = _checked_parameters(places, output)
+        return _means(places, output, output[places.count_parameters])
 
 
 def encode_means(columns: Sequence[Column], parameters: Float[Array, "P"]) -> Float[Array, "I"]:
-    """Returns the mean of each column in the space of `encode_inputs`: μ, probabilities, and log(1 + rate).
+    """Returns the mean of each column in the space of `encode_inputs`: μ, probabilities, and the log(1 + rate).
 
     Args:
       columns: the declarations of the columns.
       parameters: the decoder's output, constrained, (`parameter_size(columns)`,).
 
     Returns:
-      A vector of length `input_size(columns)`, comparable with `encode_inputs` of a row.
+      A vector of length `input_size(columns)`, comparable with `encode_inputs` of a row of which nothing is missing.
 
     Raises:
       UserError: the columns are invalid, as in `table_likelihood`.
       ValueError: parameters has another shape.
       TypeError: parameters is not of a floating type.
 
+    >>> from aejax.likelihoods.columns import Binary, Categorical
     >>> encode_means([Binary("garden"), Categorical("heating", classes=2)], jnp.zeros(3)).tolist()
     [0.5, 0.5, 0.5]
     """
-    _check_columns(columns)
-
-    def encode(column: Column, own: Array) -> Array:
-        if isinstance(column, Continuous):
-            return jnp.atleast_1d(own)[:1]
-        mean = jnp.atleast_1d(_likelihood_of(column).mean(own))
-        return jnp.log1p(mean) if isinstance(column, Count) else mean
-
-    by_column = zip(columns, _split(columns, parameters), strict=True)
-    return jnp.concatenate([encode(column, own) for column, own in by_column])
-
-
-def with_statistics(columns: Sequence[Column], train_x: Any) -> list[Column]:
-    """Returns the columns with the continuous ones' mean and standard deviation set to those of the training rows.
-
-    Args:
-      columns: the declarations of the table's columns.
-      train_x: the N training rows only: an array (N, D), lists, or columns by name as in a DataFrame.
-
-    Raises:
-      UserError: the rows do not match the columns, there is no row, or a continuous column is constant.
-
-    >>> with_statistics([Continuous("area")], np.array([[60.0], [100.0]]))
-    [Continuous(name='area', mean=80.0, standard_deviation=20.0, variance=None)]
-    """
-    by_column = _checked_columns(columns, train_x, "training rows")
-    if not by_column[0].size:
-        raise UserError("training rows: expected at least two rows to compute statistics, got none")
-    result: list[Column] = []
-    for column, train_values in zip(columns, by_column, strict=True):
-        if isinstance(column, Continuous):
-            values = train_values.astype(np.float64)
-            deviation, largest = float(np.std(values)), float(np.max(np.abs(values)))
-            if deviation <= max(1e-6 * largest, 1e-37):  # float32 resolves no finer differences
-                raise UserError(
-                    f"column {column.name}: it is {values[0]:g} in every training row, up to rounding; remove it, or "
-                    "subtract an offset"
-                )
-            column = column._replace(mean=float(np.mean(values)), standard_deviation=deviation)
-        result.append(column)
-    return result
-
-
-def check_rows(columns: Sequence[Column], x: Any, name: str) -> None:
-    """Raise UserError if rows (N, D) do not match the columns; it names the data, the column and what it expects.
-
-    >>> check_rows([Binary("garden"), Categorical("heating", classes=3)], np.array([[1.0, 3.0]]), "houses.npy")
-    Traceback (most recent call last):
-    ...
-    aejax.errors.UserError: houses.npy, column heating: categorical(classes=3) expects values in [0, 2], but they
-    range from 3 to 3; correct them, or declare the column otherwise
-    """
-    _checked_columns(columns, x, name)
+    places = places_of(columns)
+    parameters = _checked_parameters(places, parameters)
+    rates = jnp.exp(parameters[places.count_parameters])
+    return _means(places, parameters, standardized_values(places, places.counts, jnp.log1p(rates)))
 
 
 def parameter_size(columns: Sequence[Column]) -> int:
     """Returns the number of parameters that the decoder must return for one row.
 
+    >>> from aejax.likelihoods.columns import Categorical, Continuous, Count
     >>> parameter_size([Continuous("area"), Categorical("heating", classes=3), Count("rooms")])
     6
     """
-    _check_columns(columns)
-    return sum(_parameters_of(column) for column in columns)
+    return places_of(columns).parameter_size
 
 
-def input_size(columns: Sequence[Column]) -> int:
-    """Returns the number of inputs that `encode_inputs` returns for one row.
-
-    >>> input_size([Continuous("area"), Categorical("heating", classes=3), Count("rooms")])
-    5
-    """
-    _check_columns(columns)
-    return sum(column.classes if isinstance(column, Categorical) else 1 for column in columns)
-
-
-def _checked_columns(columns: Sequence[Column], x: Any, name: str) -> list[np.ndarray]:
-    """Returns the values of each column; raises UserError, as `check_rows`, if the rows do not match the columns."""
-    _check_columns(columns)
-    if isinstance(x, Mapping) or hasattr(x, "columns") or getattr(getattr(x, "dtype", None), "names", None):
-        by_column = _by_name(columns, x, name)
-    else:
-        rows = numbers_of(x, name)
-        if rows.ndim != 2 or rows.shape[1] != len(columns):
-            raise UserError(f"{name}: {len(columns)} columns are declared, but the data have shape {rows.shape}")
-        by_column = list(rows.T)
-    for column, values in zip(columns, by_column, strict=True):
-        likelihood = _likelihood_of(column)
-        if isinstance(column, Binary):
-            likelihood = likelihood._replace(support=Support(0.0, 1.0, integers=True))
-        called = f"{name}, column {column.name}"
-        check_support(likelihood, values, called, advice="correct them, or declare the column otherwise")
-        if values.size and (largest := max(float(np.max(values)), -float(np.min(values)))) > 1e37:
-            raise UserError(f"{called}: it reaches {largest:g}, near the limit of float32; use another unit")
-    return by_column
+def _means(places: Places, parameters: Array, counts: Array) -> Array:
+    """Returns the mean inputs (I,), of which those of the count columns are given."""
+    logits = parameters[places.class_parameters]
+    blocks = [
+        (places.gaussian_inputs, parameters[places.gaussian_means]),
+        (places.count_inputs, counts),
+        (places.bit_inputs, jax.nn.sigmoid(parameters[places.bit_parameters])),
+        (places.class_inputs, jnp.exp(logits - _log_normalizers(places, logits)[places.class_columns])),
+    ]
+    for inputs, own in zip(places.ordinal_inputs, places.ordinal_parameters, strict=True):
+        blocks.append((np.arange(inputs.start, inputs.stop), jax.nn.sigmoid(_ordinal_logits(parameters[own]))))
+    means = assembled(places, blocks, parameters.dtype)
+    return with_indicators(places, means, jnp.ones(len(places.indicators), means.dtype))
 
 
-def _by_name(columns: Sequence[Column], x: Any, name: str) -> list[np.ndarray]:
-    """Returns the columns of a DataFrame, a dictionary or a structured array in the order of their declaration."""
-    found = list(x) if isinstance(x, Mapping) else list(x.columns if hasattr(x, "columns") else x.dtype.names)
-    declared = [column.name for column in columns]
-    missing = [column for column in declared if column not in found]
-    other = [str(column) for column in found if column not in declared]
-    if missing or other or len(found) != len(declared):
-        reasons = [f"it has no column {', '.join(missing)}"] if missing else []
-        reasons += [f"no column {', '.join(other)} is declared"] if other else []
-        raise UserError(f"{name}: {'; '.join(reasons) or 'it has columns of the same name'}")
-    result = [numbers_of(x[column], f"{name}, column {column}") for column in declared]
-    shapes = {column: values.shape for column, values in zip(declared, result, strict=True)}
-    if len(set(shapes.values())) > 1 or result[0].ndim != 1:
-        raise UserError(f"{name}: the columns must be vectors of the same length, but they have shapes {shapes}")
-    return result
+def _checked_targets(places: Places, targets: Array) -> tuple[Array, Array]:
+    """Returns the inputs, and whether each column is known."""
+    check_floating(targets=targets)
+    if targets.shape != (expected := (places.input_size + len(places.columns),)):
+        raise ValueError(f"the targets of this table must have shape {expected}, got {targets.shape}")
+    return widened(targets)[: places.input_size], widened(targets)[places.input_size :]
 
 
-def _likelihood_of(column: Column) -> Likelihood:
-    """Returns the likelihood of the column's value, a scalar in the table's units."""
-    if isinstance(column, Continuous):
-        return _continuous(column)
-    if isinstance(column, Categorical):
-        return categorical(classes=column.classes)
-    return bernoulli() if isinstance(column, Binary) else poisson()
-
-
-def _continuous(column: Continuous) -> Likelihood:
-    inner = gaussian_with_predicted_variance() if column.variance is None else gaussian(variance=column.variance)
-    return standardized(inner, mean=column.mean, standard_deviation=column.standard_deviation)
-
-
-def _parameters_of(column: Column) -> int:
-    return int(np.prod(parameter_shape(_likelihood_of(column), ())))
-
-
-def _split(columns: Sequence[Column], parameters: Array) -> list[Array]:
-    """Returns the parameters of each column, in the dtype to compute in."""
+def _checked_parameters(places: Places, parameters: Array) -> Array:
+    """Returns the parameters in the dtype to compute in."""
     check_floating(parameters=parameters)
-    sizes = [_parameters_of(column) for column in columns]
-    if parameters.shape != (sum(sizes),):
-        raise ValueError(f"the parameters of this table must have shape {(sum(sizes),)}, got {parameters.shape}")
-    by_column = jnp.split(widened(parameters), np.cumsum(sizes)[:-1])
-    shapes = [parameter_shape(_likelihood_of(column), ()) for column in columns]
-    return [own.reshape(shape) for own, shape in zip(by_column, shapes, strict=True)]
+    if parameters.shape != (expected := (places.parameter_size,)):
+        raise ValueError(f"the parameters of this table must have shape {expected}, got {parameters.shape}")
+    return widened(parameters)
 
 
-def _check_columns(columns: Sequence[Column]) -> None:
-    if not columns:
-        raise UserError("a table needs at least one column")
-    for column in columns:
-        if not isinstance(column, Column):
-            raise UserError(f"a column must be Continuous, Binary, Categorical or Count, got {column!r:.80}")
-    names = [column.name for column in columns]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(f"column names must differ, but more than one column is called {', '.join(repeated)}")
-    for column in columns:
-        if isinstance(column, Categorical):
-            try:
-                check_count("classes", column.classes, 2)
-            except (TypeError, ValueError) as error:
-                raise UserError(f"column {column.name}: {error}") from error
-        if isinstance(column, Continuous):
-            for option in ("standard_deviation", "variance"):
-                value = getattr(column, option)
-                if value is not None and not 0 < value < float("inf"):
-                    raise UserError(f"column {column.name}: {option} must be positive and finite, got {value}")
-            if not np.isfinite(column.mean):
-                raise UserError(f"column {column.name}: mean must be finite, got {column.mean}")
+def _constrained(places: Places, output: Array) -> Array:
+    """Returns a decoder's output as parameters: logarithms are bounded, and counts start at their typical rate."""
+    predicted = places.gaussian_log_variances[places.gaussian_log_variances < places.parameter_size]
+    is_logarithm = np.zeros(places.parameter_size, bool)
+    is_logarithm[predicted] = is_logarithm[places.count_parameters] = True
+    means, _ = places.statistics(places.counts)
+    log_rates = np.zeros(places.parameter_size)
+    log_rates[places.count_parameters] = np.log(np.expm1(np.where(means > 0, means, np.log(2))))
+    return jnp.where(is_logarithm, bounded_log(output), output) + knob(log_rates, output.dtype)
+
+
+def _log_probabilities(places: Places, inputs: Array, parameters: Array) -> Array:
+    """Returns log p꜀(x꜀) of every column (D,), also of missing ones, which are to be ignored."""
+    dtype = parameters.dtype
+    inputs = inputs.astype(dtype)
+    result = jnp.zeros(len(places.columns), dtype)
+    if len(places.gaussian):
+        z = inputs[places.gaussian_inputs]
+        extended = jnp.concatenate([parameters, knob(places.fixed_log_variances, dtype)])
+        moments = jnp.stack([parameters[places.gaussian_means], extended[places.gaussian_log_variances]], axis=-1)
+        terms = jax.vmap(gaussian_with_predicted_variance().log_prob)(z, moments)
+        logarithms = jnp.where(places.is_log_normal, values_in_units(places, places.gaussian, z), 0)
+        log_deviations = knob(np.log(places.statistics(places.gaussian)[1]), dtype)
+        result = result.at[places.gaussian].set(terms - log_deviations - logarithms)
+    if len(places.counts):
+        counts = jnp.expm1(values_in_units(places, places.counts, inputs[places.count_inputs]))
+        counts = jnp.maximum(jnp.round(counts), 0)
+        terms = jax.vmap(poisson().log_prob)(counts, parameters[places.count_parameters])
+        result = result.at[places.counts].set(terms)
+    return -_with_class_errors(places, -result, inputs, parameters)
+
+
+def _with_class_errors(places: Places, errors: Array, inputs: Array, parameters: Array) -> Array:
+    """Returns the errors (D,) with the cross-entropy, in nats, in the places of binary and other classes."""
+    bits = jax.vmap(binary_cross_entropy)(inputs[places.bit_inputs], parameters[places.bit_parameters])
+    errors = errors.at[places.bits].set(bits)
+    classes = _class_errors(places, inputs[places.class_inputs], parameters[places.class_parameters])
+    errors = errors.at[places.categorical].set(classes)
+    for place, own, outputs in zip(places.ordinal, places.ordinal_inputs, places.ordinal_parameters, strict=True):
+        errors = errors.at[place].set(_ordinal_error(inputs[own], parameters[outputs]))
+    return errors
+
+
+def _class_errors(places: Places, one_hot: Array, logits: Array) -> Array:
+    """Returns -Σₖ one_hotₖ log pₖ of every categorical column (C,)."""
+    chosen = _sum_by_column(places, one_hot * logits)
+    return _sum_by_column(places, one_hot) * _log_normalizers(places, logits) - chosen
+
+
+def _log_normalizers(places: Places, logits: Array) -> Array:
+    """Returns log Σₖ exp(logitₖ) over the classes of every categorical column (C,)."""
+    if not len(places.categorical):
+        return jnp.zeros(0, logits.dtype)
+    largest = jax.lax.stop_gradient(jnp.max(by_class(places, logits), axis=1))
+    shifted = jnp.exp(logits - largest[places.class_columns])
+    return jnp.log(_sum_by_column(places, shifted)) + largest
+
+
+def _sum_by_column(places: Places, values: Array) -> Array:
+    """Returns the sum over the classes of every categorical column, as a product with a matrix: no scatter."""
+    member = places.class_columns[:, None] == np.arange(len(places.categorical))
+    return jnp.matmul(values, knob(member, values.dtype), precision="highest")
+
+
+def _ordinal_logits(outputs: Array) -> Array:
+    """Returns h - θᵣ, the logits of p(y > r), from h and the outputs that the thresholds are made of."""
+    thresholds = jnp.concatenate([jnp.zeros(1, outputs.dtype), jnp.cumsum(jax.nn.softplus(outputs[1:]))])
+    return outputs[0] - thresholds
+
+
+def _ordinal_error(bits: Array, outputs: Array) -> Array:
+    """Returns -log p(y) of the class with these bits y > r.
+
+    p(y) = s(b) - s(a) = s(b) s(-a) (1 - e⁻⁽ᵇ⁻ᵃ⁾) with b, a = h - θ of the thresholds below and above y, and the last
+    factor is s(output of that step), because the step b - a is its softplus: no difference of close numbers.
+    """
+    logits = _ordinal_logits(outputs)
+    above = jnp.concatenate([jnp.ones(1, bits.dtype), bits, jnp.zeros(1, bits.dtype)])
+    is_class = above[:-1] - above[1:]  # one-hot
+    one = jnp.zeros(1, logits.dtype)
+    log_below = jnp.concatenate([one, jax.nn.log_sigmoid(logits)])
+    log_not_above = jnp.concatenate([jax.nn.log_sigmoid(-logits), one])
+    log_steps = jnp.concatenate([one, jax.nn.log_sigmoid(outputs[1:]), one])
+    return -jnp.sum(is_class * (log_below + log_not_above + log_steps))
+
+
+def _sample(places: Places, key: Array, parameters: Array) -> Array:
+    """Returns a random row (D,)."""
+    gaussian_key, count_key, bit_key, class_key, ordinal_key = jax.random.split(key, 5)
+    row = jnp.zeros(len(places.columns), parameters.dtype)
+    extended = jnp.concatenate([parameters, knob(places.fixed_log_variances, parameters.dtype)])
+    moments = jnp.stack([parameters[places.gaussian_means], extended[places.gaussian_log_variances]], axis=-1)
+    values = values_in_units(places, places.gaussian, gaussian_with_predicted_variance().sample(gaussian_key, moments))
+    logarithms = jnp.clip(jnp.where(places.is_log_normal, values, 0), -MAX_LOG, MAX_LOG)
+    row = row.at[places.gaussian].set(jnp.where(places.is_log_normal, jnp.exp(logarithms), values))
+    row = row.at[places.counts].set(poisson().sample(count_key, parameters[places.count_parameters]))
+    row = row.at[places.bits].set(bernoulli().sample(bit_key, parameters[places.bit_parameters]))
+    if len(places.categorical):
+        logits = parameters[places.class_parameters]
+        noise = jax.random.gumbel(class_key, logits.shape, logits.dtype)
+        row = row.at[places.categorical].set(largest_class(places, logits + noise))
+    keys = jax.random.split(ordinal_key, max(len(places.ordinal), 1))
+    for place, own, each in zip(places.ordinal, places.ordinal_parameters, keys, strict=False):
+        level = jax.random.logistic(each, (), parameters.dtype)  # y > r where the level is below h - θᵣ
+        row = row.at[place].set(jnp.sum(level < _ordinal_logits(parameters[own])).astype(row.dtype))
+    return row

@@ -27,6 +27,7 @@ from aejax.autoencoders import (
     sparse,
     sparse_kl,
     standardized,
+    tabular,
     tied,
     total_correlation_penalized,
     undercomplete,
@@ -34,6 +35,8 @@ from aejax.autoencoders import (
 )
 from aejax.corruption import masking
 from aejax.errors import IncompatibleError
+from aejax.likelihoods.columns import Continuous
+from aejax.likelihoods.tables import TableLoss
 from aejax.losses import binary_cross_entropy
 from aejax.networks import MLP
 from aejax.schedules import linear_warm_up
@@ -47,6 +50,7 @@ def squared_code(params, batch):
     return {"squared_code": jnp.mean(jnp.square(jax.vmap(partial(PLAIN.encode, params))(batch.input)))}
 
 
+TABLE = TableLoss(tuple(Continuous(name) for name in "abcdef"))
 SQUARED = Part("ridge", terms=(Term("squared_code", "mean square of the code", "no unit"),))
 CONSTRUCTED = {
     "conditional": conditional(PLAIN, classes=3),
@@ -60,6 +64,7 @@ CONSTRUCTED = {
     "sparse": sparse(PLAIN, weight=0.1),
     "sparse_kl": sparse_kl(PLAIN, weight=0.1, rho=0.1),
     "standardized": standardized(PLAIN, mean=0.0, standard_deviation=2.0),
+    "tabular": tabular(undercomplete(MLP((3,)), MLP((6,)), loss=TABLE, link=TABLE.link), TABLE.columns),
     "tied": tied((6,), (3,)),
     "total_correlation_penalized": total_correlation_penalized(VAE, weight=0.1, examples=100),
     "undercomplete": PLAIN,

@@ -8,7 +8,8 @@ import pytest
 from aejax.autoencoders import importance_weighted, variational
 from aejax.likelihoods import beta, constrain, gaussian_with_predicted_variance, parameter_shape, poisson
 from aejax.likelihoods.bounded import bounded_log
-from aejax.likelihoods.tables import Binary, Continuous, Count, table_likelihood
+from aejax.likelihoods.columns import Binary, Continuous, Count
+from aejax.likelihoods.tables import table_likelihood
 from aejax.networks import Network
 from aejax.priors import mixture_prior, standard_normal, vamp_prior
 
