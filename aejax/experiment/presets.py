@@ -3,12 +3,25 @@
 from dataclasses import replace
 from typing import Any
 
+from aejax.datasets.sources import source_of
 from aejax.experiment.configuration import Data, Experiment, Model, Optimization, Regularization, Training, differences
 from aejax.host.commands import verb_command
 
 DEFAULT = "digits-vae"
 # for runs without a preset on other data than that of DEFAULT; no value was tuned for a particular data set
 OWN = Experiment(training=Training(checkpoint_every=5))
+OWN_IMAGES = Experiment(
+    model=Model(
+        network="conv",
+        hidden=(32, 64),
+        code_size=128,
+        activation="gelu",
+        likelihood="gaussian_with_global_variance",
+    ),
+    optimization=Optimization(schedule="cosine"),
+    training=Training(epochs=50, patience=10, checkpoint_every=5),
+)
+_OWN_OF_KIND = {"a folder of images": OWN_IMAGES}  # by the kind of source; OWN for all others
 
 
 def _on_digits(
@@ -293,7 +306,7 @@ ONE_CLASS: dict[str, tuple[str, Experiment]] = {
 
 
 def default_for(dataset: str, autoencoder: str | None = None, family: str | None = None) -> Experiment:
-    """Returns the experiment of a run without a preset: the preset DEFAULT on its own data set, OWN on other data.
+    """Returns the experiment of a run without a preset: the preset DEFAULT on its own data set, or one for other data.
 
     Args:
       dataset: the data set of the run.
@@ -307,8 +320,10 @@ def default_for(dataset: str, autoencoder: str | None = None, family: str | None
     True
     """
     preset = PRESETS[DEFAULT][1]
-    if dataset != preset.data.dataset or autoencoder is not None:
+    if autoencoder is not None:
         return OWN
+    if dataset != preset.data.dataset:
+        return _OWN_OF_KIND.get(source_of(dataset).kind, OWN)
     if family in (None, preset.model.family):
         return preset
     return replace(preset, regularization=Regularization())
