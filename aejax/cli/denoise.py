@@ -39,9 +39,9 @@ or 16 bits, colors of 8) and colors of an image are kept. A fully convolutional 
 other network only the size that it was trained on. A run on gray images also accepts gray images that are stored in
 color; a run on color images also accepts gray images, whose values it uses for each color.
 
-Baselines on gray images are median filters (for salt and pepper also a median filter that changes only pixels at the
-extremes), non-local means (requires the extra images) and, for pages, division by the background; their settings are
-the best on training examples. --test writes a folder with denoising.json and comparison.png and, unless the examples
+Baselines are median filters (for salt and pepper also a median filter that changes only pixels at the extremes),
+non-local means (requires the extra images) and, for gray pages, division by the background; their settings are the
+best on training examples. --test writes a folder with denoising.json and comparison.png and, unless the examples
 are pages, noisy.npy and clean.npy, which another run can denoise."""
 
 

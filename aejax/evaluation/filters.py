@@ -1,7 +1,8 @@
 """Classical filters as baselines for denoising autoencoders; their settings are chosen on pairs of images.
 
-Images are arrays (H, W) of any real type, not rescaled; noisy and clean images have the same unit. "Best" means the
-smallest squared error to the clean images.
+Images are arrays (H, W), or (H, W, C) with colors, of any real type, not rescaled; noisy and clean images have the same
+unit. Medians are those of each color, over its neighbors; non-local means compare patches of all colors. "Best" means
+the smallest squared error to the clean images.
 """
 
 import itertools
@@ -15,7 +16,7 @@ from scipy import ndimage
 
 from aejax.checks import as_float64, as_floats, check_same_shape
 
-Denoise = Callable[[np.ndarray], np.ndarray]  # maps an image (H, W) to an image of the same size
+Denoise = Callable[[np.ndarray], np.ndarray]  # maps an image (H, W) or (H, W, C) to one of the same shape
 MEDIAN_SIZES = (3, 5, 7)
 STRENGTHS = (0.03, 0.1, 0.2, 0.3, 0.5)  # of non-local means, in gray values
 BACKGROUND_SIZES = (15, 25, 35)
@@ -42,7 +43,7 @@ def median(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]) -> Filter:
     """
 
     def filtered(image: np.ndarray, size: int) -> np.ndarray:
-        return ndimage.median_filter(as_floats("image", image), size)
+        return _median(as_floats("image", image), size)
 
     size = min(MEDIAN_SIZES, key=lambda size: _error(partial(filtered, size=size), noisy, clean))
     return Filter(partial(filtered, size=size), f"{size}x{size}")
@@ -70,7 +71,7 @@ def switching_median(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray], *
     def switched(image: np.ndarray, size: int) -> np.ndarray:
         image = as_floats("image", image)
         is_noise = (image == noise[0]) | (image == noise[1])
-        return np.where(is_noise, ndimage.median_filter(image, size), image)
+        return np.where(is_noise, _median(image, size), image)
 
     size = min(MEDIAN_SIZES, key=lambda size: _error(partial(switched, size=size), noisy, clean))
     return Filter(partial(switched, size=size), f"{size}x{size}")
@@ -101,7 +102,10 @@ def non_local_means(noisy: Sequence[np.ndarray], clean: Sequence[np.ndarray]) ->
 
     def means(image: np.ndarray, strength: float) -> np.ndarray:
         image = as_floats("image", image)
-        return denoise_nl_means(image, patch_size=5, patch_distance=6, h=strength, fast_mode=True)
+        channels = -1 if image.ndim == 3 else None
+        return denoise_nl_means(
+            image, patch_size=5, patch_distance=6, h=strength, fast_mode=True, channel_axis=channels
+        )
 
     strength = min(STRENGTHS, key=lambda strength: _error(partial(means, strength=strength), noisy, clean))
     return Filter(partial(means, strength=strength), f"strength {strength}")
@@ -163,6 +167,11 @@ def stretch(image: np.ndarray, *, black: float, white: float) -> np.ndarray:
     if not black < white:
         raise ValueError(f"white must be above black, got white {white} and black {black}")
     return np.clip((as_floats("image", image) - float(black)) / float(white - black), 0, 1)
+
+
+def _median(image: np.ndarray, size: int) -> np.ndarray:
+    """Returns the median over size x size pixels around each pixel, of each color alone."""
+    return ndimage.median_filter(image, (size, size, *(1,) * (image.ndim - 2)))
 
 
 def _over_background(image: np.ndarray, size: int) -> np.ndarray:

@@ -74,27 +74,32 @@ def compare_denoising(run: TrainedRun, *, examples: int = 1000, tile: int = 512)
 def fit_filters(run: TrainedRun) -> Filters:
     """Returns filters by name, with the settings that are best on the run's training examples.
 
-    The filters expect gray images; for a run on other examples the dictionary is empty.
+    For a run on other examples than gray or color images the dictionary is empty.
     """
     shape = run.example_shape
-    if not (len(shape) == 2 or (len(shape) == 3 and shape[2] == 1)):
+    if not plots.is_image(shape):
         return {}
+    form = shape[:2] if shape[2:] == (1,) else shape
     train = run.splits.train
     count = min(_MAX_FITTED, max(_MIN_FITTED, _FITTED_PIXELS // math.prod(shape)), len(train.x))
     some = take(train, np.linspace(0, len(train.x) - 1, count).astype(int))
-    clean = list(np.asarray(some.x).reshape(count, *shape[:2]))
-    noisy = list(_corrupted(run, some.encoder_inputs, _FILTERS).reshape(count, *shape[:2]))
+    clean = list(np.asarray(some.x).reshape(count, *form))
+    noisy = list(_corrupted(run, some.encoder_inputs, _FILTERS).reshape(count, *form))
     chosen = {"median filter": filters.median(noisy, clean)}
     if run.experiment.regularization.corruption == "salt_and_pepper":
         pepper, salt = run.limits
         chosen["median of salt and pepper alone"] = filters.switching_median(noisy, clean, pepper=pepper, salt=salt)
     if filters.has_non_local_means():
         chosen["non-local means"] = filters.non_local_means(noisy, clean)
-    if some.input is not None:
+    if some.input is not None and len(form) == 2:
         chosen["background division"] = filters.background_division(noisy, clean)
 
     def on_examples(denoise: filters.Denoise) -> filters.Denoise:
-        return lambda x: denoise(x.reshape(x.shape[:2])).astype(np.float32).reshape(x.shape)
+        def denoised(x: np.ndarray) -> np.ndarray:
+            image = x[..., 0] if x.shape[2:] == (1,) else x
+            return denoise(image).astype(np.float32).reshape(x.shape)
+
+        return denoised
 
     return {f"{name} ({of.settings})": on_examples(of.denoise) for name, of in chosen.items()}
 

@@ -55,6 +55,24 @@ def test_non_local_means_of_the_best_strength():
     assert errors[best] < 0.5 * sum(np.sum((x - y) ** 2) for x, y in zip(noisy, CLEAN, strict=True))
 
 
+def test_colors_are_filtered_each_alone_by_medians_and_together_by_non_local_means():
+    clean = [np.stack([x, 1 - x, 0.5 * x], axis=-1) for x in CLEAN]
+    rng = np.random.default_rng(1)
+    noisy = [x + rng.normal(0, 0.3, x.shape) for x in clean]
+    image = noisy[0]
+    chosen = filters.median(noisy, clean)
+    planes = [ndimage.median_filter(image[..., c], int(chosen.settings[0])) for c in range(3)]
+    np.testing.assert_array_equal(chosen.denoise(image), np.stack(planes, axis=-1))
+    switching = filters.switching_median([np.round(x) for x in noisy], clean, pepper=0, salt=1)
+    assert switching.denoise(image).shape == image.shape
+    together = filters.non_local_means(noisy, clean)
+    strength = float(together.settings.removeprefix("strength "))
+    knobs = {"patch_size": 5, "patch_distance": 6, "fast_mode": True}
+    alone = np.stack([denoise_nl_means(image[..., c], h=strength, **knobs) for c in range(3)], axis=-1)
+    error, apart = (np.mean((result - clean[0]) ** 2) for result in (together.denoise(image), alone))
+    assert error < apart  # the colors have the same edges
+
+
 def test_division_finds_the_stretch_of_a_stained_page():
     """Text of one gray value on a slowly varying background becomes text on white, except at edges."""
     text = np.ones((60, 80))
