@@ -80,6 +80,8 @@ class ImageRows:
             levels = levels_of(image, path, background=background, advice=advice)
         if levels.ndim == 3 and self._channels == 1:
             levels = np.round(levels @ _GRAY_WEIGHTS)
+        if levels.dtype == self.dtype and levels.shape == self.shape[1:]:
+            return levels
         pixels = as_size(levels.astype(np.float32) * np.float32(255 / (2**bits - 1)), size, form.resize, background)
         pixels = pixels[..., None] if pixels.ndim == 2 else pixels
         of_bytes = self.dtype == np.uint8

@@ -94,7 +94,7 @@ def read_image(path: Path) -> ImageFile:
       UserError: the file is missing, damaged or not an image, or the image is transparent, has several pages, colors
         other than red, green and blue, or another bit depth.
     """
-    with opened_image(path) as image:
+    with warnings.catch_warnings(action="ignore"), opened_image(path) as image:  # about errors that Pillow repairs
         bits, dpi = bits_of(image), image.info.get("dpi")
         color_profile = image.info.get("icc_profile")
         if dpi is not None and image.getexif().get(_ORIENTATION) in _QUARTER_TURNS:
@@ -111,11 +111,7 @@ def opened_image(path: Path) -> Iterator[Any]:
       UserError: as `read_image`, except for transparency; errors of Pillow in the body are errors of the file.
     """
     try:
-        with (
-            open_regular(path) as file,
-            warnings.catch_warnings(action="ignore"),  # about errors that Pillow repairs
-            Image.open(file) as image,
-        ):
+        with open_regular(path) as file, Image.open(file) as image:
             if image.format not in FORMATS.values():
                 expected = "images are read from PNG, JPEG, TIFF and WebP files"
                 raise UserError(f"{path}: is a {image.format} file; {expected}")
