@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-from aejax.datasets.sources import source_of
 from aejax.experiment.configuration import Data, Experiment, Model, Optimization, Regularization, Training, differences
 from aejax.host.commands import verb_command
 
@@ -323,6 +322,8 @@ def default_for(dataset: str, autoencoder: str | None = None, family: str | None
     if autoencoder is not None:
         return OWN
     if dataset != preset.data.dataset:
+        from aejax.datasets.sources import source_of  # with NumPy, which `--help` does without
+
         return _OWN_OF_KIND.get(source_of(dataset).kind, OWN)
     if family in (None, preset.model.family):
         return preset
