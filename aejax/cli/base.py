@@ -96,6 +96,7 @@ def name_of(base: Base, experiment: Experiment) -> str:
       experiment: the experiment with these options.
     """
     from aejax.datasets.paths import is_array_file
+    from aejax.datasets.table_files import is_table_file
 
     autoencoder, dataset = experiment.model.autoencoder, experiment.data.dataset
     if autoencoder is not None and base.name is None:
@@ -103,7 +104,7 @@ def name_of(base: Base, experiment: Experiment) -> str:
     of_base = base.experiment if base.name is not None else PRESETS[DEFAULT][1]
     if dataset != of_base.data.dataset:
         path = Path(dataset).absolute()
-        return _as_folder(path.stem if is_array_file(path) else path.name)
+        return _as_folder(path.stem if is_array_file(path) or is_table_file(path) else path.name)
     if base.name is not None:
         return _as_folder(base.name)
     family = experiment.model.family

@@ -8,11 +8,13 @@ import numpy as np
 
 from aejax.datasets.byte_values import BY_VALUES, BytesAs, ByteValues, divisor_of
 from aejax.datasets.channels import Channels, are_first, channels_last
-from aejax.datasets.dataset import Dataset, Splits, as_dataset, as_labels, split, with_input
+from aejax.datasets.dataset import Dataset, Splits, as_dataset, as_labels, take, with_input
+from aejax.datasets.division import SplitOrder
 from aejax.datasets.paths import is_array_file, refuse_path
 from aejax.datasets.source import Request, Source
+from aejax.datasets.split_keys import check_no_groups, divide_files, divided
 from aejax.datasets.stored import LARGE, FileRows, StoredArray, blocks_of
-from aejax.errors import ArgumentError, UserError
+from aejax.errors import ArgumentError, UserError, knob_name
 from aejax.host.files import check_regular, open_regular
 from aejax.host.memory import check_fits
 
@@ -115,15 +117,64 @@ def _load(path: Path, *, stored: bool | None) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read as an array: {reason}") from error
 
 
-def _load_splits(request: Request, *, labels: str | None, byte_values: ByteValues, channels: Channels) -> Splits:
+def _load_splits(
+    request: Request,
+    *,
+    labels: str | None,
+    byte_values: ByteValues,
+    channels: Channels,
+    split_by: str | None,
+    split_order: SplitOrder,
+    validation_data: str | None,
+    test_data: str | None,
+) -> Splits:
     bytes_as = BytesAs(byte_values, byte_values) if request.bytes_as is None else request.bytes_as
     labels_path = None if labels is None else Path(labels)
     dataset = load_arrays(
         Path(request.dataset), labels_path, stored=request.stored, bytes_as=bytes_as, channels=channels
     )
-    return Splits(*split(dataset, fractions=request.fractions, seed=request.seed))
+    files = {name: Path(path) for name, path in (("validation", validation_data), ("test", test_data)) if path}
+    if not files:
+        return divided(dataset, request, split_by=split_by, split_order=split_order)
+    check_no_groups(split_by)
+    if labels is not None:
+        files_of_labels = f"{knob_name('validation_data')} and {knob_name('test_data')}"
+        raise ArgumentError("labels", f"cannot be combined with {files_of_labels}: save labels in .npz files")
+    others = {name: _load_like(path, dataset, request) for name, path in files.items()}
+    positions = divide_files([len(dataset.x), *(len(other.x) for other in others.values())], tuple(others), request)
+    train = take(dataset, positions.train)
+    validation, test = (
+        others[name] if name in others else take(dataset, place)
+        for name, place in (("validation", positions.validation), ("test", positions.test))
+    )
+    return Splits(train, validation, test)
+
+
+def _load_like(path: Path, train: Dataset, request: Request) -> Dataset:
+    """Returns the held-out examples in a file, read in the same way as the training examples."""
+    how: dict[int, ByteValues] = {1: "as_is", 255: "scaled"}
+    stored = [train.stored, train.stored if train.stored_input is None else train.stored_input]
+    bytes_as = BytesAs(*(how[1 if each is None else each.divided_by] for each in stored))
+    is_first = train.stored is not None and train.stored.channels_first
+    held_out = load_arrays(path, stored=request.stored, bytes_as=bytes_as, channels="first" if is_first else "last")
+    for name, of_train, own in (("examples", train.x, held_out.x), ("inputs", train.input, held_out.input)):
+        shapes = [None if array is None else array.shape[1:] for array in (of_train, own)]
+        if shapes[0] != shapes[1]:
+            described = ["none" if shape is None else f"shape {shape}" for shape in shapes]
+            raise UserError(f"{path}: {name}: expected {described[0]}, as in {request.dataset}, got {described[1]}")
+    if (train.labels is None) != (held_out.labels is None):
+        has, lacks = (request.dataset, path) if held_out.labels is None else (path, request.dataset)
+        raise UserError(f"{lacks}: has no labels, but {has} has")
+    return held_out
 
 
 SOURCE = Source(
-    _load_splits, layout=None, matches=is_array_file, reads_paths=True, knobs=("labels", "byte_values", "channels")
+    _load_splits,
+    layout=None,
+    matches=is_array_file,
+    reads_paths=True,
+    knobs=(
+        *("labels", "byte_values", "channels"),
+        *("split_by", "split_order", "validation_data", "test_data"),
+    ),
 )

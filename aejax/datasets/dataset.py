@@ -7,6 +7,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from aejax.datasets.byte_values import ByteValues, Divisor, divisor_of
+from aejax.datasets.columns import TableColumn
 from aejax.datasets.stored import LARGE, StoredArray, as_float32, blocks_of, describe_nonfinite
 from aejax.errors import UserError
 
@@ -29,6 +30,8 @@ class Dataset(NamedTuple):
     input: np.ndarray | None = None  # (N, ...) float32, what is encoded, such as noisy examples; None: x itself
     stored: AsStored | None = None  # of x; None if x was not read from an array, but from images, for instance
     stored_input: AsStored | None = None  # of input
+    columns: tuple[TableColumn, ...] | None = None  # of a table, whose examples are rows with NaN for missing cells
+    notes: tuple[str, ...] = ()  # lines for the user on how the data were read
 
     @property
     def encoder_inputs(self) -> np.ndarray:
@@ -183,7 +186,23 @@ def split(dataset: Dataset, *, fractions: tuple[float, ...], seed: int) -> tuple
     >>> len(rest.x), len(validation.x), len(test.x)
     (5, 2, 3)
     """
-    examples = len(dataset.x)
+    return tuple(take(dataset, each) for each in split_positions(len(dataset.x), fractions=fractions, seed=seed))
+
+
+def split_positions(examples: int, *, fractions: tuple[float, ...], seed: int) -> tuple[np.ndarray, ...]:
+    """Returns the positions of disjoint random splits, each sorted, in the order of `split`.
+
+    Args:
+      examples: the number of examples, N.
+      fractions: as for `split`.
+      seed: the seed of the permutation.
+
+    Raises:
+      UserError: there are too few examples for every split to have one.
+
+    >>> [len(each) for each in split_positions(10, fractions=(0.2, 0.3), seed=0)]
+    [5, 2, 3]
+    """
     sizes = [max(1, round(fraction * examples)) for fraction in fractions]
     if sum(sizes) >= examples:
         raise UserError(f"{examples} examples are too few for {len(sizes) + 1} splits with at least one example each")
@@ -192,4 +211,4 @@ def split(dataset: Dataset, *, fractions: tuple[float, ...], seed: int) -> tuple
     positions = np.split(order, np.cumsum(sizes))
     for each in positions:
         each.sort()
-    return tuple(take(dataset, each) for each in (positions[-1], *positions[:-1]))
+    return positions[-1], *positions[:-1]

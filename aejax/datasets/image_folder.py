@@ -10,9 +10,11 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from aejax.datasets.dataset import Dataset, Splits, split, take
+from aejax.datasets.division import SplitOrder
 from aejax.datasets.documents import folder_of_pages
 from aejax.datasets.images import FORMATS, bits_of, levels_of, opened_image, upright_size
 from aejax.datasets.source import Request, Source
+from aejax.datasets.split_keys import divided
 from aejax.datasets.stored import LARGE, StoredArray, as_float32
 from aejax.errors import ArgumentError, UserError, knob_name
 
@@ -313,14 +315,23 @@ def form_of(
 
 
 def _load_splits(
-    request: Request, *, image_size: Sequence[int] | None, resize: Resize, background: str | None, color: Color
+    request: Request,
+    *,
+    image_size: Sequence[int] | None,
+    resize: Resize,
+    background: str | None,
+    color: Color,
+    split_by: str | None,
+    split_order: SplitOrder,
 ) -> Splits:
     folder = Path(request.dataset)
     form = form_of(image_size=image_size, resize=resize, background=background, color=color)
     parts = _parts_of(folder)
     if not parts:
         images = load_images(folder, form, stored=request.stored, on_read=request.on_read)
-        return Splits(*split(images, fractions=request.fractions, seed=request.seed))
+        return divided(images, request, split_by=split_by, split_order=split_order)
+    if split_by is not None:
+        raise ArgumentError("split_by", f"has no effect on {folder}, whose folders are the splits: leave it out")
     files = {name: files_of(path) for name, path in parts.items()}
     paths = [path for own, _ in files.values() for path in own]
     labels = [label for _, own in files.values() for label in own or ()]
@@ -344,6 +355,6 @@ SOURCE = Source(
     layout="image",
     matches=is_image_folder,
     reads_paths=True,
-    knobs=("image_size", "resize", "background", "color"),
+    knobs=("image_size", "resize", "background", "color", "split_by", "split_order"),
     kind="a folder of images",
 )

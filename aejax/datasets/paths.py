@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aejax.datasets.images import FORMATS
 from aejax.datasets.sources import names
+from aejax.datasets.table_files import SUFFIXES as TABLES
 from aejax.errors import UserError
 from aejax.host.suggestions import did_you_mean, no_such_file
 
@@ -14,9 +15,9 @@ _SAVE = "save its numbers as a .npy file, by numpy.save"
 _IMAGES = "name the folder of images that contains it"
 _UNPACK = "unpack it, and save the examples as a .npy file"
 _KINDS = {  # by suffix: the kind of a file, and how to convert it to an array
-    (".csv", ".tsv", ".txt", ".dat", ".data"): ("a text file", f"{_SAVE}(..., numpy.loadtxt(...)), without its header"),
-    (".xls", ".xlsx", ".ods"): ("a spreadsheet", f"{_SAVE}(..., pandas.read_excel(...).to_numpy())"),
-    (".parquet", ".pq"): ("a Parquet file", f"{_SAVE}(..., pandas.read_parquet(...).to_numpy())"),
+    (".txt", ".dat", ".data"): ("a text file", "name it .csv if it is a table whose first line has the columns' names"),
+    TABLES: ("a table", ""),
+    (".xls", ".xlsx", ".ods"): ("a spreadsheet", "save it as .csv"),
     (".feather", ".arrow"): ("an Arrow file", f"{_SAVE}(..., pandas.read_feather(...).to_numpy())"),
     (".json", ".jsonl"): ("a JSON file", _SAVE),
     (".h5", ".hdf5", ".hdf"): ("an HDF5 file", f"{_SAVE}(..., h5py.File(...)[NAME][:])"),
@@ -79,8 +80,8 @@ def refuse_dataset(name: str, known: Iterable[str]) -> UserError:
 
 def _describe_data() -> str:
     return (
-        f"data are {' and '.join(SUFFIXES)} files, a folder of images, or of the images noisy/NAME and clean/NAME, "
-        f"{', '.join(names())}, or a TFDS image set by its name"
+        f"data are {' and '.join(SUFFIXES)} files, tables in {', '.join(TABLES)} files, a folder of images, or of the "
+        f"images noisy/NAME and clean/NAME, {', '.join(names())}, or a TFDS image set by its name"
     )
 
 

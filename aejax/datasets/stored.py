@@ -46,13 +46,18 @@ def blocks_of(x: np.ndarray, index: np.ndarray | None = None) -> Iterator[np.nda
         yield x[block] if index is None else x[index[block]]
 
 
-def describe_nonfinite(x: np.ndarray, *, what: str = "examples") -> str | None:
+def describe_nonfinite(x: np.ndarray, *, what: str = "examples", may_be_missing: bool = False) -> str | None:
     """Returns a message about examples (N, ...) with NaN or infinity and their features; None if all are finite.
+
+    Args:
+      x: the examples.
+      what: what the message calls them.
+      may_be_missing: whether NaN is allowed, which stands for a missing value.
 
     >>> describe_nonfinite(np.array([[0.0, np.nan], [1.0, 2.0]]))
     '1 of 2 examples hold NaN, infinity or values beyond float32, in feature 1 (from 0): remove them or replace the ...'
     """
-    finite = np.isfinite(x).reshape(len(x), -1)
+    finite = (~np.isinf(x) if may_be_missing else np.isfinite(x)).reshape(len(x), -1)
     if finite.all():
         return None
     count, features = len(x) - int(finite.all(axis=1).sum()), np.flatnonzero(~finite.all(axis=0))
@@ -126,9 +131,15 @@ class StoredArray:
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, source: Rows) -> None:
-        """Takes the rows of `source`, such as `FileRows`, as examples; none is read."""
+    def __init__(self, source: Rows, *, may_be_missing: bool = False) -> None:
+        """Takes the rows of `source`, such as `FileRows`, as examples; none is read.
+
+        Args:
+          source: the rows.
+          may_be_missing: whether NaN is allowed, which stands for a missing value.
+        """
         self.divided_by: Divisor = 1
+        self.may_be_missing = may_be_missing
         self._source = source
         self._rows: np.ndarray | None = None  # of the source; None for all
 
@@ -197,8 +208,10 @@ class StoredArray:
             index = np.arange(*index.indices(len(self)))
         positions = np.asarray(index)
         x = as_float32(self._read(self._rows_at(positions.reshape(-1))), self.divided_by)
-        if self.stored_dtype.kind == "f" and (problem := describe_nonfinite(x, what="examples that were read")):
-            raise UserError(f"{self.path}: {problem}")
+        if self.stored_dtype.kind == "f":
+            what = "examples that were read"
+            if problem := describe_nonfinite(x, what=what, may_be_missing=self.may_be_missing):
+                raise UserError(f"{self.path}: {problem}")
         return x.reshape(*positions.shape, *self.shape[1:])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

@@ -37,12 +37,14 @@ class Data:
 
     dataset: str = "digits"
     """One of: digits (included in the package); ecg5000 (heartbeats), jsb_chorales (piano rolls) or documents (scanned
-    pages), read from --data-dir; your own .npy or .npz file; your own folder of images, whose subfolders are classes
+    pages), read from --data-dir; your own .npy or .npz file; your own table, a .csv, .tsv or .parquet file with the
+    names of its columns; your own folder of images, whose subfolders are classes
     (or train, validation and test), or with pairs of images noisy/NAME and clean/NAME; a TFDS image set such as
     fashion_mnist, prepared by `aejax prepare`."""
     labels: str | None = None
-    """For your own file: a .npy file with the class of every example, integers or text. Classes color the figures, and
-    are the conditions of a conditional model."""
+    """For your own file: a .npy file with the class of every example, integers or text; of a table, also the name of a
+    column, which is then left out of its rows. Classes color the figures, and are the conditions of a conditional
+    model."""
     byte_values: Literal["auto", "scaled", "as_is"] = "auto"
     """How to read bytes (uint8) in your own file. scaled: gray values, divided by 255; as_is: masks, classes or counts,
     not divided; auto: scaled if the largest is at least 128 and at least 1 % of those above 0 are at least 64, but
@@ -78,6 +80,28 @@ class Data:
     """A folder of images: the color behind transparent pixels and around padded images, such as white or #f0f0f0."""
     color: Literal["auto", "gray", "rgb"] = "auto"
     """A folder of images: gray or rgb converts all; auto: as they are, if all are gray or all are in color."""
+    columns: tuple[str, ...] = ()
+    """A table: what some columns hold, instead of what is inferred from training rows. Each is COLUMN=KIND, of the
+    kinds continuous, log_normal, count, binary, categorical, ordinal, date, identifier and leave_out, such as
+    "Lot Area=log_normal", "Garage Qual=ordinal:Po,Fa,TA,Gd,Ex" or "sold=date:%d/%m/%Y"; or a .json file such as
+    {"PID": "leave_out", "Garage Qual": {"kind": "ordinal", "classes": ["Po", "Fa", "TA", "Gd", "Ex"]}}."""
+    missing_values: tuple[str, ...] = ()
+    """A table: texts of missing cells, besides empty ones, NA, N/A, nan, null and ?."""
+    unknown_categories: Literal["refuse", "missing", "own_class"] = "refuse"
+    """A table: how a category that no training row has is read when the model is used. refuse: an error; missing: as a
+    missing cell, as in validation and test rows; own_class: as the class (other), which the categories of fewer than 5
+    training rows form too."""
+    split_by: str | None = None
+    """For your own file: the group of every example, such as a patient, of which none is in two splits: a .npy file, a
+    table of one column, or a column of your table, which is left out of its rows. If all groups are train, validation
+    and test, they name the splits."""
+    split_order: Literal["random", "ascending"] = "random"
+    """The order in which groups are divided. ascending: the smallest are training examples and the largest test
+    examples, such as the newest dates."""
+    validation_data: str | None = None
+    """For your own file: another one with the validation examples."""
+    test_data: str | None = None
+    """For your own file: another one with the test examples."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ from pathlib import Path
 from aejax.datasets.dataset import Splits, fingerprint
 from aejax.datasets.paths import is_array_file
 from aejax.datasets.sources import source_of
+from aejax.datasets.table_files import is_table_file
 from aejax.errors import UserError, knob_name
 from aejax.experiment.configuration import Data, Experiment
+from aejax.experiment.data_paths import files_of, with_files
 from aejax.experiment.facts import Facts, as_older, bytes_as, check_shape, facts_of, read_facts
 from aejax.experiment.loading import load_splits
 from aejax.experiment.run_folder import check_data_of_run
@@ -20,9 +22,9 @@ def at_place(data: Data, place: str | Path | None) -> Data:
 
     Args:
       data: a run's data configuration, with absolute paths.
-      place: for data in a file: the file, or the folder that contains it under the same name, with its file of labels
-        if there is one; for a folder of pages: that folder; for a prepared data set: the new `data_dir`. None keeps the
-        old paths.
+      place: for data in a file: the file, or the folder that contains it under the same name, with the other files that
+        knobs name, if they are there; for a folder of pages: that folder; for a prepared data set: the new `data_dir`.
+        None keeps the old paths.
 
     Raises:
       UserError: the place does not exist, or the data set is included in the package.
@@ -39,13 +41,15 @@ def at_place(data: Data, place: str | Path | None) -> Data:
         raise UserError(f"{place}: no such file or folder")
     if not Path(data.dataset).is_absolute():
         return replace(data, data_dir=str(place))
-    if not is_array_file(data.dataset):
+    if not is_array_file(data.dataset) and not is_table_file(data.dataset):
         return replace(data, dataset=str(place))
     file = place / Path(data.dataset).name if place.is_dir() else place
-    labels = data.labels
-    if labels is not None and (moved := file.with_name(Path(labels).name)).exists():
-        labels = str(moved)
-    return replace(data, dataset=str(file), labels=labels)
+
+    def moved(other: str) -> str:
+        beside = file.with_name(Path(other).name)
+        return str(beside) if beside.exists() else other
+
+    return replace(with_files(data, moved), dataset=str(file))
 
 
 def load_data_of_run(
@@ -85,7 +89,7 @@ def load_data_of_run(
 
 def _check_are_there(path: Path, data: Data) -> None:
     """Raise UserError if a file or folder of the user that a run was trained on is missing."""
-    for place in (data.dataset, data.labels, data.data_dir):
+    for place in (data.dataset, data.data_dir, *files_of(data)):
         if place is not None and Path(place).is_absolute() and not Path(place).exists():
             raise UserError(
                 f"{path}: needs the data that it was trained on, but {place} does not exist any more; give their new "

@@ -17,6 +17,7 @@ from aejax.datasets.source import Request, Source
 from aejax.datasets.sources import source_of, sources
 from aejax.errors import ArgumentError, UserError, knob_name
 from aejax.experiment.configuration import Data, Experiment, Model, has_counts
+from aejax.experiment.data_paths import with_files
 from aejax.experiment.facts import (
     MAX_CLASSES,
     Facts,
@@ -107,13 +108,13 @@ def locate(data: Data) -> Data:
     source = source_of(data.dataset)
     is_path = source.reads_paths and data.dataset != source.name
     dataset = str(Path(data.dataset).absolute()) if is_path else data.dataset
-    labels, data_dir = (None if path is None else str(Path(path).absolute()) for path in (data.labels, data.data_dir))
-    return replace(data, dataset=dataset, labels=labels, data_dir=data_dir)
+    data_dir = None if data.data_dir is None else str(Path(data.data_dir).absolute())
+    return replace(with_files(data, lambda file: str(Path(file).absolute())), dataset=dataset, data_dir=data_dir)
 
 
 def notes_on(train: Dataset, facts: Facts, dataset: str) -> list[str]:
-    """Returns lines for the user on how data were read: bytes, the axis of channels, a constant alpha channel."""
-    notes = [] if (note := describe_bytes(facts, dataset)) is None else [note]
+    """Returns lines for the user on how data were read: columns, bytes, axes, a constant alpha channel."""
+    notes = [*train.notes, *([] if (note := describe_bytes(facts, dataset)) is None else [note])]
     if train.stored is not None and train.stored.channels_first:
         height, width, channels = facts.shape
         notes.append(

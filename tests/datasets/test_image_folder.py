@@ -24,9 +24,8 @@ def save(folder, images, suffix=".png", **options):
 
 def load(folder, **knobs):
     source = source_of(str(folder))
-    return source.load(
-        Request(str(folder)), **{"image_size": None, "resize": "crop", "background": None, "color": "auto"} | knobs
-    )
+    own = {"image_size": None, "resize": "crop", "background": None, "color": "auto"}
+    return source.load(Request(str(folder)), **own | {"split_by": None, "split_order": "random"} | knobs)
 
 
 @pytest.mark.parametrize(("suffix", "options"), [(".png", {}), (".TIFF", {}), (".webp", {"lossless": True})])

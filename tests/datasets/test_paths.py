@@ -21,11 +21,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("faces/0.png", "faces/1.JPG", "classes/cats/0.png"):
         Image.new("RGB", (8, 8)).save(tmp_path / name, "PNG")
     for name in (
-        "table.csv",
-        "a b.CSV",
+        "table.txt",
         "x.h5",
         "x.mat",
-        "x.parquet",
+        "x.xlsx",
         "x.pt",
         "x.pkl",
         "x.zip",
@@ -44,11 +43,10 @@ PATHS = {
     "empty": "is an empty folder; ",
     "arrays": "such as arrays/first.npy",
     "run": "is the folder of a run",
-    "table.csv": "is a text file; ",
-    "a b.CSV": "is a text file; ",
+    "table.txt": "is a text file; ",
     "x.h5": "is an HDF5 file; ",
     "x.mat": "is a MATLAB file; ",
-    "x.parquet": "is a Parquet file; ",
+    "x.xlsx": "is a spreadsheet; ",
     "x.pt": "is a PyTorch file; ",
     "x.pkl": "is a pickle",
     "x.zip": "is an archive; ",
@@ -74,10 +72,10 @@ def test_what_is_there_is_said_to_be_what_it_is(here: Path, name: str, message: 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("tabel.csv", "tabel.csv: there is no such file or folder; did you mean table.csv?"),
+        ("tabel.txt", "tabel.txt: there is no such file or folder; did you mean table.txt?"),
         (
             "./nothing",
-            "nothing: there is no such file or folder; data are .npy and .npz files, a folder of images",
+            "nothing: there is no such file or folder; data are .npy and .npz files, tables in .csv,",
         ),
         ("some/where/else", "some/where/else: there is no such file or folder"),
         ("digitz", "there is no data set 'digitz'; did you mean digits?"),

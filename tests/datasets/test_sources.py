@@ -13,6 +13,8 @@ from aejax.experiment.loading import load_splits
 OF_SOURCES = {
     **{"labels": "labels.npy", "byte_values": "scaled", "channels": "first"},
     **{"window": 3, "crop": 3, "crops_per_page": 3},
+    **{"columns": ("a=count",), "missing_values": ("-",), "unknown_categories": "missing"},
+    **{"split_by": "groups.npy", "split_order": "ascending", "validation_data": "v.npy", "test_data": "t.npy"},
     **{"image_size": (3,), "resize": "pad", "background": "white", "color": "gray"},
 }
 
@@ -33,7 +35,7 @@ def test_knobs_of_sources_are_knobs_of_the_configuration():
     assert used | {knob for source in sources() for knob in source.fixed} <= fields
 
 
-@pytest.mark.parametrize("dataset", [*names(), "mine.npy", "mnist"])
+@pytest.mark.parametrize("dataset", [*names(), "mine.npy", "mine.csv", "mnist"])
 @pytest.mark.parametrize("knob", OF_SOURCES)
 def test_a_knob_of_another_source_is_refused(dataset, knob):
     data = replace(Data(dataset=dataset), **{knob: OF_SOURCES[knob]})

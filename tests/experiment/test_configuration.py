@@ -34,6 +34,9 @@ OTHER = Experiment(  # every knob that the family allows has another value than 
         **{"dataset": "mine.npz", "labels": "labels.npy", "byte_values": "as_is", "channels": "first"},
         **{"data_dir": "/data", "validation_fraction": 0.2, "test_fraction": 0.3, "split_seed": 1, "shift": 2},
         **{"window": 32, "crop": 32, "crops_per_page": 3},
+        **{"columns": ("a=count",), "missing_values": ("-",), "unknown_categories": "missing"},
+        **{"split_by": "groups.npy", "split_order": "ascending"},
+        **{"validation_data": "v.npy", "test_data": "t.npy"},
         **{"image_size": (8,), "resize": "pad", "background": "white", "color": "gray"},
     ),
     model=Model(
