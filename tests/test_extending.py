@@ -178,13 +178,13 @@ else:
 import jax, numpy as np
 from aejax.autoencoders import undercomplete
 from aejax.evaluation import as_terms, code_statistics
-from aejax.experiment.progress import describe_code
+from aejax.experiment.code_sentences import code_sentences
 from aejax.networks import MLP
 
 autoencoder, x = undercomplete(MLP((2,)), MLP((5,))), np.ones((7, 5), np.float32)
 found = code_statistics(autoencoder, autoencoder.init(jax.random.key(0), x[0]), jax.random.key(1), x)
 assert "code/largest" in as_terms(found)
-assert "largest code: " in describe_code(found)
+assert "Largest code: " in " ".join(code_sentences(found))
 """,
     ),
     "a regularizer": Addition(

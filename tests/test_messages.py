@@ -11,7 +11,7 @@ import aejax
 ROOT = Path(aejax.__file__).parent
 MODULES = [path for path in sorted(ROOT.rglob("*.py")) if "cli" not in path.relative_to(ROOT).parts]
 OPTION = re.compile(r"(?:^|\s)--[a-z][a-z-]*(?![a-z-]*:)")  # not a variable of a style sheet, `--ink: #1f2430`
-OF_COMMANDS = {"--resume", "--data-dir", "--no-", "--serve"}  # in commands that messages suggest
+OF_COMMANDS = {"--resume", "--data-dir", "--no-", "--serve", "--trust-code"}  # in commands that messages suggest
 OF_XLA = "--xla_"
 
 

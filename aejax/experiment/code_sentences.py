@@ -1,15 +1,16 @@
-"""Sentences about the statistics of a run's codes, with units, for pages."""
+"""Sentences about the statistics of a run's codes, with units, for the terminal and for pages."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from aejax.evaluation import MEASURES, Measure
+from aejax.errors import knob_name
+from aejax.evaluation import MEASURES, Measure, is_collapsed
 from aejax.evaluation.codes import ACTIVE_VARIANCE
 
 _PREFIX = "test/code/"
-_DESCRIBED = (  # measures with words of their own, here and in the terminal
+_DESCRIBED = (  # measures with words of their own
     *("units", "active_units", "nonzero_fraction", "frobenius_norm", "saturation"),
     *("kl", "mutual_information", "mutual_information_limit"),
 )
@@ -42,7 +43,7 @@ def other_measures(code: Mapping[str, Any]) -> Iterator[tuple[Measure, str]]:
 
 
 def code_sentences(code: Mapping[str, Any]) -> list[str]:
-    """Returns sentences about the statistics of codes.
+    """Returns sentences about the statistics of codes, and a warning if the posterior has collapsed.
 
     Args:
       code: statistics of the test examples' codes, by the name of the measure; some may be missing.
@@ -82,4 +83,9 @@ def code_sentences(code: Mapping[str, Any]) -> list[str]:
     for measure, shown in other_measures(code):
         unit = "" if measure.unit in ("no unit", "count") else f" {measure.unit}"
         sentences.append(f"{measure.title[:1].upper()}{measure.title[1:]}: {shown}{unit}.")
+    if {"units", "active_units", "mutual_information"} <= code.keys() and is_collapsed(code):
+        sentences.append(
+            "The posterior has collapsed: the decoder ignores nearly all of the code. A smaller "
+            f"{knob_name('beta')}, {knob_name('beta_schedule linear')} or {knob_name('free_bits')} may help."
+        )
     return sentences

@@ -19,16 +19,18 @@ from aejax.experiment.code_sentences import code_of
 from aejax.experiment.conditions import without_effect
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.evaluate import ReportPage, description_of, final_record, holds_images, named, terms_of
-from aejax.experiment.figures import as_drawn
+from aejax.experiment.figures import as_drawn, axis_of, draw_versions
 from aejax.experiment.presets import training_command
 from aejax.experiment.reconstruction_error import UNIT, pca_error, squared_errors
 from aejax.experiment.report import Cell, Section, aligned, code_block, figure_html, loss_sum, page, paragraph, table
 from aejax.experiment.run_folder import Record, read_fingerprint, read_records
 from aejax.experiment.trained import TrainedRun
 from aejax.host.optional import optional
+from aejax.plots.style import PALETTE
 
 MAX_RUNS = len(ascii_uppercase)
 _SHOWN = 10  # examples in a figure
+_MAX_OVERLAID = 1 + len(PALETTE)  # versions of a vector in one panel: the original, and one in each color
 _MAX_COLUMN, _MAX_COLUMNS = 16, 4  # characters of a run's name at the head of a column, and columns with names
 _NO_EFFECT = ("data_dir", "checkpoint_every")  # knobs that no result depends on
 _UNUSED = "–"  # in place of the value of a knob that has no effect
@@ -256,9 +258,13 @@ def _reconstructions(compared: Sequence[_Compared], *, are_same: bool) -> str:
         some = take(test, chosen)
         rows = {"original": some.x} | ({} if some.input is None else {"noisy": some.input})
         rows |= {of.label: of.run.reconstruct(some) for of in compared}
-        examples = np.stack([as_drawn(first.experiment, np.asarray(x)) for x in rows.values()])
-        figure = plots.gallery(examples, limits=first.limits, rows=tuple(rows))
-        content += figure_html(figure, f"{what}, and a row of reconstructions for each run.")
+        drawn = np.stack([as_drawn(first.experiment, np.asarray(x)) for x in rows.values()])
+        if plots.is_image(drawn.shape[2:]) or len(rows) > _MAX_OVERLAID:
+            figure = plots.gallery(drawn, limits=first.limits, rows=tuple(rows), axis=axis_of(first.experiment))
+            content += figure_html(figure, f"{what}, and a row of reconstructions for each run.")
+        else:
+            figure = draw_versions(first, rows)
+            content += figure_html(figure, f"{what}, below their reconstructions by each run.", curves=True)
     return content
 
 

@@ -17,6 +17,7 @@ from aejax.evaluation.denoising import peak_signal_to_noise_ratio
 from aejax.experiment.architectures import architecture_of
 from aejax.experiment.code_sentences import code_of, code_sentences
 from aejax.experiment.configuration import Experiment
+from aejax.experiment.explore import explore_command
 from aejax.experiment.figures import as_drawn, axis_of, draw_codes, draw_versions
 from aejax.experiment.loading import names_of_classes
 from aejax.experiment.presets import nearest_preset, training_command
@@ -38,7 +39,6 @@ from aejax.experiment.report import (
 )
 from aejax.experiment.run_folder import Record, read_records
 from aejax.experiment.trained import TrainedRun
-from aejax.host.commands import verb_command
 from aejax.host.optional import optional
 
 _SHOWN = 10  # best and worst reconstructions
@@ -255,7 +255,7 @@ def _codes(run: TrainedRun, records: list[Record]) -> list[Section]:
     content += figure_html(draw_codes(run, run.encode(test), test.labels), caption, curves=True)
     if len(run.code_shape) == 1:
         text = "This command writes a page that shows this plane, and decodes the code at the pointer, in a browser."
-        content += paragraph(text) + code_block(verb_command("explore", run.path))
+        content += paragraph(text) + code_block(explore_command(run))
     if "kl" in code:
         caption = "KL divergence of each unit's posterior from the prior, mean over test examples, in nats."
         content += figure_html(plots.kl_per_unit(code["kl"]), caption, curves=True)

@@ -74,6 +74,12 @@ def _text(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
 
 
+def explore_command(run: TrainedRun, *options: str) -> str:
+    """Returns the command that explores a run; one with the user's own autoencoder needs --trust-code."""
+    trust = () if run.experiment.model.autoencoder is None else ("--trust-code",)
+    return verb_command("explore", run.path, *options, *trust)
+
+
 class _Programs(NamedTuple):
     """The programs of a page by name, and remarks on those that are missing."""
 
@@ -139,7 +145,7 @@ def _programs(run: TrainedRun, constants: Constants) -> _Programs:
     code, example = np.zeros(run.code_shape, np.float32), np.zeros(run.example_shape, np.float32)
     decode, encode = (partial(f, run.params) for f in (run.autoencoder.decode, run.autoencoder.encode))
     programs, notes = {}, []
-    instead = f"a server computes with any decoder: {verb_command('explore', run.path, '--serve')}"
+    instead = f"a server computes with any decoder: {explore_command(run, '--serve')}"
     try:
         programs["decode"] = as_program(decode, [code, *condition], constants, name=f"{run.path}: the decoder")
         if has_spectrum(run):

@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,9 +12,6 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from aejax.autoencoders import Term
-from aejax.errors import knob_name
-from aejax.evaluation import is_collapsed
-from aejax.experiment.code_sentences import other_measures
 from aejax.host.escaping import printable
 from aejax.training import Report
 
@@ -168,39 +165,6 @@ def _is_live(console: Console) -> bool:
 
 def _epoch_of(epoch: float, epochs: int) -> str:
     return f"epoch {f'{epoch:.1f}'.removesuffix('.0')}/{epochs}"
-
-
-def describe_code(code: Mapping[str, Any]) -> str:
-    """Returns sentences about the statistics of a code, one per line, and a warning if the posterior has collapsed.
-
-    Args:
-      code: statistics of the code, by the name of the measure.
-
-    >>> print(describe_code({"units": 10, "active_units": 9, "nonzero_fraction": 0.25, "frobenius_norm": 1.5}))
-    code: 9 of 10 units vary over the test examples, 25 % of all entries are not 0; mean norm of the Jacobian 1.5
-    """
-    of_posterior = "units are active (the variance of the posterior's mean is above 0.01)"
-    used = of_posterior if "mutual_information" in code else "units vary over the test examples"
-    line = f"code: {code['active_units']} of {code['units']} {used}"
-    if code["nonzero_fraction"] < 1:
-        line += f", {code['nonzero_fraction']:.0%} of all entries are not 0".replace("%", " %")
-    if "saturation" in code:
-        line += f", {code['saturation']:.0%} are saturated".replace("%", " %")
-    lines = [f"{line}; mean norm of the Jacobian {code['frobenius_norm']:.3g}"]
-    if "mutual_information" in code:
-        line = f"mutual information of example and code: at least {code['mutual_information']:.2f} nats"
-        line += f" (the estimate cannot exceed {code['mutual_information_limit']:.2f}, log N)"
-        if "kl" in code:
-            line += f", at most {code['kl'].sum():.2f} (the KL)"
-            line += f"; KL by unit from {code['kl'].min():.3f} to {code['kl'].max():.3f} nats"
-        lines.append(line)
-    lines += [f"{measure.title}: {shown} ({measure.unit})" for measure, shown in other_measures(code)]
-    if is_collapsed(code):
-        lines.append(
-            "the posterior has collapsed: the decoder ignores nearly all of the code; "
-            f"a smaller {knob_name('beta')}, {knob_name('beta_schedule linear')} or {knob_name('free_bits')} may help"
-        )
-    return "\n".join(lines)
 
 
 def summary_table(title: str, columns: dict[str, dict[str, float]], *, term_of: Callable[[str], Term]) -> Table:

@@ -16,7 +16,7 @@ from aejax.evaluation import measure_of
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.report_style import NARROW, STYLE
 from aejax.host.escaping import as_html
-from aejax.plots.style import COLUMN
+from aejax.plots.style import COLUMN, with_padding
 
 Cell = str | tuple[str, str]  # a text, or a name and its unit
 _MANY = 5  # columns that fit on a narrow screen
@@ -154,7 +154,7 @@ def figure_html(figure: Figure, caption: str, *, narrow: Figure | None = None, c
 def _as_address(figure: Figure) -> str:
     """Returns a data URL of the figure as PNG."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=_DOTS_PER_INCH)
+    figure.savefig(file, format="png", dpi=_DOTS_PER_INCH, bbox_inches=with_padding(figure))
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 

@@ -14,7 +14,8 @@ from aejax.experiment.build import bounds_of_code
 from aejax.experiment.figures import draw_figures
 from aejax.experiment.job import Job
 from aejax.experiment.plausibility import check_result
-from aejax.experiment.progress import describe_code, summary_table
+from aejax.experiment.code_sentences import code_sentences
+from aejax.experiment.progress import summary_table
 from aejax.experiment.report import loss_note, term_of
 from aejax.experiment.run_folder import RunFolder
 from aejax.experiment.scores import score, write_scores
@@ -106,8 +107,8 @@ def conclude(
     if broken := [term for term, value in terms.items() if not math.isfinite(value)]:
         console.print(f"not finite on test examples, and left out of the record: {', '.join(broken)}")
     if code is not None:
-        for line in describe_code(code).splitlines():
-            console.print(line)
+        for sentence in code_sentences(code):
+            console.print(sentence)
     with optional("anomaly scores of the validation examples", console.print):
         write_scores(folder.path, score(run, run.splits.validation))
     if figure_format is None:

@@ -149,7 +149,8 @@ def _scatter(
         for place, label in enumerate(classes):
             color, marker = CLASS_COLORS[place % len(CLASS_COLORS)], CLASS_MARKERS[place % len(CLASS_MARKERS)]
             name = as_name(names.get(label, str(label)))
-            text = wrapped(f"{name} (n = {int((labels == label).sum()):,})", _MAX_ENTRY, SMALL)
+            count = f"(n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{int((labels == label).sum()):,})"
+            text = wrapped(f"{name} {count}", _MAX_ENTRY, SMALL).replace("\N{NO-BREAK SPACE}", " ")
             entries.append(axes.scatter([], [], color=color, marker=marker, s=14, linewidths=0, label=text))
         if explain and below:
             figure.legend(handles=entries, loc="outside lower left", ncols=3, borderpad=0, handletextpad=0.2)

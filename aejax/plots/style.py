@@ -1,7 +1,7 @@
 """House style of all figures: sizes, fonts and colors that are legible in one column of a paper, and the file formats.
 
-A figure is `COLUMN` inches wide, its letters have at least 7 points, and its colors are distinguishable with the common
-kinds of color blindness.
+A figure is `COLUMN` inches wide, without the margin that `with_padding` adds when it is written; its letters have at
+least 7 points, and its colors are distinguishable with the common kinds of color blindness.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
+from matplotlib.transforms import Bbox
 
 from aejax.host.escaping import as_label
 from aejax.host.files import FigureFormat
@@ -36,6 +37,7 @@ CLASS_MARKERS = ("o", "^", "s", "v", "D", "P", "X")
 SEQUENTIAL = "cividis"  # for a quantity along which curves change
 
 _DOTS_PER_INCH = 300
+_PADDING = 0.05  # inches: the margin of a figure that is written, so that no letter touches an edge
 _MAX_TITLE = 240  # characters
 _SETTINGS: dict[Any, Any] = {
     "font.size": TEXT,
@@ -77,8 +79,13 @@ def save_figure(figure: Figure, folder: Path, name: str, *, file_format: FigureF
     path = folder / f"{name}.{file_format}"
     metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(file_format)  # the same figure, the same file
     with mpl.rc_context({"pdf.fonttype": 42, "svg.hashsalt": name}):  # 42: letters that publishers accept
-        figure.savefig(path, dpi=_DOTS_PER_INCH, metadata=metadata)
+        figure.savefig(path, dpi=_DOTS_PER_INCH, metadata=metadata, bbox_inches=with_padding(figure))
     return path
+
+
+def with_padding(figure: Figure) -> Bbox:
+    """Returns the area to write, in inches: the whole figure and a small margin, for `bbox_inches` of `savefig`."""
+    return Bbox.from_bounds(0, 0, *figure.get_size_inches()).padded(_PADDING)
 
 
 def with_margin(low: float, high: float, fraction: float) -> tuple[float, float]:

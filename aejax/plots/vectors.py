@@ -178,16 +178,18 @@ def frames_of_vectors(vectors: np.ndarray, *, originals: np.ndarray, axis: Axis 
         for original in originals:
             _draw(axes, original, axis, color=ORIGINAL, width=0.9, dashed=True)
         moving = _draw(axes, vectors[0], axis, color=TRAIN, width=1.4)
+        moving.set_animated(True)  # drawn by itself, on what is the same in all frames
         axes.set_ylim(_limits([vectors, originals]))
         axes.set_xlabel(as_label(axis.x_label))
         axes.set_ylabel(as_label(axis.y_label))
         clean_axes(axes)
         canvas.draw()
-        figure.set_layout_engine("none")  # keeps the layout, which takes most of the time of a frame
+        same = canvas.copy_from_bbox(figure.bbox)
         frames = []
         for vector in vectors:
+            canvas.restore_region(same)
             moving.set_ydata(vector.ravel())
-            canvas.draw()
+            axes.draw_artist(moving)
             frames.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
     return np.stack(frames)
 

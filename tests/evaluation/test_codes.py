@@ -20,7 +20,6 @@ from aejax.evaluation import (
 )
 from aejax.evaluation.representation import map_over_examples
 from aejax.experiment import code_sentences
-from aejax.experiment.progress import describe_code
 from aejax.experiment.report import term_of
 from aejax.networks import Network
 from aejax.priors import mixture_prior, standard_normal
@@ -207,9 +206,9 @@ def test_mutual_information_is_a_lower_bound_with_its_limit():
     assert found["mutual_information"] == pytest.approx(np.log(50), abs=1e-3)
     assert found["mutual_information_limit"] == pytest.approx(np.log(50))
     assert found["kl"].sum() > 3 * np.log(1000) - 3  # an upper bound
-    text = describe_code(found)
-    assert "mutual information of example and code: at least 3.91 nats (the estimate cannot exceed 3.91, log N)" in text
-    assert f"at most {found['kl'].sum():.2f} (the KL)" in text
+    text = " ".join(code_sentences.code_sentences(found))
+    assert "at least 3.91 nats of information about the example; this bound cannot exceed 3.91 nats, log N." in text
+    assert f"divergence from the prior is {found['kl'].sum():.2f} nats" in text
 
 
 @pytest.mark.slow
@@ -283,18 +282,18 @@ def test_a_measure_is_a_row(monkeypatch):
     def watch(autoencoder, params, x, *condition):
         return lambda params: float(np.abs(autoencoder.encode(params, jnp.asarray(x[0]))).max())
 
-    row = Measure("largest", "largest magnitude", "1", largest, watch)
-    of_units = Measure("spread", "spread of a unit", "1", lambda encoded: encoded.codes.std(axis=0))
+    row = Measure("largest", "largest magnitude", "nats", largest, watch)
+    of_units = Measure("spread", "spread of a unit", "nats", lambda encoded: encoded.codes.std(axis=0))
     for module in (measures, code_sentences):
         monkeypatch.setattr(module, "MEASURES", (*measures.MEASURES, row, of_units))
     found = code_statistics(CONDITIONED, PARAMS, KEY, X[:5])
     assert found["largest"] == pytest.approx(np.tanh(np.abs(X[:5]).max()))
     assert {"code/largest", "code/spread/1", "code/spread/3"} <= set(as_terms(found))
     assert make_watch(CONDITIONED, PARAMS, X[:1])(PARAMS)["code/largest"] == found_in_one(X[0])
-    assert (term_of("code/largest", ()).title, term_of("code/spread/2", ()).unit) == ("largest magnitude", "1")
-    lines = describe_code(found).splitlines()
-    assert f"largest magnitude: {found['largest']:.3g} (1)" in lines
-    assert lines[-1].startswith("spread of a unit: from ")
+    assert (term_of("code/largest", ()).title, term_of("code/spread/2", ()).unit) == ("largest magnitude", "nats")
+    lines = code_sentences.code_sentences(found)
+    assert f"Largest magnitude: {found['largest']:.3g} nats." in lines
+    assert lines[-1].startswith("Spread of a unit: from ")
 
 
 def found_in_one(x):

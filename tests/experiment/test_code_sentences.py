@@ -43,3 +43,10 @@ def test_a_measure_without_a_sentence_of_its_own_is_named(monkeypatch):
     monkeypatch.setattr(module, "MEASURES", (*MEASURES, added))
     assert code_sentences({"largest": 2.5}) == ["Largest code: 2.5 nats."]
     assert code_sentences({"largest": np.array([1.0, 3.0])}) == ["Largest code: from 1 to 3 nats."]
+
+
+def test_a_collapsed_posterior_is_reported_last_with_what_may_help():
+    collapsed = {"units": 20, "active_units": 1, "mutual_information": 0.1}
+    assert code_sentences(collapsed)[-1].startswith("The posterior has collapsed: ")
+    assert "free_bits" in code_sentences(collapsed)[-1]
+    assert not any("collapsed" in sentence for sentence in code_sentences(CODE))

@@ -19,7 +19,7 @@ from aejax.errors import UserError
 from aejax.experiment.browser_program import PRIMITIVES, Constants, as_program
 from aejax.experiment.build import build_autoencoder
 from aejax.experiment.configuration import Data, Experiment, Model, Training
-from aejax.experiment.explore import explorer_page, with_jacobian
+from aejax.experiment.explore import explore_command, explorer_page, with_jacobian
 from aejax.experiment.explorer_server import ExplorerServer
 from aejax.experiment.facts import facts_of
 from aejax.experiment.loading import example_of
@@ -354,3 +354,11 @@ def test_a_code_that_is_no_vector_is_refused(make_initial_run):
     experiment = model(family="undercomplete", network="conv", hidden=(4,), code_size=None)
     with pytest.raises(UserError, match="the explorer expects a run whose code is a vector, but this run is "):
         explorer_page(open_run(make_initial_run(experiment)))
+
+
+def test_the_command_trusts_the_code_of_an_own_autoencoder(make_initial_run):
+    run = open_run(make_initial_run(SMALL))
+    assert explore_command(run).endswith(f"explore {run.path.absolute()}")
+    own = dataclasses.replace(run.experiment, model=dataclasses.replace(run.experiment.model, autoencoder="mine.py"))
+    command = explore_command(run._replace(experiment=own), "--serve")
+    assert command.endswith(f"explore {run.path.absolute()} --serve --trust-code")
