@@ -19,7 +19,7 @@ from aejax.experiment.code_sentences import code_of
 from aejax.experiment.conditions import without_effect
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.evaluate import ReportPage, description_of, final_record, holds_images, named, terms_of
-from aejax.experiment.figures import as_drawn, axis_of, draw_versions
+from aejax.experiment.figures import as_drawn, axis_of, draw_versions, draws_images
 from aejax.experiment.presets import training_command
 from aejax.experiment.reconstruction_error import UNIT, pca_error, squared_errors
 from aejax.experiment.report import Cell, Section, aligned, code_block, figure_html, loss_sum, page, paragraph, table
@@ -259,7 +259,7 @@ def _reconstructions(compared: Sequence[_Compared], *, are_same: bool) -> str:
         rows = {"original": some.x} | ({} if some.input is None else {"noisy": some.input})
         rows |= {of.label: of.run.reconstruct(some) for of in compared}
         drawn = np.stack([as_drawn(first.experiment, np.asarray(x)) for x in rows.values()])
-        if plots.is_image(drawn.shape[2:]) or len(rows) > _MAX_OVERLAID:
+        if draws_images(first) or len(rows) > _MAX_OVERLAID:
             figure = plots.gallery(drawn, limits=first.limits, rows=tuple(rows), axis=axis_of(first.experiment))
             content += figure_html(figure, f"{what}, and a row of reconstructions for each run.")
         else:

@@ -18,7 +18,7 @@ from aejax.experiment.architectures import architecture_of
 from aejax.experiment.code_sentences import code_of, code_sentences
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.explore import explore_command
-from aejax.experiment.figures import as_drawn, axis_of, draw_codes, draw_versions
+from aejax.experiment.figures import as_drawn, axis_of, draw_codes, draw_versions, draws_images, shown_count
 from aejax.experiment.loading import names_of_classes
 from aejax.experiment.presets import nearest_preset, training_command
 from aejax.experiment.reconstruction_error import UNIT, errors_by_class, pca_error, squared_errors
@@ -41,7 +41,6 @@ from aejax.experiment.run_folder import Record, read_records
 from aejax.experiment.trained import TrainedRun
 from aejax.host.optional import optional
 
-_SHOWN = 10  # best and worst reconstructions
 _MAX_CLASSES = 20  # whose table is not folded
 _MAX_CHANGED = 3  # knobs of a run that is described by its nearest preset
 
@@ -209,18 +208,18 @@ def _unseen_classes(run: TrainedRun) -> str:
 def _reconstructions(run: TrainedRun, errors: np.ndarray) -> list[Section]:
     """Returns a table of the errors by class, and figures of the test examples with the best and worst ones."""
     order, test = np.argsort(errors), run.splits.test
-    content = _by_class(run, errors)
-    ends = {"best": order[:_SHOWN], "worst": order[: -_SHOWN - 1 : -1]}
+    content, shown = _by_class(run, errors), shown_count(run)
+    ends = {"best": order[:shown], "worst": order[: -shown - 1 : -1]}
     for (what, chosen), names in zip(ends.items(), aligned([errors[e].tolist() for e in ends.values()]), strict=True):
         some = take(test, chosen)
         rows = {"original": some.x} | ({} if some.input is None else {"noisy": some.input})
         rows["reconstruction"] = run.reconstruct(some)
         figure = draw_versions(run, rows, names=names)
         caption = (
-            f"The {len(chosen)} of {len(errors):,} test examples with the {what} reconstructions. Below each is its "
-            f"squared error per feature, in {UNIT}."
+            f"The {len(chosen)} of {len(errors):,} test examples with the {what} reconstructions. "
+            f"{'Below' if draws_images(run) else 'Above'} each is its squared error per feature, in {UNIT}."
         )
-        content += figure_html(figure, caption)
+        content += figure_html(figure, caption, curves=not draws_images(run))
     return [Section("Reconstructions", content)]
 
 
@@ -274,7 +273,8 @@ def _samples(run: TrainedRun) -> list[Section]:
     grid = examples.reshape(-1, 10, *examples.shape[1:])
     figure = plots.gallery(grid, limits=run.limits, axis=axis_of(run.experiment))
     what = "a row for each class" if labels is not None else "not selected"
-    return [Section("Samples", figure_html(figure, f"Decoded samples from the prior, {what}."))]
+    caption = f"Decoded samples from the prior, {what}."
+    return [Section("Samples", figure_html(figure, caption, curves=not draws_images(run)))]
 
 
 def _configuration(run: TrainedRun) -> list[Section]:

@@ -89,11 +89,19 @@ def draw_versions(
       names: of the examples, or none.
       title: of the figure of images.
     """
-    drawn = {name: as_drawn(run.experiment, np.asarray(x)) for name, x in rows.items()}
-    if not plots.is_image(next(iter(drawn.values())).shape[1:]):
-        drawn = {name: x[:_VECTORS_SHOWN] for name, x in drawn.items()}
+    drawn = {name: as_drawn(run.experiment, np.asarray(x))[: shown_count(run)] for name, x in rows.items()}
     limits = None if run.limits[0] == run.limits[1] else run.limits
     return plots.reconstructions(drawn, limits=limits, names=names, title=title, axis=axis_of(run.experiment))
+
+
+def draws_images(run: TrainedRun) -> bool:
+    """Returns whether a run's examples are drawn as images, and not as curves or points."""
+    return plots.is_image(as_drawn(run.experiment, np.empty((1, *run.example_shape))).shape[1:])
+
+
+def shown_count(run: TrainedRun) -> int:
+    """Returns the number of examples in a figure of reconstructions."""
+    return _SHOWN if draws_images(run) else _VECTORS_SHOWN
 
 
 def draw_codes(run: TrainedRun, codes: np.ndarray, labels: np.ndarray | None) -> Figure:

@@ -22,6 +22,7 @@ Cell = str | tuple[str, str]  # a text, or a name and its unit
 _MANY = 5  # columns that fit on a narrow screen
 _SHORT = 12  # characters of a name beside its values on a narrow screen
 _SMALL = 1e-3  # numbers below it need an exponent
+_LARGE = 1e4  # numbers from it on need no decimals
 
 
 _DOTS_PER_INCH = 260  # of a figure's pixels, two for each pixel of the page
@@ -108,7 +109,8 @@ def _cell(cell: Cell) -> str:
 def aligned(rows: Sequence[Sequence[float | None]], *, digits: int = 4) -> list[list[str]]:
     """Returns the numbers of a table as text with the same number of decimals, and empty text for None.
 
-    There are 3 to 6 decimals; rows below 0.001 are in scientific notation.
+    There are 3 to 6 decimals, and none if all rows have numbers above 10,000; rows below 0.001 are in scientific
+    notation.
 
     Args:
       rows: the numbers of each row.
@@ -116,10 +118,13 @@ def aligned(rows: Sequence[Sequence[float | None]], *, digits: int = 4) -> list[
 
     >>> aligned([[23.607, -1234.5], [0.0123456, None], [0.0, 1.25e-5]])
     [['23.60700', '-1,234.50000'], ['0.01235', ''], ['0.000e+00', '1.250e-05']]
+    >>> aligned([[21149689.593, None]])
+    [['21,149,690', '']]
     """
     largest = [max((abs(v) for v in row if v is not None and math.isfinite(v)), default=0.0) for row in rows]
     shown = [value for value in largest if value >= _SMALL]
-    decimals = min(max(digits - 1 - math.floor(math.log10(min(shown, default=1.0))), 3), 6)
+    least = min(shown, default=1.0)
+    decimals = 0 if least >= _LARGE else min(max(digits - 1 - math.floor(math.log10(least)), 3), 6)
     formats = [".3e" if 0 < value < _SMALL else f",.{decimals}f" for value in largest]
     return [
         ["" if value is None else f"{value:{kind}}" for value in row] for row, kind in zip(rows, formats, strict=True)

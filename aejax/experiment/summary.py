@@ -11,10 +11,10 @@ from rich.console import Console
 from aejax.datasets.dataset import Dataset, take
 from aejax.evaluation import as_terms, code_statistics
 from aejax.experiment.build import bounds_of_code
+from aejax.experiment.code_sentences import code_sentences
 from aejax.experiment.figures import draw_figures
 from aejax.experiment.job import Job
 from aejax.experiment.plausibility import check_result
-from aejax.experiment.code_sentences import code_sentences
 from aejax.experiment.progress import summary_table
 from aejax.experiment.report import loss_note, term_of
 from aejax.experiment.run_folder import RunFolder

@@ -39,6 +39,9 @@ def compared_curves(panels: Mapping[tuple[str, str], Mapping[str, Curve]], *, co
         for name, (epochs, values) in curves.items():
             marker = "o" if len(epochs) == 1 else ""
             axes.plot(epochs, values, label=as_name(name), marker=marker, **looks[name])  # type: ignore[arg-type]
+        first, last = axes.dataLim.intervalx
+        if first == last:  # a single epoch
+            axes.set_xlim(first - 1, last + 1)
         axes.set_title(as_label(title))
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
