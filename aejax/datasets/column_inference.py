@@ -42,6 +42,7 @@ _MIN_DIGITS = 8
 _MAX_RATING, _MAX_COUNT, _MAX_FIRST_COUNT = 10, 50, 2
 _MIN_SKEWNESS = 1.0
 _LISTED, _MAX_NAME = 5, 30  # classes, and characters of a name, that are printed
+_MANY_MISSING = 0.5  # of the cells of a column
 _MAX_FREE_TEXTS = 20  # distinct texts, above which a column of which most texts are distinct is free text
 _IDENTIFIER = re.compile(r"(^|[\W_])(id|p?key|pid|uid|uuid|guid|index|identifier|ssn)s?($|[\W_\d])|[a-z]I[dD]$", re.I)
 _MONTH = re.compile(r"(^|[\W_])(mo|mon|months?)($|[\W_])", re.I)
@@ -67,6 +68,7 @@ class Inferred(NamedTuple):
     columns: tuple[TableColumn, ...]  # one, or the parts of a date
     holds: str  # the range, the classes or why it is left out, for the user
     missing: float  # fraction of the training rows
+    word: str | None = None  # how most training cells are written that are missing, if it is a word such as NA
 
 
 def infer_column(
@@ -86,6 +88,13 @@ def infer_column(
       UserError: cells that contradict the declaration or all other cells, a category with over 10,000 values, mixed
         decimal marks, or numbers beyond float32. The message names the row.
     """
+    inferred = _infer(name, statistics, declared, own_class=own_class, table=table)
+    return inferred._replace(word=statistics.words.most_common(1)[0][0] if statistics.words else None)
+
+
+def _infer(
+    name: str, statistics: ColumnStatistics, declared: Declaration | None, *, own_class: bool, table: str
+) -> Inferred:
     where = f"{table}: column {name!r}"
     missing = statistics.missing / statistics.rows if statistics.rows else 0.0
     if declared is not None and declared.kind in ("identifier", "leave_out"):
@@ -324,6 +333,28 @@ def describe(inferred: Sequence[Inferred]) -> list[str]:
         rows.append((_shortened(column.name), kind, missing, column.holds))
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return [f"{row[0]:{widths[0]}}  {row[1]:{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}" for row in rows]
+
+
+def describe_words(inferred: Sequence[Inferred]) -> list[str]:
+    """Returns lines on categories of which most cells are a word such as NA, which may be a category of its own.
+
+    >>> column = TableColumn("pool", "binary", ("no", "yes"), may_be_missing=True)
+    >>> describe_words([Inferred("pool", (column,), "", missing=0.9, word="NA")])
+    ["NA is read as missing, in most rows of pool; if it is a category there, declare it, as in columns 'pool=..."]
+    """
+    lines = []
+    of_classes = [each for each in inferred if each.missing > _MANY_MISSING and each.columns[0].classes is not None]
+    for word in sorted({each.word for each in of_classes if each.word is not None}):
+        columns = [each for each in of_classes if each.word == word]
+        shown = ", ".join(_shortened(each.name) for each in columns[:_LISTED])
+        more = f" and {len(columns) - _LISTED} others" if len(columns) > _LISTED else ""
+        first = columns[0].columns[0]
+        example = f"{first.name}=categorical:{','.join([word, *(first.classes or ())])}"
+        lines.append(
+            f"{word} is read as missing, in most rows of {shown}{more}; if it is a category there, declare it, as in "
+            f"{knob_name('columns')} {example!r}"
+        )
+    return lines
 
 
 def _shortened(name: str) -> str:

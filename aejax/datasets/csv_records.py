@@ -44,8 +44,8 @@ class Records(NamedTuple):
 def read_header(path: Path) -> Header:
     """Returns the names of a CSV file's columns, and the delimiter: comma, semicolon or tab.
 
-    The delimiter is the one that occurs equally often in each of the first 100 records, and most often. A column
-    without a name is called `column N`, with N from 1.
+    The delimiter is the one that occurs equally often in each of the first 100 records, and most often; of a .tsv file,
+    a tab if it does. A column without a name is called `column N`, with N from 1.
 
     Raises:
       UserError: the file is empty or is no UTF-8 text; the first record holds numbers instead of names; or two columns
@@ -64,7 +64,7 @@ def read_header(path: Path) -> Header:
     if not len(ends):
         reason = "a quotation mark is never closed" if b"\n" in start else "there are no line breaks"
         raise UserError(f"{path}: the header cannot be read: {reason}")
-    delimiter = _guess_delimiter(start[: ends[-1] + 1], ends)
+    delimiter = _guess_delimiter(start[: ends[-1] + 1], ends, prefers_tabs=path.suffix.lower() == ".tsv")
     text = _decoded(start[: ends[0] + 1], path, "the header")
     cells = [cell.strip() for cell in next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])]
     if cells and all(_is_number(cell) for cell in cells):
@@ -162,7 +162,7 @@ def _checked(content: bytes, first: int, path: Path, header: Header) -> Records:
     return Records(content, first, is_blank)
 
 
-def _guess_delimiter(start: bytes, ends: np.ndarray) -> str:
+def _guess_delimiter(start: bytes, ends: np.ndarray, *, prefers_tabs: bool) -> str:
     """Returns the delimiter that occurs equally often in all records, and most often; else the header's."""
     block = np.frombuffer(start, np.uint8)
     quotes = np.flatnonzero(block == _QUOTE)
@@ -172,7 +172,7 @@ def _guess_delimiter(start: bytes, ends: np.ndarray) -> str:
         counts = np.diff(np.searchsorted(positions, ends), prepend=0)
         lengths = np.diff(ends, prepend=-1)
         is_equal = bool(counts[0] and np.all((counts == counts[0]) | (lengths <= 2)))
-        ranks.append((is_equal, int(counts[0])))
+        ranks.append((is_equal, prefers_tabs and delimiter == "\t", int(counts[0])))
     return DELIMITERS[max(range(len(DELIMITERS)), key=lambda place: (ranks[place], -place))]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -95,6 +95,39 @@ def table_of(frame: Any, *, name: str = "the data frame") -> Table:
             yield Batch(chosen.slice(start, _ROWS), start + 1, name, min(start + _ROWS, chosen.height))
 
     return Table(name, tuple(whole.columns), whole.height, batches)
+
+
+def read_frame(table: Table) -> "pl.DataFrame":
+    """Returns all rows and columns of a table in memory; those of a text file are text, as they are written there."""
+    import polars as pl
+
+    frames = [batch.frame for batch in table.batches(table.columns)]
+    return pl.concat(frames) if frames else pl.DataFrame(schema=dict.fromkeys(table.columns, pl.String()))
+
+
+def write_frame(frame: "pl.DataFrame", file: BinaryIO, suffix: str) -> None:
+    r"""Writes a table with the names of its columns; missing cells are empty.
+
+    Args:
+      frame: the table.
+      file: a file that is open for writing bytes.
+      suffix: of the file's name: .csv for commas, .tsv for tabs, or .parquet.
+
+    Raises:
+      UserError: another suffix.
+
+    >>> import io
+    >>> import polars as pl
+    >>> write_frame(pl.DataFrame({"rooms": [3, None]}), file := io.BytesIO(), ".csv")
+    >>> file.getvalue()
+    b'rooms\n3\n\n'
+    """
+    if suffix.lower() in PARQUET:
+        frame.write_parquet(file)
+    elif suffix.lower() in TEXT:
+        frame.write_csv(file, separator="\t" if suffix.lower() == ".tsv" else ",")
+    else:
+        raise UserError(f"tables are written to {', '.join(SUFFIXES)} files, got {suffix or 'a name without a suffix'}")
 
 
 def joined(tables: Sequence[Table]) -> Table:

@@ -245,7 +245,7 @@ def infer_columns(table: Table, is_training: np.ndarray, left_out: Sequence[str]
 
 def _read(table: Table, sketch: _Sketch, positions: Positions, reading: Reading, *, stored: bool | None) -> Dataset:
     """Returns all rows by columns that are inferred from the training rows, with notes for the user."""
-    from aejax.datasets.column_inference import describe
+    from aejax.datasets.column_inference import describe, describe_words
 
     is_training = np.zeros(sketch.rows, bool)
     is_training[positions.train] = True
@@ -257,7 +257,7 @@ def _read(table: Table, sketch: _Sketch, positions: Positions, reading: Reading,
         reading = reading._replace(unknown_categories="missing")
     x, notes = _convert(table, columns, sketch.rows, reading, stored=stored)
     found = f"{table.name}: {sketch.rows:,} rows; its columns, as found in {len(positions.train):,} training rows:"
-    lines = (found, *(f"  {line}" for line in describe(inferred)), *notes)
+    lines = (found, *(f"  {line}" for line in describe(inferred)), *describe_words(inferred), *notes)
     return Dataset(x, sketch.labels, columns=columns, notes=lines)
 
 

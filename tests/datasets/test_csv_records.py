@@ -58,6 +58,12 @@ def test_delimiters_and_names(tmp_path, content, columns, delimiter):
     assert (header.columns, header.delimiter) == (columns, delimiter)
 
 
+def test_cells_of_tsv_files_may_have_commas(tmp_path):
+    content = "a, b\tc\n1, 2\t3\n"
+    assert read_header(write(tmp_path, content, "x.tsv")).columns == ("a, b", "c")
+    assert read_header(write(tmp_path, content, "x.csv")).delimiter == ","
+
+
 def test_blank_lines_are_skipped_and_are_missing_cells_of_a_single_column(tmp_path):
     table = open_table(write(tmp_path, "a,b\n1,2\n\n3,\r\n\r\n"))
     assert [b.frame.rows() for b in table.batches(["b", "a"])] == [[("2", "1"), (None, "3")]]

@@ -17,6 +17,7 @@ from aejax.datasets.columns import TableColumn, model_columns
 from aejax.datasets.dataset import fingerprint
 from aejax.datasets.source import Request
 from aejax.datasets.stored import StoredArray
+from aejax.datasets.table_files import open_table, read_frame, write_frame
 from aejax.datasets.table_rows import as_table
 from aejax.datasets.tables import SOURCE, load_table_rows, split_table, table_dataset
 from aejax.errors import UserError
@@ -360,6 +361,17 @@ def test_paths_among_knobs_are_absolute_and_names_of_columns_stay(tmp_path, monk
     assert data.columns == ("a=count", str(tmp_path / "c.json"))
     assert (data.split_by, data.test_data) == ("owner", str(tmp_path / "t.csv"))
     assert data.dataset == str(tmp_path / "houses.csv")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".TSV", ".parquet"])
+def test_frames_are_written_and_read_as_they_are(tmp_path, suffix):
+    path = tmp_path / f"x{suffix}"
+    frame = HOUSES.select("rooms", 'the "fuel"', "area, m²")
+    with path.open("wb") as file:
+        write_frame(frame, file, suffix)
+    assert read_frame(open_table(path)).cast(pl.String).equals(frame.cast(pl.String))
+    with pytest.raises(UserError, match=r"tables are written to \.csv, \.tsv, \.parquet, \.pq files, got \.xls"):
+        write_frame(frame, io.BytesIO(), ".xls")
 
 
 def test_tables_are_written_as_they_are_read(tmp_path):
