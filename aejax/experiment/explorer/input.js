@@ -21,7 +21,9 @@ function chooseHere() {
 // A conditional run decodes a test example as its own class.
 function chooseCondition(n) {
   const place = data.conditions.indexOf(data.classes[test.classes[n]]);
-  if (place >= 0) element("condition").value = state.condition = place;
+  if (place < 0 || place === state.condition) return;
+  element("condition").value = state.condition = place;
+  if (state.ends.length === 2) findPath(); // of the new class
 }
 
 let pressed = null;

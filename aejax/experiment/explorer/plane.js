@@ -97,6 +97,7 @@ function ticks(low, high) {
 }
 
 function drawPlane() {
+  if (!layer.width || !layer.height) return; // the page has no size yet
   const {context, width, height} = fitted(plane);
   context.drawImage(layer, 0, 0, width, height);
   const [x, y] = toScreen(coordinatesNow()).map((value, axis) => axis && system.axes[1] === null ? height / 2 : value);
