@@ -3,6 +3,7 @@
 
 let isShowing = false, isDue = false; // one code at a time: it waits for what a server computes
 let isAsked = false; // whether the worker computes; it is asked again when it has answered
+let costOfSpectra = 0, atRest = null; // milliseconds of the last answer; a timer
 
 // Moves the pointer to a code; `slice`: coordinates other than those of the plane have changed.
 function moveTo(code, {slice = false} = {}) {
@@ -32,12 +33,20 @@ async function show() {
   askAtPointer();
 }
 
+// Spectra that take long are asked for when the pointer rests: they would slow down the decoder, in particular a server's.
 function askAtPointer() {
+  clearTimeout(atRest);
   if (!has("linearize") || isAsked) return;
+  if (costOfSpectra < 100) askForSpectra();
+  else atRest = setTimeout(askForSpectra, 120);
+}
+
+function askForSpectra() {
   isAsked = true;
-  const asked = state.code, decodedAs = state.condition;
+  const start = performance.now(), asked = state.code, decodedAs = state.condition;
   ask("pointer", {code: asked}, (found) => {
     isAsked = false;
+    costOfSpectra = performance.now() - start;
     state.atPointer = found;
     showSpectra(found);
     drawPlane();
