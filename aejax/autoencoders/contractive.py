@@ -8,7 +8,15 @@ from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.part import Part, Term
 from aejax.autoencoders.penalized import penalized
-from aejax.autoencoders.record import Autoencoder, Batch, Metrics, encoder_inputs, example_keys, mean_over_batch
+from aejax.autoencoders.record import (
+    Autoencoder,
+    Batch,
+    Metrics,
+    encoder_inputs,
+    example_keys,
+    is_zero,
+    mean_over_batch,
+)
 from aejax.checks import check_count, check_in_range, check_positive
 from aejax.jacobian import contractive_penalty, estimate_frobenius_norm_squared, higher_order_penalty
 from aejax.jacobian.estimators import check_estimator
@@ -25,8 +33,8 @@ def contractive(
     weight: ArrayLike,
     method: str = "jacfwd",
     chunk_size: int | None = None,
-    higher_order_weight: float = 0.0,
-    higher_order_standard_deviation: float = 0.1,
+    higher_order_weight: ArrayLike = 0.0,
+    higher_order_standard_deviation: ArrayLike = 0.1,
     higher_order_samples: int = 4,
 ) -> Autoencoder:
     """Adds λ E ‖J(x)‖_F² to an autoencoder's loss, where J = ∂f/∂x is the exact Jacobian of the encoder.
@@ -96,7 +104,7 @@ def contractive(
         return {"higher_order_penalty": mean_over_batch(penalties, batch)}
 
     contracted = penalized(autoencoder, CONTRACTIVE, penalty, weight=weight)
-    if not higher_order_weight:
+    if is_zero(higher_order_weight):
         return contracted
     return penalized(contracted, HIGHER_ORDER, higher_order_term, weight=higher_order_weight, keys=1)
 

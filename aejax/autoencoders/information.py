@@ -36,7 +36,7 @@ TOTAL_CORRELATION_PENALIZED = Part(
 
 
 def mmd_regularized(
-    autoencoder: Autoencoder, *, weight: float, bandwidth: float | None = None, axis_name: str | None = None
+    autoencoder: Autoencoder, *, weight: ArrayLike, bandwidth: float | None = None, axis_name: str | None = None
 ) -> Autoencoder:
     """Adds λ MMD²(q(z), p(z)), the distance between the codes of a batch and samples of the prior, to the loss.
 
@@ -162,7 +162,7 @@ def maximum_mean_discrepancy(
 
 
 def total_correlation_penalized(
-    autoencoder: Autoencoder, *, weight: float, examples: int, axis_name: str | None = None
+    autoencoder: Autoencoder, *, weight: ArrayLike, examples: int, axis_name: str | None = None
 ) -> Autoencoder:
     """Adds λ TC(z), the total correlation KL(q(z) ‖ Πₖ q(zₖ)) of the aggregated posterior, to a variational loss.
 

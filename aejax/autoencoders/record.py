@@ -207,8 +207,17 @@ def weighted(weight: ArrayLike, term: Float[Array, ""]) -> Float[Array, ""]:
     """
     if not isinstance(weight, Tracer):
         # no gradient flows where λ is 0: an infinite one times 0 would be NaN
-        return knob(weight, term.dtype) * term if weight else jnp.zeros_like(term)
+        return jnp.zeros_like(term) if is_zero(weight) else knob(weight, term.dtype) * term
     return jnp.where(weight == 0, 0, knob(weight, term.dtype) * term)
+
+
+def is_zero(weight: ArrayLike) -> bool:
+    """Returns whether a weight is 0, so that its term can be left out; False for a traced one, which may be any number.
+
+    >>> is_zero(0.0), jax.jit(lambda weight: jnp.array(is_zero(weight)))(0.0).item()
+    (True, False)
+    """
+    return not isinstance(weight, Tracer) and not weight
 
 
 def gather_batch(tree: PyTree, axis_name: str | None) -> PyTree:

@@ -5,6 +5,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.part import Part, Term
@@ -46,7 +47,7 @@ SPARSE_KL = Part(
 K_SPARSE = Part("k_sparse")
 
 
-def sparse(autoencoder: Autoencoder, *, weight: float) -> Autoencoder:
+def sparse(autoencoder: Autoencoder, *, weight: ArrayLike) -> Autoencoder:
     """Adds λ E Σₖ |fₖ(x)|, the L1 norm of the code, to an autoencoder's loss.
 
     Args:
@@ -85,7 +86,9 @@ def sparse(autoencoder: Autoencoder, *, weight: float) -> Autoencoder:
     return penalized(autoencoder, SPARSE, terms, weight=weight)
 
 
-def sparse_kl(autoencoder: Autoencoder, *, weight: float, rho: float, axis_name: str | None = None) -> Autoencoder:
+def sparse_kl(
+    autoencoder: Autoencoder, *, weight: ArrayLike, rho: float | Array, axis_name: str | None = None
+) -> Autoencoder:
     """Adds λ Σₖ KL(ρ ‖ ρ̂ₖ), where ρ̂ₖ = E fₖ(x) is the mean activation of a unit, to an autoencoder's loss.
 
     Coupled through the batch: never `vmap` its loss over examples. The mean is over the global batch.
@@ -115,7 +118,7 @@ def sparse_kl(autoencoder: Autoencoder, *, weight: float, rho: float, axis_name:
     >>> sorted(metrics)
     ['loss', 'mean_activation', 'reconstruction', 'sparsity_kl']
     """
-    if not 0 < rho < 1:
+    if not isinstance(rho, jax.core.Tracer) and not 0 < rho < 1:
         raise ValueError(f"rho must lie between 0 and 1, got {rho}")
 
     def terms(params: PyTree, batch: Batch) -> Metrics:

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.entrance import as_inputs, check_example, check_no_batch_of_one, output_shape, part_of
@@ -14,6 +15,7 @@ from aejax.autoencoders.record import (
     encoder_inputs,
     example_keys,
     global_mean_over_batch,
+    is_zero,
     masked_batch,
     mean_over_batch,
     weighted,
@@ -47,10 +49,10 @@ def variational(
     encoder: SupportsInitApply,
     decoder: SupportsInitApply,
     *,
-    beta: float | Schedule = 1.0,
+    beta: ArrayLike | Schedule = 1.0,
     likelihood: Likelihood | None = None,
     prior: Prior | LearnedPrior | None = None,
-    free_bits: float = 0.0,
+    free_bits: ArrayLike = 0.0,
     axis_name: str | None = None,
 ) -> Autoencoder:
     """Minimizes E[-log p(x | z)] + β KL(q(z | x) ‖ p(z)), z ~ q(z | x) = N(μ(x), diag σ²(x)), with one sample of z.
@@ -102,8 +104,9 @@ def variational(
     prior = standard_normal() if prior is None else prior
     if not isinstance(prior, Prior | LearnedPrior):
         raise TypeError(f"prior must be a Prior or a LearnedPrior, such as standard_normal(), got {prior!r}")
-    kl_per_dimension = prior.kl_per_dimension if free_bits and isinstance(prior, Prior) else None
-    if free_bits and kl_per_dimension is None:
+    has_free_bits = not is_zero(free_bits)
+    kl_per_dimension = prior.kl_per_dimension if has_free_bits and isinstance(prior, Prior) else None
+    if has_free_bits and kl_per_dimension is None:
         raise IncompatibleError(
             "free_bits",
             prior.name if isinstance(prior, LearnedPrior) else "this prior",
@@ -181,17 +184,18 @@ def variational(
         *per_example, by_dimension = jax.vmap(terms)(example_keys(key, batch), batch.x, *encoder_inputs(batch))
         reconstruction, kl = mean_over_batch(per_example, batch)
         penalized_kl = kl
-        if free_bits:
+        if has_free_bits:
             kl_by_dimension = global_mean_over_batch(by_dimension, batch, axis_name)
             penalized_kl = jnp.sum(jnp.maximum(kl_by_dimension, knob(free_bits, kl_by_dimension.dtype)))
         total = reconstruction + weighted(kl_weight, penalized_kl)
         return total, {"loss": total, "reconstruction": reconstruction, "kl": kl, "elbo": -(reconstruction + kl)}
 
-    note = f"at least {free_bits:g} nats per unit" if free_bits else ""
+    least = "a number of" if isinstance(free_bits, jax.core.Tracer) else f"{free_bits:g}"
+    note = f"at least {least} nats per unit" if has_free_bits else ""
     terms = (term._replace(weight=beta, note=note) if term.name == "kl" else term for term in VARIATIONAL.terms)
     parts: tuple[Part, ...] = (VARIATIONAL._replace(terms=tuple(terms)),)
     parts += (Part(prior.name),) if isinstance(prior, LearnedPrior) else ()
     parts += (BETA,) if callable(beta) or isinstance(beta, jax.core.Tracer) or beta != 1 else ()
-    parts += (FREE_BITS,) if free_bits else ()
+    parts += (FREE_BITS,) if has_free_bits else ()
     distributions = Variational(posterior_of_one, prior_of, likelihood, parameters_of_one)
     return Autoencoder(init, encode, decode, loss, distributions, parts)

@@ -70,8 +70,9 @@ def main(arguments: Sequence[str]) -> None:
 
     from aejax.host.terminal import PlainConsole
     from aejax.studies.jacobian.study import make_measure_of
-    from aejax.studies.jacobian.table import member_records, to_csv
+    from aejax.studies.jacobian.table import member_records
     from aejax.studies.jacobian.train import load
+    from aejax.studies.records import to_csv
     from aejax.training.devices import choose_devices
 
     devices = choose_devices(options.devices)
@@ -124,9 +125,9 @@ def _run_method(
     console: "PlainConsole",
 ) -> "list[Member]":
     """Train and measure all members of a method, with progress."""
-    from aejax.studies.jacobian.progress import StudyProgress
     from aejax.studies.jacobian.study import measure_members
     from aejax.studies.jacobian.train import grid, train_method
+    from aejax.studies.progress import StudyProgress
 
     count = len(grid(study, method))
     with StudyProgress(console, "training", study.epochs, "epochs") as progress:
@@ -153,7 +154,8 @@ def _conclude(
     from aejax.plots import save_figure
     from aejax.studies.jacobian.published import comparison_table
     from aejax.studies.jacobian.study import conclude, draw_figures
-    from aejax.studies.jacobian.table import study_table, to_csv
+    from aejax.studies.jacobian.table import study_table
+    from aejax.studies.records import to_csv
 
     outcome = conclude(members)
     write_text(run_dir / "grid.csv", to_csv(outcome.records))

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ DESCRIPTION = f"""Train an autoencoder, and write its records, checkpoints and f
   aejax train --dataset mine.npy        train on your own data; --dataset mine.npy --help shows the values
   aejax train --preset-file mine.json   train with the knobs in a file, such as a run's config.json
   aejax train --resume runs/NAME        continue a run that was stopped
+  aejax train --resume runs/NAME --epochs 500 --learning-rate 1e-4
+                                        go on from a run with other values, in a new run folder
 
 The run folder holds config.json, facts.json (of the training examples), metrics.jsonl (the same as TensorBoard events
 in events/), checkpoints/ and figures/.
@@ -51,7 +54,9 @@ class Options(FigureOptions):
     """A JSON file of knobs in place of a preset, such as {"family": "tied", "learning_rate": 0.003}, the best.json of a
     sweep or the config.json of a run. Knobs that it leaves out have their defaults; options override it."""
     resume: Path | None = None
-    """A run folder to continue; the result is the same as without the interruption."""
+    """A run folder to continue; the result is the same as without the interruption. With other values, such as more
+    --epochs (which count those of the run) or another --learning-rate, a new run goes on from its last parameters; the
+    old run stays as it is. The data, and what decides the shapes of parameters, cannot change."""
     trust_code: bool = False
     """--resume: allow the Python file in the folder of a run that was trained with --autoencoder FILE to run."""
     data: Path | None = None
@@ -99,23 +104,30 @@ def _group(options: Options) -> contextlib.AbstractContextManager[None]:
 
 def _run(options: Options, name: str, started: float) -> None:
     """Train, and print where the run is."""
+    from aejax.experiment.going_on import goes_on
     from aejax.experiment.run import StoppedError, train_run
+    from aejax.experiment.run_folder import read_experiment
     from aejax.host.terminal import PlainConsole
     from aejax.training.devices import choose_devices
     from aejax.training.distributed import is_writer
 
-    run_dir = options.resume or options.run_dir or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
-    if options.resume is None and is_writer():
+    resumes = options.resume is not None and not goes_on(read_experiment(options.resume), options.experiment)
+    if resumes and options.run_dir is not None:
+        raise UserError("--run-dir and --resume: give only one of them, unless another value makes a new run")
+    new = options.run_dir or Path("runs") / f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    run_dir = options.resume if options.resume is not None and resumes else new
+    if not resumes and is_writer():
         command_line.check_can_be_made(run_dir)
     console = PlainConsole(quiet=not is_writer())
     try:
         train_run(
             options.experiment,
             run_dir,
-            resume=options.resume is not None,
+            resume=resumes,
+            started_from=None if resumes else options.resume,
             data=options.data,
             trust_code=options.trust_code,
-            title=name,
+            title=options.resume.resolve().name if options.resume is not None and resumes else name,
             devices=choose_devices(options.devices),
             streamed={"always": True, "never": False}.get(options.stream),
             profile=options.profile,
@@ -148,12 +160,10 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
         return options, name_of(base, options.experiment)
     from aejax.experiment.run_folder import read_experiment
 
-    if options.run_dir is not None:
-        raise UserError("--run-dir and --resume: give only one of them; a run is continued in its own folder")
     if base.is_file:
         raise UserError("--preset-file and --resume: give only one of them")
     saved = read_experiment(folder)
     if base.name is None:
         options = dataclasses.replace(options, experiment=parse(saved).experiment)
     check(options.experiment)
-    return options, folder.resolve().name
+    return options, re.sub(r"-\d{8}-\d{6}$", "", folder.resolve().name)

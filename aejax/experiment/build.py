@@ -10,6 +10,7 @@ import numpy as np
 
 from aejax import augmentation, autoencoders, corruption, likelihoods, priors, schedules
 from aejax.autoencoders import Autoencoder
+from aejax.autoencoders.record import is_zero
 from aejax.datasets.channels import has_channels_first
 from aejax.errors import ArgumentError, ConflictError, CoupledError, IncompatibleError, UserError, knob_name
 from aejax.experiment.architectures import architecture_of
@@ -39,7 +40,8 @@ def build_autoencoder(experiment: Experiment, facts: Facts) -> Autoencoder:
     same object, so that a second training does not compile again.
 
     Args:
-      experiment: the configuration that names the autoencoder.
+      experiment: the configuration that names the autoencoder. A weight may be traced, which stands for any number
+        above 0: `aejax.studies.sweeps` trains many values at once.
       facts: the facts of the training examples, from `make_facts` or from the run folder.
 
     Raises:
@@ -106,7 +108,7 @@ def _relevant(experiment: Experiment, facts: Facts) -> tuple[Experiment, Facts]:
         distinct_labels=facts.distinct_labels if model.conditional else None,
         scaling=facts.scaling,
         log_variance=facts.log_variance if learns_variance else None,
-        examples=facts.examples if terms.total_correlation_weight or model.conditional else None,
+        examples=facts.examples if model.conditional or not is_zero(terms.total_correlation_weight) else None,
         pseudo_inputs=facts.pseudo_inputs if terms.prior == "vamp" else None,
     )
     return Experiment(model=model, regularization=terms, training=training), relevant
@@ -168,7 +170,7 @@ def _regularized(autoencoder: Autoencoder, experiment: Experiment, facts: Facts)
         autoencoder = autoencoders.contractive_by_projections(
             autoencoder, weight=terms.contractive_weight, num_projections=terms.contractive_projections
         )
-    elif terms.contractive_weight or terms.higher_order_weight:
+    elif not (is_zero(terms.contractive_weight) and is_zero(terms.higher_order_weight)):
         autoencoder = autoencoders.contractive(
             autoencoder,
             weight=terms.contractive_weight,
@@ -176,15 +178,15 @@ def _regularized(autoencoder: Autoencoder, experiment: Experiment, facts: Facts)
             higher_order_weight=terms.higher_order_weight,
             higher_order_standard_deviation=terms.higher_order_noise,
         )
-    if terms.sparse_weight:
+    if not is_zero(terms.sparse_weight):
         autoencoder = autoencoders.sparse(autoencoder, weight=terms.sparse_weight)
-    if terms.sparse_kl_weight:
+    if not is_zero(terms.sparse_kl_weight):
         autoencoder = autoencoders.sparse_kl(
             autoencoder, weight=terms.sparse_kl_weight, rho=terms.target_activation, axis_name=AXIS
         )
-    if terms.mmd_weight:
+    if not is_zero(terms.mmd_weight):
         autoencoder = autoencoders.mmd_regularized(autoencoder, weight=terms.mmd_weight, axis_name=AXIS)
-    if terms.total_correlation_weight:
+    if not is_zero(terms.total_correlation_weight):
         assert facts.examples is not None  # ensured by `completed`
         autoencoder = autoencoders.total_correlation_penalized(
             autoencoder, weight=terms.total_correlation_weight, examples=facts.examples, axis_name=AXIS

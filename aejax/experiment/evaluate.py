@@ -19,6 +19,7 @@ from aejax.experiment.code_sentences import code_of, code_sentences
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.explore import explore_command
 from aejax.experiment.figures import as_drawn, axis_of, draw_codes, draw_versions, draws_images, shown_count
+from aejax.experiment.going_on import read_origin
 from aejax.experiment.loading import names_of_classes
 from aejax.experiment.presets import nearest_preset, training_command
 from aejax.experiment.reconstruction_error import UNIT, errors_by_class, pca_error, squared_errors
@@ -139,8 +140,14 @@ def _subtitle(run: TrainedRun) -> str:
     shape = " × ".join(map(str, run.example_shape))
     return (
         f"{what[0].upper()}{what[1:]}. {train} training, {validation} validation and {test} test examples of {shape} "
-        f"numbers; a code of {' × '.join(map(str, run.code_shape))} units."
+        f"numbers; a code of {' × '.join(map(str, run.code_shape))} units.{_origin(run)}"
     )
+
+
+def _origin(run: TrainedRun) -> str:
+    """Returns a sentence on the run that this one goes on from; empty for one that began with random parameters."""
+    origin = read_origin(run.path)
+    return "" if origin is None else f" It goes on from {origin.run} after {origin.epoch} epochs."
 
 
 def _cards(run: TrainedRun, records: list[Record], errors: np.ndarray) -> list[Card]:
@@ -279,5 +286,8 @@ def _samples(run: TrainedRun) -> list[Section]:
 
 def _configuration(run: TrainedRun) -> list[Section]:
     command = code_block(training_command(run.experiment))
-    text = paragraph("This command trains the same run again, bit for bit on the same machine.")
+    again = "This command trains the same run again, bit for bit on the same machine."
+    if (origin := read_origin(run.path)) is not None:
+        again = f"This command trains the same knobs from random parameters; this run went on from {origin.run}."
+    text = paragraph(again)
     return [Section("Configuration", text + command + folded("all knobs", configuration_table(run.experiment)))]

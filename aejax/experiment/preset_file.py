@@ -1,19 +1,17 @@
 """Reads an experiment from a JSON file of knobs, which a user wrote or a sweep or a run left."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
 
 from aejax.errors import UserError
 from aejax.experiment.configuration import Experiment, from_json
+from aejax.experiment.knobs import GROUP_OF, GROUPS
 from aejax.host.files import read_bytes
 from aejax.host.schema import parse_json
 from aejax.host.suggestions import no_such_file, unknown
 
 _MAX_BYTES = 2**20
-GROUPS: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(Experiment)}
-GROUP_OF = {knob.name: group for group, kind in GROUPS.items() for knob in dataclasses.fields(kind)}
 
 
 def read_preset(path: Path) -> Experiment:

@@ -10,10 +10,11 @@ import jax
 from rich.console import Console
 
 from aejax.datasets.dataset import fingerprint
-from aejax.errors import ArgumentError
+from aejax.errors import ArgumentError, UserError
 from aejax.evaluation import make_watch
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.data_of_run import at_place, load_data_of_run
+from aejax.experiment.going_on import Continuation, as_json, go_on, read_origin
 from aejax.experiment.job import Job, fit, make_job
 from aejax.experiment.loading import bytes_of, conditions_of, load_splits, locate, notes_on
 from aejax.experiment.own_autoencoder import with_own_copy
@@ -48,6 +49,7 @@ def train_run(
     folder: str | Path,
     *,
     resume: bool = False,
+    started_from: str | Path | None = None,
     data: str | Path | None = None,
     trust_code: bool = False,
     title: str | None = None,
@@ -68,8 +70,11 @@ def train_run(
       job: an experiment, whose data are loaded, or a job, which holds its data.
       folder: the run folder; it must not exist, unless a run is continued.
       resume: whether to continue the run in the folder, which must be of the same experiment.
-      data: for resume: the new place of the data, if they have moved, as for `at_place`.
-      trust_code: for resume: whether the Python file in the folder of a run with the user's own autoencoder may run.
+      started_from: the folder of another run, whose last parameters are the first ones of the new run, as for `go_on`;
+        None to begin with random parameters.
+      data: for resume and started_from: the new place of the data, if they have moved, as for `at_place`.
+      trust_code: for resume and started_from: whether the Python file in the folder of a run with the user's own
+        autoencoder may run.
       title: the run's name in the first line of output; None for the folder's name.
       devices: the devices to train on; None for all. The result does not depend on them, up to rounding error.
       streamed: as for `train`.
@@ -96,8 +101,10 @@ def train_run(
     """
     folder = Path(folder)
     console = PlainConsole(quiet=True) if console is None or not is_writer() else console
-    if data is not None and (isinstance(job, Job) or not resume):
+    if data is not None and (isinstance(job, Job) or not (resume or started_from)):
         raise ArgumentError("data", "expected only when a run is resumed from its folder, without a job")
+    if started_from is not None and (isinstance(job, Job) or resume):
+        raise ArgumentError("started_from", "expected only for a new run of an experiment, not of a job")
     if resume:
         _check_resumed(job, folder)
     elif is_writer():
@@ -105,7 +112,11 @@ def train_run(
     if profile is not None and Path(profile).exists() and not Path(profile).is_dir():
         raise ArgumentError("profile", f"expected a folder, but {profile} is a file")
     devices = choose_devices(None) if devices is None else list(devices)
-    if isinstance(job, Experiment):
+    begun: Continuation | None = None
+    if isinstance(job, Experiment) and started_from is not None:
+        begun = go_on(Path(started_from), job, data=data, trust_code=trust_code, devices=len(devices), stored=streamed)
+        job = begun.job
+    elif isinstance(job, Experiment):
         job = replace(job, data=locate(job.data))
         with reading(console) as on_read:
             if resume:
@@ -121,7 +132,7 @@ def train_run(
         job = make_job(job, splits, facts=facts, devices=len(devices))
     training = job.experiment.training
     check_batch_size(training.batch_size, len(job.splits.train.x), len(devices), training.accumulation_steps)
-    snapshot = job.start()
+    snapshot = job.start() if begun is None else begun.snapshot
     check_memory(job.autoencoder, snapshot.state.params, job.examples("train"), training, len(devices))
     data_fingerprint = fingerprint(job.splits)
     check_same(int(data_fingerprint[:15], 16), "the fingerprint of the data")
@@ -129,8 +140,11 @@ def train_run(
     if resume:
         run, snapshot = _continue(folder, job, snapshot, data_fingerprint, console)
     elif is_writer():
-        run = RunFolder.create(folder, job.experiment, data_fingerprint, job.facts)
+        origin = None if begun is None else as_json(begun.origin)
+        run = RunFolder.create(folder, job.experiment, data_fingerprint, job.facts, started_from=origin)
     _introduce(title or folder.name, job, snapshot, devices, console)
+    if begun is not None:
+        console.print(f"going on from {started_from} after {begun.origin.epoch} epochs; that run stays as it is")
     with contextlib.nullcontext() if run is None else _closing(run, is_new=not resume):
         if run is not None and not resume:
             run.save(snapshot)
@@ -172,6 +186,12 @@ def _continue(
     checkpoints = Checkpoints(folder / "checkpoints", read_only=True) if run is None else run.checkpoints
     if checkpoints.has_begun:
         snapshot = checkpoints.restore(snapshot)
+    elif (origin := read_origin(folder)) is not None:
+        if run is not None:
+            run.close()
+        raise UserError(
+            f"{folder}: was stopped before its first checkpoint; delete it, and go on from {origin.run} once more"
+        )
     step = int(snapshot.state.step)
     check_same(step, f"the newest checkpoint in {folder}")
     if run is None:

@@ -28,8 +28,11 @@ if TYPE_CHECKING:  # imported where it is used: it takes seconds to import where
     from tensorboardX.event_file_writer import EventsWriter
 
 _CONFIG, _DATA, _METRICS, _LOCK = "config.json", "data.sha256", "metrics.jsonl", ".lock"
+STARTED_FROM = "started_from.json"  # of a run that goes on from another one
+PLACES = frozenset({"dataset", "labels", "data_dir"})  # knobs that say where the data are
 _MAX_CONFIG, _MAX_METRICS = 2**20, 2**30  # bytes
-_CONTENTS = {_CONFIG, FILE, _DATA, _METRICS, _LOCK, "events", "checkpoints", "figures", OWN_AUTOENCODER, DIGEST}
+_FILES = {_CONFIG, FILE, _DATA, _METRICS, _LOCK, OWN_AUTOENCODER, DIGEST, STARTED_FROM}
+_CONTENTS = _FILES | {"events", "checkpoints", "figures"}
 Record = dict[str, Any]  # step, epoch, and means named train/..., validation/... and test/...
 
 
@@ -48,7 +51,13 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: Path, experiment: Experiment, data_fingerprint: str, facts: Facts | None = None
+        cls,
+        path: Path,
+        experiment: Experiment,
+        data_fingerprint: str,
+        facts: Facts | None = None,
+        *,
+        started_from: str | None = None,
     ) -> "RunFolder":
         """Returns the folder of a new run, which is created.
 
@@ -57,6 +66,7 @@ class RunFolder:
           experiment: the run's experiment.
           data_fingerprint: the fingerprint of the data, with which a continued run is checked.
           facts: the facts of the training examples; None to write none.
+          started_from: the document about the run that this one goes on from; None for random parameters.
 
         Raises:
           UserError: the path exists and is not the folder of an unbegun run, or it cannot be written.
@@ -74,6 +84,8 @@ class RunFolder:
             write_text(unfinished / _DATA, data_fingerprint + "\n")
             if facts is not None:
                 write_facts(unfinished, facts)
+            if started_from is not None:
+                write_text(unfinished / STARTED_FROM, started_from)
             if experiment.model.autoencoder is not None:
                 copy_own(Path(experiment.model.autoencoder), unfinished)
             (unfinished / "figures").mkdir()
@@ -97,7 +109,7 @@ class RunFolder:
             # records are written after a complete checkpoint, so a folder with records must have one
             saved = run.saved_experiment() if run.checkpoints.has_begun or run.records() else experiment
             if changed := differences(saved, experiment):
-                raise UserError(f"{path / _CONFIG}: does not match the checkpoints: {_list_changes(changed)}")
+                raise UserError(f"{path / _CONFIG}: does not match the checkpoints: {list_changes(changed)}")
         except BaseException:
             run.close()
             raise
@@ -211,15 +223,17 @@ def check_absent(path: Path) -> None:
 def is_unbegun(path: Path) -> bool:
     """Returns whether a folder is that of a run that was stopped before its first step, so that nothing would be lost.
 
-    Such a folder holds only files of a run, no record, and no checkpoint after a step.
+    Such a folder holds only files of a run, no record, and no checkpoint after a step; of a run that goes on from
+    another one, at most the first checkpoint.
     """
     if path.is_symlink() or not (path / _CONFIG).is_file() or set(os.listdir(path)) - _CONTENTS:
         return False
     metrics, checkpoints = path / _METRICS, path / "checkpoints"
     if os.path.lexists(metrics) and not (metrics.is_file() and metrics.stat().st_size == 0):
         return False
-    steps = os.listdir(checkpoints) if checkpoints.is_dir() else []
-    return not any(int(step) for step in steps if step.isdecimal())
+    names = os.listdir(checkpoints) if checkpoints.is_dir() else []
+    steps = [int(name) for name in names if name.isdecimal()]
+    return len(steps) <= 1 if (path / STARTED_FROM).is_file() else not any(steps)
 
 
 def discard_unbegun(path: Path) -> None:
@@ -285,17 +299,17 @@ def check_unchanged(saved: Experiment, given: Experiment, path: Path) -> None:
     changed = differences(saved, given)
     if not changed:
         return
-    if set(changed) <= {"dataset", "labels", "data_dir"}:
+    if set(changed) <= PLACES:
         raise UserError(
-            f"{path}: began with other data: {_list_changes(changed)}; if the same data are now in another place, give "
+            f"{path}: began with other data: {list_changes(changed)}; if the same data are now in another place, give "
             f"it by {knob_name('data')}"
         )
     raise UserError(
-        f"{path}: began with other values: {_list_changes(changed)}; a run keeps the values that it began with. Train "
-        f"a new run with {training_command(given)} (in Python, aejax.training.train continues from a run's snapshot "
-        "for any number of epochs, with any optimizer)"
+        f"{path}: began with other values: {list_changes(changed)}; a run keeps the values that it began with. A new "
+        f"run can go on from it by {knob_name('started_from')}, or begin with {training_command(given)}"
     )
 
 
-def _list_changes(changed: dict[str, tuple[Any, Any]]) -> str:
+def list_changes(changed: dict[str, tuple[Any, Any]]) -> str:
+    """Returns the knobs in which two experiments differ, with both values, as text."""
     return ", ".join(f"{knob} was {was} and is now {now}" for knob, (was, now) in changed.items())

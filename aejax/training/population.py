@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Int, Key, PyTree
 
+from aejax.augmentation import Augmentation
 from aejax.autoencoders import Autoencoder, Examples
 from aejax.autoencoders.record import Metrics
 from aejax.checks import as_jax_array, check_count
@@ -24,6 +25,9 @@ from aejax.training.step import train_step
 MEMBERS = "members"  # the name of the axis over which members are split
 
 Build = Callable[[PyTree], Autoencoder]  # from one member's hyperparameters, traced scalars, to its autoencoder
+Optimizer: TypeAlias = (
+    optax.GradientTransformation | Callable[[PyTree], optax.GradientTransformation]
+)  # or of one member
 
 
 class Population(NamedTuple):
@@ -39,11 +43,10 @@ TrainEpoch = Callable[[Population, Examples | Array | np.ndarray], tuple[Populat
 
 def start_population(
     build: Build,
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     keys: Key[Array, "M"],
     hyperparameters: PyTree,
-    example: Array,
-    *,
+    *example: Array,
     devices: Sequence[jax.Device],
 ) -> Population:
     """Returns the members before the first step; each is initialized by `create_state` with its own key.
@@ -51,10 +54,11 @@ def start_population(
     Args:
       build: maps hyperparameters, scalars, to an autoencoder; it is traced, so that losses and noise can depend on the
         hyperparameters, but shapes cannot.
-      optimizer: the optimizer whose state is initialized for every member.
+      optimizer: the optimizer whose state is initialized for every member, or a function from hyperparameters, such as
+        the learning rate, to a member's optimizer, which is traced like `build`.
       keys: one key per member, for its initialization, noise and order of examples; members may have equal keys.
       hyperparameters: a pytree of arrays (M,).
-      example: ONE example, for its shape and dtype.
+      *example: ONE example, for its shape and dtype, and its condition for a conditional autoencoder.
       devices: the devices that the members are split over.
 
     Raises:
@@ -75,9 +79,9 @@ def start_population(
     ((2,), (2, 4, 3))
     """
     check_build(build)
-    check_optimizer(optimizer)
+    check_optimizer_of_members(optimizer)
     check_devices(devices)
-    example = as_jax_array("example", example)
+    example = tuple(as_jax_array(name, value) for name, value in zip(("example", "condition"), example, strict=False))
     if jnp.ndim(keys) != 1 or not jnp.issubdtype(keys.dtype, jax.dtypes.prng_key):
         raise TypeError("keys must be a vector of keys, one per member, such as jax.random.split(key, members)")
     members = len(keys)
@@ -85,11 +89,11 @@ def start_population(
     if not members or any(shape[:1] != (members,) for shape in shapes):
         raise ValueError(f"hyperparameters must hold one value per key, for {members} keys, got shapes {shapes}")
 
-    first = build(jax.tree.map(lambda leaf: leaf[0], hyperparameters))
-    check_parameters_fit(first, optimizer, example, members=members)
+    first = jax.tree.map(lambda leaf: leaf[0], hyperparameters)
+    check_parameters_fit(build(first), _optimizer_of(optimizer, first), *example, members=members)
 
     def create(key: Array, settings: PyTree) -> TrainState:
-        return create_state(build(settings), optimizer, key, example)
+        return create_state(build(settings), _optimizer_of(optimizer, settings), key, *example)
 
     states = jax.jit(jax.vmap(create))(keys, hyperparameters)
     return Population(lay_out(states, devices), lay_out(hyperparameters, devices), members)
@@ -97,10 +101,12 @@ def start_population(
 
 def make_train_epoch(
     build: Build,
-    optimizer: optax.GradientTransformation,
+    optimizer: Optimizer,
     *,
     batch_size: int,
     devices: Sequence[jax.Device],
+    augment: Augmentation | None = None,
+    accumulation_steps: int = 1,
 ) -> TrainEpoch:
     """Returns a compiled function `(population, data) -> (population, metrics)`: one epoch of all members.
 
@@ -113,6 +119,8 @@ def make_train_epoch(
       optimizer: the optimizer of `start_population`.
       batch_size: the size of every member's batch, which is not split over devices.
       devices: the devices of `start_population`; each holds all data.
+      augment: as for `aejax.training.train`.
+      accumulation_steps: as for `aejax.training.train`.
 
     Returns:
       A function of a population, whose buffers are donated, and (N, ...) examples. Metrics are means over the epoch,
@@ -122,16 +130,22 @@ def make_train_epoch(
       TypeError: an argument has the wrong type.
     """
     check_build(build)
-    check_optimizer(optimizer)
+    check_optimizer_of_members(optimizer)
     check_count("batch_size", batch_size, 0)  # the function, which knows the data, reports the allowed range
     check_devices(devices)
 
     def epoch(
         state: TrainState, settings: PyTree, order: Int[Array, "S B"], data: Examples | Array
     ) -> tuple[TrainState, Metrics]:
-        autoencoder = build(settings)
+        step_of_member = partial(
+            train_step,
+            build(settings),
+            _optimizer_of(optimizer, settings),
+            augment=augment,
+            accumulation_steps=accumulation_steps,
+        )
         # the axis over which `train` splits a batch has length 1: a member's batch is not split
-        step_on_one_device = jax.vmap(partial(train_step, autoencoder, optimizer), in_axes=(None, 0), axis_name=AXIS)
+        step_on_one_device = jax.vmap(step_of_member, in_axes=(None, 0), axis_name=AXIS)
 
         def step(state: TrainState, positions: Int[Array, "B"]) -> tuple[TrainState, Metrics]:
             results = step_on_one_device(state, jax.tree.map(lambda leaf: leaf[positions][None], data))
@@ -166,6 +180,16 @@ def check_build(build: object) -> None:
     """Raise TypeError unless build is a function from hyperparameters to an autoencoder."""
     if not callable(build) or isinstance(build, Autoencoder):
         raise TypeError(f"build must be a function from hyperparameters to an autoencoder, got {build!r}")
+
+
+def check_optimizer_of_members(optimizer: object) -> None:
+    """Raise TypeError unless the argument is an Optax optimizer, or a function from hyperparameters to one."""
+    if not callable(optimizer):
+        check_optimizer(optimizer)
+
+
+def _optimizer_of(optimizer: Optimizer, hyperparameters: PyTree) -> optax.GradientTransformation:
+    return optimizer(hyperparameters) if callable(optimizer) else optimizer
 
 
 def _orders(population: Population, examples: int, batch_size: int) -> Int[np.ndarray, "M S B"]:

@@ -1,7 +1,5 @@
 """Tables of a study: means and standard deviations over seeds, and the chosen strength of every method."""
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -80,15 +78,6 @@ def mean_curves(members: Sequence[Member], chosen: Mapping[MethodName, Setting])
         own = [member.curves for member in members if (member.method, member.strength) == (method, setting.strength)]
         means[method] = Curves(*(np.mean(field, axis=0) for field in zip(*own, strict=True)))
     return means
-
-
-def to_csv(records: Sequence[dict[str, object]]) -> str:
-    """Returns records with equal keys as CSV with a header; lines end in a newline."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(records[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-    return file.getvalue()
 
 
 def member_records(members: Sequence[Member]) -> list[dict[str, object]]:

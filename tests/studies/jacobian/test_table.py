@@ -14,8 +14,8 @@ from aejax.studies.jacobian.table import (
     setting_records,
     study_table,
     summarize,
-    to_csv,
 )
+from aejax.studies.records import to_csv
 
 
 def test_means_and_deviations_over_seeds(members) -> None:
