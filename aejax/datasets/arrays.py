@@ -128,18 +128,19 @@ def _load_splits(
     validation_data: str | None,
     test_data: str | None,
 ) -> Splits:
+    files = {name: Path(path) for name, path in (("validation", validation_data), ("test", test_data)) if path}
+    if files:
+        check_no_groups(split_by)
+    if files and labels is not None:
+        held_out = f"{knob_name('validation_data')} and {knob_name('test_data')}"
+        raise ArgumentError("labels", f"cannot be combined with {held_out}: save labels in .npz files")
     bytes_as = BytesAs(byte_values, byte_values) if request.bytes_as is None else request.bytes_as
     labels_path = None if labels is None else Path(labels)
     dataset = load_arrays(
         Path(request.dataset), labels_path, stored=request.stored, bytes_as=bytes_as, channels=channels
     )
-    files = {name: Path(path) for name, path in (("validation", validation_data), ("test", test_data)) if path}
     if not files:
         return divided(dataset, request, split_by=split_by, split_order=split_order)
-    check_no_groups(split_by)
-    if labels is not None:
-        files_of_labels = f"{knob_name('validation_data')} and {knob_name('test_data')}"
-        raise ArgumentError("labels", f"cannot be combined with {files_of_labels}: save labels in .npz files")
     others = {name: _load_like(path, dataset, request) for name, path in files.items()}
     positions = divide_files([len(dataset.x), *(len(other.x) for other in others.values())], tuple(others), request)
     train = take(dataset, positions.train)

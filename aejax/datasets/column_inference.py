@@ -43,6 +43,7 @@ _MAX_RATING, _MAX_COUNT, _MAX_FIRST_COUNT = 10, 50, 2
 _MIN_SKEWNESS = 1.0
 _LISTED, _MAX_NAME = 5, 30  # classes, and characters of a name, that are printed
 _MANY_MISSING = 0.5  # of the cells of a column
+_MIN_FREE_SHARE = 0.5  # of the cells of free text that are distinct
 _MAX_FREE_TEXTS = 20  # distinct texts, above which a column of which most texts are distinct is free text
 _IDENTIFIER = re.compile(r"(^|[\W_])(id|p?key|pid|uid|uuid|guid|index|identifier|ssn)s?($|[\W_\d])|[a-z]I[dD]$", re.I)
 _MONTH = re.compile(r"(^|[\W_])(mo|mon|months?)($|[\W_])", re.I)
@@ -179,13 +180,15 @@ def _kind(name: str, statistics: ColumnStatistics, where: str) -> Kind:
 def _kind_of_text(statistics: ColumnStatistics, counts: dict[str, int] | None, where: str) -> Kind:
     if not statistics.repeats:
         return "identifier"
+    if counts is None and statistics.distinct_share > _MIN_FREE_SHARE:
+        return "identifier"
     if counts is None:
         raise UserError(
             f"{where}: holds over {MAX_CLASSES:,} different texts, too many for categories: declare it leave_out"
         )
     if len(counts) == 2:
         return "binary"
-    if len(counts) > max(_MAX_FREE_TEXTS, statistics.observed / 2):
+    if len(counts) > max(_MAX_FREE_TEXTS, _MIN_FREE_SHARE * statistics.observed):
         return "identifier"
     return "categorical" if _scale_of(counts) is None else "ordinal"
 
@@ -213,7 +216,9 @@ def _reason(statistics: ColumnStatistics) -> str:
         return "it numbers the rows"
     if not statistics.repeats:
         return "identifiers, no value occurs twice"
-    return f"free text, {len(statistics.texts or ()):,} of {statistics.observed:,} cells are distinct"
+    if statistics.texts is None:
+        return f"free text, over {MAX_CLASSES:,} texts are distinct"
+    return f"free text, {len(statistics.texts):,} of {statistics.observed:,} cells are distinct"
 
 
 def _classes(

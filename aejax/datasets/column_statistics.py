@@ -75,6 +75,7 @@ class ColumnStatistics:
         self.missing = 0
         self.words: Counter[str] = Counter()  # missing cells that are not empty
         self.texts: dict[str, int] | None = {}  # how often each text occurs; None if there are over 10,000
+        self.distinct_share = 0.0  # of the observed cells, when there were over 10,000 texts
         self.repeats = False  # whether a text occurs twice, as far as they are counted
         self.codes = 0  # cells such as 020, which are numbers with a leading zero
         self.all_whole = True
@@ -128,6 +129,7 @@ class ColumnStatistics:
             self.repeats |= count > 1 or value in self.texts
             self.texts[value] = self.texts.get(value, 0) + count
         if len(self.texts) > MAX_CLASSES:
+            self.distinct_share = len(self.texts) / self.observed
             self.texts = None
 
     def _add_numbers(self, numbers: pl.Series, text: pl.Series, rows: np.ndarray) -> None:

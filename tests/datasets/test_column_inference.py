@@ -45,6 +45,7 @@ CASES = {
     "account numbers": ("identifier", [str(10**8 + 7 * n * n) for n in range(60)]),
     "names": ("identifier", [f"person {n}" for n in range(60)]),
     "free text": ("identifier", [f"person {n % 55}" for n in range(60)]),
+    "much free text": ("identifier", [f"person {n % 12_000}" for n in range(13_000)]),
     "all missing": ("constant", [None, "NA", "?"] * 5),
     "equal cells": ("constant", ["7", "7.0", None] * 5),
     "dates": ("date", [f"{day}.{month}.20{year}" for day in (1, 30) for month in (3, 12) for year in (10, 12)]),
@@ -152,7 +153,7 @@ MISTAKES = {
     ),
     "thousands": (["1,500", "2,500", "3"] * 9, None, "data row 1 holds '1,500', whose comma may separate thousands"),
     "more thousands": (["1,500,000", "2,500"] * 9, None, "write thousands without a separator"),
-    "many categories": ([f"{n % 11_000}" + "x" for n in range(22_000)], None, "over 10,000 different texts"),
+    "many categories": ([f"x{n}" for n in RNG.integers(0, 11_000, 60_000)], None, "over 10,000 different texts"),
     "many declared categories": (
         [f"{n % 11_000}" for n in range(22_000)],
         "categorical",
