@@ -25,7 +25,7 @@ _BERNOULLI_NUMBERS += [-3617 / 510, 43867 / 798, -174611 / 330, 854513 / 138]
 _COEFFICIENTS = [number / math.factorial(2 * n) for n, number in enumerate(_BERNOULLI_NUMBERS, start=1)]
 
 
-def gaussian(*, variance: float | Array = 1.0) -> Likelihood:
+def gaussian(*, variance: float = 1.0) -> Likelihood:
     """Returns independent Gaussian features with one fixed variance: log p(x) = -‖x - μ‖²/(2σ²) - D/2 log(2πσ²).
 
     The parameters are μ, of the shape of x.

@@ -59,9 +59,9 @@ def test_what_a_sweep_writes(run_script, drawn_fraction, tmp_path: Path, monkeyp
     result = run_script("sweep", *SMALL, *values, "--run-dir", "sweep")
     assert (result.code, result.errors) == (0, "")
     folder = tmp_path / "sweep"
-    settings = list(csv.DictReader((folder / "settings.csv").open()))
+    settings = list(csv.DictReader((folder / "settings.csv").read_text().splitlines()))
     assert [row["best"] for row in settings] == ["False", "True"]
-    members = list(csv.DictReader((folder / "members.csv").open()))
+    members = list(csv.DictReader((folder / "members.csv").read_text().splitlines()))
     assert [(row["learning_rate"], row["seed"]) for row in members] == [
         (rate, seed) for rate in ("0.0001", "0.01") for seed in ("0", "1")
     ]

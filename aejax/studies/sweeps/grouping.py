@@ -20,11 +20,6 @@ from aejax.training.state import create_state
 from aejax.training.step import train_step
 
 _OF_LOSS_AND_OPTIMIZER = ("model", "regularization", "optimization")  # groups whose knobs a step depends on
-_NOT_TRACED = (
-    jax.errors.ConcretizationTypeError,
-    jax.errors.TracerArrayConversionError,
-    jax.errors.TracerIntegerConversionError,
-)
 
 
 class Group(NamedTuple):
@@ -96,7 +91,7 @@ def can_be_traced(job: Job, knob: str) -> bool:
 
     try:
         jaxpr = jax.make_jaxpr(trial)(jax.ShapeDtypeStruct((), jnp.float32), batch).jaxpr
-    except _NOT_TRACED:
+    except TypeError:  # as JAX raises for a traced value, and a function that expects a number of Python
         return False
     value = jaxpr.invars[0]
     return any(variable is value for equation in jaxpr.eqns for variable in equation.invars)
