@@ -103,12 +103,14 @@ def test_import_of_the_package_is_light():
         "sklearn",
         "tensorflow_datasets",
         "pydantic",
+        "polars",
     }
     assert not heavy & loaded_by("import aejax; aejax.__version__; dir(aejax)")
 
 
 def test_configuration_and_presets_need_no_jax():
     heavy = {"jax", "jaxlib", "flax", "optax", "orbax", "numpy", "matplotlib", "sklearn", "tensorflow_datasets"}
+    heavy |= {"polars"}
     assert not heavy & loaded_by("import aejax.experiment.configuration, aejax.experiment.presets")
 
 

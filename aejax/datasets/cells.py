@@ -34,17 +34,18 @@ def as_text(cells: pl.Series, missing_values: Sequence[str] = (), *, kept: Colle
     >>> as_text(pl.Series([" a", "NA", "", None])).to_list(), as_text(pl.Series([1.0, 0.5, float("nan")])).to_list()
     (['a', None, None, None], ['1', '0.5', None])
     """
-    text = _text_of(cells).str.strip_chars()
+    name, cells = cells.name, cells.alias("cells")  # polars would expand a name such as ^a$
+    text = _text_of(cells, name).str.strip_chars()
     words = [word.strip().lower() for word in (*MISSING, *missing_values)]
     is_missing = text.str.to_lowercase().is_in(words)
     if numbers := as_numbers(pl.Series(missing_values, dtype=pl.String)).drop_nulls().to_list():
         is_missing |= as_numbers(text).is_in(numbers).fill_null(False)
     if kept:
         is_missing &= ~text.is_in(list(kept))
-    return pl.select(pl.when(~is_missing).then(text)).to_series().alias(cells.name)
+    return pl.select(pl.when(~is_missing).then(text)).to_series()
 
 
-def _text_of(cells: pl.Series) -> pl.Series:
+def _text_of(cells: pl.Series, name: str) -> pl.Series:
     dtype = cells.dtype
     if dtype.is_float() or dtype.is_decimal():
         return number_text(cells.cast(pl.Float64))
@@ -53,7 +54,7 @@ def _text_of(cells: pl.Series) -> pl.Series:
     if dtype.is_integer() or isinstance(dtype, pl.String | pl.Boolean | pl.Categorical | pl.Enum | pl.Date | pl.Null):
         return cells.cast(pl.String)
     raise UserError(
-        f"column {cells.name!r} holds {str(dtype).lower()} cells, expected numbers, text or dates: declare it leave_out"
+        f"column {name!r} holds {str(dtype).lower()} cells, expected numbers, text or dates: declare it leave_out"
     )
 
 

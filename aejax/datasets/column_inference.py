@@ -318,7 +318,7 @@ def _range(statistics: ColumnStatistics) -> str:
 
 
 def _list_classes(classes: list[str]) -> str:
-    shown = ", ".join(classes[:_LISTED])
+    shown = ", ".join(" ".join(text.split()) for text in classes[:_LISTED])
     others = len(classes) - _LISTED
     more = f", and {others:,} other{'s' * (others > 1)}" if others > 0 else ""
     return f"{len(classes):,} classes: {shown}{more}"

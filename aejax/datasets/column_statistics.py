@@ -100,7 +100,7 @@ class ColumnStatistics:
           cells: the cells of the training rows.
           rows: the numbers of these rows in the file.
         """
-        text = as_text(cells, self._missing_values, kept=self._kept)
+        text, cells = as_text(cells, self._missing_values, kept=self._kept), cells.alias("cells")
         self.rows += len(text)
         self.missing += text.null_count()
         if text.null_count() > cells.null_count():

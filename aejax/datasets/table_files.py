@@ -90,7 +90,7 @@ def table_of(frame: Any, *, name: str = "the data frame") -> Table:
     whole: pl.DataFrame = frame
 
     def batches(columns: Sequence[str]) -> Iterator[Batch]:
-        chosen = pl.DataFrame([whole.get_column(name) for name in columns])  # select would expand a name such as *
+        chosen = pl.DataFrame({name: whole.get_column(name) for name in columns})  # select would expand a *
         for start in range(0, chosen.height, _ROWS):
             yield Batch(chosen.slice(start, _ROWS), start + 1, name, min(start + _ROWS, chosen.height))
 

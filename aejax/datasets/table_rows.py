@@ -175,7 +175,7 @@ def as_table(columns: Sequence[TableColumn], rows: np.ndarray) -> pl.DataFrame:
     expected = len(model_columns(columns))
     if rows.ndim != 2 or rows.shape[1] != expected:
         raise ValueError(f"rows of this table must have shape (N, {expected}), got {rows.shape}")
-    return pl.DataFrame(list(_cells(columns, rows)))
+    return pl.DataFrame({cells.name: cells for cells in _cells(columns, rows)})
 
 
 def _cells(columns: Sequence[TableColumn], rows: np.ndarray) -> Iterator[pl.Series]:

@@ -7,6 +7,7 @@ from training rows alone, or declared (`aejax.datasets.column_inference`). Ident
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -251,6 +252,12 @@ def _read(table: Table, sketch: _Sketch, positions: Positions, reading: Reading,
     is_training[positions.train] = True
     inferred = infer_columns(table, is_training, sketch.left_out, reading)
     columns = tuple(column for each in inferred for column in each.columns)
+    names = Counter(column.name for column in columns)
+    for column in columns:
+        if column.date is not None and names[column.name] > 1:
+            raise UserError(
+                f"{table.name}: column {column.name!r} is also a part of the date {column.date!r}: rename it"
+            )
     if not model_columns(columns):
         raise UserError(f"{table.name}: every column is left out: {inferred[0].name!r}: {inferred[0].holds}")
     if reading.unknown_categories == "refuse":  # of held-out rows, categories are missing

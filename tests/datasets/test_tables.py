@@ -320,6 +320,7 @@ def test_own_texts_of_missing_cells(tmp_path):
         (HOUSES, {"labels": "height"}, "column 'height': data row 1 is missing, but labels and groups must be known"),
         (HOUSES, {"split_by": "ownr"}, "there is no column 'ownr'; did you mean owner"),
         (HOUSES.select("id", "country"), {}, "every column is left out: 'id': it numbers the rows"),
+        (HOUSES.rename({"rooms": "sold.day"}), {}, "column 'sold.day' is also a part of the date 'sold': rename it"),
         (HOUSES[:2], {}, "2 examples are too few for 3 splits"),
         (HOUSES.select("rooms"), {"unknown_categories": "refuse", "split_order": "ascending"}, "requires split_by"),
     ],
@@ -361,6 +362,17 @@ def test_paths_among_knobs_are_absolute_and_names_of_columns_stay(tmp_path, monk
     assert data.columns == ("a=count", str(tmp_path / "c.json"))
     assert (data.split_by, data.test_data) == ("owner", str(tmp_path / "t.csv"))
     assert data.dataset == str(tmp_path / "houses.csv")
+
+
+def test_names_of_columns_have_no_meaning_to_the_parser(tmp_path):
+    names = ["*", "^.*$", "^a$", "a", "", "cells", " b\nc "]
+    frame = HOUSES[:, : len(names)].rename(dict(zip(HOUSES.columns, names, strict=False)))
+    dataset = table_dataset(frame)
+    assert [column.name for column in model_columns(dataset.columns)][:5] == ["^.*$", "^a$", "a", "", "cells"]
+    for name in ("x.csv", "x.parquet"):
+        splits = load(write(tmp_path, frame, name), split_by="^a$")
+        assert len(splits.train.columns) == 9 - 1
+        assert all("\n" not in line for line in splits.train.notes)
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".TSV", ".parquet"])
