@@ -96,8 +96,8 @@ def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str], dra
     for name in ("training_curves", "reconstructions", "samples", "latent_space", "code_units"):
         assert drawn_fraction(folder / "figures" / f"{name}.png") > 0.015, name
     assert "test" in output
-    assert re.search(r"code: \d of 3 units are active", output)
-    assert "mutual information of example and code: at least" in output
+    assert re.search(r"\d of the 3 code units are active", output)
+    assert "The codes hold at least" in output
     assert "means over examples, for the parameters after that epoch" in output
     assert "loss = reconstruction + 0.3 × KL divergence from the prior; terms are shown without their weights" in output
     assert "examples/s" in output

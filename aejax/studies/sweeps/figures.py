@@ -1,23 +1,22 @@
 """Figures of a sweep: every term of the validation loss against every knob."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import matplotlib as mpl
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from aejax.autoencoders import Term
 from aejax.plots import clean_axes, house_style
-from aejax.plots.style import BLUE, COLUMN, PALETTE, QUIET, SEQUENTIAL, SMALL, wrapped
+from aejax.plots.style import BLUE, COLUMN, PALETTE, SMALL, wrapped
 from aejax.studies.sweeps.plan import shown
 from aejax.studies.sweeps.table import Summary, validation_terms
 
 _HEIGHT = 1.15  # inches of a row
 _MAX_NAMED = len(PALETTE)  # curves that a legend names
 _DECADE = 10.0
+_OTHERS = "0.75"  # gray
 
 
 @house_style()
@@ -44,10 +43,10 @@ def terms_against(knob: str, summaries: Sequence[Summary], best: Summary, *, ter
     rows = max(len(terms), 1)
     figure = Figure(figsize=(COLUMN, _HEIGHT * rows + 0.5), layout="constrained")
     axes_of_rows = figure.subplots(rows, 1, squeeze=False, sharex=True)[:, 0]
-    colors = _colors(len(curves))
+    styles = _styles(curves, best)
     for axes, term in zip(axes_of_rows, terms, strict=False):
-        for color, (label, own) in zip(colors, curves.items(), strict=True):
-            _draw(axes, [s for s in own if term in s.mean], knob, term, places, color=color, label=label)
+        for (color, name), own in zip(styles, curves.values(), strict=True):
+            _draw(axes, [s for s in own if term in s.mean], knob, term, places, color=color, label=name)
         if term in best.mean:
             at = places[best.setting.knobs[knob]]
             axes.plot([at], [best.mean[term]], "*", color="black", markersize=7, zorder=5, label="best by validation")
@@ -58,8 +57,6 @@ def terms_against(knob: str, summaries: Sequence[Summary], best: Summary, *, ter
     axes_of_rows[-1].set_xlabel(_title(knob))
     handles, labels = axes_of_rows[0].get_legend_handles_labels()
     named = {label: handle for handle, label in zip(handles, labels, strict=True) if label}
-    if len(curves) > _MAX_NAMED:
-        named = {label: handle for label, handle in named.items() if label == "best by validation"}
     title = "validation examples, mean ± deviation over seeds"
     legend = figure.legend(
         [*named.values()], [*named], loc="outside upper left", ncols=1, borderpad=0, labelspacing=0.2, title=title
@@ -76,7 +73,18 @@ def _draw(
         return
     x, mean, deviation = zip(*points, strict=True)
     bars = [0.0 if math.isnan(value) else value for value in deviation]
-    axes.errorbar(x, mean, bars, color=color, marker="o", markersize=2.5, linewidth=1.0, capsize=1.5, label=label)
+    axes.errorbar(
+        x,
+        mean,
+        bars,
+        color=color,
+        marker="o",
+        markersize=2.5,
+        linewidth=1.0,
+        capsize=1.5,
+        label=label,
+        zorder=3 if color == BLUE else 2,
+    )
 
 
 def _label_places(axes: Axes, places: dict[Any, float], *, is_numeric: bool) -> None:
@@ -94,12 +102,12 @@ def _label_places(axes: Axes, places: dict[Any, float], *, is_numeric: bool) -> 
         axes.tick_params(axis="x", rotation=90)
 
 
-def _colors(count: int) -> list[Any]:
-    if count == 1:
-        return [BLUE]
-    if count <= _MAX_NAMED:
-        return [*PALETTE[:count]]
-    return [mpl.colormaps[SEQUENTIAL](place) for place in np.linspace(0, 0.9, count)] if count else [QUIET]
+def _styles(curves: Mapping[str, Sequence[Summary]], best: Summary) -> list[tuple[str, str]]:
+    """Returns the color and the name of every curve; of many curves, only that of the best setting is emphasized."""
+    if len(curves) <= _MAX_NAMED:
+        return list(zip(PALETTE, curves, strict=False))
+    emphasized = [any(summary is best for summary in own) for own in curves.values()]
+    return [(BLUE, "other knobs as in the best setting") if is_best else (_OTHERS, "others") for is_best in emphasized]
 
 
 def _title(knob: str) -> str:
