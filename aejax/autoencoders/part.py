@@ -29,6 +29,7 @@ class Part(NamedTuple):
     coupled_through: str | None = None  # what it computes from all examples of the global batch together, if anything
     lives_in_loss: bool = False  # whether it changes only the loss, so that it is lost if the loss is replaced
     replaces_loss: bool = False
+    accepts_missing: bool = False  # whether NaN in an example is a missing value
     matches_prior: bool = False  # whether it moves codes towards a prior, so that samples of the prior can be decoded
 
 

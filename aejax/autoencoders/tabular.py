@@ -15,6 +15,7 @@ from aejax.likelihoods.tables import table_likelihood
 
 TABULAR = Part(
     "tabular",
+    accepts_missing=True,
     excludes=(
         (
             "tied",

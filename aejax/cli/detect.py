@@ -34,7 +34,8 @@ The score is the squared error of the reconstruction, or the negative evidence l
 deterministic: the same run gives the same example the same score. An example is detected as an anomaly if its score is
 above a quantile of the validation examples' scores.
 
-The folder written holds scores.csv, summary.json and scores.png."""
+The folder written holds scores.csv, summary.json and scores.png; for a table also rows.csv, its rows with their
+scores."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class Options(FigureOptions, RunOptions):
     """What to score, and with which run."""
 
     input: tyro.conf.Positional[Path | None] = None
-    """Examples: a .npy file, a .npz file with an entry x, a folder of images, or an image."""
+    """Examples: a .npy file, a .npz file with an entry x, a folder of images, or an image; for a run on a
+    table a .csv, .tsv or .parquet file."""
     folder: tyro.conf.Positional[Path | None] = None
     """The folder to write, which must not exist yet."""
     test: Path | None = None
@@ -95,6 +97,8 @@ def main(arguments: Sequence[str]) -> None:
         summary |= {name: getattr(v, "_asdict", lambda v=v: v)() for name, v in detection._asdict().items()}
     with command_line.new_folder(folder) as written:
         _write_scores(written / "scores.csv", detected)
+        if run.facts.columns is not None and options.input is not None:
+            _write_table(written / "rows.csv", options.input, detected)
         write_text(written / "summary.json", json.dumps(summary | ({"notes": notes} if notes else {}), indent=2) + "\n")
         with optional("figures", notes.append):
             save_figure(draw_scores(detected), written, "scores", file_format=options.format)
@@ -150,6 +154,18 @@ def _write_scores(path: Path, detected: "Detected") -> None:
         for index, score in enumerate(detected.scores):
             known = [] if truth is None else [int(truth[index])]
             writer.writerow([index, f"{score:.9g}", int(score > detected.threshold), *known])
+
+
+def _write_table(path: Path, table: Path, detected: "Detected") -> None:
+    """Write the user's table with the score of every row."""
+    import polars as pl
+
+    from aejax.experiment.tables_at_use import read_frame, write_frame
+
+    frame = read_frame(table)
+    columns = [pl.Series("score", detected.scores), pl.Series("above_threshold", detected.scores > detected.threshold)]
+    with path.open("wb") as file:
+        write_frame(frame.with_columns(*columns), file, path)
 
 
 def _table(detection: "Detection", examples: int) -> "Table":

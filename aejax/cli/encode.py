@@ -34,6 +34,7 @@ Examples are read from .npy and .npz files or a folder of images, and bytes are 
 --compare writes a folder with comparison.json and figures: reconstructions, and codes embedded in 2 dimensions by t-SNE
 (a visual aid, not a measurement)."""
 
+_TABLES = (".csv", ".tsv", ".parquet", ".pq")
 ROUNDING_ERROR = 1e-9  # relative to the variance; a smaller squared error counts as zero
 
 
@@ -42,9 +43,11 @@ class Options(FigureOptions, RunOptions):
     """What to encode, decode or compare, and with which run."""
 
     input: tyro.conf.Positional[Path | None] = None
-    """Examples to encode, or codes to decode: a .npy file, or a .npz file with an entry x; also a folder of images."""
+    """Examples to encode, or codes to decode: a .npy file, or a .npz file with an entry x; also a folder of images.
+    For a run on a table: a .csv, .tsv or .parquet file with its columns, or with the columns unit_1, ... of codes."""
     output: tyro.conf.Positional[Path | None] = None
-    """The .npy file to write, which must not exist yet."""
+    """The .npy file to write, which must not exist yet; or a .csv or .parquet file with the columns unit_1, unit_2, ...
+    of codes, or with the columns of the run's table."""
     decode: bool = False
     """Decode codes to examples instead of encoding examples."""
     labels: Path | None = None
@@ -80,8 +83,8 @@ def _check(options: Options) -> None:
     else:
         if options.input is None or options.output is None:
             raise UserError("give an input and an output file, or --compare FOLDER")
-        if options.output.suffix.lower() != ".npy":
-            raise UserError(f"{options.output}: expected the name of a .npy file")
+        if options.output.suffix.lower() not in (".npy", *_TABLES):
+            raise UserError(f"{options.output}: expected the name of a .npy file, or of a .csv or .parquet file")
         target = options.output
     command_line.check_free(target)
 
@@ -90,12 +93,23 @@ def _convert(run: "TrainedRun", options: Options, console: "PlainConsole") -> No
     """Encode or decode a file."""
     import numpy as np
 
-    from aejax.experiment.at_use import load_codes, load_examples
+    from aejax.experiment.at_use import check_kind, load_codes, load_examples
     from aejax.experiment.progress import working
 
     assert options.input is not None
     assert options.output is not None
-    if options.decode:
+    is_table, makes_table = (path.suffix.lower() in _TABLES for path in (options.input, options.output))
+    if makes_table or (options.decode and is_table):
+        fits = run.facts.columns is not None if options.decode else len(run.code_shape) == 1
+        expected = "a run on a table" if options.decode else "a run whose code is a vector"
+        check_kind(run, fits, expected, what="a table of results")
+    if options.decode and is_table:
+        from aejax.experiment.tables_at_use import load_code_table
+
+        given = load_code_table(run, options.input)
+        with working(console, "decoding"):
+            result = run.decode(given)
+    elif options.decode:
         given = load_codes(run, options.input, options.labels)
         with working(console, "decoding"):
             result = run.decode(given)
@@ -104,7 +118,13 @@ def _convert(run: "TrainedRun", options: Options, console: "PlainConsole") -> No
         with working(console, "encoding"):
             result = run.encode(given)
     with command_line.new_file(options.output) as file:
-        np.save(file, result)
+        if makes_table:
+            from aejax.experiment.tables_at_use import codes_as_frame, rows_as_frame, write_frame
+
+            frame = rows_as_frame(run, result) if options.decode else codes_as_frame(result)
+            write_frame(frame, file, options.output)
+        else:
+            np.save(file, result)
     what = "codes decoded" if options.decode else "examples encoded"
     console.print(f"{len(result):,} {what}: {given.x.shape} to {result.shape}, in {options.output}")
 

@@ -90,9 +90,11 @@ def main(arguments: Sequence[str]) -> None:
     with working(console, "writing arrays and figures"), command_line.new_folder(options.folder) as folder:
         np.save(folder / "examples.npy", generated.examples)
         np.save(folder / "codes.npy", generated.codes)
+        if run.facts.columns is not None:
+            _write_rows(run, generated, folder / "rows.csv")
         if generated.units is not None:
             np.save(folder / "units.npy", generated.units)
-        if options.what == "interpolation":
+        if options.what == "interpolation" and run.facts.columns is None:
             with optional("animations", console.print):
                 speed = options.frames_per_second
                 for name, animation in animate(run, generated, frames_per_second=speed).items():
@@ -100,11 +102,20 @@ def main(arguments: Sequence[str]) -> None:
                     path, durations = folder / f"{name}.gif", animation.durations
                     first.save(path, save_all=True, append_images=others, duration=durations, loop=0)
         with optional("figures", console.print):
-            plots.save_figure(draw(run, generated), folder, options.what, file_format=options.format)
+            if run.facts.columns is None:
+                plots.save_figure(draw(run, generated), folder, options.what, file_format=options.format)
             if options.what == "manifold":
                 plots.save_figure(draw_codes(run), folder, "latent_space", file_format=options.format)
     count, title = generated.codes.shape[0] * generated.codes.shape[1], generated.title.replace("\n", "; ")
     console.print(f"{count:,} examples: {title}; in {options.folder}")
+
+
+def _write_rows(run: "TrainedRun", generated: "Generated", path: Path) -> None:
+    """Write generated rows of a table, row by row of the arrangement, with the user's columns."""
+    from aejax.experiment.tables_at_use import rows_as_frame, write_frame
+
+    with path.open("wb") as file:
+        write_frame(rows_as_frame(run, generated.examples.reshape(-1, generated.examples.shape[-1])), file, path)
 
 
 def _check(options: Options) -> None:

@@ -19,6 +19,7 @@ VERBS = {
     "encode": Verb("aejax.cli.encode", "encode examples, decode codes, or compare a run's codes with PCA"),
     "detect": Verb("aejax.cli.detect", "score examples, and detect anomalies"),
     "denoise": Verb("aejax.cli.denoise", "denoise images or arrays, or compare a run with filters"),
+    "impute": Verb("aejax.cli.impute", "fill the missing cells of a table"),
     "generate": Verb("aejax.cli.generate", "draw samples, neighborhoods, interpolations, traversals, the code plane"),
     "compress": Verb("aejax.cli.compress", "measure rate and error of quantized codes; baselines: PCA, JPEG, WebP"),
     "compose": Verb("aejax.cli.compose", "compose with a run on chorales: MIDI files and piano rolls"),
@@ -27,5 +28,6 @@ VERBS = {
 }
 STUDIES = {
     "jacobian": Verb("aejax.cli.study_jacobian", "compare regularizers of the Jacobian over strengths and seeds"),
+    "tables": Verb("aejax.cli.study_tables", "compare the codes of a table's rows with PCA and FAMD, over seeds"),
     "one-class": Verb("aejax.cli.study_one_class", "detect anomalies after training on one class; baselines"),
 }

@@ -13,7 +13,7 @@ from aejax.checks import as_booleans, as_float64, check_count, check_in_range, c
 from aejax.errors import UserError
 from aejax.evaluation.principal import fit_pca
 from aejax.evaluation.representation import map_over_examples
-from aejax.losses import squared_error
+from aejax.losses import ReconstructionLoss, squared_error
 from aejax.precision import at_least_single
 from aejax.sampling import gaussian_log_prob, reparameterize
 
@@ -50,6 +50,7 @@ def anomaly_score(
     *condition: Array,
     inputs: Array | None = None,
     samples: int = 16,
+    error: ReconstructionLoss = squared_error,
 ) -> Array:
     """Returns the anomaly score of ONE example: the higher, the less it resembles the training examples.
 
@@ -68,9 +69,10 @@ def anomaly_score(
       *condition: its condition, if the autoencoder is conditional.
       inputs: what is encoded instead of x, such as the noisy version of a clean x.
       samples: S, the number of samples of a variational autoencoder; the others use none.
+      error: (x, reconstruction) -> the score by an autoencoder that is not variational.
 
     Returns:
-      The score, a scalar: nats for a variational autoencoder, else the square of the data's unit.
+      The score, a scalar: nats for a variational autoencoder, else the square of the data's unit, or that of `error`.
 
     Raises:
       TypeError: `samples` is not an integer.
@@ -91,7 +93,7 @@ def anomaly_score(
     inputs = x if inputs is None else inputs
     if autoencoder.variational is None:
         code = autoencoder.encode(params, inputs, *condition)
-        return squared_error(x, autoencoder.decode(params, code, *condition))
+        return error(x, autoencoder.decode(params, code, *condition))
     posterior, prior_of, likelihood, decode = autoencoder.variational
     mean, log_variance = posterior(params, inputs, *condition)
     prior = prior_of(params)
@@ -114,6 +116,7 @@ def anomaly_scores(
     inputs: np.ndarray | None = None,
     samples: int = 16,
     batch_size: int = 500,
+    error: ReconstructionLoss = squared_error,
 ) -> np.ndarray:
     """Returns `anomaly_score` of every example, with the same key for all.
 
@@ -129,6 +132,7 @@ def anomaly_scores(
       inputs: (N, ...) what is encoded instead of x.
       samples: as for `anomaly_score`.
       batch_size: number of examples that are scored at a time.
+      error: as for `anomaly_score`.
 
     Returns:
       (N,) scores, of at least single precision.
@@ -136,7 +140,7 @@ def anomaly_scores(
 
     def score(arguments: tuple[PyTree, Array], one: Array, *known: Array) -> Array:
         of_one, condition = (None, known) if inputs is None else (known[0], known[1:])
-        return anomaly_score(autoencoder, *arguments, one, *condition, inputs=of_one, samples=samples)
+        return anomaly_score(autoencoder, *arguments, one, *condition, inputs=of_one, samples=samples, error=error)
 
     arrays = (x, *condition) if inputs is None else (x, inputs, *condition)
     scores = np.asarray(map_over_examples(score, (params, key), *arrays, batch_size=batch_size))

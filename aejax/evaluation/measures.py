@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
-from aejax.autoencoders import Autoencoder
+from aejax.autoencoders import Autoencoder, part_names
 from aejax.evaluation.codes import ACTIVE_VARIANCE, is_active, mutual_information
 from aejax.evaluation.representation import map_over_examples
 from aejax.evaluation.sensitivity import MAX_EXAMPLES, checked_inputs, make_mean_frobenius_norm, mean_frobenius_norm
@@ -55,10 +55,17 @@ def _active_units(encoded: EncodedExamples) -> int:
     return int(is_active(encoded.codes, threshold=threshold).sum())
 
 
-def _mean_frobenius_norm(encoded: EncodedExamples) -> float:
+def _mean_frobenius_norm(encoded: EncodedExamples) -> float | None:
+    if not _has_one_unit(encoded.autoencoder):
+        return None
     return mean_frobenius_norm(
         encoded.autoencoder, encoded.params, encoded.key, *encoded.inputs, batch_size=encoded.batch_size
     )
+
+
+def _has_one_unit(autoencoder: Autoencoder) -> bool:
+    """Returns whether an example's values have a common unit; the columns of a table have not."""
+    return "tabular" not in part_names(autoencoder.parts)
 
 
 def _saturation(encoded: EncodedExamples) -> float | None:
@@ -243,6 +250,6 @@ def make_watch(
     watched = {
         measure.name: measure.watch(autoencoder, params, x, *condition)
         for measure in MEASURES
-        if measure.watch is not None
+        if measure.watch is not None and _has_one_unit(autoencoder)
     }
     return lambda params: as_terms({name: value_of(params) for name, value_of in watched.items()})

@@ -11,6 +11,7 @@ from aejax.datasets.dataset import Dataset, sampled_blocks
 from aejax.datasets.image_folder import form_of, load_images
 from aejax.datasets.images import FORMATS
 from aejax.datasets.stored import StoredArray
+from aejax.datasets.table_files import check_polars
 from aejax.errors import UserError
 from aejax.experiment.facts import Values, list_labels, unseen_labels
 from aejax.experiment.familiarity import check_scale
@@ -43,6 +44,8 @@ def load_examples(
 ) -> Dataset:
     """Returns the examples in the user's .npy or .npz file, folder of images or image, in the shape that a run expects.
 
+    For a run on a table, the file is a table with the same columns, and `labels` the name of a column.
+
     Images are brought to the run's size and colors as in its training, if it was trained on a folder of images. Shapes
     may differ by axes of length 1, and channels may come first. Bytes are read as in the run's training. If the run was
     not trained on bytes, they are not divided; but if it was trained on values in [0, 1], `load_arrays` decides by the
@@ -60,7 +63,15 @@ def load_examples(
         `check_scale`, another unit; fractions, if the likelihood is one of counts; labels that are missing or unknown,
         if the run is conditional.
     """
-    path, labels = Path(path), None if labels is None else Path(labels)
+    path = Path(path)
+    if run.facts.columns is not None:
+        check_polars()
+        from aejax.experiment.tables_at_use import load_rows  # with polars, which only tables need
+
+        dataset = load_rows(run, path, None if labels is None else str(labels))
+        _check_classes(run, dataset, path)
+        return dataset
+    labels = None if labels is None else Path(labels)
     facts = run.facts
     expected = facts.targets if clean else facts.encoder_inputs
     bytes_as = BytesAs(_bytes_at_use(expected), _bytes_at_use(facts.encoder_inputs))

@@ -17,10 +17,13 @@ from aejax.experiment.architectures import architecture_of
 from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training
 from aejax.experiment.facts import Facts, Values
 from aejax.experiment.loading import known_classes
-from aejax.experiment.objective import LOSSES, build_likelihood, starting_at_rate, statistics_of
+from aejax.experiment.objective import LOSSES, build_likelihood, columns_of, starting_at_rate, statistics_of
 from aejax.experiment.own_autoencoder import build_own
 from aejax.experiment.part_knobs import knob_of_part
 from aejax.likelihoods import Likelihood
+from aejax.likelihoods.columns import Column
+from aejax.likelihoods.table_inputs import input_size
+from aejax.likelihoods.tables import TableLoss, target_likelihood
 from aejax.networks import computing_in, followed_by, preceded_by, rematerialized, with_global_log_variance
 from aejax.networks.network import SupportsInitApply
 from aejax.training.accumulation import check_accumulation
@@ -110,6 +113,7 @@ def _relevant(experiment: Experiment, facts: Facts) -> tuple[Experiment, Facts]:
         log_variance=facts.log_variance if learns_variance else None,
         examples=facts.examples if model.conditional or not is_zero(terms.total_correlation_weight) else None,
         pseudo_inputs=facts.pseudo_inputs if terms.prior == "vamp" else None,
+        columns=facts.columns,
     )
     return Experiment(model=model, regularization=terms, training=training), relevant
 
@@ -137,12 +141,14 @@ def _check_channels_last(experiment: Experiment, shape: tuple[int, ...]) -> None
 
 def _base(experiment: Experiment, facts: Facts) -> Autoencoder:
     model, regularization, shape = experiment.model, experiment.regularization, facts.shape
+    columns = _columns(experiment, facts)
     if model.family == "tied":
         assert model.code_size is not None  # ensured by configuration.check
         widths, activation = (*model.hidden, model.code_size), ACTIVATIONS[model.activation]
         return autoencoders.tied(shape, widths, activation=activation, loss=LOSSES[model.loss])
     if model.family == "variational":
-        likelihood = starting_at_rate(build_likelihood(model), facts)
+        of_table = None if columns is None else target_likelihood(columns)
+        likelihood = of_table or starting_at_rate(build_likelihood(model), facts)
         return autoencoders.variational(
             *_networks(experiment, facts, likelihood),
             beta=_beta(regularization),
@@ -152,9 +158,18 @@ def _base(experiment: Experiment, facts: Facts) -> Autoencoder:
             axis_name=AXIS,
         )
     encoder, decoder = _networks(experiment, facts)
+    table_loss = None if columns is None else TableLoss(columns)
+    loss = table_loss or LOSSES[model.loss]
+    link = None if table_loss is None else table_loss.link
     if model.family == "k_sparse":
-        return autoencoders.k_sparse(encoder, decoder, k=model.active_entries, loss=LOSSES[model.loss])
-    return autoencoders.undercomplete(encoder, decoder, loss=LOSSES[model.loss])
+        return autoencoders.k_sparse(encoder, decoder, k=model.active_entries, loss=loss, link=link)
+    return autoencoders.undercomplete(encoder, decoder, loss=loss, link=link)
+
+
+def _columns(experiment: Experiment, facts: Facts) -> tuple[Column, ...] | None:
+    """Returns the columns with the likelihood's variance; None if the data are no table."""
+    variance = experiment.model.likelihood_variance
+    return columns_of(facts, corruption=experiment.regularization.corruption, variance=variance)
 
 
 def _regularized(autoencoder: Autoencoder, experiment: Experiment, facts: Facts) -> Autoencoder:
@@ -191,6 +206,8 @@ def _regularized(autoencoder: Autoencoder, experiment: Experiment, facts: Facts)
         autoencoder = autoencoders.total_correlation_penalized(
             autoencoder, weight=terms.total_correlation_weight, examples=facts.examples, axis_name=AXIS
         )
+    if (columns := _columns(experiment, facts)) is not None:
+        autoencoder = autoencoders.tabular(autoencoder, columns)
     if (statistics := statistics_of(facts, "identity")) is not None:
         autoencoder = autoencoders.standardized(
             autoencoder, mean=statistics.mean, standard_deviation=statistics.standard_deviation
@@ -205,7 +222,7 @@ def build_corruption(regularization: Regularization, facts: Facts) -> corruption
 
     Pepper and salt are the smallest and the largest value of the training examples. If data are standardized, the
     standardized example is corrupted: noise is in standard deviations, masked entries are at the mean, and pepper and
-    salt are the extremes of the standardized training examples.
+    salt are the extremes of the standardized training examples. Masked entries of a table are missing.
 
     Args:
       regularization: the corruption, and its level.
@@ -226,6 +243,8 @@ def build_corruption(regularization: Regularization, facts: Facts) -> corruption
     else:
         knob = "standard_deviation" if name.startswith("gaussian") else "amount"
         corrupt = partial(getattr(corruption, name), **{knob: level})
+    if facts.columns is not None:
+        return partial(corruption.masking, amount=level, value=math.nan)
     if statistics is None:
         return corrupt
     return lambda key, x: statistics.backward(corrupt(key, statistics.forward(x)))
@@ -259,7 +278,9 @@ def _beta(regularization: Regularization) -> float | schedules.Schedule:
 def _prior(regularization: Regularization, facts: Facts) -> priors.Prior | priors.LearnedPrior:
     if regularization.prior == "vamp":
         assert facts.pseudo_inputs is not None  # ensured by `completed`
-        return priors.vamp_prior(jnp.asarray(np.reshape(np.array(facts.pseudo_inputs, np.float32), (-1, *facts.shape))))
+        columns = columns_of(facts, corruption=regularization.corruption)
+        shape = facts.shape if columns is None else (input_size(columns),)
+        return priors.vamp_prior(jnp.asarray(np.reshape(np.array(facts.pseudo_inputs, np.float32), (-1, *shape))))
     if regularization.prior == "mixture":
         return priors.mixture_prior(regularization.prior_components)
     return priors.standard_normal()
@@ -270,6 +291,7 @@ def _networks(
 ) -> tuple[SupportsInitApply, SupportsInitApply]:
     """Returns encoder and decoder; with a likelihood they output the parameters of posterior and likelihood."""
     model, shape = experiment.model, facts.shape
+    columns = columns_of(facts, corruption=experiment.regularization.corruption)
     activation = ACTIVATIONS[model.activation]
     moments = 1 if likelihood is None else 2
     code_size = None if model.code_size is None else moments * model.code_size
@@ -277,6 +299,8 @@ def _networks(
     output_shape = shape
     if likelihood is not None and not has_global_variance:
         output_shape = likelihoods.parameter_shape(likelihood, shape)
+    elif columns is not None:
+        output_shape = (TableLoss(columns).output_size,)
     architecture = architecture_of(model.network)
     if architecture.ranks is not None and len(shape) not in architecture.ranks:
         raise UserError(
@@ -284,6 +308,7 @@ def _networks(
         )
     if code_size is None and model.hidden[-1] % moments:
         raise UserError(f"hidden: the last block of a variational encoder needs even channels, {model.hidden[-1]}")
+    shape = shape if columns is None else (input_size(columns),)
     encoder, decoder = architecture.build(shape, output_shape, model.hidden, code_size, activation)
     if model.compute_dtype != "float32":
         encoder, decoder = (computing_in(network, model.compute_dtype) for network in (encoder, decoder))

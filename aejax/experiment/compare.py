@@ -21,7 +21,7 @@ from aejax.experiment.configuration import Experiment
 from aejax.experiment.evaluate import ReportPage, description_of, final_record, holds_images, named, terms_of
 from aejax.experiment.figures import as_drawn, axis_of, draw_versions, draws_images
 from aejax.experiment.presets import training_command
-from aejax.experiment.reconstruction_error import UNIT, pca_error, squared_errors
+from aejax.experiment.reconstruction_error import pca_error, squared_errors, unit_of
 from aejax.experiment.report import Cell, Section, aligned, code_block, figure_html, loss_sum, page, paragraph, table
 from aejax.experiment.run_folder import Record, read_fingerprint, read_records
 from aejax.experiment.trained import TrainedRun
@@ -193,16 +193,17 @@ def _loss(compared: Sequence[_Compared]) -> str:
 def _measures(compared: Sequence[_Compared], *, are_same: bool) -> str:
     """Returns a sentence and a table of measures that do not depend on the loss."""
     means = [float(of.errors.mean()) for of in compared]
+    unit = unit_of(compared[0].run)
     text = ""
     if are_same:
         best = int(np.argmin(means))
         text = paragraph(
-            f"{compared[best].label} has the lowest mean squared error on test examples, {means[best]:.4g} {UNIT} per "
+            f"{compared[best].label} has the lowest mean squared error on test examples, {means[best]:.4g} {unit} per "
             "feature."
         )
     rows: list[_RunsRow] = [
-        (("squared error per feature", UNIT), [*means]),
-        (("squared error of PCA with as many components as code units", UNIT), [pca_error(of.run) for of in compared]),
+        (("squared error per feature", unit), [*means]),
+        (("squared error of PCA with as many components as code units", unit), [pca_error(of.run) for of in compared]),
     ]
     if all(holds_images(of.run) and of.run.limits[0] < of.run.limits[1] for of in compared):
         ratios = [

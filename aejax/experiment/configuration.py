@@ -128,10 +128,14 @@ class Model:
     conditional: Annotated[bool, AddsPart("conditional")] = False
     """Condition encoder and decoder on the class of every example, from the data's labels."""
     loss: Annotated[
-        Literal["squared_error", "absolute_error", "huber", "binary_cross_entropy", "structural_dissimilarity"],
+        Literal[
+            "squared_error", "absolute_error", "huber", "binary_cross_entropy", "structural_dissimilarity", "table"
+        ],
         Requires("family", ("undercomplete", "tied", "k_sparse")),
+        AddsPart("tabular"),
     ] = "squared_error"
-    """Every family but variational: the reconstruction loss, summed over features."""
+    """Every family but variational: the reconstruction loss, summed over features. table: for the columns of a table,
+    squared errors of standardized numbers and cross-entropies of classes."""
     output_activation: Annotated[
         Literal["none", "sigmoid"],
         _WITH_OWN_LAYERS,
@@ -149,12 +153,16 @@ class Model:
             "laplace",
             "poisson",
             "beta",
+            "table",
         ],
         _VARIATIONAL,
     ] = "bernoulli"
-    """variational: the distribution of an example given its code; bernoulli expects data in [0, 1], poisson counts."""
-    likelihood_variance: Annotated[Positive, _VARIATIONAL, Requires("likelihood", ("gaussian", "laplace"))] = 1.0
-    """variational: the fixed variance of a gaussian or laplace likelihood."""
+    """variational: the distribution of an example given its code; bernoulli expects data in [0, 1], poisson counts;
+    table: each column of a table has the distribution of its kind."""
+    likelihood_variance: Annotated[Positive, _VARIATIONAL, Requires("likelihood", ("gaussian", "laplace", "table"))] = (
+        1.0
+    )
+    """variational: the fixed variance of a gaussian or laplace likelihood; table: of every standardized number."""
     standardize: Annotated[Literal["auto", "none", "feature", "global"], AddsPart("standardized")] = "auto"
     """Standardize data inside the model; its inputs and outputs stay in the data's units. feature: by the mean and
     standard deviation of each feature; global: by those of all values; auto: if the data are far from unit scale and
@@ -353,6 +361,13 @@ def has_counts(model: Model) -> bool:
     return model.autoencoder is None and model.family == "variational" and model.likelihood == "poisson"
 
 
+def uses_table(model: Model) -> bool:
+    """Returns whether a model's loss or likelihood is that of a table; False for the user's own autoencoder."""
+    if model.autoencoder is not None:
+        return False
+    return (model.likelihood if model.family == "variational" else model.loss) == "table"
+
+
 def differences(one: Experiment, other: Experiment) -> dict[str, tuple[Any, Any]]:
     """Returns the knobs in which two experiments differ, with both values.
 
@@ -421,6 +436,13 @@ def _check_combination(model: Model, regularization: Regularization) -> None:
         raise UserError("activation: has no effect, because there are no hidden layers")
     if not model.hidden and not network.is_dense:
         raise UserError(f"hidden: network {model.network} requires at least one block")
+    if model.family == "tied" and model.loss == "table":
+        raise UserError("loss: table requires logits of classes, which tied weights cannot return: use undercomplete")
+    if uses_table(model) and regularization.corruption not in ("none", "masking"):
+        raise UserError(
+            f"corruption: {regularization.corruption} has no meaning for the columns of a table: use masking, which "
+            "removes values at random"
+        )
     if model.family == "tied" and not network.is_dense:
         raise UserError(f"network: family tied requires dense layers, network mlp, got {model.network}")
     if regularization.corruption in ("salt_and_pepper", "masking") and regularization.corruption_level > 1:

@@ -18,11 +18,19 @@ from aejax.experiment.architectures import architecture_of
 from aejax.experiment.code_sentences import code_of, code_sentences
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.explore import explore_command
-from aejax.experiment.figures import as_drawn, axis_of, draw_codes, draw_versions, draws_images, shown_count
+from aejax.experiment.figures import (
+    as_drawn,
+    axis_of,
+    draw_codes,
+    draw_columns,
+    draw_versions,
+    draws_images,
+    shown_count,
+)
 from aejax.experiment.going_on import read_origin
 from aejax.experiment.loading import names_of_classes
 from aejax.experiment.presets import nearest_preset, training_command
-from aejax.experiment.reconstruction_error import UNIT, errors_by_class, pca_error, squared_errors
+from aejax.experiment.reconstruction_error import errors_by_class, pca_error, squared_errors, unit_of
 from aejax.experiment.report import (
     Card,
     Cell,
@@ -39,9 +47,11 @@ from aejax.experiment.report import (
     term_of,
 )
 from aejax.experiment.run_folder import Record, read_records
+from aejax.experiment.table_results import OURS, describe_result, table_result
 from aejax.experiment.trained import TrainedRun
 from aejax.host.optional import optional
 
+_ROWS = 5  # sampled rows of a table
 _MAX_CLASSES = 20  # whose table is not folded
 _MAX_CHANGED = 3  # knobs of a run that is described by its nearest preset
 
@@ -157,7 +167,7 @@ def _cards(run: TrainedRun, records: list[Record], errors: np.ndarray) -> list[C
     mean, baseline = aligned([[float(errors.mean()), pca_error(run)]])[0]
     cards = [
         Card(f"{loss:.4g}", f"{split} {', '.join(text for text in named(run, 'loss') if text)}"),
-        Card(mean, f"mean squared error of test examples, per feature, {UNIT}"),
+        Card(mean, f"mean squared error of test examples, per feature, {unit_of(run)}"),
     ]
     if baseline:
         cards.append(Card(baseline, f"the same error of PCA with {run.code_shape[0]:,} components"))
@@ -212,8 +222,30 @@ def _unseen_classes(run: TrainedRun) -> str:
     )
 
 
+def _columns(run: TrainedRun, errors: np.ndarray) -> list[Section]:
+    """Returns a figure and a table of the errors of a table's columns, beside PCA and FAMD."""
+    result = table_result(run)
+    text = paragraph(". ".join(line[0].upper() + line[1:] for line in describe_result(result)) + ".")
+    what = ["RMSE, in the column's unit", "fraction wrong"]
+    rows: list[list[Cell]] = []
+    for place, error in enumerate(result.errors[OURS]):
+        values = [of_method[place].error for of_method in result.errors.values()]
+        shown = [f"{value:.4g}" for value in [*values, error.constant]]
+        explained = "" if math.isnan(error.explained) else f"{error.explained:.3f}"
+        rows.append([(error.name, what[error.of_classes]), f"{error.known:,}", *shown, explained])
+    heads: list[Cell] = ["column", "known test rows", *result.errors, "mean or most frequent class", "explained"]
+    caption = (
+        "How much of each column is explained: 1 - MSE / MSE of the training mean for numbers, 1 - wrong / wrong by "
+        "the most frequent class for classes."
+    )
+    figure = figure_html(draw_columns(result), caption, curves=True)
+    return [Section("Columns", text + _by_class(run, errors) + figure + folded("every column", table(heads, rows)))]
+
+
 def _reconstructions(run: TrainedRun, errors: np.ndarray) -> list[Section]:
     """Returns a table of the errors by class, and figures of the test examples with the best and worst ones."""
+    if run.facts.columns is not None:
+        return _columns(run, errors)
     order, test = np.argsort(errors), run.splits.test
     content, shown = _by_class(run, errors), shown_count(run)
     ends = {"best": order[:shown], "worst": order[: -shown - 1 : -1]}
@@ -224,7 +256,7 @@ def _reconstructions(run: TrainedRun, errors: np.ndarray) -> list[Section]:
         figure = draw_versions(run, rows, names=names)
         caption = (
             f"The {len(chosen)} of {len(errors):,} test examples with the {what} reconstructions. "
-            f"{'Below' if draws_images(run) else 'Above'} each is its squared error per feature, in {UNIT}."
+            f"{'Below' if draws_images(run) else 'Above'} each is its squared error per feature, in {unit_of(run)}."
         )
         content += figure_html(figure, caption, curves=not draws_images(run))
     return [Section("Reconstructions", content)]
@@ -240,14 +272,14 @@ def _by_class(run: TrainedRun, errors: np.ndarray) -> str:
     if len(classes) == 1:
         return ""
     low, high = (choose(classes, key=lambda of_class: of_class.mean) for choose in (min, max))
-    ends = aligned([[low.mean, high.mean]])[0]
+    ends, unit = aligned([[low.mean, high.mean]])[0], unit_of(run)
     text = (
-        f"The mean squared error per feature is lowest for class {low.label} ({ends[0]} {UNIT}) and highest for class "
-        f"{high.label} ({ends[1]} {UNIT})."
+        f"The mean squared error per feature is lowest for class {low.label} ({ends[0]} {unit}) and highest for class "
+        f"{high.label} ({ends[1]} {unit})."
     )
     numbers = aligned([[of_class.mean, of_class.median, of_class.largest] for of_class in classes])
     rows = [[c.label, f"{c.examples:,}", *row] for c, row in zip(classes, numbers, strict=True)]
-    content = table(["class", "examples", ("mean", UNIT), ("median", UNIT), ("largest", UNIT)], rows)
+    content = table(["class", "examples", ("mean", unit), ("median", unit), ("largest", unit)], rows)
     if len(classes) > _MAX_CLASSES:
         content = folded(f"the errors of all {len(classes):,} classes", content)
     return paragraph(text) + content
@@ -275,6 +307,8 @@ def _samples(run: TrainedRun) -> list[Section]:
     labels = None
     if run.experiment.model.conditional:
         labels = np.repeat(run.classes, 10)
+    if run.facts.columns is not None:
+        return _sampled_rows(run)
     count = 40 if labels is None else len(labels)
     examples = as_drawn(run.experiment, run.decode(Dataset(run.sample_codes(count), labels)))
     grid = examples.reshape(-1, 10, *examples.shape[1:])
@@ -282,6 +316,27 @@ def _samples(run: TrainedRun) -> list[Section]:
     what = "a row for each class" if labels is not None else "not selected"
     caption = f"Decoded samples from the prior, {what}."
     return [Section("Samples", figure_html(figure, caption, curves=not draws_images(run)))]
+
+
+def _sampled_rows(run: TrainedRun) -> list[Section]:
+    """Returns a table of decoded samples from the prior, a column of the user's table in each line."""
+    from aejax.datasets.table_rows import as_table
+
+    labels = np.resize(run.classes, _ROWS) if run.experiment.model.conditional else None
+    assert run.facts.columns is not None
+    frame = as_table(run.facts.columns, run.decode(Dataset(run.sample_codes(_ROWS), labels)))
+    rows: list[list[Cell]] = [
+        [
+            name,
+            *("" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value) for value in column),
+        ]
+        for name, column in zip(frame.columns, frame.iter_columns(), strict=True)
+    ]
+    text = paragraph(
+        "Decoded samples from the prior, not selected: the mean of each column, or its most probable class."
+    )
+    heads: list[Cell] = ["column", *(f"sample {number}" for number in range(1, _ROWS + 1))]
+    return [Section("Samples", text + table(heads, rows))]
 
 
 def _configuration(run: TrainedRun) -> list[Section]:

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import ConfigDict, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
 
 from aejax.datasets.byte_values import BytesAs, ByteValues, Divisor
+from aejax.datasets.columns import TableColumn, model_columns
 from aejax.datasets.dataset import AsStored, Dataset
 from aejax.datasets.source import Layout
 from aejax.datasets.stored import blocks_of
@@ -104,6 +105,8 @@ class Facts:
     None without a VampPrior."""
     layout: Layout | None = None
     """The meaning of an example's axes: image, series, roll, row or vector; None if only the shape is known."""
+    columns: tuple[TableColumn, ...] | None = None
+    """The columns of a table, with statistics of the training rows; None if the data are no table."""
 
     @property
     def encoder_inputs(self) -> Values:
@@ -126,6 +129,7 @@ def facts_of(train: Dataset) -> Facts:
         inputs=None if train.input is None else values_of(train.input, train.stored_input),
         **facts_of_labels(train.labels),
         examples=len(train.x),
+        columns=train.columns,
     )
 
 
@@ -186,7 +190,7 @@ def list_labels(labels: Sequence[int | str | None]) -> str:
 
 
 def values_of(x: np.ndarray, stored: AsStored | None = None) -> Values:
-    """Returns the statistics of an array (N, ...), computed in one pass, a block at a time.
+    """Returns the statistics of an array (N, ...), computed in one pass, a block at a time; NaN is ignored.
 
     Args:
       x: the array, or the examples in a file.
@@ -195,6 +199,10 @@ def values_of(x: np.ndarray, stored: AsStored | None = None) -> Values:
     low, high, integers = np.inf, -np.inf, True
     count, mean, squares = 0, 0.0, 0.0  # squares: the sum of squared deviations from the mean
     for block in blocks_of(x):
+        if np.isnan(block.min()):  # missing values of a table
+            block = block[~np.isnan(block)]
+            if not block.size:
+                continue
         low, high = min(low, float(block.min())), max(high, float(block.max()))
         integers = integers and bool(np.all(block == np.round(block)))
         own_mean = float(block.mean(dtype=np.float64))
@@ -204,6 +212,8 @@ def values_of(x: np.ndarray, stored: AsStored | None = None) -> Values:
         mean += (own_mean - mean) * block.size / total
         count = total
     dtype, divided_by, _ = stored or AsStored(str(x.dtype))
+    if not count:
+        raise UserError("the training examples hold no value: all are missing")
     deviation = float(np.sqrt(squares / count))
     return Values(dtype, divided_by, low, high, mean, deviation, integers, magnitude_of(some_of(x), 0.95))
 
@@ -220,7 +230,7 @@ def magnitude_of(x: np.ndarray, quantile: float) -> float:
     >>> magnitude_of(np.array([0.0, 0.0, -1.0, 2.0, 900.0]), 0.5)
     2.0
     """
-    numbers = x[x != 0]
+    numbers = x[(x != 0) & ~np.isnan(x)]
     return float(np.quantile(np.abs(numbers), quantile)) if numbers.size else 0.0
 
 
@@ -314,9 +324,10 @@ def _check(facts: Facts, name: str) -> None:
         lengths = {len(numbers) for numbers in (scaling.shift, scaling.scale, scaling.log_rate) if numbers is not None}
         if not lengths <= sizes or not all(scale > 0 for scale in scaling.scale):
             raise UserError(f"{name}: scaling: must be positive scales, one number for all features or one for each")
-    if facts.pseudo_inputs is not None and (
-        not facts.pseudo_inputs or len(facts.pseudo_inputs) % int(np.prod(facts.shape))
-    ):
+    if facts.columns is not None and (len(model_columns(facts.columns)),) != facts.shape:
+        raise UserError(f"{name}: columns: must be one for each of the {facts.shape[0]} numbers of a row")
+    size = 1 if facts.columns is not None else int(np.prod(facts.shape))  # the inputs of a table have another size
+    if facts.pseudo_inputs is not None and (not facts.pseudo_inputs or len(facts.pseudo_inputs) % size):
         raise UserError(f"{name}: pseudo_inputs: must be whole examples of shape {facts.shape}")
 
 

@@ -18,6 +18,7 @@ from aejax.experiment.build import build_corruption
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.loading import names_of_classes
 from aejax.experiment.report import term_of
+from aejax.experiment.table_results import OURS, TableResult, table_result
 from aejax.experiment.trained import TrainedRun
 
 _SHOWN, _ROWS = 10, 8  # examples that are reconstructed; rows of samples
@@ -51,12 +52,15 @@ def draw_figures(
     describe = partial(term_of, parts=autoencoder.parts)
     figures = {
         "training_curves": plots.training_curves(records, best_epoch=run.best_epoch, term_of=describe),
-        "reconstructions": draw_versions(run, rows),
         "latent_space": draw_codes(run, codes, test.labels),
     }
+    if facts.columns is None:
+        figures["reconstructions"] = draw_versions(run, rows)
+    else:
+        figures["columns"] = draw_columns(table_result(run, test))
     if code is not None and "kl" in code:
         figures["code_units"] = plots.kl_per_unit(code["kl"])
-    if (prior := run.prior) is not None:
+    if (prior := run.prior) is not None and facts.columns is None:
         columns, title = 10, "decoded samples from the prior, not selected"
         names = names_of_classes(experiment.data, facts)
         labels = {k: names.get(label, str(label)) for k, label in enumerate(facts.classes or ()) if label is not None}
@@ -92,6 +96,14 @@ def draw_versions(
     drawn = {name: as_drawn(run.experiment, np.asarray(x))[: shown_count(run)] for name, x in rows.items()}
     limits = None if run.limits[0] == run.limits[1] else run.limits
     return plots.reconstructions(drawn, limits=limits, names=names, title=title, axis=axis_of(run.experiment))
+
+
+def draw_columns(result: TableResult) -> Figure:
+    """Returns a figure of how much of each column of a table a run explains, and PCA and FAMD."""
+    explained = {name: [error.explained for error in errors] for name, errors in result.errors.items()}
+    names = [error.name for error in result.errors[OURS]]
+    x_label = "fraction explained on test rows"
+    return plots.explained_columns(explained, names, x_label=x_label)
 
 
 def draws_images(run: TrainedRun) -> bool:

@@ -16,7 +16,7 @@ from aejax.datasets.dataset import AsStored, Dataset, Splits, sampled_blocks
 from aejax.datasets.source import Request, Source
 from aejax.datasets.sources import source_of, sources
 from aejax.errors import ArgumentError, UserError, knob_name
-from aejax.experiment.configuration import Data, Experiment, Model, has_counts
+from aejax.experiment.configuration import Data, Experiment, Model, has_counts, uses_table
 from aejax.experiment.data_paths import with_files
 from aejax.experiment.facts import (
     MAX_CLASSES,
@@ -27,8 +27,9 @@ from aejax.experiment.facts import (
     positions_of,
     unseen_labels,
 )
-from aejax.experiment.objective import build_likelihood
+from aejax.experiment.objective import as_likelihood_columns, build_likelihood
 from aejax.likelihoods import check_support
+from aejax.likelihoods.table_rows import check_rows
 
 
 def load_splits(
@@ -187,6 +188,23 @@ def example_of(model: Model, facts: Facts) -> tuple[Any, ...]:
     return (np.zeros(facts.shape, np.float32), *((np.int32(0),) if model.conditional else ()))
 
 
+def check_is_table(model: Model, train: Dataset, dataset: str) -> None:
+    """Raise UserError if the data are a table and the model's loss or likelihood is not, or the other way round."""
+    if model.autoencoder is not None or (train.columns is not None) == uses_table(model):
+        return
+    knob = "likelihood" if model.family == "variational" else "loss"
+    if train.columns is None:
+        expected = "a table with named columns, such as a .csv file"
+        raise ArgumentError(
+            knob, f"table expects {expected}, but {dataset} holds examples of shape {train.x.shape[1:]}"
+        )
+    if model.family == "tied":
+        raise ArgumentError("family", f"tied has no loss for the columns of a table, {dataset}: use undercomplete")
+    value = getattr(model, knob)
+    advice = f"use {knob_name(f'{knob} table')}"
+    raise ArgumentError(knob, f"{value} expects numbers of one kind, but {dataset} is a table of several: {advice}")
+
+
 def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None = None) -> None:
     """Raise UserError for examples outside the support of the loss or the likelihood, or of an unknown class.
 
@@ -213,6 +231,13 @@ def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None =
                 )
     if model.autoencoder is not None:
         return  # its likelihood, if it has one, is checked in training
+    check_is_table(model, splits.train, dataset)
+    if splits.train.columns is not None:
+        columns = as_likelihood_columns(splits.train.columns)
+        for part in splits:
+            for block in sampled_blocks(part.x):
+                check_rows(columns, block, dataset)
+        return
     if model.family == "variational":
         likelihood, other = build_likelihood(model), knob_name("likelihood gaussian")
         if facts is not None and facts.targets.integers and facts.targets.low >= 0 and not has_counts(model):

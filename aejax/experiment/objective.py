@@ -1,15 +1,18 @@
 """Builds the loss or the likelihood of an experiment, and the standardization of its data."""
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
 
 from aejax import likelihoods, losses
+from aejax.datasets.columns import TableColumn, model_columns
 from aejax.experiment.configuration import Model
 from aejax.experiment.facts import Facts
 from aejax.likelihoods import Likelihood, constrain
+from aejax.likelihoods.columns import Binary, Categorical, Column, Continuous, Count, LogNormal, Ordinal
 from aejax.standardization import Standardization, standardization
 
 LOSSES = {
@@ -22,6 +25,54 @@ LOSSES = {
         losses.structural_dissimilarity,
     )
 }
+
+
+def as_likelihood_columns(columns: Sequence[TableColumn], *, any_missing: bool = False) -> tuple[Column, ...]:
+    """Returns the likelihoods' declarations of a table's columns; those that are left out of the rows are left out.
+
+    Args:
+      columns: the columns, with statistics of the training rows.
+      any_missing: whether every column has an input that says whether its value is known, as for values that are
+        removed at random.
+
+    >>> as_likelihood_columns([TableColumn("id", "identifier"), TableColumn("fuel", "binary", classes=("gas", "oil"))])
+    (Binary(name='fuel', may_be_missing=False),)
+    """
+    result: list[Column] = []
+    for column in model_columns(columns):
+        missing = column.may_be_missing or any_missing
+        mean, deviation = column.mean or 0.0, column.standard_deviation or 1.0
+        if column.kind in ("continuous", "log_normal"):
+            make = Continuous if column.kind == "continuous" else LogNormal
+            result.append(make(column.name, mean, deviation, may_be_missing=missing))
+        elif column.kind == "count":
+            result.append(Count(column.name, mean, deviation, missing))
+        elif column.kind == "binary":
+            result.append(Binary(column.name, missing))
+        elif column.kind in ("categorical", "ordinal"):
+            assert column.classes is not None
+            of_classes = Categorical if column.kind == "categorical" else Ordinal
+            result.append(of_classes(column.name, len(column.classes), missing))
+        else:
+            raise ValueError(
+                f"column {column.name}: a {column.kind} has no likelihood; it must be expanded to its parts"
+            )
+    return tuple(result)
+
+
+def columns_of(facts: Facts, *, corruption: str = "none", variance: float | None = None) -> tuple[Column, ...] | None:
+    """Returns the likelihoods' declarations of the columns in a run's facts; None if the data are no table.
+
+    Args:
+      facts: the facts of the training examples.
+      corruption: the configured corruption; masking removes values of every column.
+      variance: the likelihood's variance of standardized numbers; None if it is predicted. The encoder's inputs do not
+        depend on it.
+    """
+    if facts.columns is None:
+        return None
+    columns = as_likelihood_columns(facts.columns, any_missing=corruption == "masking")
+    return tuple(c._replace(variance=variance) if isinstance(c, Continuous | LogNormal) else c for c in columns)
 
 
 def statistics_of(facts: Facts, transform: Literal["identity", "log1p"]) -> Standardization | None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +16,11 @@ from aejax.datasets.dataset import Dataset
 from aejax.errors import UserError, knob_name
 from aejax.experiment.configuration import Experiment, Model, Training, can_standardize, has_counts
 from aejax.experiment.facts import Facts
-from aejax.experiment.objective import LOSSES, build_likelihood, statistics_of
+from aejax.experiment.objective import LOSSES, build_likelihood, columns_of, statistics_of
 from aejax.experiment.scaling import is_far
 from aejax.host.memory import check_fits, largest_array
+from aejax.likelihoods.table_inputs import encode_targets
+from aejax.likelihoods.tables import TableLoss, target_likelihood
 from aejax.training.devices import AXIS
 
 _IMPLAUSIBLE = 100.0  # times the loss of predicting the mean, or nats per feature
@@ -75,6 +78,14 @@ def _constant_loss(model: Model, train: Dataset, facts: Facts) -> tuple[float, f
         x = jax.vmap(statistics.forward)(x)
         if model.family == "variational":
             of_units = statistics.log_determinant(facts.shape)
+    if (columns := columns_of(facts, variance=model.likelihood_variance)) is not None:
+        targets = jax.vmap(partial(encode_targets, columns))(x)
+        if model.family != "variational":
+            loss = TableLoss(columns)
+            return float(jnp.mean(jax.vmap(loss, (0, None))(targets, jnp.zeros(loss.output_size)))), 0.0
+        likelihood = target_likelihood(columns)
+        outputs = likelihoods.constrain(likelihood, jnp.zeros(likelihoods.parameter_shape(likelihood, facts.shape)))
+        return float(-jnp.mean(jax.vmap(likelihood.log_prob, (0, None))(targets, outputs))), 0.0
     is_count = has_counts(model)
     if can_standardize(model) and not is_count:
         x = x - jnp.mean(x, axis=0, keepdims=True)

@@ -7,9 +7,12 @@ import numpy as np
 from jaxtyping import Float
 
 from aejax.evaluation.principal import fit_pca
+from aejax.evaluation.table_baselines import fit_linear_code
+from aejax.experiment.table_results import errors_of_rows, table_columns
 from aejax.experiment.trained import TrainedRun
+from aejax.likelihoods.columns import places_of
 
-UNIT = "(unit of data)²"
+UNIT, TABLE_UNIT = "(unit of data)²", "variances, or wrong classes"
 _MAX_FITTED, _MAX_FEATURES = 10_000, 4096  # training examples and features that PCA is fitted to
 
 
@@ -23,8 +26,18 @@ class ClassError(NamedTuple):
     largest: float
 
 
+def unit_of(run: TrainedRun) -> str:
+    """Returns the unit of `squared_errors`."""
+    return UNIT if run.facts.columns is None else TABLE_UNIT
+
+
 def squared_errors(run: TrainedRun) -> Float[np.ndarray, "N"]:
-    """Returns the squared error of every test example's reconstruction, mean over features, in (unit of data)²."""
+    """Returns the squared error of every test example's reconstruction, mean over features, in `unit_of(run)`.
+
+    For a table, it is the `standardized_error` per known value.
+    """
+    if run.facts.columns is not None:
+        return errors_of_rows(run, np.asarray(run.splits.test.x), run.reconstruct(run.splits.test))
     return _errors(run.splits.test.x, run.reconstruct(run.splits.test))
 
 
@@ -53,6 +66,8 @@ def pca_error(run: TrainedRun) -> float | None:
     not shorter than the example, inputs differ from targets, there are fewer training examples than components, or the
     examples have more than 4,096 features.
     """
+    if run.facts.columns is not None:
+        return _pca_error_of_table(run)
     splits, features = run.splits, math.prod(run.example_shape)
     components = run.code_shape[0] if len(run.code_shape) == 1 else features
     fitted = min(len(splits.train.x), _MAX_FITTED)
@@ -61,6 +76,15 @@ def pca_error(run: TrainedRun) -> float | None:
     train, test = (np.asarray(x, np.float32).reshape(len(x), -1) for x in (splits.train.x[:fitted], splits.test.x))
     pca = fit_pca(train, components, random_state=0)
     return float(_errors(test, pca.inverse_transform(pca.transform(test))).mean())
+
+
+def _pca_error_of_table(run: TrainedRun) -> float | None:
+    columns, components = table_columns(run), math.prod(run.code_shape)
+    train_x, test_x = run.splits.train.x[:_MAX_FITTED], np.asarray(run.splits.test.x)
+    if not components < min(places_of(columns).input_size, len(train_x)):
+        return None
+    code = fit_linear_code(columns, np.asarray(train_x), components, method="PCA")
+    return float(errors_of_rows(run, test_x, code.reconstruct(test_x)).mean())
 
 
 def _errors(x: np.ndarray, reconstruction: np.ndarray) -> Float[np.ndarray, "N"]:

@@ -1,19 +1,26 @@
 """Detects training data far from unit scale, and chooses the standardization inside the model."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
+from aejax.datasets.columns import TableColumn, model_columns
 from aejax.datasets.dataset import Dataset
 from aejax.datasets.sources import source_of
 from aejax.datasets.stored import blocks_of
 from aejax.errors import UserError, knob_name
 from aejax.experiment.configuration import Experiment, Model, can_standardize, has_counts
 from aejax.experiment.facts import Facts, Scaling, facts_of, facts_of_labels, some_of
-from aejax.experiment.loading import names_of_classes
-from aejax.experiment.objective import statistics_of
+from aejax.experiment.loading import check_is_table, names_of_classes
+from aejax.experiment.objective import as_likelihood_columns, columns_of, statistics_of
+from aejax.likelihoods.table_inputs import encode_inputs
+from aejax.likelihoods.table_rows import with_statistics
 
 FAR, NEAR = 10.0, 0.01  # networks are initialized for inputs of about 1
 MAX_COUNT = 100.0  # if any count is larger, the encoder reads the logarithms of counts
@@ -40,9 +47,12 @@ def make_facts(experiment: Experiment, train: Dataset) -> Facts:
       train: the training examples; examples in a file are read one block at a time.
 
     Raises:
-      UserError: a VampPrior with more components than training examples.
+      UserError: a VampPrior with more components than training examples, or a table and a model of other data.
     """
     facts = facts_of(train)
+    if facts.columns is not None:
+        check_is_table(experiment.model, train, experiment.data.dataset)
+        return completed(replace(facts, columns=_with_statistics(facts.columns, train.x)), experiment, train)
     facts = replace(facts, scaling=_scaling(experiment.model, train, facts))
     if facts.classes is not None and (names := names_of_classes(experiment.data)):
         facts = replace(facts, class_names=tuple(names.get(label, str(label)) for label in facts.classes))
@@ -67,7 +77,7 @@ def completed(facts: Facts, experiment: Experiment, train: Dataset) -> Facts:
         facts,
         examples=len(train.x),
         distinct_labels=of_labels.get("distinct_labels"),
-        layout=source_of(experiment.data.dataset).layout,
+        layout=source_of(experiment.data.dataset).layout if facts.columns is None else "row",
     )
     if (statistics := statistics_of(facts, "identity")) is not None:
         assert facts.scaling is not None
@@ -82,8 +92,31 @@ def completed(facts: Facts, experiment: Experiment, train: Dataset) -> Facts:
                 f"prior_components: must be at most the number of training examples, {len(train.x)}, got {components}"
             )
         # the first examples in the order of the files; training changes their values
-        facts = replace(facts, pseudo_inputs=tuple(np.asarray(train.x[:components]).ravel().tolist()))
+        first = np.asarray(train.x[:components])
+        if (columns := columns_of(facts, corruption=experiment.regularization.corruption)) is not None:
+            first = np.asarray(jax.vmap(partial(encode_inputs, columns))(jnp.asarray(first)))
+        facts = replace(facts, pseudo_inputs=tuple(first.ravel().tolist()))
     return facts
+
+
+def _with_statistics(columns: Sequence[TableColumn], train_x: np.ndarray) -> tuple[TableColumn, ...]:
+    """Returns the columns with the statistics of the training rows where they are not given, as in Python."""
+    if all(c.mean is not None for c in model_columns(columns) if c.kind in ("continuous", "log_normal", "count")):
+        return tuple(columns)
+    computed = with_statistics(as_likelihood_columns(columns), np.asarray(train_x))
+    found = {column.name: column for column in computed}
+    result = []
+    for column in columns:
+        if column.name in found:
+            own = found[column.name]
+            column = replace(
+                column,
+                may_be_missing=column.may_be_missing or own.may_be_missing,
+                mean=getattr(own, "mean", None),
+                standard_deviation=getattr(own, "standard_deviation", None),
+            )
+        result.append(column)
+    return tuple(result)
 
 
 def describe(facts: Facts, model: Model) -> str | None:

@@ -2,6 +2,7 @@
 
 import io
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ from jaxtyping import Float
 from aejax.datasets.dataset import Dataset
 from aejax.errors import UserError
 from aejax.evaluation.anomaly import anomaly_scores
+from aejax.evaluation.table_errors import standardized_error
+from aejax.experiment.objective import columns_of
 from aejax.experiment.trained import TrainedRun
 from aejax.host.files import read_bytes
+from aejax.losses import squared_error
 
 FILE = "validation_scores.npy"
 SAMPLES = 16  # of the posterior, for every stored score
@@ -27,8 +31,10 @@ def score(run: TrainedRun, examples: Dataset, *, samples: int = SAMPLES) -> Floa
       samples: samples of a variational run's posterior per example.
     """
     conditions, key = run.conditions_of(examples), run.keys.evaluation
+    columns = columns_of(run.facts, corruption=run.experiment.regularization.corruption)
+    error = squared_error if columns is None else partial(standardized_error, columns)
     return anomaly_scores(
-        run.autoencoder, run.params, key, examples.x, *conditions, inputs=examples.input, samples=samples
+        run.autoencoder, run.params, key, examples.x, *conditions, inputs=examples.input, samples=samples, error=error
     )
 
 

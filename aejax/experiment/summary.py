@@ -19,6 +19,7 @@ from aejax.experiment.progress import summary_table
 from aejax.experiment.report import loss_note, term_of
 from aejax.experiment.run_folder import RunFolder
 from aejax.experiment.scores import score, write_scores
+from aejax.experiment.table_results import describe_result, table_result
 from aejax.experiment.trained import TrainedRun
 from aejax.host.files import FigureFormat
 from aejax.host.optional import optional
@@ -104,6 +105,10 @@ def conclude(
     title = f"best epoch {run.best_epoch} of {epochs}; means over examples, for the parameters after that epoch"
     console.print(summary_table(title, means, term_of=partial(term_of, parts=run.autoencoder.parts)))
     console.print(loss_note(run.autoencoder.parts))
+    if run.facts.columns is not None:
+        with optional("errors of the columns", console.print):
+            for line in describe_result(table_result(run, test)):
+                console.print(line)
     if broken := [term for term, value in terms.items() if not math.isfinite(value)]:
         console.print(f"not finite on test examples, and left out of the record: {', '.join(broken)}")
     if code is not None:

@@ -103,8 +103,8 @@ class Places(NamedTuple):
     class_columns: np.ndarray  # (L,) the place of the column in `categorical`
     class_numbers: np.ndarray  # (L,) the number of the class in its column
     ordinal: np.ndarray  # (O,) in the row
-    ordinal_inputs: tuple[slice, ...]
-    ordinal_parameters: tuple[slice, ...]
+    ordinal_inputs: np.ndarray  # (O, R) in the inputs followed by a 0: padded, as columns differ in their classes
+    ordinal_parameters: np.ndarray  # (O, R) in the parameters followed by a 0
     indicators: np.ndarray  # (M,) columns that may be missing in the row
     indicator_inputs: np.ndarray
     input_columns: np.ndarray  # (I,) the column of every input
@@ -131,18 +131,21 @@ def places_of(columns: Sequence[Column]) -> Places:
     >>> places.input_columns.tolist(), places.parameter_size
     ([0, 0, 1, 1, 1], 5)
     """
+    # tuples with the same fields are equal, so the cache needs their kinds too: Continuous("a") == LogNormal("a")
+    kinds = tuple(type(column) for column in columns)
     try:
-        return _places(tuple(columns))
+        return _places(tuple(columns), kinds)
     except TypeError:  # a setting that cannot be hashed, such as an array
-        return _places.__wrapped__(tuple(columns))
+        return _places.__wrapped__(tuple(columns), kinds)
 
 
 @functools.lru_cache(maxsize=64)
-def _places(columns: tuple[Column, ...]) -> Places:
+def _places(columns: tuple[Column, ...], kinds: tuple[type, ...]) -> Places:
+    del kinds
     check_columns(columns)
     found: dict[str, list[int]] = {name: [] for name in Places._fields}
     fixed: list[float] = []
-    ordinal_inputs, ordinal_parameters = [], []
+    bits: list[tuple[range, range]] = []  # of ordinal columns, in the inputs and in the parameters
     inputs, parameters = 0, sum(parameters_of(column) for column in columns)
     size, begin = parameters, 0
     for place, column in enumerate(columns):
@@ -167,14 +170,18 @@ def _places(columns: tuple[Column, ...]) -> Places:
             found["class_numbers"] += range(column.classes)
         else:
             found["ordinal"].append(place)
-            ordinal_inputs.append(slice(inputs, inputs + width))
-            ordinal_parameters.append(slice(begin, begin + width))
+            bits.append((range(inputs, inputs + width), range(begin, begin + width)))
         if column.may_be_missing:
             found["indicators"].append(place)
             found["indicator_inputs"].append(inputs + width)
         found["input_columns"] += [place] * (width + column.may_be_missing)
         inputs += width + column.may_be_missing
         begin += parameters_of(column)
+    most = max((len(each) for each, _ in bits), default=0)
+    padded = [
+        np.array([[*own, *[end] * (most - len(own))] for own in owns], np.int32).reshape(len(bits), most)
+        for owns, end in zip(zip(*bits, strict=True) if bits else ((), ()), (inputs, parameters), strict=True)
+    ]
     arrays = {name: np.array(numbers, np.int32) for name, numbers in found.items()}
     arrays["is_log_normal"] = arrays["is_log_normal"].astype(bool)
     return Places(
@@ -182,8 +189,8 @@ def _places(columns: tuple[Column, ...]) -> Places:
         | {  # type: ignore[arg-type]
             "columns": columns,
             "fixed_log_variances": np.array(fixed, np.float64),
-            "ordinal_inputs": tuple(ordinal_inputs),
-            "ordinal_parameters": tuple(ordinal_parameters),
+            "ordinal_inputs": padded[0],
+            "ordinal_parameters": padded[1],
             "input_size": inputs,
             "parameter_size": size,
         }

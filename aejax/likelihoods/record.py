@@ -22,6 +22,7 @@ class Support(NamedTuple):
     high: float  # the upper bound
     integers: bool = False  # whether only whole numbers are allowed
     open: bool = False  # whether the bounds themselves are excluded
+    missing: bool = False  # whether NaN is a missing value, which has no term in the log-probability
 
 
 class Likelihood(NamedTuple):
@@ -113,6 +114,8 @@ def check_support(likelihood: Likelihood, x: Any, name: str, *, advice: str = "s
     aejax.errors.UserError: visits.npy: poisson expects whole numbers, but there are fractions such as 2.5
     """
     support, values = likelihood.support, numbers_of(x, name)
+    if support.missing:
+        values = values[~np.isnan(values)]
     if values.size == 0:
         return
     low, high = float(np.min(values)), float(np.max(values))

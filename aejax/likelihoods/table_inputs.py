@@ -74,9 +74,8 @@ def encode_targets(columns: Sequence[Column], x: Float[Array, "D"]) -> Float[Arr
             (x[places.categorical][places.class_columns] == places.class_numbers.astype(dtype)).astype(dtype),
         ),
     ]
-    for place, own in zip(places.ordinal, places.ordinal_inputs, strict=True):
-        ranks = jnp.arange(own.stop - own.start, dtype=dtype)
-        blocks.append((np.arange(own.start, own.stop), (x[place] > ranks).astype(dtype)))
+    ranks = np.arange(places.ordinal_inputs.shape[1])[None]
+    blocks.append((places.ordinal_inputs, (x[places.ordinal][:, None] > ranks.astype(dtype)).astype(dtype)))
     inputs = assembled(places, blocks, dtype)
     inputs = jnp.where(known[places.input_columns], inputs, 0)
     inputs = with_indicators(places, inputs, known[places.indicators].astype(dtype))
@@ -117,9 +116,8 @@ def decode_inputs(columns: Sequence[Column], inputs: Float[Array, "I"]) -> Float
     row = row.at[places.counts].set(jnp.expm1(jnp.clip(counts, 0, MAX_LOG)))
     row = row.at[places.bits].set((inputs[places.bit_inputs] > 0.5).astype(inputs.dtype))
     row = row.at[places.categorical].set(largest_class(places, inputs[places.class_inputs]))
-    for place, own in zip(places.ordinal, places.ordinal_inputs, strict=True):
-        row = row.at[place].set(jnp.sum(inputs[own] > 0.5).astype(inputs.dtype))
-    return row
+    bits = with_zero(inputs)[places.ordinal_inputs]
+    return row.at[places.ordinal].set(jnp.sum(bits > 0.5, axis=1).astype(inputs.dtype))
 
 
 def input_size(columns: Sequence[Column]) -> int:
@@ -143,10 +141,17 @@ def values_in_units(places: Places, which: np.ndarray, values: Array) -> Array:
 
 
 def assembled(places: Places, blocks: list[tuple[np.ndarray, Array]], dtype: np.dtype) -> Array:
-    """Returns the inputs (I,) from the blocks of each kind of column and their places; indicators are 0."""
-    known = np.concatenate([where for where, _ in blocks]).astype(np.int32)
-    values = jnp.concatenate([jnp.atleast_1d(block) for _, block in blocks])
-    return jnp.zeros(places.input_size, dtype).at[known].set(values.astype(dtype), unique_indices=True)
+    """Returns the inputs (I,) from the blocks of each kind of column and their places; all others are 0."""
+    source = np.full(places.input_size + 1, sum(where.size for where, _ in blocks), np.int32)  # of every input
+    places_of_blocks = np.concatenate([where.ravel() for where, _ in blocks])
+    source[places_of_blocks] = np.arange(len(places_of_blocks))
+    values = jnp.concatenate([block.ravel().astype(dtype) for _, block in blocks])
+    return with_zero(values)[source[:-1]]
+
+
+def with_zero(values: Array) -> Array:
+    """Returns a vector followed by a 0, to which indices of padding point."""
+    return jnp.concatenate([values, jnp.zeros(1, values.dtype)])
 
 
 def with_indicators(places: Places, inputs: Array, indicators: Array) -> Array:

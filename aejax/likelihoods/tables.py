@@ -31,11 +31,12 @@ from aejax.likelihoods.table_inputs import (
     standardized_values,
     values_in_units,
     with_indicators,
+    with_zero,
 )
 from aejax.losses import binary_cross_entropy
 from aejax.precision import knob, widened
 
-_REAL = Support(float("-inf"), float("inf"))  # `check_rows` checks each column's own
+_REAL = Support(float("-inf"), float("inf"), missing=True)  # `check_rows` checks each column's own
 
 
 def table_likelihood(columns: Sequence[Column]) -> Likelihood:
@@ -112,7 +113,7 @@ def target_likelihood(columns: Sequence[Column]) -> Likelihood:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TableLoss:
     """The loss of a table's columns: Σ (u - û)² of standardized numbers, and the cross-entropy of classes, in nats.
 
@@ -210,9 +211,8 @@ def _means(places: Places, parameters: Array, counts: Array) -> Array:
         (places.count_inputs, counts),
         (places.bit_inputs, jax.nn.sigmoid(parameters[places.bit_parameters])),
         (places.class_inputs, jnp.exp(logits - _log_normalizers(places, logits)[places.class_columns])),
+        (places.ordinal_inputs, jax.nn.sigmoid(_ordinal_logits(places, parameters))),
     ]
-    for inputs, own in zip(places.ordinal_inputs, places.ordinal_parameters, strict=True):
-        blocks.append((np.arange(inputs.start, inputs.stop), jax.nn.sigmoid(_ordinal_logits(parameters[own]))))
     means = assembled(places, blocks, parameters.dtype)
     return with_indicators(places, means, jnp.ones(len(places.indicators), means.dtype))
 
@@ -271,9 +271,7 @@ def _with_class_errors(places: Places, errors: Array, inputs: Array, parameters:
     errors = errors.at[places.bits].set(bits)
     classes = _class_errors(places, inputs[places.class_inputs], parameters[places.class_parameters])
     errors = errors.at[places.categorical].set(classes)
-    for place, own, outputs in zip(places.ordinal, places.ordinal_inputs, places.ordinal_parameters, strict=True):
-        errors = errors.at[place].set(_ordinal_error(inputs[own], parameters[outputs]))
-    return errors
+    return errors.at[places.ordinal].set(_ordinal_errors(places, inputs, parameters))
 
 
 def _class_errors(places: Places, one_hot: Array, logits: Array) -> Array:
@@ -297,26 +295,30 @@ def _sum_by_column(places: Places, values: Array) -> Array:
     return jnp.matmul(values, knob(member, values.dtype), precision="highest")
 
 
-def _ordinal_logits(outputs: Array) -> Array:
-    """Returns h - θᵣ, the logits of p(y > r), from h and the outputs that the thresholds are made of."""
-    thresholds = jnp.concatenate([jnp.zeros(1, outputs.dtype), jnp.cumsum(jax.nn.softplus(outputs[1:]))])
-    return outputs[0] - thresholds
+def _ordinal_logits(places: Places, parameters: Array) -> Array:
+    """Returns h - θᵣ, the logits of p(y > r), of every ordinal column (O, R)."""
+    outputs = with_zero(parameters)[places.ordinal_parameters]
+    steps = jax.nn.softplus(outputs).at[:, :1].set(0)
+    return outputs[:, :1] - jnp.cumsum(steps, axis=1)
 
 
-def _ordinal_error(bits: Array, outputs: Array) -> Array:
-    """Returns -log p(y) of the class with these bits y > r.
+def _ordinal_errors(places: Places, inputs: Array, parameters: Array) -> Array:
+    """Returns -log p(y) of every ordinal column's class (O,).
 
     p(y) = s(b) - s(a) = s(b) s(-a) (1 - e⁻⁽ᵇ⁻ᵃ⁾) with b, a = h - θ of the thresholds below and above y, and the last
     factor is s(output of that step), because the step b - a is its softplus: no difference of close numbers.
     """
-    logits = _ordinal_logits(outputs)
-    above = jnp.concatenate([jnp.ones(1, bits.dtype), bits, jnp.zeros(1, bits.dtype)])
-    is_class = above[:-1] - above[1:]  # one-hot
-    one = jnp.zeros(1, logits.dtype)
-    log_below = jnp.concatenate([one, jax.nn.log_sigmoid(logits)])
-    log_not_above = jnp.concatenate([jax.nn.log_sigmoid(-logits), one])
-    log_steps = jnp.concatenate([one, jax.nn.log_sigmoid(outputs[1:]), one])
-    return -jnp.sum(is_class * (log_below + log_not_above + log_steps))
+    bits, outputs = with_zero(inputs)[places.ordinal_inputs], with_zero(parameters)[places.ordinal_parameters]
+    logits = _ordinal_logits(places, parameters)
+    exists = places.ordinal_parameters < places.parameter_size
+    zero = jnp.zeros((len(bits), 1), logits.dtype)
+    above = jnp.concatenate([zero + 1, bits, zero], axis=1)
+    is_class = above[:, :-1] - above[:, 1:]  # one-hot (O, R + 1)
+    log_below = jnp.concatenate([zero, jax.nn.log_sigmoid(logits)], axis=1)
+    log_not_above = jnp.concatenate([jnp.where(exists, jax.nn.log_sigmoid(-logits), 0), zero], axis=1)
+    log_steps = jnp.where(exists, jax.nn.log_sigmoid(outputs), 0)[:, 1:]
+    log_steps = jnp.concatenate([zero, log_steps, zero], axis=1) if bits.shape[1] else zero
+    return -jnp.sum(is_class * (log_below + log_not_above + log_steps), axis=1)
 
 
 def _sample(places: Places, key: Array, parameters: Array) -> Array:
@@ -334,8 +336,7 @@ def _sample(places: Places, key: Array, parameters: Array) -> Array:
         logits = parameters[places.class_parameters]
         noise = jax.random.gumbel(class_key, logits.shape, logits.dtype)
         row = row.at[places.categorical].set(largest_class(places, logits + noise))
-    keys = jax.random.split(ordinal_key, max(len(places.ordinal), 1))
-    for place, own, each in zip(places.ordinal, places.ordinal_parameters, keys, strict=False):
-        level = jax.random.logistic(each, (), parameters.dtype)  # y > r where the level is below h - θᵣ
-        row = row.at[place].set(jnp.sum(level < _ordinal_logits(parameters[own])).astype(row.dtype))
-    return row
+    levels = jax.random.logistic(ordinal_key, (len(places.ordinal), 1), parameters.dtype)
+    # y > r where the level is below h - θᵣ
+    is_above = (levels < _ordinal_logits(places, parameters)) & (places.ordinal_parameters < places.parameter_size)
+    return row.at[places.ordinal].set(jnp.sum(is_above, axis=1).astype(row.dtype))

@@ -1,6 +1,7 @@
 """Figures: each function returns a Matplotlib figure and changes neither files nor global state."""
 
 from aejax.plots.codes import embeddings, kl_per_unit, latent_space
+from aejax.plots.columns import explained_columns, units_by_column
 from aejax.plots.compared_curves import Curve, compared_curves
 from aejax.plots.curves import rate_distortion, training_curves
 from aejax.plots.examples import (
@@ -24,6 +25,7 @@ __all__ = [
     "clean_axes",
     "compared_curves",
     "embeddings",
+    "explained_columns",
     "frames_of_vectors",
     "gallery",
     "hide_axes",
@@ -38,4 +40,5 @@ __all__ = [
     "save_figure",
     "series_as_images",
     "training_curves",
+    "units_by_column",
 ]

@@ -71,10 +71,20 @@ def _layout(examples: Examples) -> dict[str, Any]:
     return {name: None if leaf is None else (leaf.shape[1:], leaf.dtype) for name, leaf in examples._asdict().items()}
 
 
-def check_finite(examples: Examples, name: str) -> None:
+def accepts_missing(autoencoder: Autoencoder) -> bool:
+    """Returns whether NaN in an example is a missing value for an autoencoder, as for that of a table."""
+    return any(part.accepts_missing for part in autoencoder.parts)
+
+
+def check_finite(examples: Examples, name: str, *, missing: bool = False) -> None:
     """Raise UserError if examples hold NaN, infinity, or values beyond the range of their dtype in JAX.
 
     Examples in a file are skipped: they are checked when they are read.
+
+    Args:
+      examples: the examples.
+      name: what the message calls them.
+      missing: whether NaN is a missing value, and allowed.
 
     >>> check_finite(Examples(np.array([[1.0], [np.nan]])), "the training examples")
     Traceback (most recent call last):
@@ -86,9 +96,13 @@ def check_finite(examples: Examples, name: str) -> None:
             continue
         dtype = jax.dtypes.canonicalize_dtype(array.dtype)
         limit = float(jnp.finfo(dtype).max)
-        if array.size and not (-limit <= float(array.min()) and float(array.max()) <= limit):  # False for NaN
+        low, high = (np.fmin.reduce, np.fmax.reduce) if missing else (np.min, np.max)  # the former two ignore NaN
+        if array.size and not (-limit <= float(low(array, axis=None)) and float(high(array, axis=None)) <= limit):
             rows = np.asarray(array).reshape(len(array), -1).astype(np.float64)
-            invalid = np.flatnonzero(~(np.abs(rows) <= limit).all(axis=1))
+            is_valid = (np.abs(rows) <= limit) | (np.isnan(rows) if missing else False)
+            invalid = np.flatnonzero(~is_valid.all(axis=1))
+            if not len(invalid):  # every value is missing
+                continue
             suffix = "" if field == "x" else f", {field}"
             raise UserError(
                 f"{name}{suffix}: {len(invalid)} of {len(array)} hold NaN, infinity or values beyond {dtype}, the "

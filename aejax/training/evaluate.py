@@ -14,7 +14,7 @@ from aejax.autoencoders import Autoencoder, Examples, as_batch
 from aejax.autoencoders.record import Metrics
 from aejax.precision import at_least_single
 from aejax.training.devices import AXIS, local_indices, shard
-from aejax.training.entrance import as_examples, check_autoencoder, check_counts, check_devices
+from aejax.training.entrance import accepts_missing, as_examples, check_autoencoder, check_counts, check_devices
 from aejax.training.kept import kept
 from aejax.training.streaming import gather, in_memory, on_host, prefetch
 
@@ -59,9 +59,12 @@ class Evaluate:
         if self._streamed:
             distributions = self._autoencoder.variational
             likelihood = None if distributions is None else distributions.likelihood
+            missing = accepts_missing(self._autoencoder)
 
             def load(call: tuple[np.ndarray, np.ndarray]) -> tuple[Examples, np.ndarray, np.ndarray]:
-                return shard(gather(examples, call[0], likelihood, "the examples"), self._devices), *call
+                return shard(
+                    gather(examples, call[0], likelihood, "the examples", missing=missing), self._devices
+                ), *call
 
             arguments = prefetch(load, calls)
         else:

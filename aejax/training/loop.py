@@ -20,6 +20,7 @@ from aejax.training.accumulation import check_accumulation
 from aejax.training.devices import check_batch_size, choose_devices, local_indices, replicate, shard
 from aejax.training.early_stopping import EarlyStopping, is_exhausted, update
 from aejax.training.entrance import (
+    accepts_missing,
     as_examples,
     check_autoencoder,
     check_conditions,
@@ -201,17 +202,18 @@ def train(
     calls = _calls(keys.order, step, epochs, examples, batch_size, plan.steps_per_call, devices)
     arguments: Generator[tuple[Any, ...], None, None]  # of every following call, except the state
     likelihood = None if autoencoder.variational is None else autoencoder.variational.likelihood
+    missing = accepts_missing(autoencoder)
     if plan.streamed:
         training, validation = on_host((training, validation))
 
         def load(positions: np.ndarray) -> tuple[Examples]:
-            batches = gather(training, positions, likelihood, "the training examples")
+            batches = gather(training, positions, likelihood, "the training examples", missing=missing)
             return (shard(batches, devices),)
 
         arguments = prefetch(load, calls)
     else:
         for split, name in ((training, "the training examples"), (validation, "the validation examples")):
-            check_finite(split, name)
+            check_finite(split, name, missing=missing)
             if likelihood is not None:
                 check_support(likelihood, np.asarray(split.x), name, advice=ADVICE)
         training, validation = replicate(in_memory((training, validation)), devices)

@@ -39,15 +39,17 @@ def in_memory(tree: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: leaf if isinstance(leaf, jax.Array) else np.asarray(leaf), tree)
 
 
-def gather(examples: Examples, positions: np.ndarray, likelihood: Likelihood | None, name: str) -> Examples:
-    """Returns the examples at `positions`, of any shape, as arrays (*positions.shape, ...).
+def gather(
+    examples: Examples, positions: np.ndarray, likelihood: Likelihood | None, name: str, *, missing: bool = False
+) -> Examples:
+    """Returns the examples at `positions`, of any shape, as arrays (*positions.shape, ...); `missing` allows NaN.
 
     Raises:
       UserError: an example holds NaN or infinity, is outside the likelihood's range, or cannot be read.
     """
     flat = positions.reshape(-1)
     gathered = jax.tree.map(lambda leaf: leaf[flat].reshape(*positions.shape, *leaf.shape[1:]), examples)
-    check_finite(gathered._replace(x=gathered.x.reshape(len(flat), -1)), name)
+    check_finite(gathered._replace(x=gathered.x.reshape(len(flat), -1)), name, missing=missing)
     if likelihood is not None:
         check_support(likelihood, gathered.x, name, advice=ADVICE)
     return gathered

@@ -151,6 +151,13 @@ def test_table_loss_by_hand():
     np.testing.assert_allclose(linked[jnp.array([0, 2, 13])], output[jnp.array([0, 1, 9])])
 
 
+def test_kinds_with_the_same_settings_are_not_confused():
+    one, other = (encode_inputs([kind("a", classes=3)], jnp.array([2.0])) for kind in (Categorical, Ordinal))
+    assert (one.tolist(), other.tolist()) == ([0, 0, 1], [1, 1])
+    one, other = (encode_inputs([kind("a")], jnp.array([1.0])) for kind in (Continuous, LogNormal))
+    assert (one.tolist(), other.tolist()) == ([1], [0])
+
+
 def test_counts_start_at_their_typical_rate():
     likelihood = table_likelihood(COLUMNS)
     parameters = constrain(likelihood, jnp.zeros(parameter_size(COLUMNS)))
