@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
@@ -55,6 +55,8 @@ class Options(FigureOptions, RunOptions):
     """A .npy file with the class of every example, for a conditional run."""
     any_scale: bool = False
     """Accept examples whose values are not on the scale of the training data, as those of anomalies may be."""
+    unknown_categories: Literal["refuse", "missing"] | None = None
+    """A table: how a category that no training row has is read; as in the run's configuration if not given."""
     quantile: float = 0.95
     """Quantile of the validation examples' scores that is the threshold: the fraction of normal examples below it. N
     validation examples have quantiles up to 1 - 1/N; above that the threshold is their largest score, and the output
@@ -84,7 +86,13 @@ def main(arguments: Sequence[str]) -> None:
             detected = detect(run, quantile=options.quantile, samples=options.samples, name=name)
     else:
         name = str(options.input)
-        examples = load_examples(run, options.input, options.labels, any_scale=options.any_scale)
+        examples = load_examples(
+            run,
+            options.input,
+            options.labels,
+            any_scale=options.any_scale,
+            unknown_categories=options.unknown_categories,
+        )
         anomalies = None if options.anomalies is None else _load_anomalies(options.anomalies, len(examples.x))
         with working(console, "scoring examples"):
             detected = detect(run, examples, anomalies, quantile=options.quantile, samples=options.samples, name=name)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
@@ -54,6 +54,8 @@ class Options(FigureOptions, RunOptions):
     """A .npy file with the class of every example, for a conditional run."""
     any_scale: bool = False
     """Accept examples whose values are not on the scale of the training data, as those of anomalies may be."""
+    unknown_categories: Literal["refuse", "missing"] | None = None
+    """A table: how a category that no training row has is read; as in the run's configuration if not given."""
     compare: Path | None = None
     """A folder to write the comparison with PCA into, which must not exist yet."""
 
@@ -114,7 +116,13 @@ def _convert(run: "TrainedRun", options: Options, console: "PlainConsole") -> No
         with working(console, "decoding"):
             result = run.decode(given)
     else:
-        given = load_examples(run, options.input, options.labels, any_scale=options.any_scale)
+        given = load_examples(
+            run,
+            options.input,
+            options.labels,
+            any_scale=options.any_scale,
+            unknown_categories=options.unknown_categories,
+        )
         with working(console, "encoding"):
             result = run.encode(given)
     with command_line.new_file(options.output) as file:

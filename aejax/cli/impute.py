@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -28,6 +29,8 @@ class Options(RunOptions):
     """The table: a .csv, .tsv or .parquet file."""
     output: tyro.conf.Positional[Path]
     """The table to write, which must not exist yet."""
+    unknown_categories: Literal["refuse", "missing"] | None = None
+    """A table: how a category that no training row has is read; as in the run's configuration if not given."""
     samples: int | None = None
     """Number of tables with random draws of the missing cells; one table with means if not given."""
     seed: int = 0
@@ -62,7 +65,7 @@ def main(arguments: Sequence[str]) -> None:
     with working(console, "opening the run"):
         run = options.open_run()
     check_kind(run, run.facts.columns is not None, "a run on a table", what="imputation")
-    examples = load_rows(run, options.input)
+    examples = load_rows(run, options.input, unknown_categories=options.unknown_categories)
     with working(console, "imputing"):
         for path, filled in zip(
             paths,

@@ -7,6 +7,7 @@ from aejax.autoencoders import part_names
 from aejax.datasets.arrays import load_arrays, load_labels
 from aejax.datasets.byte_values import BytesAs, ByteValues
 from aejax.datasets.channels import channels_last, has_channels_first
+from aejax.datasets.columns import UnknownCategories
 from aejax.datasets.dataset import Dataset, sampled_blocks
 from aejax.datasets.image_folder import form_of, load_images
 from aejax.datasets.images import FORMATS
@@ -40,7 +41,13 @@ def check_no_pairs(run: TrainedRun, *, what: str) -> None:
 
 
 def load_examples(
-    run: TrainedRun, path: str | Path, labels: str | Path | None = None, *, clean: bool = False, any_scale: bool = False
+    run: TrainedRun,
+    path: str | Path,
+    labels: str | Path | None = None,
+    *,
+    clean: bool = False,
+    any_scale: bool = False,
+    unknown_categories: UnknownCategories | None = None,
 ) -> Dataset:
     """Returns the examples in the user's .npy or .npz file, folder of images or image, in the shape that a run expects.
 
@@ -57,6 +64,7 @@ def load_examples(
       labels: a .npy file of labels, for a conditional run; None for those in the file, or the names of subfolders.
       clean: for a run on pairs: whether the examples are targets (clean), not inputs (noisy).
       any_scale: accept examples that seem to be in another unit than the training data.
+      unknown_categories: for a table: as for `load_rows`.
 
     Raises:
       UserError: `load_arrays` refuses the file; the examples have another shape than the training data or, according to
@@ -68,7 +76,8 @@ def load_examples(
         check_polars()
         from aejax.experiment.tables_at_use import load_rows  # with polars, which only tables need
 
-        dataset = load_rows(run, path, None if labels is None else str(labels))
+        column = None if labels is None else str(labels)
+        dataset = load_rows(run, path, column, unknown_categories=unknown_categories)
         _check_classes(run, dataset, path)
         return dataset
     labels = None if labels is None else Path(labels)

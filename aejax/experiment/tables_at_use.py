@@ -11,7 +11,7 @@ import polars as pl
 from jaxtyping import Array, Float, PyTree
 
 from aejax.autoencoders import Autoencoder
-from aejax.datasets.columns import TableColumn, model_columns
+from aejax.datasets.columns import TableColumn, UnknownCategories, model_columns
 from aejax.datasets.dataset import Dataset
 from aejax.datasets.table_files import PARQUET, SUFFIXES, is_table_file, open_table
 from aejax.datasets.table_rows import as_table
@@ -26,13 +26,16 @@ _BATCH = 500  # rows at a time
 _UNIT = "unit_"  # the names of a code's columns are unit_1, unit_2, ...
 
 
-def load_rows(run: TrainedRun, path: Path, labels: str | None = None) -> Dataset:
+def load_rows(
+    run: TrainedRun, path: Path, labels: str | None = None, *, unknown_categories: UnknownCategories | None = None
+) -> Dataset:
     """Returns the rows of a table file as a run on a table expects them.
 
     Args:
       run: a run on a table.
       path: a .csv, .tsv or .parquet file.
       labels: the column of labels, for a conditional run; None for that of the run's training rows.
+      unknown_categories: how categories that no training row has are read; None as in the run's configuration.
 
     Raises:
       UserError: the file is no table, a column is missing, or a cell does not fit its column; the message names the
@@ -48,7 +51,7 @@ def load_rows(run: TrainedRun, path: Path, labels: str | None = None) -> Dataset
         columns,
         labels=labels or (data.labels if is_column else None),
         missing_values=data.missing_values,
-        unknown_categories=data.unknown_categories,
+        unknown_categories=unknown_categories or data.unknown_categories,
     )
 
 
