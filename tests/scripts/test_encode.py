@@ -73,7 +73,7 @@ def test_the_comparison_with_pca(make_run, run_script, tmp_path, drawn_fraction)
         (["x.npy", "x.npy"], "x.npy: exists already"),
         (["missing.npy", "codes.npy"], "missing.npy: no such file"),
         (["x.npy", "x.npy/codes.npy"], "codes.npy: cannot be created"),
-        (["table.csv", "codes.npy"], "table.csv: is a text file; arrays are read from .npy and .npz files: save"),
+        (["table.csv", "codes.npy"], "table.csv: is a table; arrays are read from .npy and .npz files"),
         (["x.nyp", "codes.npy"], "x.nyp: no such file; did you mean x.npy? Arrays are read from"),
         (["x.npy", "codes.npy", "--compare", "report"], "leave out files"),
         (["x.npy", "back.npy", "--decode"], "x.npy: codes have shape (5,), but those of"),
