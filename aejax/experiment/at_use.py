@@ -34,6 +34,12 @@ def check_kind(run: TrainedRun, fits: bool, expected: str, *, what: str) -> None
         raise UserError(f"{run.path}: {what} expects {expected}, but this run is {kind}")
 
 
+def check_no_table(run: TrainedRun, *, what: str) -> None:
+    """Raise UserError if a run is on a table, whose values have no common unit."""
+    expected = "a run on examples of one unit, not on a table, which `aejax report` compares with PCA and FAMD"
+    check_kind(run, run.facts.columns is None, expected, what=what)
+
+
 def check_no_pairs(run: TrainedRun, *, what: str) -> None:
     """Raise UserError if a run's inputs and targets differ, since PCA cannot be compared then."""
     expected = "a run whose inputs are its targets, not pairs"

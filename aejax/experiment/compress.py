@@ -14,7 +14,7 @@ from aejax.evaluation.compression import RatePoint, best_settings, rate_of_codes
 from aejax.evaluation.denoising import peak_signal_to_noise_ratio
 from aejax.evaluation.principal import fit_pca
 from aejax.evaluation.transform_coding import fit_transform, mean_pullback_metric, rate_of_transformed_codes
-from aejax.experiment.at_use import check_no_pairs
+from aejax.experiment.at_use import check_no_pairs, check_no_table
 from aejax.experiment.trained import TrainedRun
 from aejax.host.optional import optional
 
@@ -66,6 +66,7 @@ def compress(run: TrainedRun, *, bits: Sequence[int] = BITS, examples: int = 100
     """
     check_compression(bits=bits, examples=examples)
     check_no_pairs(run, what="compress")
+    check_no_table(run, what="compress")
     some = take(run.splits.test, np.arange(min(examples, len(run.splits.test.x))))
     splits = Splits(*map(in_memory, run.splits._replace(test=some)))
     low, high = run.limits

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from aejax import plots
 from aejax.datasets.dataset import Splits, in_memory
 from aejax.evaluation.reduction import Reduction, embed_2d, measure_reduction, principal_components
-from aejax.experiment.at_use import check_no_pairs
+from aejax.experiment.at_use import check_no_pairs, check_no_table
 from aejax.experiment.figures import draw_versions
 from aejax.experiment.loading import names_of_classes
 from aejax.experiment.trained import TrainedRun
@@ -37,9 +37,10 @@ def compare_with_pca(run: TrainedRun, *, on_step: Callable[[str], None] = lambda
       on_step: a function that is called with a line of text before each step.
 
     Raises:
-      UserError: a run on pairs.
+      UserError: a run on pairs or on a table.
     """
     check_no_pairs(run, what="a comparison with PCA")
+    check_no_table(run, what="a comparison of reconstructions and neighbors")
     splits, components = Splits(*map(in_memory, run.splits)), math.prod(run.code_shape)
     on_step(f"encoding {sum(len(split.x) for split in splits):,} examples")
     codes = Splits(*(split._replace(x=run.encode(split)) for split in splits))

@@ -291,7 +291,7 @@ def _codes(run: TrainedRun, records: list[Record]) -> list[Section]:
     content = paragraph(" ".join(code_sentences(code))) if code else ""
     caption = f"Codes of the {len(test.x):,} test examples."
     content += figure_html(draw_codes(run, run.encode(test), test.labels), caption, curves=True)
-    if len(run.code_shape) == 1:
+    if len(run.code_shape) == 1 and run.facts.columns is None:
         text = "This command writes a page that shows this plane, and decodes the code at the pointer, in a browser."
         content += paragraph(text) + code_block(explore_command(run))
     if "kl" in code:

@@ -17,7 +17,7 @@ from aejax.datasets.dataset import Dataset, take
 from aejax.datasets.jsb_chorales import LOWEST_NOTE
 from aejax.errors import UserError
 from aejax.experiment.architectures import architecture_of
-from aejax.experiment.at_use import check_kind
+from aejax.experiment.at_use import check_kind, check_no_table
 from aejax.experiment.browser_program import Constants, as_constant, as_program
 from aejax.experiment.trained import TrainedRun
 from aejax.host.commands import verb_command
@@ -89,6 +89,7 @@ class _Programs(NamedTuple):
 
 def _content(run: TrainedRun, served: Mapping[str, list[int]] | None) -> dict[str, Any]:
     check_kind(run, len(run.code_shape) == 1, "a run whose code is a vector", what="the explorer")
+    check_no_table(run, what="the explorer")
     facts, splits, constants = run.facts, run.splits, Constants()
     programs, notes = _programs(run, constants) if served is None else _Programs({}, [])
     if not has_spectrum(run):

@@ -87,3 +87,10 @@ def test_mistakes_are_told_in_one_line(folder, complaint_of, run_script, tmp_pat
     assert "expected the name of a .csv" in complaint_of("impute", folder, "houses.csv", "filled.npy")
     np.save(tmp_path / "rows.npy", np.zeros((3, 3), np.float32))
     assert "was trained on a table" in complaint_of("encode", folder, "rows.npy", "codes.csv")
+
+
+@pytest.mark.parametrize("arguments", [("explore",), ("compress", "report"), ("encode", "--compare", "report")])
+def test_what_has_no_meaning_for_tables_is_refused(folder, complaint_of, arguments):
+    verb, *others = arguments
+    message = complaint_of(verb, folder, *others)
+    assert "expects a run on examples of one unit, not on a table" in message
