@@ -1,8 +1,14 @@
 """What all tests share: 8 simulated devices, strict shapes and dtypes, few but fixed random examples."""
 
 import os
+import random
+import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # in the background of a shell; programs under test inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8"
@@ -45,6 +51,9 @@ settings.load_profile("fixed")
 
 
 MAPPINGS = Path("/proc/self/maps")
+MINUTES = float(os.environ.get("AEJAX_TEST_MINUTES", "inf"))  # tests that begin later are skipped, and say so
+ORDER = os.environ.get("AEJAX_TEST_ORDER")  # a seed: the files of tests run in another order
+STARTED = time.monotonic()
 SLOW_EXAMPLES = {  # of docstrings and README, which no decorator reaches
     "README.md",
     "aejax.experiment.job.fit",
@@ -58,6 +67,11 @@ SLOW_EXAMPLES = {  # of docstrings and README, which no decorator reaches
 @pytest.hookimpl(tryfirst=True)  # before those that `-m` leaves out are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first case of a test marked `slow_after_first` always runs, the others are slow."""
+    if ORDER is not None:
+        places = sorted({item.path for item in items})
+        random.Random(ORDER).shuffle(places)
+        order = {path: place for place, path in enumerate(places)}
+        items.sort(key=lambda item: order[item.path])
     begun: set[str] = set()
     for item in items:
         if item.name in SLOW_EXAMPLES:
@@ -67,6 +81,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if function in begun:
                 item.add_marker(pytest.mark.slow)
             begun.add(function)
+
+
+@pytest.hookimpl(tryfirst=True)  # before fixtures are made
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Where the time for tests is limited, those that would begin too late are not begun."""
+    if time.monotonic() - STARTED > 60 * MINUTES:
+        pytest.skip(f"the {MINUTES:g} minutes for tests are over")
 
 
 @pytest.fixture(scope="module", autouse=True)

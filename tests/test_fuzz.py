@@ -32,8 +32,8 @@ from aejax.experiment.run_folder import RunFolder
 from aejax.networks import MLP
 from aejax.training import Snapshot, start
 
-PARTS = [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 10))]
-ARRAYS, CONFIGURATIONS, RECORDS, CHECKPOINTS = 100, 70, 20, 10  # cases of each part: 2,000 in all
+PARTS = [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 6))]
+ARRAYS, CONFIGURATIONS, RECORDS, CHECKPOINTS = 100, 70, 20, 10  # cases of each part: 1,200 in all
 
 
 @pytest.fixture(autouse=True)
@@ -392,18 +392,20 @@ def harm_checkpoints(path: Path, bystander: Path, draw: random.Random) -> None:
 @pytest.mark.parametrize("part", PARTS)
 def test_checkpoints(copied_run: Callable[[], Path], bystander: Path, part: int) -> None:
     """Restored is what was saved; where someone has made the checksums fit, a whole snapshot at least."""
-    read = 0
-    for case in range(part * CHECKPOINTS, (part + 1) * CHECKPOINTS):
+
+    def is_read(case: int) -> bool:
         path = copied_run()
         harm_checkpoints(path, bystander, random.Random(case))
         try:
             snapshot, _ = go_on(path)
         except UserError as error:
             assert_one_line(error)
-        else:
-            expected = snapshot_at(0)
-            assert jax.tree.structure(snapshot) == jax.tree.structure(expected)
-            assert jax.tree.map(np.shape, snapshot) == jax.tree.map(np.shape, expected)
-            read += 1
+            return False
+        expected = snapshot_at(0)
+        assert jax.tree.structure(snapshot) == jax.tree.structure(expected)
+        assert jax.tree.map(np.shape, snapshot) == jax.tree.map(np.shape, expected)
+        return True
+
+    read = [is_read(case) for case in range(part * CHECKPOINTS, (part + 1) * CHECKPOINTS)]
     gc.collect()  # for what Orbax has left behind, within this test
-    assert read > 0
+    assert any(read)

@@ -40,10 +40,13 @@ def test_the_page_is_served_until_ctrl_c(make_initial_run):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         line = next(line for line in process.stdout if not line.endswith(" ...\n"))  # below progress
         (address,) = re.fullmatch(r"(http://127\.0\.0\.1:\d+/\?token=[\w-]+) \(until Ctrl-C\)\n", line).groups()
-        with urllib.request.urlopen(address, timeout=60) as page:
-            assert page.read().startswith(b"<!doctype html>")
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
+        try:
+            with urllib.request.urlopen(address, timeout=60) as page:
+                assert page.read().startswith(b"<!doctype html>")
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (process.returncode, output, errors) == (130, "", "interrupted\n")
     assert {path: path.stat().st_mtime_ns for path in run.iterdir()} == before
 

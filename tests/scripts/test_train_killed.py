@@ -1,6 +1,6 @@
 """The main job killed at random moments: each run is resumed and ends with the same bits as one that never was.
 
-AEJAX_KILLS says how many kills of each signal; 3 if not given.
+AEJAX_KILLS says how many kills of each signal; 2 if not given.
 """
 
 import json
@@ -23,7 +23,7 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "train.py"
 EPOCHS = 25
 ARGUMENTS = ("--hidden", "16", "--code-size", "3", "--checkpoint-every", "1", "--patience", "None")
 ENVIRONMENT = os.environ | {"XLA_FLAGS": ""}  # one device, as on a user's machine
-KILLS = range(int(os.environ.get("AEJAX_KILLS", "3")))
+KILLS = range(int(os.environ.get("AEJAX_KILLS", "2")))
 pytestmark = pytest.mark.slow
 
 
