@@ -96,7 +96,7 @@ def name_of(base: Base, experiment: Experiment) -> str:
       experiment: the experiment with these options.
     """
     from aejax.datasets.paths import is_array_file
-    from aejax.datasets.table_files import is_table_file
+    from aejax.datasets.tables.files import is_table_file
 
     autoencoder, dataset = experiment.model.autoencoder, experiment.data.dataset
     if autoencoder is not None and base.name is None:

@@ -40,7 +40,7 @@ class Options(RunOptions):
 def main(arguments: Sequence[str]) -> None:
     """Parse, fill and write."""
     options = command_line.parse(Options, arguments, description=DESCRIPTION)
-    from aejax.datasets.table_files import SUFFIXES, check_polars, is_table_file
+    from aejax.datasets.tables.files import SUFFIXES, check_polars, is_table_file
 
     if not is_table_file(options.output):
         raise UserError(f"{options.output}: expected the name of a {' or '.join(SUFFIXES[:3])} file")

@@ -5,9 +5,9 @@ from aejax.datasets.dataset import Dataset as Dataset
 from aejax.datasets.dataset import Splits as Splits
 from aejax.datasets.dataset import split as split
 from aejax.datasets.digits import load_digits as load_digits
-from aejax.datasets.tables import load_table_rows as load_table_rows
-from aejax.datasets.tables import split_table as split_table
-from aejax.datasets.tables import table_dataset as table_dataset
+from aejax.datasets.tables.source import load_table_rows as load_table_rows
+from aejax.datasets.tables.source import split_table as split_table
+from aejax.datasets.tables.source import table_dataset as table_dataset
 from aejax.datasets.tfds import load_tfds as load_tfds
 
 __all__ = [

@@ -7,8 +7,8 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from aejax.datasets.byte_values import ByteValues, Divisor, divisor_of
-from aejax.datasets.columns import TableColumn
 from aejax.datasets.stored import LARGE, StoredArray, as_float32, blocks_of, describe_nonfinite
+from aejax.datasets.tables.columns import TableColumn
 from aejax.errors import UserError
 
 _MAX_SAMPLED, _MAX_SAMPLED_BYTES = 16384, 2**28  # examples of large data that are hashed, and their bytes

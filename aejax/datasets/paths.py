@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aejax.datasets.images import FORMATS
 from aejax.datasets.sources import names
-from aejax.datasets.table_files import SUFFIXES as TABLES
+from aejax.datasets.tables.files import SUFFIXES as TABLES
 from aejax.errors import UserError
 from aejax.host.suggestions import did_you_mean, no_such_file
 

@@ -6,7 +6,7 @@ import importlib
 from aejax.datasets.source import Source
 
 # modules of this package with a SOURCE; the first one that matches a data set reads it
-_MODULES = ("digits", "ecg5000", "jsb_chorales", "documents", "image_folder", "arrays", "tables", "tfds")
+_MODULES = ("digits", "ecg5000", "jsb_chorales", "documents", "image_folder", "arrays", "tables.source", "tfds")
 
 
 @functools.cache

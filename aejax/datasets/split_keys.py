@@ -8,7 +8,7 @@ import numpy as np
 from aejax.datasets.dataset import Dataset, Splits, split_positions, take
 from aejax.datasets.division import Positions, SplitOrder, describe_division, divide
 from aejax.datasets.source import Request
-from aejax.datasets.table_files import is_table_file, open_table
+from aejax.datasets.tables.files import is_table_file, open_table
 from aejax.errors import ArgumentError, UserError, knob_name
 from aejax.host.files import open_regular
 
@@ -50,7 +50,7 @@ def _keys_of_table(path: Path) -> np.ndarray:
     table = open_table(path)
     if len(table.columns) != 1:
         raise UserError(f"{path}: expected one column with the group of every example, got {len(table.columns)}")
-    from aejax.datasets.key_columns import as_groups, read_key_columns
+    from aejax.datasets.tables.key_columns import as_groups, read_key_columns
 
     _, (text,) = read_key_columns(table, table.columns)
     return as_groups(text, f"{path}: column {table.columns[0]!r}")

@@ -7,12 +7,12 @@ from aejax.autoencoders import part_names
 from aejax.datasets.arrays import load_arrays, load_labels
 from aejax.datasets.byte_values import BytesAs, ByteValues
 from aejax.datasets.channels import channels_last, has_channels_first
-from aejax.datasets.columns import UnknownCategories
 from aejax.datasets.dataset import Dataset, sampled_blocks
 from aejax.datasets.image_folder import form_of, load_images
 from aejax.datasets.images import FORMATS
 from aejax.datasets.stored import StoredArray
-from aejax.datasets.table_files import check_polars
+from aejax.datasets.tables.columns import UnknownCategories
+from aejax.datasets.tables.files import check_polars
 from aejax.errors import UserError
 from aejax.experiment.facts import Values, list_labels, unseen_labels
 from aejax.experiment.familiarity import check_scale

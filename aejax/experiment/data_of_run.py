@@ -7,7 +7,7 @@ from pathlib import Path
 from aejax.datasets.dataset import Splits, fingerprint
 from aejax.datasets.paths import is_array_file
 from aejax.datasets.sources import source_of
-from aejax.datasets.table_files import is_table_file
+from aejax.datasets.tables.files import is_table_file
 from aejax.errors import UserError, knob_name
 from aejax.experiment.configuration import Data, Experiment
 from aejax.experiment.data_paths import files_of, with_files

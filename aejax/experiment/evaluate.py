@@ -320,7 +320,7 @@ def _samples(run: TrainedRun) -> list[Section]:
 
 def _sampled_rows(run: TrainedRun) -> list[Section]:
     """Returns a table of decoded samples from the prior, a column of the user's table in each line."""
-    from aejax.datasets.table_rows import as_table
+    from aejax.datasets.tables.rows import as_table
 
     labels = np.resize(run.classes, _ROWS) if run.experiment.model.conditional else None
     assert run.facts.columns is not None

@@ -12,10 +12,10 @@ import numpy as np
 from pydantic import ConfigDict, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
 
 from aejax.datasets.byte_values import BytesAs, ByteValues, Divisor
-from aejax.datasets.columns import TableColumn, model_columns
 from aejax.datasets.dataset import AsStored, Dataset
 from aejax.datasets.source import Layout
 from aejax.datasets.stored import blocks_of
+from aejax.datasets.tables.columns import TableColumn, model_columns
 from aejax.errors import UserError, knob_name
 from aejax.experiment.upgrades import Upgrade, unchanged, upgraded
 from aejax.host.files import read_bytes, write_text

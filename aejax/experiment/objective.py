@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax import likelihoods, losses
-from aejax.datasets.columns import TableColumn, model_columns
+from aejax.datasets.tables.columns import TableColumn, model_columns
 from aejax.experiment.configuration import Model
 from aejax.experiment.facts import Facts
 from aejax.likelihoods import Likelihood, constrain

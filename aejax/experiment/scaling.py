@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax.datasets.columns import TableColumn, model_columns
 from aejax.datasets.dataset import Dataset
 from aejax.datasets.sources import source_of
 from aejax.datasets.stored import blocks_of
+from aejax.datasets.tables.columns import TableColumn, model_columns
 from aejax.errors import UserError, knob_name
 from aejax.experiment.configuration import Experiment, Model, can_standardize, has_counts
 from aejax.experiment.facts import Facts, Scaling, facts_of, facts_of_labels, some_of

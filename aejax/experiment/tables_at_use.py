@@ -11,11 +11,11 @@ import polars as pl
 from jaxtyping import Array, Float, PyTree
 
 from aejax.autoencoders import Autoencoder
-from aejax.datasets.columns import TableColumn, UnknownCategories, model_columns
 from aejax.datasets.dataset import Dataset
-from aejax.datasets.table_files import PARQUET, SUFFIXES, is_table_file, open_table
-from aejax.datasets.table_rows import as_table
-from aejax.datasets.tables import load_table_rows
+from aejax.datasets.tables.columns import TableColumn, UnknownCategories, model_columns
+from aejax.datasets.tables.files import PARQUET, SUFFIXES, is_table_file, open_table
+from aejax.datasets.tables.rows import as_table
+from aejax.datasets.tables.source import load_table_rows
 from aejax.errors import UserError
 from aejax.evaluation.representation import map_over_examples
 from aejax.experiment.trained import TrainedRun

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from aejax.datasets.columns import TableColumn
 from aejax.datasets.dataset import Dataset, Splits
+from aejax.datasets.tables.columns import TableColumn
 from aejax.errors import UserError
 from aejax.experiment import facts as facts_module
 from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training, check

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from aejax.datasets.columns import TableColumn, model_columns
+from aejax.datasets.tables.columns import TableColumn, model_columns
 
 
 def test_a_row_holds_all_columns_but_identifiers_and_constants():

@@ -6,11 +6,11 @@ from itertools import groupby
 import numpy as np
 import polars as pl
 
-from aejax.datasets.cells import DecimalMarks, as_numbers, as_text, canonical, find_first
-from aejax.datasets.column_inference import OTHER
-from aejax.datasets.columns import TableColumn, UnknownCategories, model_columns
-from aejax.datasets.dates import combined, parse_dates, parts_of
-from aejax.datasets.table_files import Batch
+from aejax.datasets.tables.cells import DecimalMarks, as_numbers, as_text, canonical, find_first
+from aejax.datasets.tables.columns import TableColumn, UnknownCategories, model_columns
+from aejax.datasets.tables.dates import combined, parse_dates, parts_of
+from aejax.datasets.tables.files import Batch
+from aejax.datasets.tables.inference import OTHER
 from aejax.errors import UserError, knob_name
 
 _MAX_INTEGER = 2.0**63 - 1024  # the largest float64 below the largest int64

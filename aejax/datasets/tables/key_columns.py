@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import polars as pl
 
-from aejax.datasets.cells import CODE, as_numbers, as_text
-from aejax.datasets.dates import DateForms, parse_dates
-from aejax.datasets.table_files import Table, check_has
+from aejax.datasets.tables.cells import CODE, as_numbers, as_text
+from aejax.datasets.tables.dates import DateForms, parse_dates
+from aejax.datasets.tables.files import Table, check_has
 from aejax.errors import UserError
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aejax.datasets import csv_records
-from aejax.datasets.csv_records import read_header, read_records
-from aejax.datasets.table_files import open_table
+from aejax.datasets.tables import csv_records
+from aejax.datasets.tables.csv_records import read_header, read_records
+from aejax.datasets.tables.files import open_table
 from aejax.errors import UserError
 
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\0\r", exclude_categories=("Cs",)), max_size=6)

@@ -12,14 +12,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from aejax.datasets.column_inference import OTHER
-from aejax.datasets.columns import TableColumn, model_columns
 from aejax.datasets.dataset import fingerprint
 from aejax.datasets.source import Request
 from aejax.datasets.stored import StoredArray
-from aejax.datasets.table_files import open_table, read_frame, write_frame
-from aejax.datasets.table_rows import as_table
-from aejax.datasets.tables import SOURCE, load_table_rows, split_table, table_dataset
+from aejax.datasets.tables.columns import TableColumn, model_columns
+from aejax.datasets.tables.files import open_table, read_frame, write_frame
+from aejax.datasets.tables.inference import OTHER
+from aejax.datasets.tables.rows import as_table
+from aejax.datasets.tables.source import SOURCE, load_table_rows, split_table, table_dataset
 from aejax.errors import UserError
 from aejax.experiment.configuration import Data
 from aejax.experiment.loading import load_splits, locate

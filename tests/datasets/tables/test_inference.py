@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from aejax.datasets.column_declarations import declarations_of, read_declarations
-from aejax.datasets.column_inference import OTHER, infer_column
-from aejax.datasets.column_statistics import ColumnStatistics, Moments
+from aejax.datasets.tables.declarations import declarations_of, read_declarations
+from aejax.datasets.tables.inference import OTHER, infer_column
+from aejax.datasets.tables.statistics import ColumnStatistics, Moments
 from aejax.errors import UserError
 
 RNG = np.random.default_rng(0)

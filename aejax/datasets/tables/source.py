@@ -2,7 +2,7 @@
 
 A row is a vector (D,) float32 in the table's own numbers: numbers as they are, the position of a category among the
 column's classes, year, month, day and hour of a date, and NaN for a missing cell. What the columns hold is inferred
-from training rows alone, or declared (`aejax.datasets.column_inference`). Identifiers and constants are left out.
+from training rows alone, or declared (`aejax.datasets.tables.inference`). Identifiers and constants are left out.
 """
 
 import os
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from aejax.datasets.arrays import load_labels
-from aejax.datasets.column_declarations import Declaration, check_columns, declarations_of, read_declarations
-from aejax.datasets.columns import TableColumn, UnknownCategories, model_columns
 from aejax.datasets.dataset import Dataset, Splits, as_labels, take
 from aejax.datasets.division import Positions, SplitOrder, describe_division, divide
 from aejax.datasets.source import Request, Source
 from aejax.datasets.split_keys import check_no_groups, divide_files, is_key_file, read_keys
 from aejax.datasets.stored import LARGE, FileRows, StoredArray
-from aejax.datasets.table_files import (
+from aejax.datasets.tables.columns import TableColumn, UnknownCategories, model_columns
+from aejax.datasets.tables.declarations import Declaration, check_columns, declarations_of, read_declarations
+from aejax.datasets.tables.files import (
     Batch,
     Table,
     check_has,
@@ -36,7 +36,7 @@ from aejax.errors import UserError, knob_name
 from aejax.host.memory import check_fits
 
 if TYPE_CHECKING:  # polars is an optional requirement
-    from aejax.datasets.column_inference import Inferred
+    from aejax.datasets.tables.inference import Inferred
 
 OnRead = Callable[[str, int, int], None]
 _SMALL = 2**24  # bytes or rows of a table that is read without showing progress
@@ -47,7 +47,7 @@ class Reading(NamedTuple):
     """How the cells of a table are read."""
 
     declared: Mapping[str, Declaration] = {}
-    missing_values: tuple[str, ...] = ()  # texts of missing cells, besides those of `aejax.datasets.cells.MISSING`
+    missing_values: tuple[str, ...] = ()  # texts of missing cells, besides those of `cells.MISSING`
     unknown_categories: UnknownCategories = "refuse"
     on_read: OnRead | None = None  # as in Request
 
@@ -154,7 +154,7 @@ def rows_of_table(
     table: Table, columns: Sequence[TableColumn], reading: Reading, *, labels: str | None = None
 ) -> Dataset:
     """Returns the rows of a table by stored columns; the arguments are those of `load_table_rows`."""
-    from aejax.datasets.table_rows import names_in_table
+    from aejax.datasets.tables.rows import names_in_table
 
     check_has(table, [*names_in_table(columns), *([labels] if labels is not None else [])])
     sketch = _sketch(table, labels, None, reading)
@@ -173,7 +173,7 @@ class _Sketch(NamedTuple):
 
 def _sketch(table: Table, labels: str | None, groups: str | None, reading: Reading) -> _Sketch:
     """Counts and checks all rows, and reads the columns of labels and groups."""
-    from aejax.datasets.key_columns import as_classes, as_groups, read_key_columns
+    from aejax.datasets.tables.key_columns import as_classes, as_groups, read_key_columns
 
     names = [name for name in (labels, groups) if name is not None]
     rows, cells = read_key_columns(
@@ -214,8 +214,8 @@ def infer_columns(table: Table, is_training: np.ndarray, left_out: Sequence[str]
     Raises:
       UserError: a declared column is not in the table, or `infer_column` refuses a column.
     """
-    from aejax.datasets.column_inference import infer_column
-    from aejax.datasets.column_statistics import ColumnStatistics
+    from aejax.datasets.tables.inference import infer_column
+    from aejax.datasets.tables.statistics import ColumnStatistics
 
     declared = reading.declared
     check_columns(declared, table.columns, table.name)
@@ -246,7 +246,7 @@ def infer_columns(table: Table, is_training: np.ndarray, left_out: Sequence[str]
 
 def _read(table: Table, sketch: _Sketch, positions: Positions, reading: Reading, *, stored: bool | None) -> Dataset:
     """Returns all rows by columns that are inferred from the training rows, with notes for the user."""
-    from aejax.datasets.column_inference import describe, describe_words
+    from aejax.datasets.tables.inference import describe, describe_words
 
     is_training = np.zeros(sketch.rows, bool)
     is_training[positions.train] = True
@@ -272,7 +272,7 @@ def _convert(
     table: Table, columns: Sequence[TableColumn], rows: int, reading: Reading, *, stored: bool | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Returns all rows (N, D) and notes on categories that are missing; rows above one GiB are in a temporary file."""
-    from aejax.datasets.table_rows import RowConverter
+    from aejax.datasets.tables.rows import RowConverter
 
     converter = RowConverter(
         columns, missing_values=reading.missing_values, unknown_categories=reading.unknown_categories

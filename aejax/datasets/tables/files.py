@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from aejax.datasets.csv_records import Header, check_names, read_header, read_records
+from aejax.datasets.tables.csv_records import Header, check_names, read_header, read_records
 from aejax.errors import UserError
 from aejax.host.files import check_regular
 from aejax.host.suggestions import did_you_mean

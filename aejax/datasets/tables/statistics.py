@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from aejax.datasets.cells import CODE, DecimalMarks, as_numbers, as_text, canonical, find_first
-from aejax.datasets.dates import DateForms
+from aejax.datasets.tables.cells import CODE, DecimalMarks, as_numbers, as_text, canonical, find_first
+from aejax.datasets.tables.dates import DateForms
 
 MAX_CLASSES = 10_000  # distinct values of a column that are counted
 

@@ -27,11 +27,11 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from aejax.datasets.cells import number_text
-from aejax.datasets.column_declarations import Declaration
-from aejax.datasets.column_statistics import MAX_CLASSES, ColumnStatistics, Moments
-from aejax.datasets.columns import Kind, TableColumn
-from aejax.datasets.dates import DateForm
+from aejax.datasets.tables.cells import number_text
+from aejax.datasets.tables.columns import Kind, TableColumn
+from aejax.datasets.tables.dates import DateForm
+from aejax.datasets.tables.declarations import Declaration
+from aejax.datasets.tables.statistics import MAX_CLASSES, ColumnStatistics, Moments
 from aejax.errors import UserError, knob_name
 
 OTHER = "(other)"  # the class of categories that are rare or unknown, where the user asks for one
