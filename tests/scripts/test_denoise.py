@@ -338,7 +338,7 @@ def test_pages_of_other_widths_are_shown_by_pieces(make_initial_run, run_script,
         (["notes.txt", "out.txt"], "notes.txt: expected a file named .npy, .npz, .png"),
         (
             ["page.pgn", "out.png"],
-            "page.pgn: expected a file named .npy, .npz, .png, .jpg, .jpeg, .tif, .tiff; did you",
+            "page.pgn: expected a file named .npy, .npz, .png, .jpg, .jpeg, .tif, .tiff, .webp; did you",
         ),
         (["page.png", "page.png"], "page.png: exists already"),
         (["x.npy", "out.png"], "out.png: expected the name of a .npy file"),
