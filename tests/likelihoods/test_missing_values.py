@@ -57,6 +57,7 @@ def test_log_probability_of_the_known_values_is_scipys(float64):
         np.testing.assert_allclose(log_prob(jnp.array(row), jnp.array(PARAMETERS)), expected, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("classes", [2, 3, 7])
 def test_ordinal_probabilities_sum_to_one(float64, classes):
     log_prob = jax.vmap(table_likelihood([Ordinal("quality", classes=classes)]).log_prob, (0, None))
