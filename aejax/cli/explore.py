@@ -18,9 +18,10 @@ DESCRIPTION = """Write a self-contained HTML page that explores the code of a ru
 The page shows the plane of two units or of two principal components of the code, with the test examples. It decodes
 the code at the pointer, and shows the nearest training example, the singular values of the Jacobians of decoder and
 encoder, the pullback metric as an ellipse, the geodesic between two codes, and heat maps of the decoder's log-volume,
-of the density of codes, and of the reconstruction error. It holds the weights of the run: it needs no server and no
-network. With --serve it holds no weights: a server computes, which only this machine can reach, and only by the address
-that is printed: it ends with a secret token. The code of the run must be a vector."""
+of the density of codes, and of the reconstruction error. Rows of a table are shown cell by cell, and compared in
+standard deviations. The page holds the weights of the run: it needs no server and no network. With --serve it holds no
+weights: a server computes, which only this machine can reach, and only by the address that is printed: it ends with a
+secret token. The code of the run must be a vector."""
 
 
 @dataclass(frozen=True)

@@ -98,9 +98,11 @@ _REDUCTIONS = ("reduce_and", "reduce_max", "reduce_min", "reduce_or", "reduce_pr
 PRIMITIVES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     **dict.fromkeys(_ELEMENTWISE, _nothing),
     **dict.fromkeys(_REDUCTIONS, _axes),
+    "argmax": _axes,
     "broadcast_in_dim": lambda params: {"axes": _integers(params["broadcast_dimensions"])},
     "concatenate": lambda params: {"axis": int(params["dimension"])},
     "conv_general_dilated": _convolution,
+    "cumsum": lambda params: {"axis": int(params["axis"]), "reverse": bool(params["reverse"])},
     "dot_general": _dot,
     "gather": _gather,
     "integer_pow": lambda params: {"y": int(params["y"])},

@@ -86,6 +86,17 @@ def build_autoencoder(experiment: Experiment, facts: Facts) -> Autoencoder:
     return autoencoder
 
 
+def build_autoencoder_of_inputs(experiment: Experiment, facts: Facts) -> Autoencoder:
+    """Returns the autoencoder inside that of a table: of the inputs u of a row, with the same parameters.
+
+    Args:
+      experiment: the configuration of a run on a table, which names no own autoencoder.
+      facts: the facts of the training rows.
+    """
+    relevant = _relevant(experiment, facts)
+    return _penalized(_base(*relevant), *relevant)
+
+
 def _check_accumulation(autoencoder: Autoencoder, experiment: Experiment) -> None:
     """Raise ArgumentError if batches would be divided although their examples are coupled."""
     try:
@@ -173,6 +184,20 @@ def _columns(experiment: Experiment, facts: Facts) -> tuple[Column, ...] | None:
 
 
 def _regularized(autoencoder: Autoencoder, experiment: Experiment, facts: Facts) -> Autoencoder:
+    autoencoder = _penalized(autoencoder, experiment, facts)
+    if (columns := _columns(experiment, facts)) is not None:
+        autoencoder = autoencoders.tabular(autoencoder, columns)
+    if (statistics := statistics_of(facts, "identity")) is not None:
+        autoencoder = autoencoders.standardized(
+            autoencoder, mean=statistics.mean, standard_deviation=statistics.standard_deviation
+        )
+    if (corrupt := build_corruption(experiment.regularization, facts)) is not None:
+        autoencoder = autoencoders.denoising(autoencoder, corrupt=corrupt)
+    return autoencoder
+
+
+def _penalized(autoencoder: Autoencoder, experiment: Experiment, facts: Facts) -> Autoencoder:
+    """Returns the autoencoder of the networks' own inputs, with its condition and all terms of its loss."""
     terms = experiment.regularization
     if experiment.model.conditional:
         classes = known_classes(facts)
@@ -206,14 +231,6 @@ def _regularized(autoencoder: Autoencoder, experiment: Experiment, facts: Facts)
         autoencoder = autoencoders.total_correlation_penalized(
             autoencoder, weight=terms.total_correlation_weight, examples=facts.examples, axis_name=AXIS
         )
-    if (columns := _columns(experiment, facts)) is not None:
-        autoencoder = autoencoders.tabular(autoencoder, columns)
-    if (statistics := statistics_of(facts, "identity")) is not None:
-        autoencoder = autoencoders.standardized(
-            autoencoder, mean=statistics.mean, standard_deviation=statistics.standard_deviation
-        )
-    if (corrupt := build_corruption(terms, facts)) is not None:
-        autoencoder = autoencoders.denoising(autoencoder, corrupt=corrupt)
     return autoencoder
 
 

@@ -18,6 +18,7 @@ from aejax.experiment.architectures import architecture_of
 from aejax.experiment.code_sentences import code_of, code_sentences
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.explore import explore_command
+from aejax.experiment.explored import can_explore
 from aejax.experiment.figures import (
     as_drawn,
     axis_of,
@@ -291,7 +292,7 @@ def _codes(run: TrainedRun, records: list[Record]) -> list[Section]:
     content = paragraph(" ".join(code_sentences(code))) if code else ""
     caption = f"Codes of the {len(test.x):,} test examples."
     content += figure_html(draw_codes(run, run.encode(test), test.labels), caption, curves=True)
-    if len(run.code_shape) == 1 and run.facts.columns is None:
+    if len(run.code_shape) == 1 and can_explore(run):
         text = "This command writes a page that shows this plane, and decodes the code at the pointer, in a browser."
         content += paragraph(text) + code_block(explore_command(run))
     if "kl" in code:

@@ -17,8 +17,9 @@ from aejax.datasets.dataset import Dataset, take
 from aejax.datasets.jsb_chorales import LOWEST_NOTE
 from aejax.errors import UserError
 from aejax.experiment.architectures import architecture_of
-from aejax.experiment.at_use import check_kind, check_no_table
+from aejax.experiment.at_use import check_kind
 from aejax.experiment.browser_program import Constants, as_constant, as_program
+from aejax.experiment.explored import Explored, columns_as_json, explored
 from aejax.experiment.trained import TrainedRun
 from aejax.host.commands import verb_command
 from aejax.host.escaping import as_html, printable
@@ -36,7 +37,7 @@ _SCRIPTS = {  # in the order in which they run; the worker, a thread of its own,
     "shared": ("program.js", "geometry.js", "functions.js"),
     "worker": ("worker.js",),
     "page": (
-        *("data.js", "requests.js", "drawing.js", "coordinates.js", "plane.js"),
+        *("data.js", "requests.js", "drawing.js", "table.js", "coordinates.js", "plane.js"),
         *("heat.js", "pointer.js", "paths.js", "input.js", "begin.js"),
     ),
 }
@@ -89,19 +90,19 @@ class _Programs(NamedTuple):
 
 def _content(run: TrainedRun, served: Mapping[str, list[int]] | None) -> dict[str, Any]:
     check_kind(run, len(run.code_shape) == 1, "a run whose code is a vector", what="the explorer")
-    check_no_table(run, what="the explorer")
-    facts, splits, constants = run.facts, run.splits, Constants()
-    programs, notes = _programs(run, constants) if served is None else _Programs({}, [])
-    if not has_spectrum(run):
+    space, splits, constants = explored(run), run.splits, Constants()
+    programs, notes = _programs(run, space, constants) if served is None else _Programs({}, [])
+    if not has_spectrum(run, space):
         notes.append(f"Jacobians are shown for at most {_MAX_SPECTRUM} singular values; here there would be more.")
-    train, test = (_evenly(split, _shown_count(run, split)) for split in (splits.train, splits.test))
+    train, test = (_evenly(split, _shown_count(run, space, split)) for split in (splits.train, splits.test))
     codes = run.encode(_evenly(splits.train, _MAX_FITTED)).astype(np.float64)
     center, basis, variances = _principal_components(codes)
     classes, places = _classes(run, train, test)
     variance = _log_variances(run, train, codes)
-    targets = np.asarray(train.x, np.float64).reshape(len(train.x), -1)
-    spread = math.sqrt(np.square(targets - targets.mean(axis=0)).sum(axis=1).mean())
-    errors = np.sqrt(_mean_square(test.x - run.reconstruct(test)))
+    targets = space.values(train.x).reshape(len(train.x), -1)
+    known = np.ma.masked_invalid(targets.astype(np.float64))
+    spread = math.sqrt(known.var(axis=0).sum())
+    low, high = run.limits if run.facts.columns is None else (0.0, 1.0)
     is_shown = ", ".join(
         f"{len(shown.x):,} of {len(split.x):,} {name} examples"
         for name, shown, split in (("test", test, splits.test), ("training", train, splits.train))
@@ -112,13 +113,14 @@ def _content(run: TrainedRun, served: Mapping[str, list[int]] | None) -> dict[st
         f"{printable(Path(run.experiment.data.dataset).name)}; {run.code_shape[0]}-dimensional code; {is_shown}",
         "notes": notes,
         "layout": _layout(run),
-        "shape": run.example_shape,
-        "low": facts.targets.low,
-        "high": facts.targets.high,
+        "shape": space.shape,
+        "low": low,
+        "high": high,
+        "columns": columns_as_json(run, train.x),
         "ranges": [targets.min(axis=0).tolist(), targets.max(axis=0).tolist()] if _layout(run) == "row" else None,
         "lowestNote": LOWEST_NOTE,
         "classes": classes,
-        "conditions": [printable(str(label)) for label in facts.classes or ()] if _is_conditional(run) else [],
+        "conditions": [printable(str(label)) for label in run.facts.classes or ()] if _is_conditional(run) else [],
         "constants": constants.rows,
         "programs": programs,
         "served": served,
@@ -131,33 +133,34 @@ def _content(run: TrainedRun, served: Mapping[str, list[int]] | None) -> dict[st
             "basis": as_constant(basis.astype(np.float32)),
             "deviation": np.sqrt(variances).tolist(),
         },
-        "test": {**_examples(run, test), "classes": places[1], "errors": as_constant(errors.astype(np.float32))},
-        "train": {**_examples(run, train), "classes": places[0], "logVariances": as_constant(variance)},
+        "test": {**_examples(run, space, test), "classes": places[1], "errors": as_constant(_errors(run, space, test))},
+        "train": {**_examples(run, space, train), "classes": places[0], "logVariances": as_constant(variance)},
         "isVariational": run.autoencoder.variational is not None,
         "radius": _ELLIPSE * spread,
         "spread": spread,
     }
 
 
-def _programs(run: TrainedRun, constants: Constants) -> _Programs:
+def _programs(run: TrainedRun, space: Explored, constants: Constants) -> _Programs:
     """Returns the decoder, the encoder, and both with their Jacobians, as programs; those that a page can evaluate."""
-    units, features = math.prod(run.code_shape), math.prod(run.example_shape)
+    units, features = math.prod(run.code_shape), math.prod(space.shape)
     condition = (np.int32(0),) if _is_conditional(run) else ()
-    code, example = np.zeros(run.code_shape, np.float32), np.zeros(run.example_shape, np.float32)
-    decode, encode = (partial(f, run.params) for f in (run.autoencoder.decode, run.autoencoder.encode))
+    code, example = np.zeros(run.code_shape, np.float32), np.zeros(space.shape, np.float32)
     programs, notes = {}, []
     instead = f"a server computes with any decoder: {explore_command(run, '--serve')}"
     try:
-        programs["decode"] = as_program(decode, [code, *condition], constants, name=f"{run.path}: the decoder")
-        if has_spectrum(run):
-            both = with_jacobian(decode, units, features)
+        programs["decode"] = as_program(
+            space.decode_row, [code, *condition], constants, name=f"{run.path}: the decoder"
+        )
+        if has_spectrum(run, space):
+            both = with_jacobian(space.decode, units, features)
             programs["linearize"] = as_program(both, [code, *condition], constants, name=f"{run.path}: the Jacobian")
     except UserError as error:
         raise UserError(f"{error}; {instead}") from error
     try:
-        programs["encode"] = as_program(encode, [example, *condition], constants, name="the encoder")
-        if has_spectrum(run):
-            both = with_jacobian(encode, features, units)
+        programs["encode"] = as_program(space.encode, [example, *condition], constants, name="the encoder")
+        if has_spectrum(run, space):
+            both = with_jacobian(space.encode, features, units)
             programs["linearizeEncoder"] = as_program(both, [example, *condition], constants, name="the encoder")
     except UserError as error:
         notes.append(f"The page does not hold the encoder: {error}.")
@@ -194,9 +197,9 @@ def with_jacobian(function: Callable[..., Any], inputs: int, outputs: int) -> Ca
     return both
 
 
-def has_spectrum(run: TrainedRun) -> bool:
+def has_spectrum(run: TrainedRun, space: Explored) -> bool:
     """Returns whether the Jacobians of the run have few enough singular values to be computed at the pointer."""
-    return min(math.prod(run.code_shape), math.prod(run.example_shape)) <= _MAX_SPECTRUM
+    return min(math.prod(run.code_shape), math.prod(space.shape)) <= _MAX_SPECTRUM
 
 
 def _name(run: TrainedRun) -> str:
@@ -208,7 +211,9 @@ def _is_conditional(run: TrainedRun) -> bool:
 
 
 def _layout(run: TrainedRun) -> str:
-    """Returns how the page draws an example: image, roll, series, row or vector."""
+    """Returns how the page draws an example: table, image, roll, series, row or vector."""
+    if run.facts.columns is not None:
+        return "table"
     shape = run.example_shape
     layouts = run.facts.layout, architecture_of(run.experiment.model.network).layout
     for layout in ("roll", "series", "row"):
@@ -219,9 +224,10 @@ def _layout(run: TrainedRun) -> str:
     return "row" if math.prod(shape) <= _MAX_COLUMNS else "vector"
 
 
-def _shown_count(run: TrainedRun, split: Dataset) -> int:
-    width = 1 if _layout(run) in ("image", "roll") else 4
-    return min(len(split.x), _MAX_EXAMPLES, max(1, _MAX_EXAMPLE_BYTES // (width * math.prod(run.example_shape))))
+def _shown_count(run: TrainedRun, space: Explored, split: Dataset) -> int:
+    size = math.prod(space.shape) * (1 if _layout(run) in ("image", "roll") else 4)
+    size += 0 if space.row is None else 4 * math.prod(run.example_shape)
+    return min(len(split.x), _MAX_EXAMPLES, max(1, _MAX_EXAMPLE_BYTES // size))
 
 
 def _evenly(split: Dataset, count: int) -> Dataset:
@@ -266,18 +272,23 @@ def _log_variances(run: TrainedRun, train: Dataset, codes: np.ndarray) -> np.nda
     return np.tile(2 * np.log(bandwidths), (count, 1)).astype(np.float32)
 
 
-def _examples(run: TrainedRun, split: Dataset) -> dict[str, Any]:
+def _examples(run: TrainedRun, space: Explored, split: Dataset) -> dict[str, Any]:
     """Returns the examples of a split and their codes; images and rolls as bytes between the limits of the data."""
-    examples = split.x
+    examples = space.values(split.x)
     if _layout(run) in ("image", "roll"):
         low, high = run.limits
         examples = np.round(np.clip((examples - low) / ((high - low) or 1), 0, 1) * 255).astype(np.uint8)
     return {
         "count": len(examples),
         "examples": as_constant(examples),
+        "rows": None if space.row is None else as_constant(split.x),
         "codes": as_constant(run.encode(split).astype(np.float32)),
     }
 
 
-def _mean_square(differences: np.ndarray) -> np.ndarray:
-    return np.square(differences, dtype=np.float64).reshape(len(differences), -1).mean(axis=1)
+def _errors(run: TrainedRun, space: Explored, split: Dataset) -> np.ndarray:
+    """Returns the root mean squared error (N,) of every example, over the values that a row has."""
+    examples = space.values(split.x).reshape(len(split.x), -1)
+    decoded = jax.jit(jax.vmap(space.decode))(run.encode(split), *run.conditions_of(split))
+    squares = np.square(examples - np.reshape(decoded, examples.shape), dtype=np.float64)
+    return np.sqrt(np.ma.array(squares, mask=np.isnan(examples)).mean(axis=1)).filled(np.nan).astype(np.float32)

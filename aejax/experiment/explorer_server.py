@@ -3,7 +3,6 @@
 import math
 import secrets
 from collections.abc import Callable
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -13,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax.experiment.explore import explorer_page, has_spectrum, with_jacobian
+from aejax.experiment.explored import explored
 from aejax.experiment.trained import TrainedRun
 from aejax.jacobian import pullback_metric, singular_values
 
@@ -32,10 +32,12 @@ class ServedFunction(NamedTuple):
 def served_functions(run: TrainedRun) -> dict[str, ServedFunction]:
     """Returns what a page asks a server for, by name: decode, encode, and if there are few singular values the rest.
 
+    decode returns the example and, of a table, also its row in the user's units.
     linearize returns the example and the Jacobian (K, D), spectrum the singular values and the metric JᵀJ (K, K) if
     K <= D, and encoderSpectrum the singular values of the encoder's Jacobian at an example.
     """
-    units, features = math.prod(run.code_shape), math.prod(run.example_shape)
+    space = explored(run)
+    units, features = math.prod(run.code_shape), math.prod(space.shape)
     smaller, is_conditional = min(units, features), run.experiment.model.conditional
 
     def served(function: Callable[..., tuple[Any, ...]], shape: tuple[int, ...], *outputs: int) -> ServedFunction:
@@ -47,27 +49,26 @@ def served_functions(run: TrainedRun) -> dict[str, ServedFunction]:
 
         return ServedFunction(jax.jit(of_vector), math.prod(shape) + is_conditional, list(outputs))
 
-    decode, encode = (partial(f, run.params) for f in (run.autoencoder.decode, run.autoencoder.encode))
-
     def spectrum(code: Any, *condition: Any) -> tuple[Any, ...]:
         def decoder(code: Any) -> Any:
-            return decode(code, *condition)
+            return space.decode(code, *condition)
 
         metric = (pullback_metric(decoder, code),) if units <= features else ()
         return singular_values(decoder, code), *metric
 
     def encoder_spectrum(example: Any, *condition: Any) -> tuple[Any]:
-        return (singular_values(lambda x: encode(x, *condition), example, method="jacrev"),)
+        return (singular_values(lambda x: space.encode(x, *condition), example, method="jacrev"),)
 
+    row_size = [] if space.row is None else [math.prod(run.example_shape)]
     functions = {
-        "decode": served(lambda *inputs: (decode(*inputs),), run.code_shape, features),
-        "encode": served(lambda *inputs: (encode(*inputs),), run.example_shape, units),
+        "decode": served(space.decode_row, run.code_shape, features, *row_size),
+        "encode": served(lambda *inputs: (space.encode(*inputs),), space.shape, units),
     }
-    if has_spectrum(run):
+    if has_spectrum(run, space):
         sizes = [smaller, units * units] if units <= features else [smaller]
         functions["spectrum"] = served(spectrum, run.code_shape, *sizes)
-        functions["encoderSpectrum"] = served(encoder_spectrum, run.example_shape, smaller)
-        both = with_jacobian(decode, units, features)
+        functions["encoderSpectrum"] = served(encoder_spectrum, space.shape, smaller)
+        both = with_jacobian(space.decode, units, features)
         functions["linearize"] = served(both, run.code_shape, features, units * features)
     return functions
 

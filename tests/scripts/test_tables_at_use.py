@@ -89,7 +89,7 @@ def test_mistakes_are_told_in_one_line(folder, complaint_of, run_script, tmp_pat
     assert "was trained on a table" in complaint_of("encode", folder, "rows.npy", "codes.csv")
 
 
-@pytest.mark.parametrize("arguments", [("explore",), ("compress", "report"), ("encode", "--compare", "report")])
+@pytest.mark.parametrize("arguments", [("compress", "report"), ("encode", "--compare", "report")])
 def test_what_has_no_meaning_for_tables_is_refused(folder, complaint_of, arguments):
     verb, *others = arguments
     message = complaint_of(verb, folder, *others)

@@ -51,7 +51,8 @@ function begin() {
   element("subtitle").textContent = data.subtitle;
   element("notes").textContent = data.notes.join(" ");
   document.body.classList.toggle("curves", !["image", "roll"].includes(data.layout));
-  element("row").hidden = data.layout !== "row";
+  element("row").hidden = !["row", "table"].includes(data.layout);
+  element("row-help").hidden = data.layout !== "table";
   element("spectrum-figure").hidden = !has("linearize");
   element("density-help").textContent = "Density of codes: " + (data.isVariational
     ? "the mean of the posteriors of the training examples in this page, the aggregate posterior, in nats."

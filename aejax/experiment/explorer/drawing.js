@@ -119,6 +119,7 @@ function drawExample(canvas, example, data, behind) {
   if (data.layout === "image") drawImage(canvas, example, data);
   else if (data.layout === "roll") drawRoll(canvas, example, data);
   else if (data.layout === "row") drawRow(canvas, example, data, behind);
+  else if (data.layout === "table") drawTable(canvas, example, data, behind);
   else drawCurve(canvas, example, data, behind);
 }
 

@@ -31,7 +31,7 @@ function drawPaths() {
     element(kind).parentElement.hidden = !found;
     if (!found) continue;
     const title = kind === "straight" ? "Straight path" : state.path.isDone ? "Geodesic" : "Geodesic, in progress";
-    element(`${kind}-title`).textContent = `${title}, from A to B: length ${short(lengthOf(found.examples))} (unit of data)`;
+    element(`${kind}-title`).textContent = `${title}, from A to B: length ${short(lengthOf(found.examples))} (${UNIT})`;
     drawStrip(element(kind), found.examples);
   }
 }

@@ -27,8 +27,9 @@ function showSoon() {
 
 async function show() {
   isDue = false;
-  state.decoded = await decode(state.code);
-  showExamples(state.decoded);
+  const [example, row] = await decodeRow(state.code);
+  state.decoded = example;
+  showExamples(example, row);
   drawPlane();
   askAtPointer();
 }
@@ -54,35 +55,51 @@ function askForSpectra() {
   });
 }
 
-function showExamples(example) {
+// Returns the training example with the smallest mean squared difference, over the values that it has.
+function nearestTo(example) {
   let best = 0, least = Infinity;
   for (let n = 0; n < train.count; n++) {
     const other = train.example(n);
-    let sum = 0;
-    for (let d = 0; d < D && sum < least; d++) sum += (example[d] - other[d]) ** 2;
-    if (sum < least) [best, least] = [n, sum];
+    let sum = 0, known = 0;
+    for (let d = 0; d < D && sum < least * D; d++) {
+      if (Number.isNaN(other[d])) continue;
+      sum += (example[d] - other[d]) ** 2;
+      known++;
+    }
+    if (sum < least * known) [best, least] = [n, sum / known];
   }
-  const near = train.example(best), original = state.example === undefined ? null : test.example(state.example);
+  return [best, least];
+}
+
+function showExamples(example, row) {
+  const [best, least] = nearestTo(example);
+  const unit = data.columns ? ` ${UNIT}` : "", near = train.example(best), original = state.example === undefined ? null : test.example(state.example);
   drawExample(element("decoded"), example, data, original ?? near);
   drawExample(element("nearest"), near, data);
-  const overlaid = ["image", "roll"].includes(data.layout) ? "" : `, ${data.layout === "row" ? "dark lines" : "gray"}: ${original ? "the test example" : "the training example"},`;
+  const overlaid = ["image", "roll"].includes(data.layout) ? "" : `, ${["row", "table"].includes(data.layout) ? "short lines" : "gray"}: ${original ? "the test example" : "the training example"},`;
   element("decoded").nextElementSibling.querySelector("b").textContent = `decoded${overlaid}`;
   element("nearest-caption").textContent =
-    `nearest training example${classOf(train, best)}, RMSE ${short(Math.sqrt(least / D))}`;
+    `nearest training example${classOf(train, best)}, RMSE ${short(Math.sqrt(least))}${unit}`;
   element("original").style.visibility = original ? "visible" : "hidden";
   if (original) {
     drawExample(element("original"), original, data);
     element("original-caption").textContent =
-      `test example ${state.example + 1}${classOf(test, state.example)}, decoded with RMSE ${short(test.errors[state.example])}`;
+      `test example ${state.example + 1}${classOf(test, state.example)}, decoded with RMSE ${short(test.errors[state.example])}${unit}`;
   } else {
     element("original-caption").textContent = "move onto a point for its test example";
   }
-  if (data.layout === "row") showRow(example, near, original);
+  if (data.layout === "row") {
+    const name = (d) => `column ${d + 1}`, text = (values, d) => values ? short(values[d]) : "";
+    showRow(D, name, text, [example, near, original]);
+  } else if (data.layout === "table") {
+    const rows = [row, train.row(best), original && test.row(state.example)];
+    showRow(data.columns.length, (d) => data.columns[d].name, (values, d) => values ? cellText(data.columns[d], values[d]) : "", rows);
+  }
 }
 
-function showRow(...examples) {
+function showRow(count, name, text, examples) {
   const rows = [["column", "decoded", "training", "test"]];
-  for (let d = 0; d < D; d++) rows.push([`column ${d + 1}`, ...examples.map((each) => each ? short(each[d]) : "")]);
+  for (let d = 0; d < count; d++) rows.push([name(d), ...examples.map((each) => text(each, d))]);
   const table = document.createElement("table");
   rows.forEach((cells, i) => {
     const row = table.insertRow();

@@ -332,6 +332,38 @@ function topK([x], [values, places], {k, axis}) {
   });
 }
 
+// Returns, for every line of an array along an axis, the place of its first entry; `stride` leads to the next ones.
+function linesAlong(x, axis) {
+  const strides = stridesOf(x.shape), others = [...x.shape.keys()].filter((a) => a !== axis);
+  return {starts: offsets(others.map((a) => x.shape[a]), others.map((a) => strides[a])), stride: strides[axis]};
+}
+
+// the first of equal values, and the first NaN if there is one
+function argmax([x], [out], {axes: [axis]}) {
+  const {starts, stride} = linesAlong(x, axis), side = x.shape[axis];
+  return () => starts.forEach((start, row) => {
+    let best = 0;
+    for (let i = 1; i < side; i++) {
+      const value = x.array[start + i * stride], largest = x.array[start + best * stride];
+      if (value > largest || (Number.isNaN(value) && !Number.isNaN(largest))) best = i;
+    }
+    out.array[row] = best;
+  });
+}
+
+function cumsum([x], [out], {axis, reverse}) {
+  const {starts, stride} = linesAlong(x, axis), side = x.shape[axis];
+  return () => {
+    for (const start of starts) {
+      let sum = 0;
+      for (let i = 0; i < side; i++) {
+        const at = start + (reverse ? side - 1 - i : i) * stride;
+        out.array[at] = sum += x.array[at];
+      }
+    }
+  };
+}
+
 // Calls visit(place in the operand or -1, place in the windows) for every entry of the windows of gather or scatter.
 function windows(operand, indices, result, {windowAxes, collapsed, map, operandBatch, indicesBatch, sizes, clip}) {
   const strides = stridesOf(operand.shape), resultStrides = stridesOf(result.shape);
@@ -426,6 +458,8 @@ const PRIMITIVES = {
   stack: joining(() => () => 1),
   split: dividing((axis) => (piece) => piece.shape[axis]),
   unstack: dividing(() => () => 1),
+  argmax,
+  cumsum,
   top_k: topK,
   gather,
   scatter: scatter((_, update) => update),
