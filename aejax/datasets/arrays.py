@@ -48,7 +48,7 @@ def load_arrays(
       UserError: the file is missing, is not an array file, or holds pickled objects; the entry `x` is missing; or the
         content is invalid (see `as_dataset` and `with_input`).
     """
-    content = _load(path, stored=stored)
+    content = read_entries(path, stored=stored)
     if "x" not in content:
         raise UserError(f"{path}: no entry 'x' with the examples; it holds {sorted(content)}")
     is_first = are_first(content["x"].shape[1:], channels)
@@ -78,7 +78,7 @@ def load_labels(path: Path, examples: int) -> np.ndarray:
     """
     if path.suffix.lower() != ".npy":
         raise UserError(f"{path}: labels must be in a .npy file")
-    return as_labels(_load(path, stored=False)["x"], examples, str(path))
+    return as_labels(read_entries(path, stored=False)["x"], examples, str(path))
 
 
 def _bytes_of_pairs(x: np.ndarray, inputs: np.ndarray, bytes_as: BytesAs) -> BytesAs:
@@ -91,7 +91,16 @@ def _bytes_of_pairs(x: np.ndarray, inputs: np.ndarray, bytes_as: BytesAs) -> Byt
     return BytesAs("scaled", "scaled") if is_gray else BytesAs("as_is", "as_is")
 
 
-def _load(path: Path, *, stored: bool | None) -> dict[str, Any]:
+def read_entries(path: Path, *, stored: bool | None = False) -> dict[str, Any]:
+    """Returns the arrays in a .npz file by name, or the array of a .npy file as `x`.
+
+    Args:
+      path: the file.
+      stored: whether the array of a .npy file stays in it; None: if it is large.
+
+    Raises:
+      UserError: the file is missing, damaged, no array file, too large for the memory or holds pickled objects.
+    """
     if not is_array_file(path) or os.path.isdir(path):
         raise refuse_path(path)
     check_regular(path)

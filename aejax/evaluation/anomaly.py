@@ -11,7 +11,6 @@ from jaxtyping import Array, Float, Key, PyTree, Shaped
 from aejax.autoencoders import Autoencoder
 from aejax.checks import as_booleans, as_float64, check_count, check_in_range, check_same_shape
 from aejax.errors import UserError
-from aejax.evaluation.principal import fit_pca
 from aejax.evaluation.representation import map_over_examples
 from aejax.losses import ReconstructionLoss, squared_error
 from aejax.precision import at_least_single
@@ -248,48 +247,6 @@ def measure_detection(
     )
 
 
-def pca_scores(
-    train: Shaped[np.ndarray, "M ..."], x: Shaped[np.ndarray, "N ..."], *, components: int
-) -> Float[np.ndarray, "N"]:
-    """Returns the squared distance of each example from the principal subspace of the training examples.
-
-    Args:
-      train: training examples.
-      x: examples to score.
-      components: the dimension of the subspace, at least 1; reduced to the smaller size of `train` if larger.
-
-    Raises:
-      TypeError: the examples are not numbers, or `components` is not an integer.
-      ValueError: shapes do not match, values are NaN or infinite, or `components` is below 1.
-    """
-    check_count("components", components)
-    flat, examples = _flat_pair(train, x)
-    analysis = fit_pca(flat, min(components, *flat.shape), svd_solver="auto", random_state=0)
-    return np.sum(np.square(examples - analysis.inverse_transform(analysis.transform(examples))), axis=1)
-
-
-def isolation_forest_scores(
-    train: Shaped[np.ndarray, "M ..."], x: Shaped[np.ndarray, "N ..."], *, seed: int
-) -> Float[np.ndarray, "N"]:
-    """Returns scores of examples by an isolation forest of 100 trees, higher for anomalies.
-
-    Args:
-      train: training examples.
-      x: examples to score.
-      seed: of the forest.
-
-    Raises:
-      TypeError: the examples are not numbers.
-      ValueError: shapes do not match, or values are NaN or infinite.
-
-    Source: F. T. Liu, K. M. Ting, Z.-H. Zhou (2008), Isolation Forest.
-    """
-    from sklearn.ensemble import IsolationForest
-
-    flat, examples = _flat_pair(train, x)
-    return -IsolationForest(random_state=seed).fit(flat).score_samples(examples)
-
-
 def _checked_scores(name: str, scores: np.ndarray) -> np.ndarray:
     array = as_float64(name, scores)
     if array.ndim != 1:
@@ -297,20 +254,6 @@ def _checked_scores(name: str, scores: np.ndarray) -> np.ndarray:
     if np.isnan(array).any():
         raise ValueError(f"{name} must be numbers, but {int(np.isnan(array).sum())} of {len(array)} are NaN")
     return array
-
-
-def _flat_pair(train: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns training examples and examples to score, each flattened to rows of float64."""
-    known, examples = as_float64("train", train), as_float64("x", x)
-    if known.shape[1:] != examples.shape[1:] or known.ndim < 2:
-        raise ValueError(
-            f"train and x must have shape (examples, features...) with equal features, got {known.shape} and "
-            f"{examples.shape}"
-        )
-    for name, array in (("train", known), ("x", examples)):
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name} must be finite, got NaN or infinity")
-    return known.reshape(len(known), -1), examples.reshape(len(examples), -1)
 
 
 def _auroc(normal: np.ndarray, anomalous: np.ndarray) -> Interval:

@@ -10,14 +10,8 @@ import numpy as np
 from aejax.datasets.dataset import Splits, take
 from aejax.datasets.sources import source_of
 from aejax.errors import UserError
-from aejax.evaluation.anomaly import (
-    Detection,
-    anomaly_scores,
-    isolation_forest_scores,
-    measure_detection,
-    pca_scores,
-    threshold_of,
-)
+from aejax.evaluation.anomaly import Detection, anomaly_scores, measure_detection, threshold_of
+from aejax.evaluation.anomaly_baselines import isolation_forest_scores, pca_scores
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.job import Job, fit, make_job
 from aejax.experiment.loading import bytes_of, load_splits

@@ -14,9 +14,7 @@ from aejax.evaluation.anomaly import (
     anomaly_score,
     anomaly_scores,
     is_finer_than,
-    isolation_forest_scores,
     measure_detection,
-    pca_scores,
     threshold_of,
 )
 from aejax.likelihoods import gaussian
@@ -277,59 +275,11 @@ def test_two_of_each_kind_are_needed():
         measure_detection(np.arange(4.0), np.arange(4) > 2, threshold=0.0)
 
 
-def test_pca_scores_are_distances_from_the_subspace():
-    basis = np.linalg.qr(RNG.normal(size=(6, 6)))[0]
-    train = RNG.normal(size=(500, 6)) * [5, 4, 3, 1e-3, 1e-3, 1e-3] @ basis.T
-    x = RNG.normal(size=(4, 6)) @ basis.T
-    expected = np.sum((x @ basis[:, 3:]) ** 2, axis=1)
-    np.testing.assert_allclose(pca_scores(train, x, components=3), expected, rtol=0.02)
-
-
-@pytest.mark.slow_after_first
-@pytest.mark.parametrize("dtype", [np.uint8, np.int16, bool, np.float64])
-def test_examples_of_any_type_are_scored_as_numbers(dtype):
-    train, x = RNG.integers(0, 2, size=(50, 4)).astype(dtype), RNG.integers(0, 2, size=(9, 4)).astype(dtype)
-    for scored in (
-        lambda *given: pca_scores(*given, components=2),
-        lambda *given: isolation_forest_scores(*given, seed=0),
-    ):
-        np.testing.assert_array_equal(scored(train, x), scored(train.astype(np.float32), x.astype(np.float32)))
-
-
-@pytest.mark.parametrize(
-    "scored", [lambda *x: pca_scores(*x, components=1), lambda *x: isolation_forest_scores(*x, seed=0)]
-)
-def test_examples_of_another_shape_than_the_training_examples_are_refused(scored):
-    for x, complaint in (
-        (np.zeros((4, 3, 2)), r"got \(5, 2, 3\) and \(4, 3, 2\)"),
-        (np.full((4, 2, 3), np.nan), "x must be finite"),
-        (np.full((4, 2, 3), "a"), "x must hold real numbers"),
-    ):
-        with pytest.raises((TypeError, ValueError), match=complaint):
-            scored(np.zeros((5, 2, 3)), x)
-
-
-def test_a_constant_training_set_has_components_without_a_warning():
-    x = np.array([[1, 1, 1], [1, 1, 3]])
-    np.testing.assert_allclose(pca_scores(np.ones((5, 3)), x, components=3), [0, 0], atol=1e-12)
-    same, other = pca_scores(np.ones((5, 3)), x, components=1)
-    assert same == pytest.approx(0)
-    assert 0 <= other <= 4
-
-
 def test_half_precision_scores_that_overflow_are_the_largest_number_of_single_precision():
     halves = undercomplete(fixed(lambda x: x.astype(jnp.float16)), fixed(lambda h: h))
     scores = anomaly_scores(halves, EMPTY, KEY, np.full((2, 4), [[1.0], [0.5]], np.float16) * 6e4 - 6e4 * 0.5)
     assert scores.dtype == np.float32
     assert np.isfinite(scores).all()
-
-
-def test_a_forest_detects_outliers():
-    train = RNG.normal(size=(300, 3))
-    x = np.concatenate([RNG.normal(size=(50, 3)), RNG.normal(size=(50, 3)) + 6])
-    scores = isolation_forest_scores(train, x, seed=0)
-    assert pairs(scores[:50], scores[50:]) > 0.99
-    np.testing.assert_array_equal(scores, isolation_forest_scores(train, x, seed=0))
 
 
 def test_lower_density_has_a_higher_score():

@@ -9,7 +9,7 @@ import pytest
 
 from aejax.datasets.dataset import Dataset, Splits
 from aejax.errors import UserError
-from aejax.evaluation.anomaly import pca_scores
+from aejax.evaluation.anomaly_baselines import pca_scores
 from aejax.experiment.configuration import Experiment, Model, Optimization, Training
 from aejax.experiment.job import make_job
 from aejax.studies.one_class import METHODS, check_kinds, compare, one_class
