@@ -66,7 +66,6 @@ def test_the_best_of_every_row_is_marked():
             "--seed: the last seed must be below 4,294,967,296, got 4,29",
         ),
         (["--tables", "mine.npz", "--protocols"], "--protocols: expected normal, contaminated or both"),
-        ("--protocols: must be one of normal, contaminated, got 'clean'",),
         (["--tables", "mine.npz", "--conditional"], "conditional: has no effect"),
         (["--tables", "mine.npz", "--epochs", "0"], "epochs: input should be greater than 0"),
         (["--tables", "mine.npz", "--hidden", "0"], "hidden.0: input should be greater than 0"),
