@@ -59,6 +59,7 @@ SLOW_EXAMPLES = {  # of docstrings and README, which no decorator reaches
     "aejax.experiment.job.fit",
     "aejax.experiment.run.train_run",
     "aejax.sklearn.AutoencoderTransformer",
+    "aejax.studies.adbench.run_trials",
     "aejax.studies.sweeps.study.sweep",
     "aejax.training.population.start_population",
 }
