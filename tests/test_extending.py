@@ -126,7 +126,7 @@ ADDITIONS = {
     "a data set": Addition(
         {"aejax/datasets/moons.py": DATA_SET},
         {
-            "aejax/datasets/sources.py": [('"documents", "arrays"', '"moons", ')],
+            "aejax/datasets/sources.py": [('"image_folder", "arrays"', '"moons", ')],
             "aejax/experiment/configuration.py": [("    crop: PositiveInt = 64", "    points: PositiveInt = 50\n")],
         },
         """
@@ -202,8 +202,8 @@ assert "Largest code: " in " ".join(code_sentences(found))
             ],
             "aejax/experiment/build.py": [
                 (
-                    "    if terms.sparse_weight:",
-                    "    if terms.centered_weight:\n"
+                    "    if not is_zero(terms.sparse_weight):",
+                    "    if not is_zero(terms.centered_weight):\n"
                     "        autoencoder = autoencoders.centered(autoencoder, weight=terms.centered_weight)\n",
                 )
             ],
