@@ -362,7 +362,6 @@ def refused(complaint_of: Callable[..., str]) -> Callable[..., str]:
         (["--run-dir", "afile"], "afile: exists already, and is no run folder"),
         (["--run-dir", "afile/run"], "afile is not a folder"),
         (["--profile", "afile"], "--profile: expected a folder, but afile is a file"),
-        (["--resume", "a", "--run-dir", "b"], "--run-dir and --resume"),
         (
             ["--accumulation-steps", "2", "--free-bits", "0.1"],
             "free_bits computes the mean divergence of a unit over the whole batch",
