@@ -112,8 +112,10 @@ def as_size(
     if (height, width) == tuple(size):
         return pixels
     # the part of the image that fills the new size: larger than the image if it is padded
-    scale = {"crop": min, "pad": max}.get(resize, max)(height / size[0], width / size[1])
-    part = (height, width) if resize == "stretch" else (scale * size[0], scale * size[1])
+    part: tuple[float, float] = (height, width)
+    if resize != "stretch":
+        scale = (min if resize == "crop" else max)(height / size[0], width / size[1])
+        part = (scale * size[0], scale * size[1])
     top, left = (height - part[0]) / 2, (width - part[1]) / 2
     if resize == "pad":
         rows, columns = (int(np.ceil(max(0.0, -edge))) for edge in (top, left))

@@ -5,9 +5,10 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from PIL import Image
 
-from aejax.experiment.configuration import Experiment, Model
-from aejax.experiment.presets import DEFAULT, OWN, PRESETS, nearest_preset
+from aejax.experiment.configuration import Experiment, Model, check
+from aejax.experiment.presets import DEFAULT, OWN, OWN_IMAGES, PRESETS, default_for, nearest_preset
 from aejax.experiment.reconstruction_error import pca_error, squared_errors
 from aejax.experiment.run_folder import read_records
 from aejax.experiment.trained import open_run
@@ -37,3 +38,12 @@ def test_the_default_run_is_better_than_pca_and_uses_its_code(make_run):
     assert error < 0.6 * baseline
     final = read_records(folder)[-1]
     assert final["test/code/active_units"] >= final["test/code/units"] - 2
+
+
+@pytest.mark.parametrize("family", ["undercomplete", "k_sparse"])
+def test_a_folder_of_images_has_an_experiment_of_its_own(family, tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "0.png")
+    assert default_for(str(tmp_path)) is OWN_IMAGES
+    of_family = default_for(str(tmp_path), family=family)
+    assert (of_family.model.family, of_family.model.network) == (family, "conv")
+    check(of_family)
