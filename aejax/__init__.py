@@ -18,6 +18,7 @@ _MODULES = (
     "experiment",
     "export",
     "generation",
+    "geometric_median",
     "jacobian",
     "keys",
     "likelihoods",

@@ -14,7 +14,16 @@ ROOT = Path(aejax.__file__).parent
 ROOMS = (  # from the ground up; those of one line do not import each other
     ("errors", "checks", "keys", "precision"),
     ("host",),
-    ("losses", "divergences", "sampling", "augmentation", "corruption", "schedules", "standardization"),
+    (
+        "losses",
+        "divergences",
+        "sampling",
+        "augmentation",
+        "corruption",
+        "schedules",
+        "standardization",
+        "geometric_median",
+    ),
     ("likelihoods",),
     ("priors", "jacobian", "generation"),
     ("networks",),
