@@ -6,6 +6,7 @@ import jax
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Key, PyTree
 
+from aejax.autoencoders.bits import bits_of, bits_terms
 from aejax.autoencoders.composition import check_composition
 from aejax.autoencoders.part import Part, Term
 from aejax.autoencoders.record import (
@@ -42,7 +43,8 @@ def importance_weighted(autoencoder: Autoencoder, *, samples: int) -> Autoencode
         `variational` uses the closed form.
 
     Returns:
-      The autoencoder with the new loss; its metrics, in nats, are `loss` and `elbo`, here the bound with k samples.
+      The autoencoder with the new loss; its metrics, in nats, are `loss` and `elbo`, here the bound with k samples, and
+      with a likelihood of levels `bits_per_dimension`.
 
     Raises:
       ValueError: samples is below 1, the autoencoder has a beta other than 1 or free bits, or it has wrappers that
@@ -63,6 +65,8 @@ def importance_weighted(autoencoder: Autoencoder, *, samples: int) -> Autoencode
     """
     check_composition(autoencoder, IMPORTANCE_WEIGHTED)
     check_count("samples", samples)
+    assert autoencoder.variational is not None  # ensured by check_composition
+    likelihood = autoencoder.variational.likelihood
 
     def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
         batch = masked_batch(batch)
@@ -72,11 +76,11 @@ def importance_weighted(autoencoder: Autoencoder, *, samples: int) -> Autoencode
             return logsumexp(log_weights) - math.log(samples)
 
         mean = mean_over_batch(jax.vmap(bound)(example_keys(key, batch), batch.x, *encoder_inputs(batch)), batch)
-        return -mean, {"loss": -mean, "elbo": mean}
+        return -mean, {"loss": -mean, "elbo": mean} | bits_of(mean, batch.x.shape[1:], likelihood)
 
-    loss_term, bound_term = IMPORTANCE_WEIGHTED.terms
-    bound_term = bound_term._replace(note=f"{samples} importance weighted samples")
-    part = IMPORTANCE_WEIGHTED._replace(terms=(loss_term, bound_term))
+    loss_term, *others = (*IMPORTANCE_WEIGHTED.terms, *bits_terms(likelihood))
+    others = [term._replace(note=f"{samples} importance weighted samples") for term in others]
+    part = IMPORTANCE_WEIGHTED._replace(terms=(loss_term, *others))
     return autoencoder._replace(loss=loss, parts=(*autoencoder.parts, part))
 
 

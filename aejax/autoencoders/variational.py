@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
+from aejax.autoencoders.bits import bits_of, bits_terms
 from aejax.autoencoders.entrance import as_inputs, check_example, check_no_batch_of_one, output_shape, part_of
 from aejax.autoencoders.part import Part, Term
 from aejax.autoencoders.record import (
@@ -72,7 +73,7 @@ def variational(
 
     Returns:
       An autoencoder; its metrics, in nats, are `loss`, `reconstruction` (-log p(x | z)), `kl`, and `elbo`, the bound
-      on log p(x), whatever the value of beta.
+      on log p(x), whatever the value of beta; with a likelihood of levels also `bits_per_dimension`.
 
     Raises:
       ValueError: beta or free_bits is negative, or free_bits is positive and the prior's divergence has no closed form
@@ -188,12 +189,14 @@ def variational(
             kl_by_dimension = global_mean_over_batch(by_dimension, batch, axis_name)
             penalized_kl = jnp.sum(jnp.maximum(kl_by_dimension, knob(free_bits, kl_by_dimension.dtype)))
         total = reconstruction + weighted(kl_weight, penalized_kl)
-        return total, {"loss": total, "reconstruction": reconstruction, "kl": kl, "elbo": -(reconstruction + kl)}
+        elbo = -(reconstruction + kl)
+        metrics = {"loss": total, "reconstruction": reconstruction, "kl": kl, "elbo": elbo}
+        return total, metrics | bits_of(elbo, batch.x.shape[1:], likelihood)
 
     least = "a number of" if isinstance(free_bits, jax.core.Tracer) else f"{free_bits:g}"
     note = f"at least {least} nats per unit" if has_free_bits else ""
     terms = (term._replace(weight=beta, note=note) if term.name == "kl" else term for term in VARIATIONAL.terms)
-    parts: tuple[Part, ...] = (VARIATIONAL._replace(terms=tuple(terms)),)
+    parts: tuple[Part, ...] = (VARIATIONAL._replace(terms=(*terms, *bits_terms(likelihood))),)
     parts += (Part(prior.name),) if isinstance(prior, LearnedPrior) else ()
     parts += (BETA,) if callable(beta) or isinstance(beta, jax.core.Tracer) or beta != 1 else ()
     parts += (FREE_BITS,) if has_free_bits else ()

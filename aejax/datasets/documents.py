@@ -216,4 +216,5 @@ SOURCE = Source(
     matches=lambda dataset: folder_of_pages(dataset) is not None,
     reads_paths=True,
     knobs=("crop", "crops_per_page"),
+    load_whole=load_page_splits,
 )

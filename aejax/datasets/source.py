@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from aejax.datasets.byte_values import BytesAs
 from aejax.datasets.dataset import Splits
@@ -48,6 +48,7 @@ class Source(NamedTuple):
     knobs: tuple[str, ...] = ()  # used by this source only, keyword arguments of `load`
     class_names: Callable[[Request], Mapping[int, str]] | None = None  # label -> name of the class; None: not known
     fixed: tuple[str, ...] = ()  # knobs of the splits that have no effect, because the data have fixed splits
+    load_whole: Callable[[Request], Any] | None = None  # -> PageSplits: the images that examples are cut from
     kind: str = "a file of your own"  # what a source of paths reads, in messages
 
     @property

@@ -6,7 +6,10 @@ import importlib
 from aejax.datasets.source import Source
 
 # modules of this package with a SOURCE; the first one that matches a data set reads it
-_MODULES = ("digits", "ecg5000", "jsb_chorales", "documents", "image_folder", "arrays", "tables.source", "tfds")
+_MODULES = (
+    *("digits", "ecg5000", "jsb_chorales", "documents", "bsd68", "frey_faces", "olivetti_faces", "cifar10_first4000"),
+    *("image_folder", "arrays", "tables.source", "tfds"),
+)
 
 
 @functools.cache
@@ -33,7 +36,7 @@ def source_of(dataset: str) -> Source:
 def names() -> tuple[str, ...]:
     """Returns the names of data sets that are read without TensorFlow Datasets.
 
-    >>> names()
+    >>> names()[:4]
     ('digits', 'ecg5000', 'jsb_chorales', 'documents')
     """
     return tuple(source.name for source in sources() if source.name is not None)

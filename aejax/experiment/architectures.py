@@ -12,6 +12,8 @@ NETWORKS = {
     "mlp": ("dense layers on examples of any shape", "aejax.networks.mlp"),
     "conv": ("convolutions with pooling on images", "aejax.networks.conv"),
     "unet": ("conv with skip connections at every level, for denoising", "aejax.networks.unet"),
+    "residual": ("residual blocks of convolutions on images", "aejax.networks.residual"),
+    "dncnn": ("convolutions that predict the noise of images, for denoising", "aejax.networks.dncnn"),
     "sequence": ("convolutions over time on sequences", "aejax.networks.sequence"),
 }
 

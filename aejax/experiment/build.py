@@ -273,8 +273,10 @@ def extent_of(model: Model) -> tuple[int, int] | None:
     Args:
       model: a network; one that is fully convolutional accepts images of any size.
     """
-    reach, levels = architecture_of(model.network).reach, len(model.hidden)
-    return None if reach is None or model.code_size is not None else (reach(levels), 2**levels)
+    network, levels = architecture_of(model.network), len(model.hidden)
+    if network.reach is None or model.code_size is not None:
+        return None
+    return network.reach(levels), network.stride(levels)
 
 
 def bounds_of_code(model: Model) -> tuple[float, float] | None:

@@ -55,8 +55,10 @@ def compare_denoising(run: TrainedRun, *, examples: int = 1000, tile: int = 512)
     pages, denoise = load_page_splits(run.experiment.data), make_denoise(run, tile=tile)
     if pages is not None:
         clean, noisy = ([getattr(page, side) for page in pages.test] for side in (CLEAN, NOISY))
+        noisy = _each_corrupted(run, noisy)
         ours = [denoise(page) for page in noisy]
-        description = f"{len(clean)} test pages; {len(pages.train)} training pages"
+        kind = "pages" if run.facts.inputs is not None else "images"
+        description = f"{len(clean)} test {kind}; {len(pages.train)} training {kind}"
     else:
         test = take(run.splits.test, np.arange(min(examples, len(run.splits.test.x))))
         inputs = _corrupted(run, test.encoder_inputs, _TEST)
@@ -105,8 +107,8 @@ def fit_filters(run: TrainedRun) -> Filters:
 
 
 def qualities(run: TrainedRun, clean: Sequence[np.ndarray], results: dict[str, list[np.ndarray]]) -> dict[str, Quality]:
-    """Returns the quality of each method's results; the peak is the range of the training examples, high - low."""
-    low, high = run.limits
+    """Returns the quality of each method's results; the peak is the range of possible values, `run.value_range`."""
+    low, high = run.value_range
     return {name: quality(clean, of_name, peak=high - low) for name, of_name in results.items()}
 
 
@@ -122,8 +124,8 @@ def draw_comparison(comparison: DenoisingComparison) -> Figure:
         places = np.argsort(errors)[np.linspace(0, len(errors) - 1, min(_PAGES_SHOWN, len(errors))).astype(int)]
         size = np.minimum(_PAGE_SHOWN, np.min([clean[place].shape[:2] for place in places], axis=0))
         shown = {name: np.stack([_middle(images[place], *size) for place in places]) for name, images in rows.items()}
-        columns, x_label = tuple(f"{errors[place]:.4f}" for place in places), f"RMSE of the {OURS} over the whole page"
-        title = f"the middle of {len(places)} of {len(clean)} pages, from the least error to the greatest"
+        columns, x_label = tuple(f"{errors[place]:.4f}" for place in places), f"RMSE of the {OURS} over the whole image"
+        title = f"the middle of {len(places)} of {len(clean)} images, from the least error to the greatest"
     limits = (float(shown[CLEAN].min()), float(shown[CLEAN].max()))
     rows_of_images = np.stack(list(shown.values()))
     return plots.mosaic(rows_of_images, limits=limits, title=title, rows=tuple(shown), columns=columns, x_label=x_label)
@@ -141,6 +143,16 @@ def _corrupted(run: TrainedRun, x: np.ndarray, number: int) -> np.ndarray:
         return np.asarray(x)
     keys = jax.random.split(jax.random.fold_in(run.keys.corruption, number), len(x))
     return np.asarray(jax.jit(jax.vmap(corrupt))(keys, jnp.asarray(np.asarray(x))))
+
+
+def _each_corrupted(run: TrainedRun, images: list[np.ndarray]) -> list[np.ndarray]:
+    """Returns whole images with the run's corruption; unchanged if the run has none, because they are noisy."""
+    corrupt = build_corruption(run.experiment.regularization, run.facts)
+    if corrupt is None:
+        return images
+    keys = jax.random.split(jax.random.fold_in(run.keys.corruption, _TEST), len(images))
+    compiled = jax.jit(corrupt)  # once per size
+    return [np.asarray(compiled(key, jnp.asarray(image))) for key, image in zip(keys, images, strict=True)]
 
 
 def _middle(page: np.ndarray, height: int, width: int) -> np.ndarray:

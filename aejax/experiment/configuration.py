@@ -36,8 +36,9 @@ class Data:
     __pydantic_config__ = _STRICT
 
     dataset: str = "digits"
-    """One of: digits (included in the package); ecg5000 (heartbeats), jsb_chorales (piano rolls) or documents (scanned
-    pages), read from --data-dir; your own .npy or .npz file; your own table, a .csv, .tsv or .parquet file with the
+    """One of: digits (included in the package); ecg5000 (heartbeats), jsb_chorales (piano rolls), documents (scanned
+    pages), bsd68 (gray photographs), frey_faces, olivetti_faces or cifar10_first4000 (faces and color images), read
+    from --data-dir; your own .npy or .npz file; your own table, a .csv, .tsv or .parquet file with the
     names of its columns; your own folder of images, whose subfolders are classes
     (or train, validation and test), or with pairs of images noisy/NAME and clean/NAME; a TFDS image set such as
     fashion_mnist, prepared by `aejax prepare`."""
@@ -53,8 +54,8 @@ class Data:
     """For your own file: whether examples are images (C, H, W), which are read as (H, W, C). first: they are; last:
     they are not; auto: by their shape, if C is 1, 3 or 4 and the other sides are above 4."""
     data_dir: str | None = None
-    """The folder of prepared TFDS sets; TFDS's default if not given. For ecg5000, jsb_chorales and documents: the
-    folder that contains the folder of that name; AEJAX_DATA_DIR if not given."""
+    """The folder of prepared TFDS sets; TFDS's default if not given. For the other named sets
+    but digits: the folder that contains their folders; AEJAX_DATA_DIR if not given."""
     validation_fraction: Fraction = 0.1
     """Fraction of the examples held out for early stopping."""
     test_fraction: Fraction = 0.2
@@ -67,9 +68,9 @@ class Data:
     window: PositiveInt = 16
     """jsb_chorales: quarter notes per example."""
     crop: PositiveInt = 64
-    """documents: side of the square training crops, in pixels."""
+    """documents and bsd68: side of the square training crops, in pixels."""
     crops_per_page: PositiveInt = 96
-    """documents: number of training crops from every page, at random places."""
+    """documents and bsd68: number of training crops from every page or image, at random places."""
     image_size: tuple[PositiveInt, ...] | None = None
     """A folder of images: height and width that all are brought to, or one number for squares; None if they are equal
     in size."""
@@ -97,7 +98,7 @@ class Data:
     and test, they name the splits."""
     split_order: Literal["random", "ascending"] = "random"
     """The order in which groups are divided. ascending: the smallest are training examples and the largest test
-    examples, such as the newest dates."""
+    examples, such as the newest dates. frey_faces: ascending divides the film in three pieces, random shuffles it."""
     validation_data: str | None = None
     """For your own file: another one with the validation examples."""
     test_data: str | None = None
@@ -153,11 +154,13 @@ class Model:
             "laplace",
             "poisson",
             "beta",
+            "discretized_logistic",
             "table",
         ],
         _VARIATIONAL,
     ] = "bernoulli"
-    """variational: the distribution of an example given its code; bernoulli expects data in [0, 1], poisson counts;
+    """variational: the distribution of an example given its code; bernoulli expects data in [0, 1], poisson counts,
+    discretized_logistic bytes divided by 255, of which it reports bits per dimension;
     table: each column of a table has the distribution of its kind."""
     likelihood_variance: Annotated[Positive, _VARIATIONAL, Requires("likelihood", ("gaussian", "laplace", "table"))] = (
         1.0

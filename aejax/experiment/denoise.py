@@ -41,7 +41,7 @@ def check_gray_values(run: TrainedRun) -> None:
 def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], np.ndarray]:
     """Returns a function from an image (H, W) or (H, W, C) to its denoised image of the same shape.
 
-    The result is clipped to the range of the training data. A fully convolutional network accepts images of any size,
+    The result is clipped to the range of possible values. A fully convolutional network accepts images of any size,
     and divides large ones into overlapping tiles; any other network accepts only the size that it was trained on. The
     function is compiled once per size. A run on gray images accepts images with several equal channels. A run on images
     with several channels accepts gray images, and the result is the mean over channels.
@@ -60,7 +60,7 @@ def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], 
             f"{run.path}: denoising expects a run on images, but it was trained on examples of shape {shape}"
         )
     channels = shape[2] if len(shape) == 3 else 1
-    low, high = run.facts.targets.low, run.facts.targets.high
+    low, high = run.value_range
 
     @functools.cache
     def compiled(tile_shape: tuple[int, ...]) -> Callable[[PyTree, np.ndarray], Array]:

@@ -172,7 +172,7 @@ def _cards(run: TrainedRun, records: list[Record], errors: np.ndarray) -> list[C
     ]
     if baseline:
         cards.append(Card(baseline, f"the same error of PCA with {run.code_shape[0]:,} components"))
-    if holds_images(run) and (peak := run.limits[1] - run.limits[0]):
+    if holds_images(run) and (peak := run.value_range[1] - run.value_range[0]):
         ratio = peak_signal_to_noise_ratio(float(errors.mean()), peak)
         cards.append(Card(f"{ratio:.2f} dB", "peak signal-to-noise ratio of the autoencoder's error"))
     if "test/code/units" in final:  # missing if the statistics of the code failed at the end of training

@@ -99,9 +99,9 @@ def bytes_of(experiment: Experiment) -> BytesAs:
 
 
 def load_page_splits(data: Data) -> documents.PageSplits | None:
-    """Returns the whole pages that the examples are cut from, in the same splits; None if the data are not pages."""
-    is_of_pages = source_of(data.dataset) is documents.SOURCE
-    return documents.load_page_splits(request_of(data)) if is_of_pages else None
+    """Returns the whole images that the examples are cut from, in the same splits; None if the data are not cut."""
+    load_whole = source_of(data.dataset).load_whole
+    return None if load_whole is None else load_whole(request_of(data))
 
 
 def locate(data: Data) -> Data:

@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 
 from aejax.autoencoders import Autoencoder
 from aejax.datasets.dataset import Dataset, Splits
+from aejax.datasets.sources import source_of
 from aejax.errors import UserError
 from aejax.evaluation import decode_all, encode_all
 from aejax.experiment.build import build_autoencoder
@@ -66,6 +67,13 @@ class TrainedRun(NamedTuple):
     def limits(self) -> tuple[float, float]:
         """The smallest and the largest value of the training targets."""
         return self.facts.targets.low, self.facts.targets.high
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """The range of possible values of the targets: 0 to 1 of images with such values, else `limits`."""
+        low, high = self.limits
+        is_image = source_of(self.experiment.data.dataset).layout == "image"
+        return (0.0, 1.0) if is_image and low >= 0 and high <= 1 else (low, high)
 
     def conditions_of(self, dataset: Dataset) -> tuple[np.ndarray, ...]:
         """Returns the condition of every example as one array (N,), in a tuple that is empty for an unconditional run.

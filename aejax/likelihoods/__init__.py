@@ -11,6 +11,7 @@ from aejax.likelihoods.continuous import laplace as laplace
 from aejax.likelihoods.discrete import bernoulli as bernoulli
 from aejax.likelihoods.discrete import categorical as categorical
 from aejax.likelihoods.discrete import poisson as poisson
+from aejax.likelihoods.discretized import discretized_logistic as discretized_logistic
 from aejax.likelihoods.record import Likelihood as Likelihood
 from aejax.likelihoods.record import Support as Support
 from aejax.likelihoods.record import check_support as check_support
@@ -27,6 +28,7 @@ __all__ = [
     "check_support",
     "constrain",
     "continuous_bernoulli",
+    "discretized_logistic",
     "gaussian",
     "gaussian_with_predicted_variance",
     "laplace",

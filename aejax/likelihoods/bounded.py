@@ -7,7 +7,7 @@ LOW, HIGH = -30.0, 10.0  # between them the network's output is the logarithm it
 _MAX_LOG = 85.0  # exp(85) and exp(-85) are normal numbers in float32
 
 
-def bounded_log(output: Float[Array, "..."]) -> Float[Array, "..."]:
+def bounded_log(output: Float[Array, "..."], *, low: float = LOW) -> Float[Array, "..."]:
     """Returns l on [-30, 10], 10 + log(1 + (l - 10)) above and -30 - log(1 - (l + 30)) below, clipped to [-85, 85].
 
     Above 10 the exponential of the result grows linearly in l, so that one large output does not overflow and its
@@ -16,6 +16,7 @@ def bounded_log(output: Float[Array, "..."]) -> Float[Array, "..."]:
 
     Args:
       output: l, any shape.
+      low: another bound than -30.
 
     Returns:
       A logarithm in [-85, 85], of the shape and dtype of output.
@@ -23,7 +24,7 @@ def bounded_log(output: Float[Array, "..."]) -> Float[Array, "..."]:
     >>> [round(value, 3) for value in bounded_log(jnp.array([-3.0, 10.0, 1000.0])).tolist()]
     [-3.0, 10.0, 16.899]
     """
-    inside = jnp.clip(output, LOW, HIGH)
+    inside = jnp.clip(output, low, HIGH)
     beyond = output - inside
     grown = inside + jnp.sign(beyond) * jnp.log1p(jnp.abs(beyond))
     return jnp.where(beyond == 0, output, jnp.clip(grown, -_MAX_LOG, _MAX_LOG))

@@ -13,6 +13,7 @@ from jaxtyping import Array
 from aejax.errors import UserError
 
 Shape = tuple[int, ...]
+_LEVEL_TOLERANCE = 1e-3  # of a level: bytes divided by 255 in single precision deviate by up to 2e-5
 
 
 class Support(NamedTuple):
@@ -23,6 +24,7 @@ class Support(NamedTuple):
     integers: bool = False  # whether only whole numbers are allowed
     open: bool = False  # whether the bounds themselves are excluded
     missing: bool = False  # whether NaN is a missing value, which has no term in the log-probability
+    levels: int | None = None  # n + 1 if only the multiples k/n are allowed: the log-probability is that of a level
 
 
 class Likelihood(NamedTuple):
@@ -105,7 +107,7 @@ def check_support(likelihood: Likelihood, x: Any, name: str, *, advice: str = "s
 
     Raises:
       UserError: a value is out of range (or, if the support is open, on a bound), missing or infinite, a fraction where
-        only whole numbers are allowed, or text.
+        only whole numbers are allowed, a value between levels, or text.
 
     >>> from aejax.likelihoods import poisson
     >>> check_support(poisson(), np.array([0.0, 2.5]), "visits.npy")
@@ -137,6 +139,13 @@ def check_support(likelihood: Likelihood, x: Any, name: str, *, advice: str = "s
         raise UserError(
             f"{name}: {likelihood.name} expects whole numbers, but there are fractions such as {fractions[0]:g}"
         )
+    if support.levels is not None:
+        places = values.astype(np.float64) * (support.levels - 1)
+        if (between := values[np.abs(places - np.round(places)) > _LEVEL_TOLERANCE]).size:
+            raise UserError(
+                f"{name}: {likelihood.name} expects multiples of 1/{support.levels - 1}, such as bytes divided by "
+                f"{support.levels - 1}, but there are other values, such as {between[0]:g}"
+            )
 
 
 def numbers_of(x: Any, name: str) -> np.ndarray:

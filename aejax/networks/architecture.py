@@ -9,7 +9,7 @@ from aejax.networks.network import SupportsInitApply
 class Architecture(NamedTuple):
     """A kind of network: how its encoder and decoder are built, which examples it expects, and its possible codes.
 
-    Every level of a fully convolutional network halves height and width.
+    Unless it says otherwise by `stride`, every level of a fully convolutional network halves height and width.
     """
 
     build: Callable[..., tuple[SupportsInitApply, SupportsInitApply]]
@@ -26,3 +26,5 @@ class Architecture(NamedTuple):
     has_map_code: bool = False  # whether code_size can be None; if it must be, its maps skip to the decoder
     has_maxima: bool = False  # whether the encoder has max-pooling, so that it is not smooth
     reach: Callable[[int], int] | None = None  # levels -> pixels on each side of the receptive field, if convolutional
+    stride: Callable[[int], int] = lambda levels: 2**levels
+    """levels -> pixels along one axis for each place of a feature map that is the code."""

@@ -118,6 +118,7 @@ class Conv(nn.Module):
       features: the channels of its output.
       size: (H, W), the size to which the image is upsampled first (`upsampled_convolution`); None for no upsampling.
       pooled: whether the maximum of each 2x2 window is returned; the bias is then added to a quarter of the values.
+      starts_at_zero: whether the kernel is initialized with zeros, as that of a residual branch.
 
     >>> import jax, jax.numpy as jnp
     >>> layer = Conv(features=4, size=(5, 6))
@@ -129,10 +130,12 @@ class Conv(nn.Module):
     features: int
     size: tuple[int, ...] | None = None
     pooled: bool = False
+    starts_at_zero: bool = False
 
     @nn.compact
     def __call__(self, x: Float[Array, "H W C"]) -> Float[Array, "h w D"]:
-        kernel = self.param("kernel", nn.initializers.lecun_normal(), (3, 3, x.shape[-1], self.features), jnp.float32)
+        initializer = nn.initializers.zeros if self.starts_at_zero else nn.initializers.lecun_normal()
+        kernel = self.param("kernel", initializer, (3, 3, x.shape[-1], self.features), jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.features,), jnp.float32)
         x, kernel, bias = promote_dtype(x, kernel, bias)
         y = convolve(x, kernel) if self.size is None else upsampled_convolution(x, kernel, self.size)

@@ -18,6 +18,7 @@ from aejax.likelihoods import (
     categorical,
     check_support,
     continuous_bernoulli,
+    discretized_logistic,
     gaussian,
     gaussian_with_predicted_variance,
     laplace,
@@ -40,6 +41,7 @@ CASES = {
     "categorical": (categorical(classes=4), [0.0, 3.0, 1.0], [[-2.0, 0.0, 0.5, 1.0], [0.0] * 4, [3.0, 1.0, 2.0, 0.0]]),
     "poisson": (poisson(), [0.0, 3.0, 1.0], [-2.0, 0.0, 3.0]),
     "beta": (beta(), [0.1, 0.3, 0.8], PAIRS),
+    "discretized_logistic": (discretized_logistic(levels=5), [0.0, 0.25, 1.0], PAIRS),
 }
 every_likelihood = pytest.mark.parametrize(("likelihood", "x", "parameters"), CASES.values(), ids=CASES.keys())
 
@@ -68,7 +70,16 @@ def scipy_log_prob(name, x, parameters):
         ),
         "poisson": lambda: stats.poisson.logpmf(x, np.exp(first)),
         "beta": lambda: stats.beta.logpdf(x, np.exp(first), np.exp(second)),
+        "discretized_logistic": lambda: discretized(x, stats.logistic(first, np.exp(second)), levels=5),
     }[name]()
+
+
+def discretized(x, variable, levels):
+    """The log-probability of the level x, when values of a SciPy variable are rounded to the nearest level."""
+    half = 0.5 / (levels - 1)
+    up_to = np.where(x == 1, 1, variable.cdf(x + half)) - np.where(x == 0, 0, variable.cdf(x - half))
+    from_there = np.where(x == 0, 1, variable.sf(x - half)) - np.where(x == 1, 0, variable.sf(x + half))
+    return np.log(np.where(x > variable.median(), from_there, up_to))
 
 
 @pytest.mark.slow_after_first
@@ -77,6 +88,7 @@ def scipy_log_prob(name, x, parameters):
 def test_log_probabilities_equal_scipy(name, shape, float64):
     rng, likelihood = np.random.default_rng(0), CASES[name][0]
     x = {"bernoulli": rng.integers(0, 2, shape), "categorical": rng.integers(0, 4, shape)}.get(name)
+    x = rng.integers(0, 5, shape) / 4 if name == "discretized_logistic" else x
     x = rng.poisson(3, shape) if name == "poisson" else rng.uniform(size=shape) if x is None else x
     x, parameters = np.asarray(x, float), 2 * rng.standard_normal(parameter_shape(likelihood, shape))
     log_prob = likelihood.log_prob(jnp.array(x), jnp.array(parameters))
@@ -205,6 +217,11 @@ def test_supports_and_shapes_of_parameters(likelihood, x, parameters):
         ),
         (beta(), 1.0, r"beta expects values in \(0, 1\), but they range from 0.5 to 1; scale them"),
         (beta(), 0.0, r"beta expects values in \(0, 1\), but they range from 0 to 0.5"),
+        (
+            discretized_logistic(),
+            0.0,
+            "discretized_logistic expects multiples of 1/255, such as bytes divided by 255, but there are other values",
+        ),
         (poisson(), 2.0, "poisson expects whole numbers, but there are fractions such as 0.5"),
         (categorical(classes=3), 3.0, r"categorical\(classes=3\) expects values in \[0, 2\]"),
         (gaussian(), math.nan, r"gaussian expects finite values, but 1 of 2 are missing \(NaN\); fill them"),

@@ -5,13 +5,28 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.networks import ConvDecoder, ConvEncoder, UNetDecoder, UNetEncoder
+from aejax.networks import (
+    ConvDecoder,
+    ConvEncoder,
+    DnCNNDecoder,
+    DnCNNEncoder,
+    ResidualDecoder,
+    ResidualEncoder,
+    UNetDecoder,
+    UNetEncoder,
+)
 from aejax.networks.conv import conv_reach
+from aejax.networks.dncnn import dncnn_reach
+from aejax.networks.residual import residual_reach
 from aejax.networks.unet import unet_reach
 
 
 def pair(name, shape, levels):
     """Encoder and decoder, smooth but for their maxima."""
+    if name == "residual":
+        return ResidualEncoder((1,) * levels, None, jnp.tanh), ResidualDecoder(shape, (1,) * levels, jnp.tanh)
+    if name == "dncnn":
+        return DnCNNEncoder((1,) * levels, jnp.tanh), DnCNNDecoder(shape)
     if name == "conv":
         return ConvEncoder((1,) * levels, None, jnp.tanh), ConvDecoder(shape, (1,) * levels, jnp.tanh)
     return UNetEncoder((1,) * levels, jnp.tanh), UNetDecoder(shape, (1,) * levels, jnp.tanh)
@@ -19,7 +34,10 @@ def pair(name, shape, levels):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("levels", [1, 2, 3])
-@pytest.mark.parametrize(("name", "reach_of"), [("conv", conv_reach), ("unet", unet_reach)])
+@pytest.mark.parametrize(
+    ("name", "reach_of"),
+    [("conv", conv_reach), ("unet", unet_reach), ("residual", residual_reach), ("dncnn", dncnn_reach)],
+)
 def test_a_pixel_sees_as_far_as_is_said_and_no_farther(name, reach_of, levels, random_params):
     """Positive weights and smooth maxima: what can be seen has a positive derivative."""
     reach = reach_of(levels)

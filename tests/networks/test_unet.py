@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aejax.networks import UNetDecoder, UNetEncoder
-from aejax.networks.unet import depth_to_space, space_to_depth
+from aejax.networks.blocks import depth_to_space, space_to_depth
 
 KEY = jax.random.key(0)
 sides = st.integers(1, 33)
