@@ -23,6 +23,7 @@ Every method of the package, with its formula, its function (in `aejax`) and its
 | mixture prior, VampPrior | Σ πₘ N(μₘ, σₘ²); (1/M) Σ q(z given uₘ) | `priors.mixture_prior`, `vamp_prior` | Tomczak and Welling 2018 |
 | Bernoulli, continuous Bernoulli, beta | log p(x given parameters), x in [0, 1] | `likelihoods.bernoulli`, `continuous_bernoulli`, `beta` | Loaiza-Ganem and Cunningham 2019 |
 | Gaussian, fixed, global or predicted variance | -½ Σ (x - μ)²/σ² + log 2πσ² | `likelihoods.gaussian`, `gaussian_with_predicted_variance`, `networks.with_global_log_variance` | Rybkin et al. 2021 |
+| levels, such as bytes: discretized logistic | log[σ((x + ½/n - μ)/s) - σ((x - ½/n - μ)/s)], bits per dimension | `likelihoods.discretized_logistic` | Kingma et al. 2016 |
 | Laplace, categorical, Poisson | log p(x given parameters) | `likelihoods.laplace`, `categorical`, `poisson` | |
 | mixed tables | Σ꜀ log p꜀(x꜀) over known values, a likelihood by column | `autoencoders.tabular`, `likelihoods.tables.table_likelihood`, `TableLoss` | Nazábal et al. 2020 |
 | data far from unit scale | x = μ + σ u, log p(x) = log p(u) - Σ log σ | `autoencoders.standardized`, `likelihoods.standardized` | |

@@ -18,6 +18,8 @@ from aejax.precision import widened
 MAX_EXAMPLES = 2000  # for computations over all pairs of examples, and for Jacobians
 _MAX_ROWS = 100_000  # of all exact Jacobians, for a trained autoencoder
 _MAX_ROWS_AT_A_TIME = 4000  # of the exact Jacobians in memory; a Jacobian with more rows is estimated
+_MAX_ENTRIES = 4_000_000  # of an exact Jacobian; a Jacobian with more, as of feature maps, is estimated
+_MAX_ALL_ENTRIES, _MAX_WATCHED_ENTRIES = 60_000_000, 2_400_000  # of all exact Jacobians, after and during training
 _MAX_WATCHED_ROWS, _MAX_WATCHED_EXAMPLES = 4000, 200  # the same, at every evaluation during training
 _PROJECTIONS = 8  # per estimated Jacobian
 _MAX_PROJECTED, _MAX_WATCHED_PROJECTED = 8e6, 1e6  # features x examples x projections, after and during training
@@ -28,10 +30,10 @@ def mean_frobenius_norm(
 ) -> float:
     """Returns the mean of ‖∂h/∂x‖_F, the norm of the encoder's Jacobian, over the first examples.
 
-    At most 2,000 examples are used, and at most as many as give 100,000 rows of all Jacobians (or columns, if a
-    Jacobian has fewer). If a Jacobian has more than 4,000 rows and columns, its norm is estimated from 8 random
-    projections per example, over fewer examples. The estimate is unbiased for the square of the norm, so the mean of
-    norms is up to 3 % too low.
+    At most 2,000 examples are used, and at most as many as give 100,000 rows (or columns, if a Jacobian has fewer) and
+    60 million entries of all Jacobians. If a Jacobian has more than 4,000 rows and columns, or more than 4 million
+    entries, its norm is estimated from 8 random projections per example, over fewer examples. The estimate is unbiased
+    for the square of the norm, so the mean of norms is up to 3 % too low.
 
     Args:
       autoencoder: any autoencoder.
@@ -55,8 +57,11 @@ def mean_frobenius_norm(
     0.0
     """
     given = checked_inputs(*inputs)
-    rows = _rows(autoencoder, params, *(array[0] for array in given))
-    norm_of, limit = _norm_and_limit(rows, given[0][0].size, max_rows=_MAX_ROWS, max_projected=_MAX_PROJECTED)
+    size, units = given[0][0].size, _units(autoencoder, params, *(array[0] for array in given))
+    norm_of, limit = _norm_and_limit(
+        units, size, max_rows=_MAX_ROWS, max_entries=_MAX_ALL_ENTRIES, max_projected=_MAX_PROJECTED
+    )
+    rows = min(units, size)
     at_a_time = batch_size if norm_of is _estimated_norm else min(max(_MAX_ROWS_AT_A_TIME // rows, 1), batch_size)
     count = min(len(given[0]), MAX_EXAMPLES, limit)
     directions = jax.random.split(named_key(key, "projections"), count)
@@ -70,9 +75,10 @@ def make_mean_frobenius_norm(
 ) -> Callable[[PyTree], float]:
     """Returns a compiled function from parameters to the mean of ‖∂h/∂x‖_F over a few examples, for training.
 
-    The function uses the first 200 examples, or fewer, so that their Jacobians have at most 4,000 rows in total: its
-    cost is a small fraction of an epoch's for any encoder. A single Jacobian with more rows is estimated from 8 random
-    projections, as in `mean_frobenius_norm`, which are the same at every call.
+    The function uses the first 200 examples, or fewer, so that their Jacobians have at most 4,000 rows and 2.4 million
+    entries in total: its cost is a small fraction of an epoch's. A single Jacobian with more than 4,000 rows, or 4
+    million entries, is estimated from 8 random projections, as in `mean_frobenius_norm`, which are the same at every
+    call.
 
     Args:
       autoencoder: any autoencoder.
@@ -94,9 +100,13 @@ def make_mean_frobenius_norm(
     True
     """
     given = checked_inputs(x, *condition)
-    rows = _rows(autoencoder, params, *(array[0] for array in given))
+    units = _units(autoencoder, params, *(array[0] for array in given))
     norm_of, limit = _norm_and_limit(
-        rows, given[0][0].size, max_rows=_MAX_WATCHED_ROWS, max_projected=_MAX_WATCHED_PROJECTED
+        units,
+        given[0][0].size,
+        max_rows=_MAX_WATCHED_ROWS,
+        max_entries=_MAX_WATCHED_ENTRIES,
+        max_projected=_MAX_WATCHED_PROJECTED,
     )
     count = min(len(given[0]), limit, _MAX_WATCHED_EXAMPLES)
     arrays = [np.asarray(array[:count]) for array in given]
@@ -127,26 +137,30 @@ def checked_inputs(*arrays: np.ndarray) -> list[Any]:
     return given
 
 
-def _rows(autoencoder: Autoencoder, params: PyTree, *first: np.ndarray) -> int:
-    """Returns the number of rows of the Jacobian of one example, or of its columns if they are fewer."""
-    return min(jax.eval_shape(autoencoder.encode, params, *first).size, first[0].size)
+def _units(autoencoder: Autoencoder, params: PyTree, *first: np.ndarray) -> int:
+    """Returns the number of units of the code of one example, the rows of its Jacobian."""
+    return jax.eval_shape(autoencoder.encode, params, *first).size
 
 
-def _norm_and_limit(rows: int, size: int, *, max_rows: int, max_projected: float) -> tuple[Callable[..., Array], int]:
+def _norm_and_limit(
+    units: int, size: int, *, max_rows: int, max_entries: int, max_projected: float
+) -> tuple[Callable[..., Array], int]:
     """Returns the function that computes ‖∂h/∂x‖_F, and the largest number of examples to use it for.
 
     Args:
-      rows: of the Jacobian of one example, from `_rows`.
+      units: of the code of one example.
       size: the number of features of an example.
-      max_rows: of all exact Jacobians together.
+      max_rows: of all exact Jacobians together, or of their columns if they are fewer.
+      max_entries: of all exact Jacobians together.
       max_projected: features x examples x projections, if the norm is estimated.
 
     Returns:
       A function (autoencoder, params, key, x, *condition) -> norm, and the number of examples.
     """
-    if rows > _MAX_ROWS_AT_A_TIME:
+    rows = min(units, size)
+    if rows > _MAX_ROWS_AT_A_TIME or units * size > _MAX_ENTRIES:
         return _estimated_norm, max(1, int(max_projected // (_PROJECTIONS * size)))
-    return _exact_norm, max(1, max_rows // rows)
+    return _exact_norm, max(1, min(max_rows // rows, max_entries // (units * size)))
 
 
 def _exact_norm(autoencoder: Autoencoder, params: PyTree, key: Array, x: Array, *condition: Array) -> Array:

@@ -74,7 +74,7 @@ def _in_bits(data: Data, hidden: tuple[int, ...], *, code_size: int | None, epoc
     )
 
 
-_BSD68 = Data(dataset="bsd68", crop=40, crops_per_page=128)
+_BSD68 = Data(dataset="bsd68", crop=40, crops_per_page=96)
 _CIFAR10 = Data(dataset="cifar10_first4000")
 _FREY = Data(dataset="frey_faces", split_seed=123)
 

@@ -144,7 +144,10 @@ def test_refusals(tmp_path):
         load_splits(Data(dataset=str(folder), validation_fraction=0.5, test_fraction=0.49))
     with pytest.raises(UserError, match="leave no training examples"):
         load_splits(Data(dataset=str(folder), validation_fraction=0.5, test_fraction=0.5))
-    with pytest.raises(UserError, match="crops_per_page: requires the dataset documents, but the dataset is digits"):
+    with pytest.raises(
+        UserError,
+        match="crops_per_page: requires the dataset documents or the dataset bsd68, but the dataset is digits",
+    ):
         load_splits(Data(crops_per_page=3))
     name = pages[0].name
     Image.new("L", (24, 21)).save(folder / "clean" / name)

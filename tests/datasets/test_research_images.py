@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aejax.datasets import bsd68, cifar10_first4000, frey_faces, olivetti_faces
+from aejax.datasets import cifar10_first4000, frey_faces, olivetti_faces
 from aejax.datasets.dataset import Dataset
 from aejax.datasets.frey_faces import divide_faces
 from aejax.errors import UserError
