@@ -13,6 +13,13 @@ Every method of the package, with its formula, its function (in `aejax`) and its
 | sparse by L1 | L + λ E Σ abs(hₖ) | `autoencoders.sparse` | Goodfellow et al. 2016 |
 | sparse by KL | L + λ Σ KL(ρ ‖ ρ̂ₖ), ρ̂ = E h | `autoencoders.sparse_kl` | Ng 2011 |
 | k-sparse | only the k largest hₖ | `autoencoders.k_sparse` | Makhzani and Frey 2014 |
+| dictionary by L1 | E ‖x - x̂‖² + λ E Σ fᵢ ‖dᵢ‖, f = ReLU(π) | `autoencoders.l1_dictionary` | Bricken et al. 2023; Conerly et al. 2024 |
+| TopK | f keeps the k largest πᵢ; dead units learn the residual | `autoencoders.top_k` | Gao et al. 2024 |
+| BatchTopK | B codes keep the k B largest πᵢ; a threshold at use | `autoencoders.batch_top_k` | Bussmann et al. 2024 |
+| JumpReLU | f = π H(π - θ), λ E Σ H(πᵢ - θᵢ), θ learned | `autoencoders.jump_relu` | Rajamanoharan et al. 2024 |
+| gated | f = H(π) ReLU(m), λ E Σ ReLU(πᵢ) ‖dᵢ‖ | `autoencoders.gated` | Rajamanoharan et al. 2024b |
+| Matryoshka | Σₘ wₘ E ‖x - x̂(f₁..ₘ)‖² | `autoencoders.matryoshka` | Bussmann et al. 2025 |
+| resampling of silent units | dᵢ = x / ‖x‖, x drawn by its error | `autoencoders.resampled` | Bricken et al. 2023 |
 | variational | E[-log p(x given z)] + β KL(q ‖ p) | `autoencoders.variational` | Kingma and Welling 2014; Higgins et al. 2017 |
 | conditional | f(x, c), g(h, c) | `autoencoders.conditional` | Sohn et al. 2015 |
 | importance weighted | -E log (1/k) Σᵢ p(x, zᵢ)/q(zᵢ given x) | `autoencoders.importance_weighted` | Burda et al. 2016 |
@@ -58,6 +65,15 @@ from aejax.autoencoders.conditional import conditional as conditional
 from aejax.autoencoders.contractive import contractive as contractive
 from aejax.autoencoders.contractive import contractive_by_projections as contractive_by_projections
 from aejax.autoencoders.denoising import denoising as denoising
+from aejax.autoencoders.dictionaries import Dictionary as Dictionary
+from aejax.autoencoders.dictionaries import batch_top_k as batch_top_k
+from aejax.autoencoders.dictionaries import dictionary as dictionary
+from aejax.autoencoders.dictionaries import gated as gated
+from aejax.autoencoders.dictionaries import jump_relu as jump_relu
+from aejax.autoencoders.dictionaries import l1_dictionary as l1_dictionary
+from aejax.autoencoders.dictionaries import matryoshka as matryoshka
+from aejax.autoencoders.dictionaries import resampled as resampled
+from aejax.autoencoders.dictionaries import top_k as top_k
 from aejax.autoencoders.importance_weighted import importance_weighted as importance_weighted
 from aejax.autoencoders.information import mmd_regularized as mmd_regularized
 from aejax.autoencoders.information import total_correlation_penalized as total_correlation_penalized
@@ -83,26 +99,35 @@ from aejax.autoencoders.variational import variational as variational
 __all__ = [
     "Autoencoder",
     "Batch",
+    "Dictionary",
     "Examples",
     "Part",
     "Term",
     "Variational",
     "as_batch",
+    "batch_top_k",
     "conditional",
     "contractive",
     "contractive_by_projections",
     "denoising",
+    "dictionary",
+    "gated",
     "importance_weighted",
+    "jump_relu",
     "k_sparse",
+    "l1_dictionary",
     "loss_terms",
+    "matryoshka",
     "mmd_regularized",
     "part_names",
     "penalized",
+    "resampled",
     "sparse",
     "sparse_kl",
     "standardized",
     "tabular",
     "tied",
+    "top_k",
     "total_correlation_penalized",
     "undercomplete",
     "variational",

@@ -19,7 +19,9 @@ from aejax.priors import Prior
 AFTER_ALL_STEPS = 2**31 - 1  # the step in evaluation and where none is given: every schedule has reached its end
 
 BatchLike = Any  # a `Batch`, `Examples`, or (B, ...) as an array or anything that NumPy converts to one
-Metrics = dict[str, Array]  # every term of a loss by name, including `loss` itself: means over the batch
+# Every term of a loss by name, including `loss` itself: means over the batch. Of an autoencoder with an `update`, there
+# is also `statistics`, a dictionary of arrays (`aejax.autoencoders.learned_state`).
+Metrics = dict[str, Array]
 
 
 class Variational(NamedTuple):
@@ -46,6 +48,8 @@ class Autoencoder(NamedTuple):
     encode: Callable[..., Array]  # (params, x) -> code
     decode: Callable[..., Array]  # (params, code) -> reconstruction, in data space
     loss: Callable[[PyTree, Array, BatchLike], tuple[Array, Metrics]]  # (params, key, batch) -> (loss, metrics)
+    # (params, statistics) -> params after the optimizer's step: what is learned without a gradient, if anything
+    update: Callable[[PyTree, dict[str, Array]], PyTree] | None = None
     variational: Variational | None = None  # the distributions of a variational autoencoder, None in any other
     parts: tuple[Part, ...] = ()  # the constructors that made it, innermost first, with their traits
 

@@ -201,4 +201,4 @@ def variational(
     parts += (BETA,) if callable(beta) or isinstance(beta, jax.core.Tracer) or beta != 1 else ()
     parts += (FREE_BITS,) if has_free_bits else ()
     distributions = Variational(posterior_of_one, prior_of, likelihood, parameters_of_one)
-    return Autoencoder(init, encode, decode, loss, distributions, parts)
+    return Autoencoder(init, encode, decode, loss, variational=distributions, parts=parts)

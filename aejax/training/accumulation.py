@@ -9,6 +9,7 @@ from jax import lax
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders import Autoencoder
+from aejax.autoencoders.learned_state import with_state, without_state
 from aejax.autoencoders.record import Batch, Metrics
 from aejax.errors import CoupledError, UserError
 from aejax.precision import at_least_single
@@ -49,6 +50,8 @@ def gradient_and_metrics(
 ) -> tuple[PyTree, Metrics]:
     """Returns the gradient of the loss of a batch, and its metrics, computed one microbatch after the other.
 
+    There is a gradient of the parameters that are trained (`without_state`).
+
     Every example keeps its index, so that its noise is the same as in the whole batch. Sums are computed in at least
     single precision.
 
@@ -60,15 +63,20 @@ def gradient_and_metrics(
       microbatches: the number of microbatches, all of equal size; it must divide the size of the batch.
       unrolled: whether the microbatches are compiled as straight-line code instead of a loop.
     """
-    grad_fn = jax.grad(autoencoder.loss, has_aux=True)
+    trained = without_state(autoencoder, params)
+
+    def loss(trained: PyTree, key: Array, batch: Batch) -> tuple[Array, Metrics]:
+        return autoencoder.loss(with_state(autoencoder, trained, params), key, batch)
+
+    grad_fn = jax.grad(loss, has_aux=True)
     if microbatches == 1:
-        return grad_fn(params, key, batch)
+        return grad_fn(trained, key, batch)
     arrays = batch._asdict()
     step = arrays.pop("step")
     split = jax.tree.map(lambda leaf: leaf.reshape(microbatches, -1, *leaf.shape[1:]), arrays)
 
     def gradient_of(microbatch: dict[str, Any]) -> tuple[PyTree, Metrics]:
-        gradient_and_terms: tuple[PyTree, Metrics] = grad_fn(params, key, Batch(**microbatch, step=step))
+        gradient_and_terms: tuple[PyTree, Metrics] = grad_fn(trained, key, Batch(**microbatch, step=step))
         return gradient_and_terms
 
     shapes = jax.eval_shape(gradient_of, jax.tree.map(lambda leaf: leaf[0], split))

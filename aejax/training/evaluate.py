@@ -11,6 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int, PyTree
 
 from aejax.autoencoders import Autoencoder, Examples, as_batch
+from aejax.autoencoders.learned_state import split_statistics
 from aejax.autoencoders.record import Metrics
 from aejax.precision import at_least_single
 from aejax.training.devices import AXIS, local_indices, shard
@@ -113,7 +114,7 @@ def _compiled_sums(autoencoder: Autoencoder, devices: tuple[jax.Device, ...], st
             else:
                 examples = streamed_examples
             batch = as_batch(examples)._replace(indices=position, weight=weight)
-            metrics = autoencoder.loss(params, key, batch)[1]
+            metrics, _ = split_statistics(autoencoder.loss(params, key, batch)[1])
             return carry, lax.psum(jax.tree.map(partial(_sum, weight), metrics), AXIS)
 
         return lax.scan(step, None, (positions, weights, data if streamed else None))[1]

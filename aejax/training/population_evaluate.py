@@ -10,6 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from aejax.autoencoders import Examples, as_batch
+from aejax.autoencoders.learned_state import split_statistics
 from aejax.autoencoders.record import Metrics
 from aejax.precision import at_least_single
 from aejax.training.devices import AXIS
@@ -48,7 +49,8 @@ def make_evaluate_population(build: Build, *, batch_size: int, devices: Sequence
 
         def metrics_of(position: Int[Array, "B"], weight: Float[Array, "B"]) -> Metrics:
             examples = jax.tree.map(lambda leaf: leaf[position], data)
-            return autoencoder.loss(params, key, as_batch(examples)._replace(indices=position, weight=weight))[1]
+            batch = as_batch(examples)._replace(indices=position, weight=weight)
+            return split_statistics(autoencoder.loss(params, key, batch)[1])[0]
 
         def step(carry: None, batch: tuple[Array, Array]) -> tuple[None, Metrics]:
             position, weight = batch

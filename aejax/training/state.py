@@ -10,6 +10,7 @@ import optax
 from jaxtyping import Array, Int, Key, PyTree
 
 from aejax.autoencoders import Autoencoder
+from aejax.autoencoders.learned_state import without_state
 from aejax.host.memory import bytes_of, check_fits
 from aejax.keys import named_key
 
@@ -60,7 +61,8 @@ def create_state(
     check_parameters_fit(autoencoder, optimizer, *example)
     init_key, run_key = jax.random.split(key)
     params = jax.jit(autoencoder.init)(init_key, *example)
-    return TrainState(params, jax.jit(optimizer.init)(params), jnp.zeros((), jnp.int32), run_key)
+    opt_state = jax.jit(optimizer.init)(without_state(autoencoder, params))
+    return TrainState(params, opt_state, jnp.zeros((), jnp.int32), run_key)
 
 
 def check_parameters_fit(
@@ -77,7 +79,9 @@ def check_parameters_fit(
       members: the number of such autoencoders.
     """
     params = jax.eval_shape(autoencoder.init, jax.random.key(0), *example)
-    size = members * (3 * bytes_of(params) + bytes_of(jax.eval_shape(optimizer.init, params)))
+    size = members * (
+        3 * bytes_of(params) + bytes_of(jax.eval_shape(optimizer.init, without_state(autoencoder, params)))
+    )
     number = members * sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
     check_fits(size, f"{number:,} parameters that are trained", advice="use narrower networks or a smaller code")
 

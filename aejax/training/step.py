@@ -11,6 +11,7 @@ from jaxtyping import Array, Int, PyTree
 
 from aejax.augmentation import Augmentation
 from aejax.autoencoders import Autoencoder, Examples, as_batch
+from aejax.autoencoders.learned_state import split_statistics, updated, with_state, without_state
 from aejax.autoencoders.record import Batch, Metrics, example_keys
 from aejax.training.accumulation import gradient_and_metrics
 from aejax.training.devices import AXIS
@@ -34,8 +35,8 @@ def train_step(
 ) -> tuple[TrainState, Metrics]:
     """Takes one step on this device's share of the global batch; call it under a map over the axis `AXIS`.
 
-    Gradients and metrics are averaged over the axis. Noise is keyed by the run's key, the step, and the position of
-    an example in the global batch, so it does not depend on the number of devices.
+    Gradients, metrics and statistics are averaged over the axis. Noise is keyed by the run's key, the step, and the
+    position of an example in the global batch, so it does not depend on the number of devices.
 
     Args:
       autoencoder: its loss is minimized.
@@ -48,7 +49,7 @@ def train_step(
       unrolled: whether the microbatches are compiled as straight-line code instead of a loop.
 
     Returns:
-      The next state and the metrics of the loss, both equal on every device.
+      The next state and the terms of the loss, both equal on every device.
     """
     batch = as_batch(examples)
     first = lax.axis_index(AXIS) * len(batch.x)
@@ -62,9 +63,13 @@ def train_step(
     )
     if lax.axis_size(AXIS) > 1:  # with one device, XLA on CPU would copy every gradient
         gradient, metrics = lax.pmean((gradient, metrics), AXIS)
-    updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, updates)
-    return TrainState(params, opt_state, state.step + 1, state.key), metrics
+    terms, statistics = split_statistics(metrics)
+    trained = without_state(autoencoder, state.params)
+    updates, opt_state = optimizer.update(gradient, state.opt_state, trained)
+    params = with_state(autoencoder, optax.apply_updates(trained, updates), state.params)
+    number = len(batch.x) * lax.axis_size(AXIS)
+    params, opt_state = updated(autoencoder, optimizer, params, opt_state, statistics, examples=number)
+    return TrainState(params, opt_state, state.step + 1, state.key), terms
 
 
 def make_train_steps(step: TrainStep, devices: Sequence[jax.Device]) -> TrainSteps:

@@ -11,15 +11,22 @@ import pytest
 from aejax.autoencoders import (
     Autoencoder,
     Examples,
+    batch_top_k,
     conditional,
     contractive,
     contractive_by_projections,
     denoising,
+    dictionary,
+    gated,
     importance_weighted,
+    jump_relu,
     k_sparse,
+    l1_dictionary,
+    matryoshka,
     part_names,
     sparse,
     sparse_kl,
+    top_k,
     undercomplete,
     variational,
 )
@@ -31,6 +38,7 @@ from aejax.training.devices import replicate
 
 SHAPE = (6, 5, 1)
 STEPS, BATCH = 20, 16
+DICTIONARY = dictionary(SHAPE, 64, unit_norm=True)
 
 
 def mlps(code_size: int) -> tuple[MLP, MLP]:
@@ -63,6 +71,12 @@ FAMILIES = {
     "mixture prior": lambda: variational(*mlps(6), prior=mixture_prior(10)),
     "conditional": lambda: conditional(variational(*mlps(6)), classes=3),
     "contractive by projections": lambda: contractive_by_projections(undercomplete(*mlps(3)), weight=0.1),
+    "dictionary by L1": lambda: l1_dictionary(*DICTIONARY, weight=0.1),
+    "TopK": lambda: top_k(*DICTIONARY, k=4, dead_after=2 * BATCH),
+    "BatchTopK": lambda: batch_top_k(*DICTIONARY, k=4, dead_after=2 * BATCH, axis_name=AXIS),
+    "JumpReLU": lambda: jump_relu(*DICTIONARY, weight=0.1, bandwidth=0.5, start_threshold=0.2),
+    "gated": lambda: gated(*DICTIONARY, weight=0.1),
+    "Matryoshka": lambda: matryoshka(*DICTIONARY, k=4, prefixes=(8,), dead_after=2 * BATCH, axis_name=AXIS),
 }
 
 

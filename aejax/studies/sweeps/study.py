@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from matplotlib.figure import Figure
 
 from aejax.autoencoders import Term, as_batch
+from aejax.autoencoders.learned_state import split_statistics
 from aejax.datasets.dataset import Splits, fingerprint
 from aejax.errors import UserError
 from aejax.experiment.configuration import Experiment
@@ -232,7 +233,7 @@ def _terms_of(job: Job) -> set[str]:
     one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, 1, *leaf.shape[1:]), leaf.dtype), job.examples("train"))
 
     def metrics(params: Any, examples: Any) -> Any:
-        return job.autoencoder.loss(params, jax.random.key(0), as_batch(examples))[1]
+        return split_statistics(job.autoencoder.loss(params, jax.random.key(0), as_batch(examples))[1])[0]
 
     return set(jax.eval_shape(jax.vmap(metrics, in_axes=(None, 0), axis_name=AXIS), snapshot, one))
 
