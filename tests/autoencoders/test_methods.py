@@ -17,7 +17,7 @@ NOT_METHODS = {"penalized"}  # from which wrappers are made
 
 def functions_of(row: list[str]) -> list[str]:
     """The names that a row has in backquotes, each with the module of the first where it has none of its own."""
-    names = [name.partition("(")[0] for name in re.findall(r"`([a-z_.]+(?:\([^`]*\))?)`", " ".join(row[2:]))]
+    names = [name.partition("(")[0] for name in re.findall(r"`([a-z0-9_.]+(?:\([^`]*\))?)`", " ".join(row[2:]))]
     module = names[0].rpartition(".")[0] if "." in names[0] else "autoencoders"
     return [name if "." in name else f"{module}.{name}" for name in names]
 

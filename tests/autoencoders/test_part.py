@@ -14,25 +14,33 @@ from aejax.autoencoders import (
     Part,
     Term,
     as_batch,
+    batch_top_k,
     conditional,
     contractive,
     contractive_by_projections,
     denoising,
+    gated,
     importance_weighted,
+    jump_relu,
     k_sparse,
+    l1_dictionary,
     loss_terms,
+    matryoshka,
     mmd_regularized,
     part_names,
     penalized,
+    resampled,
     sparse,
     sparse_kl,
     standardized,
     tabular,
     tied,
+    top_k,
     total_correlation_penalized,
     undercomplete,
     variational,
 )
+from aejax.autoencoders.learned_state import split_statistics
 from aejax.corruption import masking
 from aejax.errors import IncompatibleError
 from aejax.likelihoods.columns import Continuous
@@ -53,19 +61,26 @@ def squared_code(params, batch):
 TABLE = TableLoss(tuple(Continuous(name) for name in "abcdef"))
 SQUARED = Part("ridge", terms=(Term("squared_code", "mean square of the code", "no unit"),))
 CONSTRUCTED = {
+    "batch_top_k": batch_top_k(6, 8, k=2),
     "conditional": conditional(PLAIN, classes=3),
     "contractive": contractive(PLAIN, weight=0.1, higher_order_weight=0.1),
     "contractive_by_projections": contractive_by_projections(PLAIN, weight=0.1),
     "denoising": denoising(PLAIN, corrupt=partial(masking, amount=0.5)),
+    "gated": gated(6, 8, weight=0.1),
     "importance_weighted": importance_weighted(VAE, samples=2),
+    "jump_relu": jump_relu(6, 8, weight=0.1, penalty="tanh"),
     "k_sparse": k_sparse(MLP((8,)), MLP((6,)), k=2),
+    "l1_dictionary": l1_dictionary(6, 8, weight=0.1),
+    "matryoshka": matryoshka(6, 8, k=2, prefixes=(4,)),
     "mmd_regularized": mmd_regularized(PLAIN, weight=0.1),
     "penalized": penalized(PLAIN, SQUARED, squared_code, weight=0.1),
+    "resampled": resampled(l1_dictionary(6, 8, weight=0.1), every=10),
     "sparse": sparse(PLAIN, weight=0.1),
     "sparse_kl": sparse_kl(PLAIN, weight=0.1, rho=0.1),
     "standardized": standardized(PLAIN, mean=0.0, standard_deviation=2.0),
     "tabular": tabular(undercomplete(MLP((3,)), MLP((6,)), loss=TABLE, link=TABLE.link), TABLE.columns),
     "tied": tied((6,), (3,)),
+    "top_k": top_k(6, 8, k=2),
     "total_correlation_penalized": total_correlation_penalized(VAE, weight=0.1, examples=100),
     "undercomplete": PLAIN,
     "variational": variational(MLP((6,)), MLP((6,)), beta=linear_warm_up(10), free_bits=0.1),
@@ -85,7 +100,7 @@ def test_every_term_of_the_loss_has_a_title_and_a_unit(name):
     conditions = () if condition is None else (condition[0],)
     params = jax.eval_shape(autoencoder.init, KEY, jnp.ones(6), *conditions)
     batch = as_batch(Examples(jnp.ones((2, 6)), condition=condition))
-    _, metrics = jax.eval_shape(autoencoder.loss, params, KEY, batch)
+    metrics, _ = split_statistics(jax.eval_shape(autoencoder.loss, params, KEY, batch)[1])
     terms = loss_terms(autoencoder.parts)
     assert set(terms) == set(metrics)
     assert all(term.title and term.unit for term in terms.values())
