@@ -4,9 +4,10 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from aejax.checks import (
     check_array,
@@ -158,6 +159,52 @@ def traversals(
     # int32 holds all indices, which a narrow type such as int8 may not
     is_traversed = jax.nn.one_hot(units.astype(jnp.int32), code.size, dtype=bool)[:, None, :]
     return jnp.where(is_traversed, values.astype(code.dtype)[:, :, None], code[None, None, :])
+
+
+def group_direction(codes: Float[Array, "N K"], in_group: Bool[ArrayLike, "N"]) -> Float[Array, "K"]:
+    """Returns the mean code of a group minus the mean code of the rest, the direction of an attribute.
+
+    Args:
+      codes: the codes of N examples.
+      in_group: whether each example has the attribute.
+
+    Raises:
+      ValueError: in_group has another length than the codes, or is the same for all examples.
+
+    Source: A. B. L. Larsen et al. (2016), Autoencoding beyond Pixels Using a Learned Similarity Metric, section 4.1.
+
+    >>> group_direction(jnp.array([[0.0, 1.0], [2.0, 1.0], [4.0, 4.0]]), jnp.array([False, False, True])).tolist()
+    [3.0, 3.0]
+    """
+    check_floating(codes=codes)
+    chosen = np.asarray(in_group, bool)
+    if codes.ndim != 2 or chosen.shape != codes.shape[:1]:
+        raise ValueError(f"expected codes (N, K) and one flag for each, got {codes.shape} and {chosen.shape}")
+    if chosen.all() or not chosen.any():
+        raise ValueError("a group needs at least one example inside it and one outside")
+    return jnp.mean(codes[chosen], axis=0) - jnp.mean(codes[~chosen], axis=0)
+
+
+def along(
+    code: Float[Array, "K"], direction: Float[Array, "K"], steps: Float[Array, "points"]
+) -> Float[Array, "points K"]:
+    """Returns the codes h + t d for every step t.
+
+    Args:
+      code: h.
+      direction: d, such as that of an attribute, `group_direction`.
+      steps: the values of t.
+
+    Raises:
+      ValueError: code and direction differ in shape, or an argument is not a vector.
+
+    >>> along(jnp.zeros(2), jnp.array([1.0, -1.0]), jnp.array([0.0, 2.0])).tolist()
+    [[0.0, 0.0], [2.0, -2.0]]
+    """
+    check_floating(code=code, direction=direction, steps=steps)
+    check_vector(code=code, direction=direction, steps=steps)
+    check_same_shape(code=code, direction=direction)
+    return code[None] + steps[:, None] * direction[None]
 
 
 def plane(horizontal: Float[Array, "W"], vertical: Float[Array, "H"]) -> Float[Array, "H W 2"]:

@@ -35,7 +35,9 @@ deterministic: the same run gives the same example the same score. An example is
 above a quantile of the validation examples' scores.
 
 The folder written holds scores.csv, summary.json and scores.png; for a table also rows.csv, its rows with their
-scores."""
+scores. Of a folder of images, scores.csv has the names of the files, and the highest scores are printed."""
+
+_MAX_LISTED = 10  # files that are printed
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,9 @@ def main(arguments: Sequence[str]) -> None:
     summary |= {"validation_examples": validation_examples}
     if detection is not None:
         summary |= {name: getattr(v, "_asdict", lambda v=v: v)() for name, v in detection._asdict().items()}
+    files = _names_of_files(options.input)
     with command_line.new_folder(folder) as written:
-        _write_scores(written / "scores.csv", detected)
+        _write_scores(written / "scores.csv", detected, files)
         if run.facts.columns is not None and options.input is not None:
             _write_table(written / "rows.csv", options.input, detected)
         write_text(written / "summary.json", json.dumps(summary | ({"notes": notes} if notes else {}), indent=2) + "\n")
@@ -117,6 +120,8 @@ def main(arguments: Sequence[str]) -> None:
         f"{name}: {summary['above']:,} of {len(scores):,} score above {threshold:.4g}, the {options.quantile:g} "
         f"quantile of {validation_examples:,} validation examples ({detected.unit})",
     )
+    for line in _highest(detected, files):
+        console.print(line)
     if detection is not None:
         console.print(_table(detection, len(scores)))
     for note in notes:
@@ -154,14 +159,35 @@ def _load_anomalies(path: Path, examples: int) -> "np.ndarray":
     return np.not_equal(labels, 0)
 
 
-def _write_scores(path: Path, detected: "Detected") -> None:
+def _names_of_files(given: Path | None) -> list[str] | None:
+    """Returns the names of the images in a folder, in the order of the scores; None if no folder is given."""
+    if given is None or not given.is_dir():
+        return None
+    from aejax.datasets.image_folder import files_of
+
+    return [path.relative_to(given).as_posix() for path in files_of(given)[0]]
+
+
+def _highest(detected: "Detected", files: list[str] | None) -> list[str]:
+    """Returns lines with the files that score above the threshold, the highest first."""
+    if files is None:
+        return []
+    order = sorted(range(len(files)), key=lambda index: -detected.scores[index])
+    above = [index for index in order if detected.scores[index] > detected.threshold]
+    lines = [f"  {files[index]}: {detected.scores[index]:.4g}" for index in above[:_MAX_LISTED]]
+    more = len(above) - len(lines)
+    return lines + ([f"  and {more:,} others, in scores.csv"] if more else [])
+
+
+def _write_scores(path: Path, detected: "Detected", files: list[str] | None) -> None:
     truth = detected.anomalies
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["index", "score", "above_threshold", *([] if truth is None else ["is_anomaly"])])
+        named, known = [] if files is None else ["file"], [] if truth is None else ["is_anomaly"]
+        writer.writerow(["index", *named, "score", "above_threshold", *known])
         for index, score in enumerate(detected.scores):
-            known = [] if truth is None else [int(truth[index])]
-            writer.writerow([index, f"{score:.9g}", int(score > detected.threshold), *known])
+            name, label = [] if files is None else [files[index]], [] if truth is None else [int(truth[index])]
+            writer.writerow([index, *name, f"{score:.9g}", int(score > detected.threshold), *label])
 
 
 def _write_table(path: Path, table: Path, detected: "Detected") -> None:

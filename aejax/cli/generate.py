@@ -28,6 +28,8 @@ DESCRIPTION = """Generate with a trained autoencoder, and write figures and arra
                                                       and along a geodesic of the decoder; also as animations
   aejax generate runs/NAME made --what traversals     one unit of the code changed at a time, over its quantiles among
                                                       the training examples' codes; units of greatest variance first
+  aejax generate runs/NAME made --what attributes     a test example moved along the mean code of each class minus that
+                                                      of all others, as from one person to another
   aejax generate runs/NAME made --what manifold       a grid over the plane of a 2-dimensional code
 
 The folder holds WHAT.png, examples.npy and codes.npy (rows, columns, ...). An interpolation adds .gif files, a manifold
@@ -35,7 +37,9 @@ latent_space.png (the test examples' codes), traversals units.npy (the unit of e
 figures as PDF or SVG instead. The figure shows the
 first 16 rows of traversals, the arrays hold all rows."""
 
-What = Literal["samples", "classes", "near-example", "near-class", "interpolation", "traversals", "manifold"]
+What = Literal[
+    "samples", "classes", "near-example", "near-class", "interpolation", "traversals", "attributes", "manifold"
+]
 
 
 @dataclass(frozen=True)
@@ -47,18 +51,22 @@ class Options(FigureOptions, RunOptions):
     what: What = "samples"
     """What to generate, as described above."""
     rows: int = 8
-    """samples: number of rows; near-example: number of examples."""
+    """samples: number of rows; near-example: number of examples; attributes: number of classes."""
     columns: int = 10
-    """Number of columns: samples or perturbations, points of a path, quantiles of a unit."""
+    """Number of columns: samples or perturbations, points of a path, quantiles of a unit, steps of an attribute."""
     side: int = 20
     """manifold: rows and columns of the grid."""
     examples: tuple[int, ...] = ()
-    """Indices of test examples, from 0: the examples to perturb, the two ends of a path, or the example to traverse. By
-    default the first ones; for a path the first and the next of another class (of the same class for a conditional
-    run)."""
+    """Indices of test examples, from 0: the examples to perturb, the two ends of a path, the example to traverse or to
+    move. By default the first ones; for a path the first and the next of another class (of the same class for a
+    conditional run)."""
     units: tuple[int, ...] = ()
     """traversals: the units to change, from 1, in the order of the rows. By default all, in order of decreasing
     variance."""
+    classes: tuple[str, ...] = ()
+    """attributes: names or labels of classes, in the order of the rows. By default the first ones."""
+    strength: float = 1.0
+    """attributes: the largest multiple of a class's direction, to either side."""
     spread: float = 0.5
     """Standard deviation of perturbations, relative to that of all codes."""
     geodesic_steps: int = 300
@@ -125,11 +133,14 @@ def _check(options: Options) -> None:
     check_counts(**{name: getattr(options, name) for name in RANGES})
     command_line.check_seed(options.seed)
     check_spread(options.spread)
-    if options.examples and options.what not in ("near-example", "interpolation", "traversals"):
-        users = "near-example, interpolation or traversals"
+    check_spread(options.strength, "strength")
+    if options.examples and options.what not in ("near-example", "interpolation", "traversals", "attributes"):
+        users = "near-example, interpolation, traversals or attributes"
         raise UserError(f"--examples: requires --what {users}, got {options.what}")
     if options.units and options.what != "traversals":
         raise UserError(f"--units: requires --what traversals, got {options.what}")
+    if options.classes and options.what != "attributes":
+        raise UserError(f"--classes: requires --what attributes, got {options.what}")
     command_line.check_free(options.folder)
 
 
@@ -153,5 +164,16 @@ def _generate(run: "TrainedRun", options: Options) -> "Generated":
             )
         case "traversals":
             return generate.traverse(run, options.examples, units=options.units, columns=columns)
+        case "attributes":
+            from aejax.experiment.attributes import attributes
+
+            return attributes(
+                run,
+                options.examples,
+                classes=options.classes,
+                rows=rows,
+                columns=columns + 1 - columns % 2,
+                strength=options.strength,
+            )
         case "manifold":
             return generate.manifold(run, side=options.side)

@@ -11,6 +11,7 @@ from aejax.datasets.images import list_images, read_gray
 from aejax.datasets.source import Request, Source
 
 FOLDER = Path("natural_images_bsd68")
+_EVALUATED_PATCHES = 1000  # of validation and of test images; results are measured on whole images
 TEST, TRAIN = "BSD68", "Set12"  # folders of images
 _LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue, ITU-R BT.601
 
@@ -66,11 +67,20 @@ def in_random_orientation(x: np.ndarray, *, seed: int) -> np.ndarray:
 
     >>> x = np.arange(8.0).reshape(2, 2, 2, 1)
     >>> in_random_orientation(x, seed=0)[..., 0].tolist()
-    [[[2.0, 3.0], [0.0, 1.0]], [[7.0, 5.0], [6.0, 4.0]]]
+    [[[1.0, 0.0], [3.0, 2.0]], [[4.0, 6.0], [5.0, 7.0]]]
     """
     choices = np.random.default_rng(seed).integers(8, size=len(x))
     turned = (np.rot90(image, choice % 4) for image, choice in zip(x, choices, strict=True))
     return np.stack([image[::-1] if choice >= 4 else image for image, choice in zip(turned, choices, strict=True)])
+
+
+def some_of(x: np.ndarray, count: int) -> np.ndarray:
+    """Returns at most `count` examples, evenly spaced.
+
+    >>> some_of(np.arange(10), 4).tolist(), some_of(np.arange(2), 4).tolist()
+    ([0, 3, 6, 9], [0, 1])
+    """
+    return x if len(x) <= count else x[np.linspace(0, len(x) - 1, count).astype(int)]
 
 
 def _whole(request: Request) -> PageSplits:
@@ -79,8 +89,10 @@ def _whole(request: Request) -> PageSplits:
 
 def _load_splits(request: Request, *, crop: int, crops_per_page: int) -> Splits:
     patches = crop_pages(_whole(request), crop=crop, crops_per_page=crops_per_page, seed=request.seed)
-    train, validation, test = (Dataset(split.x) for split in patches)
-    return Splits(Dataset(in_random_orientation(train.x, seed=request.seed)), validation, test)
+    train, validation, test = (split.x for split in patches)
+    train = in_random_orientation(train, seed=request.seed)
+    validation, test = (some_of(x, _EVALUATED_PATCHES) for x in (validation, test))
+    return Splits(*map(Dataset, (train, validation, test)))
 
 
 SOURCE = Source(

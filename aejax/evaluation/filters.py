@@ -18,7 +18,7 @@ from aejax.checks import as_float64, as_floats, check_same_shape
 
 Denoise = Callable[[np.ndarray], np.ndarray]  # maps an image (H, W) or (H, W, C) to one of the same shape
 MEDIAN_SIZES = (3, 5, 7)
-STRENGTHS = (0.03, 0.1, 0.2, 0.3, 0.5)  # of non-local means, in gray values
+STRENGTHS = (0.03, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5)  # of non-local means, in gray values
 BACKGROUND_SIZES = (15, 25, 35)
 BLACKS, WHITES = np.linspace(0, 0.5, 6), np.linspace(0.6, 1, 9)
 

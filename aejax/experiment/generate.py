@@ -1,18 +1,18 @@
 """Generates examples with a run: samples, perturbed codes, interpolations, traversals of units, the code plane."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from aejax.datasets.dataset import Dataset, take
+from aejax.datasets.dataset import Dataset
 from aejax.errors import ArgumentError, UserError, knob_name
+from aejax.experiment.arranged import class_names, decoded, example_names, originals, test_codes, training_codes
 from aejax.experiment.at_use import check_kind
 from aejax.experiment.generated import MAX_UNITS_SHOWN, Generated
-from aejax.experiment.loading import names_of_classes
 from aejax.experiment.trained import TrainedRun
 from aejax.generation import interpolate, interpolate_spherically, normal_quantiles, perturbations, plane, traversals
 from aejax.host.memory import check_fits
@@ -29,7 +29,6 @@ RANGES = {  # of arguments that are counts; figures cannot be drawn beyond these
 }
 MAX_SPREAD = 1000.0
 MAX_NUMBERS = 2**26  # values in the codes or the examples of traversals: 0.25 GiB
-_ENCODED_AT_ONCE = 10_000  # training examples
 
 
 def check_counts(**counts: int) -> None:
@@ -45,10 +44,10 @@ def check_counts(**counts: int) -> None:
             raise ArgumentError(name, f"must be between {least:,} and {most:,}, got {count:,}")
 
 
-def check_spread(spread: float) -> None:
-    """Raise ArgumentError if a spread is negative, or too large for single precision."""
+def check_spread(spread: float, name: str = "spread") -> None:
+    """Raise ArgumentError if a spread or strength is negative, or too large for single precision."""
     if not 0 <= spread <= MAX_SPREAD:
-        raise ArgumentError("spread", f"must be between 0 and {MAX_SPREAD:g}, got {spread:g}")
+        raise ArgumentError(name, f"must be between 0 and {MAX_SPREAD:g}, got {spread:g}")
 
 
 def sample(run: TrainedRun, *, rows: int = 8, columns: int = 10, seed: int = 0) -> Generated:
@@ -67,7 +66,7 @@ def sample(run: TrainedRun, *, rows: int = 8, columns: int = 10, seed: int = 0) 
     _check_size(run, rows=rows, columns=columns)
     labels = np.resize(run.classes, (rows, columns)) if run.experiment.model.conditional else None
     codes = run.sample_codes(rows * columns, seed=seed).reshape(rows, columns, *run.code_shape)
-    return _decoded(run, codes, labels, "decoded samples from the prior, not selected")
+    return decoded(run, codes, labels, "decoded samples from the prior, not selected")
 
 
 def sample_classes(run: TrainedRun, *, columns: int = 10, seed: int = 0) -> Generated:
@@ -88,7 +87,7 @@ def sample_classes(run: TrainedRun, *, columns: int = 10, seed: int = 0) -> Gene
     codes = run.sample_codes(len(known) * columns, seed=seed).reshape(len(known), columns, *run.code_shape)
     labels = np.repeat(known[:, None], columns, axis=1)
     title = "decoded samples from the prior, not selected; a class per row"
-    return _decoded(run, codes, labels, title, _class_names(run, known), y_label="class")
+    return decoded(run, codes, labels, title, class_names(run, known), y_label="class")
 
 
 def near_examples(
@@ -115,7 +114,7 @@ def near_examples(
     """
     _check_size(run, rows=rows, columns=columns)
     places = tuple(examples) or tuple(range(min(rows, len(run.splits.test.x))))
-    codes, labels = _test_codes(run, places)
+    codes, labels = test_codes(run, places)
     title = (
         "test examples (left), their reconstructions (next), and decoded perturbations of their codes by "
         f"{spread:g} standard deviations of all codes"
@@ -123,9 +122,9 @@ def near_examples(
     if labels is not None:
         labels = np.repeat(labels[:, None], columns, axis=1)
     around = _around(run, codes, columns=columns, spread=spread, seed=seed)
-    names = tuple(_example_names(run, places, short=True))
-    made = _decoded(run, around, labels, title, names, _first_and_others(columns), y_label="test example")
-    return made._replace(before=_originals(run, places), family="around")
+    names = tuple(example_names(run, places, short=True))
+    made = decoded(run, around, labels, title, names, _first_and_others(columns), y_label="test example")
+    return made._replace(before=originals(run, places), family="around")
 
 
 def near_classes(run: TrainedRun, *, columns: int = 10, spread: float = 0.5, seed: int = 0) -> Generated:
@@ -153,8 +152,8 @@ def near_classes(run: TrainedRun, *, columns: int = 10, spread: float = 0.5, see
     )
     labels = np.repeat(known[:, None], columns, axis=1) if run.experiment.model.conditional else None
     around = _around(run, means, columns=columns, spread=spread, seed=seed)
-    names = _class_names(run, known)
-    made = _decoded(run, around, labels, title, names, _first_and_others(columns, first="mean"), y_label="class")
+    names = class_names(run, known)
+    made = decoded(run, around, labels, title, names, _first_and_others(columns, first="mean"), y_label="class")
     return made._replace(family="around")
 
 
@@ -185,7 +184,7 @@ def interpolations(
         raise UserError(f"{run.path}: an interpolation expects a run with at least two test examples")
     _check_number("examples", examples, 2, "interpolation")
     places = tuple(examples) or _two_ends(run)
-    codes, labels = _test_codes(run, places)
+    codes, labels = test_codes(run, places)
     if labels is not None and labels[0] != labels[1]:
         classes = f"{labels[0]} and {labels[1]}"
         raise ArgumentError("examples", f"a conditional run expects examples of one class, got classes {classes}")
@@ -207,12 +206,12 @@ def interpolations(
         all_labels = None if labels is None else np.full((3, points), labels[0])
         return codes.reshape(3, points, *run.code_shape), all_labels
 
-    names = _example_names(run, places)
+    names = example_names(run, places)
     title = f"paths from {names[0]} to {names[1]}"
     of_path = tuple("start" if k == 0 else "end" if k == columns - 1 else "" for k in range(columns))
-    made = _decoded(run, *along(columns), title, tuple(paths), of_path, x_label="decoded codes along the path")
-    before, after = (np.stack([original] * 3) for original in _originals(run, places))
-    moving = _decoded(run, *along(frames), title).examples
+    made = decoded(run, *along(columns), title, tuple(paths), of_path, x_label="decoded codes along the path")
+    before, after = (np.stack([original] * 3) for original in originals(run, places))
+    moving = decoded(run, *along(frames), title).examples
     ends = names[0].replace(" (", "\n("), names[1].replace(" (", "\n(")
     return made._replace(before=before, after=after, frames=moving, ends=ends, family="path")
 
@@ -236,9 +235,9 @@ def traverse(
     _check_number("examples", examples, 1, "traversals")
     _check_units(run, units, columns)
     place = tuple(examples) or (0,)
-    code, labels = _test_codes(run, place)
+    code, labels = test_codes(run, place)
     chosen = np.array(units or range(1, code.size + 1))
-    codes = _training_codes(run, chosen - 1)
+    codes = training_codes(run, chosen - 1)
     if not units:
         order = np.argsort(-codes.var(axis=0))
         chosen, codes = chosen[order], codes[:, order]
@@ -249,10 +248,10 @@ def traverse(
     all_labels = None if labels is None else np.full(made.shape[:2], labels[0])
     which = f"{len(chosen)} of {code.size:,} units, as given" if units else "all units, greatest variance first"
     some = f", the first {MAX_UNITS_SHOWN} of {len(chosen)} shown" if len(chosen) > MAX_UNITS_SHOWN else ""
-    title = f"{_example_names(run, place)[0]}, one unit of its code changed: {which}{some}"
+    title = f"{example_names(run, place)[0]}, one unit of its code changed: {which}{some}"
     names = tuple(f"unit {unit}" for unit in chosen), tuple(f"{fraction:.0%}" for fraction in fractions)
     x_label = "quantile of the unit over the training examples"
-    return _decoded(run, made, all_labels, title, *names, units=chosen, x_label=x_label)._replace(family="path")
+    return decoded(run, made, all_labels, title, *names, units=chosen, x_label=x_label)._replace(family="path")
 
 
 def manifold(run: TrainedRun, *, side: int = 20) -> Generated:
@@ -275,16 +274,16 @@ def manifold(run: TrainedRun, *, side: int = 20) -> Generated:
     if is_normal:
         across = up = np.asarray(normal_quantiles(side))
     else:
-        across, up = np.quantile(_training_codes(run), (np.arange(side) + 0.5) / side, axis=0).T
+        across, up = np.quantile(training_codes(run), (np.arange(side) + 0.5) / side, axis=0).T
     whose = "a normal prior" if is_normal else "the codes"
     labels, of_class = None, ""
     if run.experiment.model.conditional:
         first = run.classes[0]
-        labels, of_class = np.full((side, side), first), f" of class {_class_names(run, [first])[0]}"
+        labels, of_class = np.full((side, side), first), f" of class {class_names(run, [first])[0]}"
     names = tuple(f"{value:.1f}" for value in up[::-1]), tuple(f"{value:.1f}" for value in across)
     grid = np.asarray(plane(jnp.asarray(across), jnp.asarray(up)))
     title = f"decoded plane of the code{of_class}, at quantiles of {whose}"
-    return _decoded(run, grid, labels, title, *names, x_label="code unit 1", y_label="code unit 2")
+    return decoded(run, grid, labels, title, *names, x_label="code unit 1", y_label="code unit 2")
 
 
 def _check_prior(run: TrainedRun) -> None:
@@ -317,49 +316,9 @@ def _check_units(run: TrainedRun, units: Sequence[int], columns: int) -> None:
         raise ArgumentError("units", f"{complaint}{MAX_NUMBERS:,}; give fewer units")
 
 
-def _decoded(
-    run: TrainedRun,
-    codes: np.ndarray,
-    labels: np.ndarray | None,
-    title: str,
-    rows: tuple[str, ...] = (),
-    columns: tuple[str, ...] = (),
-    *,
-    units: np.ndarray | None = None,
-    x_label: str = "",
-    y_label: str = "",
-) -> Generated:
-    count = codes.shape[0] * codes.shape[1]
-    flat = Dataset(codes.reshape(count, *run.code_shape), None if labels is None else labels.reshape(-1))
-    examples = run.decode(flat).reshape(*codes.shape[:2], *run.example_shape)
-    return Generated(codes, examples, labels, title, rows, columns, units, x_label, y_label)
-
-
-def _class_names(run: TrainedRun, labels: Iterable[int | str]) -> tuple[str, ...]:
-    """Returns the name of each class, or its label if it has no name."""
-    names = names_of_classes(run.experiment.data, run.facts)
-    return tuple(names.get(label, str(label)) for label in labels)
-
-
-def _example_names(run: TrainedRun, places: Sequence[int], *, short: bool = False) -> list[str]:
-    """Returns what test examples are called: by their index, from 0, with the class if it is known."""
-    labels = run.splits.test.labels
-    classes = None if labels is None else _class_names(run, labels[list(places)].tolist())
-    named = ["no. {}", " ({})"] if short else ["test example {}", " (class {})"]  # short: the rows are test examples
-    return [
-        named[0].format(place) + ("" if classes is None else named[1].format(classes[k]))
-        for k, place in enumerate(places)
-    ]
-
-
 def _first_and_others(columns: int, *, first: str = "decoded") -> tuple[str, ...]:
     """Returns names of columns: the first one is a decoded code, the others decoded perturbations of it."""
     return (first, *[""] * (columns - 2), "perturbed")
-
-
-def _originals(run: TrainedRun, places: Sequence[int]) -> np.ndarray:
-    """Returns the test examples at these places, which reconstructions are compared with."""
-    return np.asarray(take(run.splits.test, np.asarray(places)).x)
 
 
 def _resampled(path: np.ndarray, *, points: int) -> np.ndarray:
@@ -368,26 +327,10 @@ def _resampled(path: np.ndarray, *, points: int) -> np.ndarray:
     return np.stack([np.interp(wanted, times, unit) for unit in path.T], axis=1).astype(path.dtype)
 
 
-def _training_codes(run: TrainedRun, units: np.ndarray | slice = slice(None)) -> np.ndarray:
-    """Returns units (N, U) of the training examples' codes; only a block of whole codes is held at a time."""
-    train = run.splits.train
-    blocks = np.array_split(np.arange(len(train.x)), math.ceil(len(train.x) / _ENCODED_AT_ONCE))
-    return np.concatenate([run.encode(take(train, block)).reshape(len(block), -1)[:, units] for block in blocks])
-
-
-def _test_codes(run: TrainedRun, places: Sequence[int]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns the codes of test examples, and their labels if the run is conditional."""
-    test = run.splits.test
-    if beyond := [place for place in places if not 0 <= place < len(test.x)]:
-        raise ArgumentError("examples", f"the run has test examples 0 to {len(test.x) - 1}, got {beyond[0]}")
-    some = take(test, np.asarray(places))
-    return run.encode(some), some.labels if run.experiment.model.conditional else None
-
-
 def _around(run: TrainedRun, codes: np.ndarray, *, columns: int, spread: float, seed: int) -> np.ndarray:
     """Returns each code (R, ...) and perturbations of it: (R, columns, ...)."""
     check_spread(spread)
-    deviations = jnp.asarray(spread * _training_codes(run).std(axis=0))
+    deviations = jnp.asarray(spread * training_codes(run).std(axis=0))
     rows = []
     keys = jax.random.split(named_key(jax.random.key(seed), "perturbations"), len(codes))
     for key, code in zip(keys, codes, strict=True):

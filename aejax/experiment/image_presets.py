@@ -54,7 +54,7 @@ def _at_noise(sigma: int, data: Data, *, epochs: int) -> Experiment:
         model=Model(family="undercomplete", network="dncnn", hidden=(48,) * 6, code_size=None),
         regularization=Regularization(corruption="gaussian_noise", corruption_level=sigma / 255),
         optimization=Optimization(learning_rate=2e-3, schedule="cosine", warmup_steps=100),
-        training=Training(batch_size=16, epochs=epochs, patience=None, checkpoint_every=5),
+        training=Training(batch_size=8, epochs=epochs, evaluate_every=4, patience=None, checkpoint_every=4),
     )
 
 
@@ -70,7 +70,7 @@ def _in_bits(data: Data, hidden: tuple[int, ...], *, code_size: int | None, epoc
             likelihood="discretized_logistic",
         ),
         optimization=Optimization(learning_rate=2e-3, schedule="cosine", warmup_steps=100),
-        training=Training(batch_size=32, epochs=epochs, patience=None, checkpoint_every=5),
+        training=Training(batch_size=32, epochs=epochs, evaluate_every=5, patience=None, checkpoint_every=5),
     )
 
 
@@ -139,21 +139,21 @@ IMAGES: dict[str, tuple[str, Experiment]] = {
     ),
     "cifar10-vae": (
         "residual variational autoencoder on 4,000 color images of CIFAR-10, in bits per dimension",
-        _in_bits(_CIFAR10, (32, 32), code_size=None, epochs=20),
+        _in_bits(_CIFAR10, (32, 32), code_size=None, epochs=10),
     ),
     "cifar10-denoise": (
         "color images of CIFAR-10 with Gaussian noise of 25 of 255 levels",
-        _at_noise(25, _CIFAR10, epochs=15),
+        _at_noise(25, _CIFAR10, epochs=8),
     ),
-    "bsd68-denoise-15": ("gray photographs with Gaussian noise of 15 of 255 levels", _at_noise(15, _BSD68, epochs=18)),
-    "bsd68-denoise-25": ("gray photographs with Gaussian noise of 25 of 255 levels", _at_noise(25, _BSD68, epochs=18)),
-    "bsd68-denoise-50": ("gray photographs with Gaussian noise of 50 of 255 levels", _at_noise(50, _BSD68, epochs=18)),
+    "bsd68-denoise-15": ("gray photographs with Gaussian noise of 15 of 255 levels", _at_noise(15, _BSD68, epochs=16)),
+    "bsd68-denoise-25": ("gray photographs with Gaussian noise of 25 of 255 levels", _at_noise(25, _BSD68, epochs=16)),
+    "bsd68-denoise-50": ("gray photographs with Gaussian noise of 50 of 255 levels", _at_noise(50, _BSD68, epochs=16)),
     "frey-vae": (
         "residual variational autoencoder on Frey faces, shuffled, in bits per dimension",
-        _in_bits(_FREY, (32, 32), code_size=40, epochs=50),
+        _in_bits(_FREY, (32, 32), code_size=40, epochs=25),
     ),
     "frey-vae-contiguous": (
         "the same on the film of Frey faces in three pieces",
-        _in_bits(replace(_FREY, split_order="ascending"), (32, 32), code_size=40, epochs=50),
+        _in_bits(replace(_FREY, split_order="ascending"), (32, 32), code_size=40, epochs=25),
     ),
 }

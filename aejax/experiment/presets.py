@@ -91,6 +91,7 @@ def nearest_preset(experiment: Experiment) -> tuple[str | None, dict[str, Any]]:
 
     >>> nearest_preset(PRESETS["digits-ae"][1])
     ('digits-ae', {})
+    >>> from aejax.experiment.configuration import Data
     >>> nearest_preset(replace(OWN, data=Data(dataset="mine.npy")))
     (None, {'dataset': 'mine.npy'})
     """
@@ -107,6 +108,7 @@ def nearest_preset(experiment: Experiment) -> tuple[str | None, dict[str, Any]]:
 def training_command(experiment: Experiment) -> str:
     """Returns the command that trains an experiment: it names the nearest preset, and sets every knob that differs.
 
+    >>> from aejax.experiment.configuration import Data
     >>> training_command(Experiment(data=Data(dataset="/my data.npy"))).partition(" train ")[2]
     "--dataset '/my data.npy' --checkpoint-every 1"
     >>> training_command(replace(PRESETS["digits-ae"][1], data=Data(split_seed=3))).partition(" train ")[2]

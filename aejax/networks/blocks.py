@@ -6,6 +6,7 @@ from jaxtyping import Array, Float
 def space_to_depth(x: Float[Array, "H W C"], block: int) -> Float[Array, "h w D"]:
     """Returns an image (H / block, W / block, block² C), with the channels of every block of pixels in one pixel.
 
+    >>> import jax.numpy as jnp
     >>> space_to_depth(jnp.arange(8.0).reshape(2, 4, 1), 2).tolist()
     [[[0.0, 1.0, 4.0, 5.0], [2.0, 3.0, 6.0, 7.0]]]
     """
@@ -17,6 +18,7 @@ def space_to_depth(x: Float[Array, "H W C"], block: int) -> Float[Array, "h w D"
 def depth_to_space(x: Float[Array, "h w D"], block: int) -> Float[Array, "H W C"]:
     """Returns the image (H, W, C) of which x is `space_to_depth`.
 
+    >>> import jax.numpy as jnp
     >>> depth_to_space(jnp.arange(4.0).reshape(1, 1, 4), 2)[..., 0].tolist()
     [[0.0, 1.0], [2.0, 3.0]]
     """

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from aejax import plots
@@ -187,3 +188,17 @@ def test_mistakes(make_initial_run, complaint_of, tmp_path, arguments, complaint
     np.save(tmp_path / "other.npy", np.zeros((3, 5)))
     np.save(tmp_path / "truth.npy", np.zeros(4, int))
     assert complaint in complaint_of("detect_anomalies", make_initial_run(VARIATIONAL), *arguments)
+
+
+def test_the_files_of_a_folder_are_named(make_initial_run, run_script, tmp_path):
+    """A folder of subfolders, in which one image is strange."""
+    for number in range(6):
+        (tmp_path / "images" / f"class{number % 2}").mkdir(parents=True, exist_ok=True)
+        pixels = np.full((8, 8), 255 if number == 3 else 0, np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"class{number % 2}" / f"{number}.png")
+    result = run_script("detect_anomalies", make_initial_run(PLAIN), tmp_path / "images", tmp_path / "found")
+    assert (result.code, result.errors) == (0, "")
+    rows, _ = read(tmp_path / "found")
+    assert [row["file"] for row in rows] == [f"class{n % 2}/{n}.png" for n in (0, 2, 4, 1, 3, 5)]
+    assert max(rows, key=lambda row: float(row["score"]))["file"] == "class1/3.png"
+    assert "  class1/3.png: " in result.output

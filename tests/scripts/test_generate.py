@@ -96,6 +96,19 @@ def test_around_examples_and_classes(generate):
     np.testing.assert_allclose(codes[4, 0], all_codes[labels == 4].mean(axis=0), atol=1e-5)
 
 
+def test_attributes_are_differences_of_mean_codes(generate):
+    """Also: the middle column is the example's own reconstruction, and classes are chosen by their labels."""
+    run, codes, examples = generate(
+        LINEAR, "attributes", "--examples", "2", "--classes", "7", "3", "--columns", "4", "--strength", "2"
+    )
+    own, all_codes, labels = run.encode(run.splits.test)[2], run.encode(run.splits.train), run.splits.train.labels
+    assert codes.shape == (2, 5, 4)
+    for row, label in zip(codes, (7, 3), strict=True):
+        direction = all_codes[labels == label].mean(axis=0) - all_codes[labels != label].mean(axis=0)
+        np.testing.assert_allclose(row, own + np.linspace(-2, 2, 5)[:, None] * direction, atol=1e-4)
+    np.testing.assert_allclose(examples[0, 2], run.decode(Dataset(own[None]))[0], atol=1e-5)
+
+
 @pytest.mark.slow
 def test_ways_between_two_examples(generate, tmp_path):
     run, codes, _ = generate(VARIATIONAL, "interpolation", "--examples", "0", "3", "--columns", "5", "--frames", "5")
@@ -241,7 +254,14 @@ def test_the_plane_of_two_numbers(generate, tmp_path, drawn_fraction):
         (LINEAR, ["--what", "traversals", "--units", "0"], "--units: the code has units 1 to 4, got 0"),
         (LINEAR, ["--what", "near-class", "--units", "1"], "--units: requires --what traversals, got near-class"),
         (VARIATIONAL, ["--what", "near-example", "--examples", "359"], "test examples 0 to 358, got 359"),
-        (VARIATIONAL, ["--examples", "1"], "--examples: requires --what near-example, interpolation or traversals"),
+        (
+            VARIATIONAL,
+            ["--examples", "1"],
+            "--examples: requires --what near-example, interpolation, traversals or attr",
+        ),
+        (VARIATIONAL, ["--classes", "1"], "--classes: requires --what attributes, got samples"),
+        (VARIATIONAL, ["--what", "attributes", "--strength", "-1"], "--strength: must be between 0 and 1000, got -1"),
+        (VARIATIONAL, ["--what", "attributes", "--classes", "12"], "there is no class '12'"),
         (VARIATIONAL, ["--what", "interpolation", "--examples", "1"], "interpolation expects 2, got 1"),
         (
             CONDITIONAL,
