@@ -18,8 +18,7 @@ from aejax.experiment.generated import draw
 from aejax.experiment.presets import DEFAULT, PRESETS
 from aejax.host.environment import use_compilation_cache
 from aejax.studies.jacobian.settings import Study
-from aejax.studies.jacobian.study import conclude, draw_figures, run_study
-from aejax.studies.jacobian.train import load
+from aejax.studies.jacobian.study import draw_figures, load, run_study
 
 FOLDER = Path(__file__).parents[1] / ".github" / "images"
 PLANE = Experiment(
@@ -47,8 +46,7 @@ def pictures(scratch: Path) -> Iterator[tuple[str, Figure]]:
     plane = train_run(replace(PLANE, data=run.experiment.data), scratch / "plane", figures=False)
     yield "manifold", draw(plane, generate.manifold(plane, side=14))
     splits = load(STUDY)
-    members = run_study(STUDY, splits)
-    yield "spectra", draw_figures(STUDY, splits, members, conclude(members))["spectra"]
+    yield "spectra", draw_figures(STUDY, splits, run_study(STUDY, splits))["spectra"]
 
 
 def save(figure: Figure, path: Path) -> int:

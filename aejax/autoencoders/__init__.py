@@ -12,6 +12,7 @@ Every method of the package, with its formula, its function (in `aejax`) and its
 | tied weights | h = s(x W + b), x̂ = W h + c | `autoencoders.tied` | Vincent et al. 2010; Rifai et al. 2011 |
 | sparse by L1 | L + λ E Σ abs(hₖ) | `autoencoders.sparse` | Goodfellow et al. 2016 |
 | sparse by KL | L + λ Σ KL(ρ ‖ ρ̂ₖ), ρ̂ = E h | `autoencoders.sparse_kl` | Ng 2011 |
+| weight decay in the loss | L + λ Σ W² | `autoencoders.l2_regularized` | Krogh and Hertz 1991 |
 | k-sparse | only the k largest hₖ | `autoencoders.k_sparse` | Makhzani and Frey 2014 |
 | dictionary by L1 | E ‖x - x̂‖² + λ E Σ fᵢ ‖dᵢ‖, f = ReLU(π) | `autoencoders.l1_dictionary` | Bricken et al. 2023; Conerly et al. 2024 |
 | TopK | f keeps the k largest πᵢ; dead units learn the residual | `autoencoders.top_k` | Gao et al. 2024 |
@@ -77,6 +78,7 @@ from aejax.autoencoders.dictionaries import top_k as top_k
 from aejax.autoencoders.importance_weighted import importance_weighted as importance_weighted
 from aejax.autoencoders.information import mmd_regularized as mmd_regularized
 from aejax.autoencoders.information import total_correlation_penalized as total_correlation_penalized
+from aejax.autoencoders.l2_regularized import l2_regularized as l2_regularized
 from aejax.autoencoders.part import Part as Part
 from aejax.autoencoders.part import Term as Term
 from aejax.autoencoders.part import loss_terms as loss_terms
@@ -116,6 +118,7 @@ __all__ = [
     "jump_relu",
     "k_sparse",
     "l1_dictionary",
+    "l2_regularized",
     "loss_terms",
     "matryoshka",
     "mmd_regularized",

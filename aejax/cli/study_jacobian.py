@@ -3,27 +3,25 @@
 import io
 import json
 import os
-import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aejax.cli import command_line
 from aejax.cli.figure_options import FigureOptions
+from aejax.cli.swept import train_all
 from aejax.errors import UserError
 from aejax.host.files import FigureFormat, write_text
-from aejax.studies.jacobian.settings import PRESETS, MethodName, Study, check, to_json
+from aejax.studies.jacobian.settings import PRESETS, Study, check, from_json
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
-    import jax
-
     from aejax.datasets.dataset import Splits
     from aejax.host.terminal import PlainConsole
-    from aejax.studies.jacobian.measure import Measure
-    from aejax.studies.jacobian.table import Member
+    from aejax.studies.sweeps.members import Member
+    from aejax.studies.sweeps.study import Sweep
 
 DEFAULT = "digits"
 DESCRIPTION = f"""Train regularized autoencoders over a grid of strengths and seeds; compare their encoders' Jacobians.
@@ -31,19 +29,23 @@ DESCRIPTION = f"""Train regularized autoencoders over a grid of strengths and se
   aejax study jacobian                                      every method on digits
   aejax study jacobian mnist --train-examples 10000         after Rifai et al. (2011), on 10,000 examples of MNIST
   aejax study jacobian digits --methods ae cae --seeds 3    some methods, fewer seeds
+  aejax study jacobian --resume runs/NAME                   continue a study that was stopped or killed
 
 The methods are the plain autoencoder (ae), weight decay, denoising autoencoders (Gaussian noise, masking) and
 contractive autoencoders (exact Jacobian, random projections of it), all with one sigmoid layer, tied weights and
-cross-entropy. The autoencoders of a method are trained together as one population, divided among the devices.
+cross-entropy. It is a sweep over methods and strengths (`aejax sweep`): settings that differ only in real numbers are
+trained together, divided among the devices.
 
 The folder written holds report.txt (each method at the strength with the least validation error, mean ± deviation over
-the seeds), grid.csv and grid.json (every setting), members.csv (every autoencoder), config.json, and figures/.
+the seeds), grid.csv and grid.json (every setting), members.csv (every autoencoder), config.json, figures/, and what a
+stopped study continues from.
 
 Presets:
 {chr(10).join(f"  {name:10}{description}" for name, (description, _) in PRESETS.items())}
 
 The values shown below are those of the preset named before --help."""
 
+CONFIGURATION = "config.json"
 WIDTH = 152  # of the tables, which a narrower terminal wraps
 
 
@@ -54,6 +56,8 @@ class Options(FigureOptions):
     study: Study = field(default_factory=Study)
     run_dir: Path | None = None
     """The folder to write, which must not exist yet; runs/jacobian-study-PRESET-DATE-TIME if not given."""
+    resume: Path | None = None
+    """The folder of a study to continue, with the values that it began with."""
     devices: int | None = None
     """Number of devices to divide the autoencoders among; all if not given."""
 
@@ -62,44 +66,34 @@ def main(arguments: Sequence[str]) -> None:
     """Parse, train, measure, and write."""
     started = time.perf_counter()
     options, name = _parse(arguments)
-    study = options.study
-    run_dir = options.run_dir or Path("runs") / f"jacobian-study-{name}-{datetime.now():%Y%m%d-%H%M%S}"
-    command_line.check_free(run_dir)
     # The classifier of codes is small: with several threads, its linear algebra spends most of its time waiting.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
     from aejax.host.terminal import PlainConsole
-    from aejax.studies.jacobian.study import make_measure_of
-    from aejax.studies.jacobian.table import member_records
-    from aejax.studies.jacobian.train import load
-    from aejax.studies.records import to_csv
+    from aejax.studies.jacobian.study import load, make_measure_of, prepare
+    from aejax.studies.sweeps.study import check_same_data, create
     from aejax.training.devices import choose_devices
 
     devices = choose_devices(options.devices)
-    splits = load(study)
-    try:
-        (run_dir / "figures").mkdir(parents=True)
-        write_text(run_dir / "config.json", to_json(study))
-    except OSError as error:
-        raise UserError(f"{run_dir}: cannot be written: {error.strerror}") from error
-
+    splits = load(study := options.study)
+    ready = prepare(study, splits)
+    if options.resume is not None:
+        folder = options.resume
+        check_same_data(folder, ready)
+    else:
+        folder = options.run_dir or Path("runs") / f"jacobian-study-{name}-{datetime.now():%Y%m%d-%H%M%S}"
+        command_line.check_free(folder)
+        create(folder, ready, name=CONFIGURATION)
     console = PlainConsole()
     sizes = ", ".join(f"{len(part.x):,} {split}" for split, part in zip(splits._fields, splits, strict=True))
     where = f"{len(devices)} {devices[0].platform} device{'s' if len(devices) > 1 else ''}"
     console.print(f"{study.dataset}: {sizes} examples; {study.units} units, {study.epochs} epochs; {where}")
-    measure = make_measure_of(study, splits)
-    members: list[Member] = []
-    try:
-        for number, method in enumerate(study.methods, start=1):
-            console.print(f"[{number}/{len(study.methods)}] {method}")
-            members += _run_method(study, method, splits, measure, devices, console)
-            write_text(run_dir / "members.csv", to_csv(member_records(members)))  # keeps results if the next one fails
-    except BaseException:
-        if not members:  # nothing to keep, and the folder would block another run
-            shutil.rmtree(run_dir)
-        raise
-    _conclude(study, splits, members, run_dir, console, options.format)
-    console.print(f"{time.perf_counter() - started:.1f} s in all; the study is in {run_dir}")
+    console.print(f"{len(ready.settings)} settings, {len(ready.settings) * ready.seeds} autoencoders")
+    measure = make_measure_of(study, ready)
+    resume = ("study", "jacobian", "--resume")
+    members = train_all(ready, folder, resume=resume, devices=devices, console=console, measure=measure)
+    _conclude(study, ready, splits, members, folder, console, options.format)
+    console.print(f"{time.perf_counter() - started:.1f} s in all; the study is in {folder}")
 
 
 def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
@@ -112,40 +106,28 @@ def _parse(arguments: Sequence[str]) -> tuple[Options, str]:
         names=f"[{preset}]",
         description=DESCRIPTION,
     )
+    if options.resume is not None:
+        if (options.study, options.run_dir) != (PRESETS[preset][1], None):
+            raise UserError("--resume: a study continues with the values that it began with; leave the others out")
+        return replace(options, study=_begun(options.resume)), preset
     check(options.study)
     return options, preset
 
 
-def _run_method(
-    study: Study,
-    method: MethodName,
-    splits: "Splits",
-    measure: "Measure",
-    devices: "list[jax.Device]",
-    console: "PlainConsole",
-) -> "list[Member]":
-    """Train and measure all members of a method, with progress."""
-    from aejax.studies.jacobian.study import measure_members
-    from aejax.studies.jacobian.train import grid, train_method
-    from aejax.studies.progress import StudyProgress
-
-    count = len(grid(study, method))
-    with StudyProgress(console, "training", study.epochs, "epochs") as progress:
-        for trained in train_method(study, method, splits, devices):
-            progress.show(trained.epoch, f"{count} autoencoders, mean loss {trained.loss:.2f}")
-    members: list[Member] = []
-    with StudyProgress(console, "measuring", count, "autoencoders") as progress:
-        for member in measure_members(study, method, trained, measure):
-            members.append(member)
-            progress.show(len(members), f"probe error {member.measurement.probe_error_percent:.2f} %")
-    return members
+def _begun(folder: Path) -> Study:
+    """Returns the study of a folder, to continue it."""
+    path = folder / CONFIGURATION
+    if not path.is_file() or not (folder / "groups").is_dir():
+        raise UserError(f"{folder}: is no folder of a study of Jacobians that can be continued")
+    return from_json(path.read_bytes(), name=str(path))
 
 
 def _conclude(
     study: Study,
+    ready: "Sweep",
     splits: "Splits",
     members: "list[Member]",
-    run_dir: Path,
+    folder: Path,
     console: "PlainConsole",
     figure_format: FigureFormat,
 ) -> None:
@@ -156,11 +138,14 @@ def _conclude(
     from aejax.studies.jacobian.study import conclude, draw_figures
     from aejax.studies.jacobian.table import study_table
     from aejax.studies.records import to_csv
+    from aejax.studies.sweeps.table import member_records, setting_records
 
-    outcome = conclude(members)
-    write_text(run_dir / "grid.csv", to_csv(outcome.records))
-    grid = {"grid": outcome.records, "claims": [claim._asdict() for claim in outcome.claims]}
-    write_text(run_dir / "grid.json", json.dumps(grid, indent=2) + "\n")
+    outcome = conclude(ready, members)
+    records = setting_records(outcome.summaries, chosen=[*outcome.chosen.values()])
+    write_text(folder / "members.csv", to_csv(member_records(ready.settings, members)))
+    write_text(folder / "grid.csv", to_csv(records))
+    grid = {"grid": records, "claims": [claim._asdict() for claim in outcome.claims]}
+    write_text(folder / "grid.json", json.dumps(grid, indent=2) + "\n")
 
     seeds = f"{study.seeds} seeds" if study.seeds > 1 else "1 seed"
     title = (
@@ -178,6 +163,7 @@ def _conclude(
         out.print("Claims of Rifai et al. (2011) on MNIST, and what was measured here:")
         for claim in outcome.claims:
             out.print(f"  {'held' if claim.held else 'did not hold'}: {claim.text} ({claim.measured})")
-    write_text(run_dir / "report.txt", report.export_text())
-    for file, figure in draw_figures(study, splits, members, outcome).items():
-        save_figure(figure, run_dir / "figures", file, file_format=figure_format)
+    write_text(folder / "report.txt", report.export_text())
+    (folder / "figures").mkdir(exist_ok=True)
+    for file, figure in draw_figures(study, splits, outcome).items():
+        save_figure(figure, folder / "figures", file, file_format=figure_format)

@@ -1,7 +1,6 @@
 """Train an experiment with many values of its knobs and several seeds, together, and find the best setting."""
 
 import io
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aejax.cli import command_line
 from aejax.cli.base import name_of, take_base, with_own_located
 from aejax.cli.figure_options import FigureOptions
+from aejax.cli.swept import train_all
 from aejax.errors import UserError
 from aejax.experiment.configuration import Experiment, to_json
 from aejax.experiment.knobs import GROUP_OF, is_sequence, value_of
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str]) -> None:
         command_line.check_free(folder)
     from aejax.experiment.progress import working
     from aejax.host.terminal import PlainConsole
-    from aejax.studies.sweeps.study import create, lock, open_sweep, prepare
+    from aejax.studies.sweeps.study import conclude, create, open_sweep, prepare
     from aejax.training.devices import choose_devices
 
     console = PlainConsole()
@@ -90,23 +90,12 @@ def main(arguments: Sequence[str]) -> None:
         ready = open_sweep(folder) if plan is None else prepare(plan)
     if plan is not None:
         create(folder, ready)
-    members = len(ready.settings) * ready.plan.seeds
+    members = len(ready.settings) * ready.seeds
     where = f"{len(devices)} {devices[0].platform} device{'s' if len(devices) > 1 else ''}"
     groups = "together" if len(ready.groups) == 1 else f"in {len(ready.groups)} groups"
     console.print(f"{name}: {len(ready.settings)} settings, {members} autoencoders, trained {groups}; {where}")
-    held = lock(folder)
-    try:
-        outcome = _train(ready, folder, devices, console)
-    except KeyboardInterrupt:
-        console.print(f"stopped; continue with: {verb_command('sweep', '--resume', folder)}")
-        raise
-    except Exception:
-        if not any((folder / "groups").iterdir()):  # nothing to keep, and the folder would block another sweep
-            shutil.rmtree(folder)
-        raise
-    finally:
-        held.release()
-    _conclude(ready, outcome, folder, options, console)
+    found = train_all(ready, folder, resume=("sweep", "--resume"), devices=devices, console=console)
+    _conclude(ready, conclude(ready, found), folder, options, console)
     console.print(f"{time.perf_counter() - started:.1f} s in all; the sweep is in {folder}")
 
 
@@ -174,27 +163,6 @@ def _words_of(knob: str, word: str) -> list[str]:
     return [f"--{knob.replace('_', '-')}", *values]
 
 
-def _train(ready: "Sweep", folder: Path, devices: Any, console: "PlainConsole") -> "Outcome":
-    """Train all groups, with a progress display for each."""
-    import contextlib
-
-    from aejax.studies.progress import StudyProgress
-    from aejax.studies.sweeps.study import Step, run
-
-    with contextlib.ExitStack() as stack:
-        displays: dict[int, StudyProgress] = {}
-
-        def on_step(step: Step) -> None:
-            if step.group not in displays:
-                stack.close()
-                work = "training" if step.groups == 1 else f"[{step.group + 1}/{step.groups}] training"
-                displays[step.group] = stack.enter_context(StudyProgress(console, work, step.epochs, "epochs"))
-            status = f"{step.members} autoencoders, mean loss {step.trained.loss:.4g}"
-            displays[step.group].show(step.trained.epoch, status)
-
-        return run(ready, folder=folder, devices=devices, on_step=on_step)
-
-
 def _conclude(ready: "Sweep", outcome: "Outcome", folder: Path, options: Options, console: "PlainConsole") -> None:
     """Write tables, figures, the best setting and the report, and print the report."""
     from aejax.host.terminal import PlainConsole
@@ -205,17 +173,17 @@ def _conclude(ready: "Sweep", outcome: "Outcome", folder: Path, options: Options
 
     best, measure, term_of = outcome.best, outcome.measure, title_of(ready)
     write_text(folder / "members.csv", to_csv(member_records(ready.settings, outcome.members)))
-    write_text(folder / "settings.csv", to_csv(setting_records(outcome.summaries, best)))
+    write_text(folder / "settings.csv", to_csv(setting_records(outcome.summaries, best=[best])))
     write_text(folder / "best.json", to_json(best.setting.experiment))
-    seeds = f"{ready.plan.seeds} seeds" if ready.plan.seeds > 1 else "1 seed"
-    title = f"{ready.plan.experiment.data.dataset}: validation examples, mean ± deviation over {seeds}"
+    seeds = f"{ready.seeds} seeds" if ready.seeds > 1 else "1 seed"
+    title = f"{ready.settings[0].experiment.data.dataset}: validation examples, mean ± deviation over {seeds}"
     table = sweep_table(outcome.summaries, best, title=title, term_of=term_of)
     of_test = ", ".join(f"{term} {value:.4f}" for term, value in best.mean.items() if term.startswith("test/"))
     report = PlainConsole(file=io.StringIO(), record=True, width=WIDTH, soft_wrap=False)
     for out in (PlainConsole(width=max(console.width, WIDTH)), report):
         out.print(table)
         out.print(f"best by validation/{measure}: {best.setting.described or 'the only setting'}; it has {of_test}")
-        if (note := caveat([*ready.plan.values], measure)) is not None:
+        if (note := caveat([*ready.settings[0].knobs], measure)) is not None:
             out.print(f"{note}: compare settings with care, or use --choose-by")
         out.print(f"train it with: {verb_command('train', '--preset-file', folder / 'best.json')}")
     write_text(folder / "report.txt", report.export_text())

@@ -224,6 +224,8 @@ def _penalized(autoencoder: Autoencoder, experiment: Experiment, facts: Facts) -
         autoencoder = autoencoders.sparse_kl(
             autoencoder, weight=terms.sparse_kl_weight, rho=terms.target_activation, axis_name=AXIS
         )
+    if not is_zero(terms.l2_weight):
+        autoencoder = autoencoders.l2_regularized(autoencoder, weight=terms.l2_weight)
     if not is_zero(terms.mmd_weight):
         autoencoder = autoencoders.mmd_regularized(autoencoder, weight=terms.mmd_weight, axis_name=AXIS)
     if not is_zero(terms.total_correlation_weight):

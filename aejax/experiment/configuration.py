@@ -211,6 +211,9 @@ class Regularization:
     code; 0 disables it."""
     target_activation: Annotated[Fraction, Requires("sparse_kl_weight")] = 0.05
     """sparse: target mean activation, rho, for sparse_kl_weight."""
+    l2_weight: Annotated[NonNegative, AddsPart("l2_regularized")] = 0.0
+    """Weight of the sum of squared weights of encoder and decoder in the loss; 0 disables it. --weight-decay is
+    decoupled from the loss instead."""
     beta: Annotated[NonNegative, _VARIATIONAL, AddsPart("beta")] = 1.0
     """variational: weight of the KL divergence; 1 is the evidence lower bound."""
     beta_schedule: Annotated[Literal["constant", "linear", "cyclical"], _VARIATIONAL] = "constant"

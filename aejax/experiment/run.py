@@ -15,13 +15,14 @@ from aejax.evaluation import make_watch
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.data_of_run import at_place, load_data_of_run
 from aejax.experiment.going_on import Continuation, as_json, go_on, read_origin
+from aejax.experiment.introduction import introduce
 from aejax.experiment.job import Job, fit, make_job
 from aejax.experiment.loading import bytes_of, conditions_of, load_splits, locate, notes_on
 from aejax.experiment.own_autoencoder import with_own_copy
 from aejax.experiment.plausibility import check_memory
 from aejax.experiment.progress import TrainingProgress, reading
 from aejax.experiment.run_folder import RunFolder, check_absent, check_unchanged, discard_unbegun, read_experiment
-from aejax.experiment.scaling import describe, make_facts
+from aejax.experiment.scaling import make_facts
 from aejax.experiment.summary import conclude, evaluate_best
 from aejax.experiment.trained import TrainedRun
 from aejax.host.commands import verb_command
@@ -208,15 +209,15 @@ def _continue(
 
 
 def _introduce(title: str, job: Job, snapshot: Snapshot, devices: Sequence[jax.Device], console: Console) -> None:
-    """Print the data, the number of parameters, the devices and the scaling."""
+    """Print the data, the number of parameters, the devices, what the data hold and how the model takes them."""
     sizes = ", ".join(f"{len(split.x):,} {name}" for name, split in job.splits._asdict().items())
     parameters = sum(leaf.size for leaf in jax.tree.leaves(snapshot.state.params))
     where = f"{len(devices)} {devices[0].platform} device{'s' if len(devices) > 1 else ''}"
     if jax.process_count() > 1:
         where += f" of {jax.process_count()} processes"
     console.print(f"{title}: {job.experiment.data.dataset}, {sizes} examples; {parameters:,} parameters; {where}")
-    if (scaling := describe(job.facts, job.experiment.model)) is not None:
-        console.print(scaling)
+    for line in introduce(job.splits.train, job.facts, job.experiment.model):
+        console.print(line)
 
 
 @contextlib.contextmanager

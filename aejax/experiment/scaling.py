@@ -124,7 +124,7 @@ def describe(facts: Facts, model: Model) -> str | None:
     scaling, values = facts.scaling, facts.targets
     if scaling is None:
         return None
-    found = f"training examples range from {values.low:g} to {values.high:g}"
+    found = f"values from {values.low:g} to {values.high:g}"
     if model.standardize == "auto":
         found += ", far from unit scale"
     if scaling.transform == "log1p":

@@ -17,6 +17,7 @@ from aejax.autoencoders import (
     denoising,
     importance_weighted,
     k_sparse,
+    l2_regularized,
     loss_terms,
     mmd_regularized,
     part_names,
@@ -58,6 +59,7 @@ WRAPPERS = {
     "contractive": partial(contractive, weight=0.1),
     "denoising": partial(denoising, corrupt=partial(masking, amount=0.5)),
     "importance_weighted": partial(importance_weighted, samples=3),
+    "l2_regularized": partial(l2_regularized, weight=0.1),
     "mmd_regularized": partial(mmd_regularized, weight=0.1),
     "sparse": partial(sparse, weight=0.1),
     "sparse_kl": partial(sparse_kl, weight=0.1, rho=0.1),
@@ -68,6 +70,7 @@ TERMS = {
     "contractive": {"contractive_penalty"},
     "denoising": set(),
     "importance_weighted": {"elbo"},
+    "l2_regularized": {"squared_weights"},
     "mmd_regularized": {"mmd"},
     "sparse": {"l1_penalty", "active_fraction"},
     "sparse_kl": {"sparsity_kl", "mean_activation"},
@@ -89,7 +92,7 @@ REFUSED_BASES = {
     ("importance_weighted", "variational with free bits"): "free_bits must be 0",
 }
 ALREADY = "can be applied only once"
-LOST = ("contractive", "denoising", "mmd_regularized", "sparse", "total_correlation_penalized")
+LOST = ("contractive", "denoising", "l2_regularized", "mmd_regularized", "sparse", "total_correlation_penalized")
 REFUSED_PAIRS = {  # outer, inner
     **{(name, name): ALREADY for name in WRAPPERS if name != "denoising"},
     **{("importance_weighted", inner): f"{inner}\\(importance_weighted" for inner in LOST},

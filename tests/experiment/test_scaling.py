@@ -128,7 +128,7 @@ def test_statistics_are_those_of_training_examples_and_are_kept_as_facts():
     assert from_json(to_json(counts), name="facts.json") == counts
     described = describe(facts, experiment.model)
     low, high = (2000 + 5 * LATENT[:240]).min(), (2000 + 5 * LATENT[:240]).max()
-    assert f"range from {low:g} to {high:g}, far from unit scale: the model standardizes them" in described
+    assert f"values from {low:g} to {high:g}, far from unit scale: the model standardizes them" in described
     assert describe(facts_of(Dataset(np.asarray(LATENT, np.float32))), experiment.model) is None
 
 

@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aejax.studies.jacobian.measure import Measurement
 from aejax.studies.jacobian.settings import PRESETS
-from aejax.studies.jacobian.study import conclude, run_study
-from aejax.studies.jacobian.table import member_records
-from aejax.studies.jacobian.train import load
+from aejax.studies.jacobian.study import load, run_study
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "jacobian_study.py"
 TINY = ("--units", "9", "--epochs", "2", "--seeds", "2", "--train-examples", "150", "--spectrum-examples", "5")
@@ -53,12 +52,12 @@ def test_the_library_gives_the_members_of_the_script(finished: tuple[Path, str])
         contractive_weights=(0.0, 3.0),
         gaussian_deviations=(0.3,),
     )
-    members = run_study(study, load(study))
-    for ours, written in zip(member_records(members), rows(folder / "members.csv"), strict=True):
-        assert ours.pop("method") == written.pop("method")
-        numbers = [float(value) for value in written.values()]
-        np.testing.assert_allclose(list(ours.values()), numbers, rtol=1e-3)  # 8 simulated devices, other fusions
-    assert list(conclude(members).chosen) == ["ae", "dae-gaussian", "cae"]
+    outcome = run_study(study, load(study))
+    for summary, written in zip(outcome.summaries, rows(folder / "grid.csv"), strict=True):
+        assert summary.setting.knobs["method"] == written["method"]
+        for term, mean in summary.mean.items():
+            np.testing.assert_allclose(mean, float(written[term]), rtol=1e-3, err_msg=term)  # other fusions
+    assert list(outcome.chosen) == ["ae", "dae-gaussian", "cae"]
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -69,12 +68,12 @@ def rows(path: Path) -> list[dict[str, str]]:
 @pytest.mark.slow
 def test_the_folder_holds_all_that_it_should(finished: tuple[Path, str], drawn_fraction) -> None:
     folder, _ = finished
-    files = {"config.json", "members.csv", "grid.csv", "grid.json", "report.txt", "figures"}
-    assert {path.name for path in folder.iterdir()} == files
+    files = {"config.json", "members.csv", "grid.csv", "grid.json", "report.txt", "figures", "groups", "data.sha256"}
+    assert {path.name for path in folder.iterdir()} == files | {".lock"}
     assert json.loads((folder / "config.json").read_text())["units"] == 9
     members = rows(folder / "members.csv")
     assert len(members) == 2 * (1 + 1 + 2)
-    assert all(np.isfinite(float(value)) for row in members for name, value in row.items() if name != "method")
+    assert all(np.isfinite(float(row[measure])) for row in members for measure in Measurement._fields)
     assert {path.name for path in (folder / "figures").iterdir()} == {
         "contraction.png",
         "error_against_strength.png",
@@ -119,8 +118,8 @@ def test_the_contractive_norm_is_the_lower_for_the_greater_weight(finished: tupl
 def test_progress_and_summary_are_printed(finished: tuple[Path, str]) -> None:
     _, output = finished
     assert "150 train, 300 validation, 359 test examples" in output
-    assert "[3/3] cae" in output
-    assert "training: 2/2 epochs, 4 autoencoders" in output
+    assert "[1/3] training: 2/2 epochs, 4 autoencoders" in output  # the plain one, and that with a weight of 0
+    assert "[3/3] measuring: 2/2 autoencoders" in output
     assert "s in all; the study is in study" in output
 
 

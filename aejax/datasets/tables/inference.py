@@ -37,6 +37,7 @@ from aejax.errors import UserError, knob_name
 OTHER = "(other)"  # the class of categories that are rare or unknown, where the user asks for one
 _MIN_FREQUENCY = 5  # training rows of a category with a class of its own, where there is a class of others
 _MIN_NUMBERS = 0.9  # of the cells of a column of numbers
+_MANY_ZEROS = 0.1  # of the numbers of a column, which are then said
 _MIN_ROWS = 10  # of whole numbers in order that count rows
 _MIN_DIGITS = 8
 _MAX_RATING, _MAX_COUNT, _MAX_FIRST_COUNT = 10, 50, 2
@@ -314,7 +315,9 @@ def _range(statistics: ColumnStatistics) -> str:
     low, high = number_text(pl.Series([numbers.low, numbers.high])).to_list()
     whole = ", whole" if statistics.all_whole else ""
     comma = ", decimal commas" if statistics.marks.comma is not None else ""
-    return f"{low} to {high}{whole}{comma}"
+    share = statistics.zeros / max(numbers.count, 1)
+    zeros = f", {100 * share:.3g} % zeros" if share >= _MANY_ZEROS else ""
+    return f"{low} to {high}{whole}{zeros}{comma}"
 
 
 def _list_classes(classes: list[str]) -> str:

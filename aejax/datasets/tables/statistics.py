@@ -77,6 +77,7 @@ class ColumnStatistics:
         self.texts: dict[str, int] | None = {}  # how often each text occurs; None if there are over 10,000
         self.distinct_share = 0.0  # of the observed cells, when there were over 10,000 texts
         self.repeats = False  # whether a text occurs twice, as far as they are counted
+        self.zeros = 0
         self.codes = 0  # cells such as 020, which are numbers with a leading zero
         self.all_whole = True
         self.digits: set[int] = set()  # the numbers of digits of whole numbers
@@ -141,6 +142,7 @@ class ColumnStatistics:
             if not len(values):
                 return
         self.numbers.add(values)
+        self.zeros += int(np.sum(values == 0))
         if self.numbers.low > 0:
             self.logs.add(np.log(values))
         if self.numbers.low >= 0:

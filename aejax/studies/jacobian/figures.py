@@ -13,7 +13,8 @@ from aejax.plots.style import BLUE, COLUMN, GREEN, ORANGE, PINK, QUIET, SMALL, V
 from aejax.studies.jacobian.measure import RADII, Curves
 from aejax.studies.jacobian.methods import METHODS
 from aejax.studies.jacobian.settings import MethodName
-from aejax.studies.jacobian.table import Setting, strength_of
+from aejax.studies.jacobian.table import strength_of
+from aejax.studies.sweeps.table import Summary
 
 _COLORS: dict[MethodName, str] = {
     "ae": QUIET,
@@ -34,7 +35,7 @@ _MEASURES = {
 
 
 @house_style()
-def spectra(curves: Mapping[MethodName, Curves], chosen: Mapping[MethodName, Setting]) -> Figure:
+def spectra(curves: Mapping[MethodName, Curves], chosen: Mapping[MethodName, Summary]) -> Figure:
     """Returns a plot of the singular values of the encoder's Jacobian in descending order, one curve per method.
 
     Args:
@@ -55,7 +56,7 @@ def spectra(curves: Mapping[MethodName, Curves], chosen: Mapping[MethodName, Set
 
 
 @house_style()
-def contraction(curves: Mapping[MethodName, Curves], chosen: Mapping[MethodName, Setting], *, nearest: float) -> Figure:
+def contraction(curves: Mapping[MethodName, Curves], chosen: Mapping[MethodName, Summary], *, nearest: float) -> Figure:
     """Returns a plot of contraction ratios over the distance, relative to the ratio at the smallest distance.
 
     The ratio is the distance in code space over the distance in input space.
@@ -87,7 +88,7 @@ def contraction(curves: Mapping[MethodName, Curves], chosen: Mapping[MethodName,
 
 @house_style()
 def filters(
-    weights: Mapping[MethodName, np.ndarray], chosen: Mapping[MethodName, Setting], shape: Sequence[int], *, count: int
+    weights: Mapping[MethodName, np.ndarray], chosen: Mapping[MethodName, Summary], shape: Sequence[int], *, count: int
 ) -> Figure:
     """Returns a figure of the weights of units, drawn in the shape of an example, each on its own scale.
 
@@ -118,32 +119,33 @@ def filters(
 
 
 @house_style()
-def error_against_strength(settings: Sequence[Setting]) -> Figure:
+def error_against_strength(summaries: Sequence[Summary]) -> Figure:
     """Returns plots of the main measures over the strength: mean and standard deviation over seeds.
 
     The plain autoencoder, which has no strength, is a horizontal line.
 
     Args:
-      settings: all settings of the study.
+      summaries: all settings of the study.
     """
-    plain = [setting for setting in settings if setting.method == "ae"]
-    present = {setting.method for setting in settings}
-    columns = [group for methods in _COLUMNS if (group := [m for m in methods if m in present])] or [["ae"]]
+    of_methods: dict[MethodName, list[Summary]] = {}
+    for summary in sorted(summaries, key=lambda summary: summary.setting.knobs["strength"]):
+        of_methods.setdefault(summary.setting.knobs["method"], []).append(summary)
+    columns = [group for methods in _COLUMNS if (group := [m for m in methods if m in of_methods])] or [["ae"]]
     engine = ConstrainedLayoutEngine(wspace=0.02, hspace=0.03)
     figure = Figure(figsize=(COLUMN, 1.25 * len(_MEASURES) + 0.5), layout=engine)
     grid = figure.subplots(len(_MEASURES), len(columns), squeeze=False, sharex="col", sharey="row")
     entries: dict[str, Artist] = {}
     for line, (field, label) in zip(grid, _MEASURES.items(), strict=True):
         for axes, group in zip(line, columns, strict=True):
-            for setting in plain:
-                line_of_ae = axes.axhline(getattr(setting.mean, field), color=_COLORS["ae"], linewidth=1)
+            for plain in of_methods.get("ae", []):
+                line_of_ae = axes.axhline(plain.mean[field], color=_COLORS["ae"], linewidth=1)
                 entries[METHODS["ae"].title] = line_of_ae
             for method in group:
-                own = sorted((s for s in settings if s.method == method), key=lambda s: s.strength)
+                own = of_methods[method]
                 entries[METHODS[method].title] = axes.errorbar(
-                    [s.strength for s in own],
-                    [getattr(s.mean, field) for s in own],
-                    [np.nan_to_num(getattr(s.deviation, field)) for s in own],
+                    [s.setting.knobs["strength"] for s in own],
+                    [s.mean[field] for s in own],
+                    [np.nan_to_num(s.deviation[field]) for s in own],
                     color=_COLORS[method],
                     linestyle="--" if method == _DASHED else "-",
                     marker="o",
@@ -155,7 +157,7 @@ def error_against_strength(settings: Sequence[Setting]) -> Figure:
         line[0].set_ylabel(label)
     for bottom, group in zip(grid[-1], columns, strict=True):
         symbol = METHODS[group[0]].symbol
-        strengths = sorted({s.strength for s in settings if s.method in group})
+        strengths = sorted({s.setting.knobs["strength"] for method in group for s in of_methods[method]})
         if symbol == "λ" and strengths[0] > 0:
             bottom.set_xscale("log")
         labeled = [f"{strength:g}" if k % 2 == 0 else "" for k, strength in enumerate(strengths)]
@@ -173,7 +175,7 @@ def _single() -> tuple[Figure, Axes]:
 
 
 def _line(
-    axes: Axes, method: MethodName, x: Sequence[float] | np.ndarray, y: np.ndarray, chosen: Mapping[MethodName, Setting]
+    axes: Axes, method: MethodName, x: Sequence[float] | np.ndarray, y: np.ndarray, chosen: Mapping[MethodName, Summary]
 ) -> None:
     label = ", ".join(filter(None, (METHODS[method].title, strength_of(chosen[method]))))
     axes.plot(x, y, color=_COLORS[method], linestyle="--" if method == _DASHED else "-", linewidth=1.2, label=label)

@@ -1,64 +1,71 @@
-"""Methods that a study compares: each regularizes a plain autoencoder with a strength, which JAX may trace."""
+"""Methods that a study compares: each is a plain autoencoder with knobs of its own, one of which is its strength."""
 
-from collections.abc import Callable
-from functools import partial
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-from jaxtyping import Array, PyTree
+from aejax.experiment.configuration import Data, Experiment, Model, Optimization, Training
+from aejax.experiment.knobs import with_knobs
+from aejax.studies.jacobian.settings import MethodName, Study
+from aejax.studies.sweeps.plan import Setting
 
-from aejax.autoencoders import Autoencoder, Batch, contractive, contractive_by_projections, denoising
-from aejax.autoencoders.record import Metrics
-from aejax.corruption import gaussian_noise, masking
-from aejax.studies.jacobian.settings import MethodName
+VALIDATION_FRACTION = 1 / 6  # 10,000 of MNIST's 60,000 training examples, as in the paper's time
+_CHECKPOINTS = 5  # of a group of settings, from which a stopped study continues
 
 
 class Method(NamedTuple):
-    """A method to regularize the plain autoencoder, with the strength as its only setting."""
+    """A method to regularize the plain autoencoder, with a strength."""
 
     title: str  # in tables and figures
-    symbol: str  # of the strength
-    build: Callable[[Autoencoder, Array], Autoencoder]  # (plain autoencoder, strength) -> autoencoder
-
-
-def _plain(autoencoder: Autoencoder, strength: Array) -> Autoencoder:
-    del strength
-    return autoencoder
-
-
-def _weight_decay(autoencoder: Autoencoder, strength: Array) -> Autoencoder:
-    """Adds λ Σ W² to the loss, as the paper does; decoupled weight decay would differ."""
-
-    def loss(params: PyTree, key: Array, batch: Batch | Array) -> tuple[Array, Metrics]:
-        total, metrics = autoencoder.loss(params, key, batch)
-        squares = sum((jnp.sum(jnp.square(weights)) for weights in params["weights"]), start=jnp.zeros(()))
-        total = total + strength * squares
-        return total, {**metrics, "loss": total, "squared_weights": squares}
-
-    return autoencoder._replace(loss=loss)
-
-
-def _gaussian(autoencoder: Autoencoder, strength: Array) -> Autoencoder:
-    return denoising(autoencoder, corrupt=partial(gaussian_noise, standard_deviation=strength))
-
-
-def _masking(autoencoder: Autoencoder, strength: Array) -> Autoencoder:
-    return denoising(autoencoder, corrupt=partial(masking, amount=strength))
-
-
-def _contractive(autoencoder: Autoencoder, strength: Array) -> Autoencoder:
-    return contractive(autoencoder, weight=strength, method="auto")
-
-
-def _estimator(autoencoder: Autoencoder, strength: Array) -> Autoencoder:
-    return contractive_by_projections(autoencoder, weight=strength)
+    symbol: str = ""  # of the strength
+    strength: str = ""  # the knob that it is; empty for the plain autoencoder
+    others: MappingProxyType[str, Any] = MappingProxyType({})  # knob -> value
 
 
 METHODS: dict[MethodName, Method] = {
-    "ae": Method("AE", "", _plain),
-    "weight-decay": Method("AE + weight decay", "λ", _weight_decay),
-    "dae-gaussian": Method("DAE, Gaussian", "σ", _gaussian),
-    "dae-masking": Method("DAE, masking", "ν", _masking),
-    "cae": Method("CAE", "λ", _contractive),
-    "cae-estimator": Method("CAE, estimated", "λ", _estimator),
+    "ae": Method("AE"),
+    "weight-decay": Method("AE + weight decay", "λ", "l2_weight"),
+    "dae-gaussian": Method(
+        "DAE, Gaussian", "σ", "corruption_level", MappingProxyType({"corruption": "gaussian_noise"})
+    ),
+    "dae-masking": Method("DAE, masking", "ν", "corruption_level", MappingProxyType({"corruption": "masking"})),
+    "cae": Method("CAE", "λ", "contractive_weight"),
+    "cae-estimator": Method(
+        "CAE, estimated", "λ", "contractive_weight", MappingProxyType({"contractive_projections": 1})
+    ),
 }
+
+
+def plain_experiment(study: Study) -> Experiment:
+    """Returns the experiment that every method regularizes: one sigmoid layer, tied weights, cross-entropy.
+
+    The parameters of the last epoch are measured: it is the only one that is evaluated.
+    """
+    return Experiment(
+        data=Data(dataset=study.dataset, data_dir=study.data_dir, validation_fraction=VALIDATION_FRACTION),
+        model=Model(family="tied", hidden=(), code_size=study.units, activation="sigmoid", loss="binary_cross_entropy"),
+        optimization=Optimization(learning_rate=study.learning_rate, schedule="cosine"),
+        training=Training(
+            batch_size=study.batch_size,
+            epochs=study.epochs,
+            evaluate_every=study.epochs,
+            patience=None,
+            checkpoint_every=max(1, study.epochs // _CHECKPOINTS),
+        ),
+    )
+
+
+def settings_of(study: Study) -> list[Setting]:
+    """Returns every method of a study with each of its strengths; with a strength of 0, it is the plain autoencoder.
+
+    >>> settings = settings_of(Study(methods=("ae", "cae"), contractive_weights=(0.0, 0.1)))
+    >>> [(setting.knobs["strength"], setting.experiment.regularization.contractive_weight) for setting in settings]
+    [(0.0, 0.0), (0.0, 0.0), (0.1, 0.1)]
+    """
+    plain = plain_experiment(study)
+    settings = []
+    for name in study.methods:
+        method = METHODS[name]
+        for strength in study.strengths(name):
+            knobs = {method.strength: strength, **method.others} if strength else {}
+            settings.append(Setting({"method": name, "strength": strength}, with_knobs(plain, knobs)))
+    return settings

@@ -14,7 +14,7 @@ from rich.table import Table
 from aejax.studies.jacobian.measure import Curves
 from aejax.studies.jacobian.methods import METHODS
 from aejax.studies.jacobian.settings import MethodName
-from aejax.studies.jacobian.table import Setting
+from aejax.studies.sweeps.table import Summary
 
 
 class Published(NamedTuple):
@@ -47,7 +47,7 @@ class Claim(NamedTuple):
     measured: str
 
 
-def comparison_table(chosen: Mapping[MethodName, Setting], *, title: str) -> Table:
+def comparison_table(chosen: Mapping[MethodName, Summary], *, title: str) -> Table:
     """Returns a table of published and measured values, ordered by the published ‖J‖_F.
 
     Args:
@@ -65,12 +65,12 @@ def comparison_table(chosen: Mapping[MethodName, Setting], *, title: str) -> Tab
         )
     for method, paper in TABLE.items():
         own = chosen[method].mean if method in chosen else None
-        ratio = own.jacobian_norm / chosen["ae"].mean.jacobian_norm if own and "ae" in chosen else None
+        ratio = own["jacobian_norm"] / chosen["ae"].mean["jacobian_norm"] if own and "ae" in chosen else None
         cells = (
-            (paper.jacobian_norm, own and own.jacobian_norm, ".3g"),
+            (paper.jacobian_norm, own and own["jacobian_norm"], ".3g"),
             (paper.jacobian_norm / TABLE["ae"].jacobian_norm, ratio, ".3f"),
-            (paper.saturated_percent, own and own.saturated_percent, ".2f"),
-            (paper.test_error_percent, own and own.probe_error_percent, ".2f"),
+            (paper.saturated_percent, own and own["saturated_percent"], ".2f"),
+            (paper.test_error_percent, own and own["probe_error_percent"], ".2f"),
         )
         table.add_row(
             METHODS[method].title,
@@ -79,7 +79,7 @@ def comparison_table(chosen: Mapping[MethodName, Setting], *, title: str) -> Tab
     return table
 
 
-def claims(chosen: Mapping[MethodName, Setting], curves: Mapping[MethodName, Curves]) -> list[Claim]:
+def claims(chosen: Mapping[MethodName, Summary], curves: Mapping[MethodName, Curves]) -> list[Claim]:
     """Returns the paper's claims and whether they held; claims about absent methods are omitted.
 
     Args:
@@ -87,18 +87,18 @@ def claims(chosen: Mapping[MethodName, Setting], curves: Mapping[MethodName, Cur
       curves: of every method at that strength, means over its seeds.
     """
     own = {method: chosen[method].mean for method in TABLE if method in chosen}
-    norms = {method: own[method].jacobian_norm for method in own}
+    norms = {method: own[method]["jacobian_norm"] for method in own}
     result = []
 
     def extreme(text: str, method: MethodName, field: str, *, least: bool) -> None:
         if method not in own or len(own) < 2:
             return
         sign = 1 if least else -1
-        rival = min((name for name in own if name != method), key=lambda name: sign * getattr(own[name], field))
-        pair = [chosen[name] for name in (method, rival)]
-        first, second = (getattr(setting.mean, field) for setting in pair)
-        measured = ", ".join(f"{METHODS[s.method].title} {getattr(s.mean, field):.3g}" for s in pair)
-        if abs(first - second) < math.hypot(*(getattr(setting.deviation, field) for setting in pair)):
+        rival = min((name for name in own if name != method), key=lambda name: sign * own[name][field])
+        pair = (method, rival)
+        first, second = (own[name][field] for name in pair)
+        measured = ", ".join(f"{METHODS[name].title} {own[name][field]:.3g}" for name in pair)
+        if abs(first - second) < math.hypot(*(chosen[name].deviation[field] for name in pair)):
             measured += ": the difference is within the deviation over seeds"
         result.append(Claim(text, sign * first < sign * second, measured))
 

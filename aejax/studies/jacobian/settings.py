@@ -98,6 +98,29 @@ def to_json(study: Study) -> str:
     return json.dumps(dataclasses.asdict(study), indent=2) + "\n"
 
 
+def from_json(text: str | bytes, *, name: str) -> Study:
+    """Returns the study in a JSON document, checked.
+
+    Args:
+      text: the document.
+      name: what error messages call the document.
+
+    Raises:
+      UserError: the document is no valid study.
+
+    >>> from_json(to_json(Study()), name="config.json") == Study()
+    True
+    """
+    try:
+        study = _adapter().validate_json(text)
+        check(study)
+    except ValidationError as error:
+        raise UserError(f"{name}: {first_error(error)}") from error
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
+    return study
+
+
 def check(study: Study) -> None:
     """Raises UserError, with the knob's name, if a value is out of range or a list is empty or has duplicates.
 

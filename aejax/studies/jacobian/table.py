@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from rich.table import Table
 
-from aejax.studies.jacobian.measure import Curves, Measurement
+from aejax.studies.jacobian.measure import Curves
 from aejax.studies.jacobian.methods import METHODS
 from aejax.studies.jacobian.settings import METHOD_NAMES, MethodName
+from aejax.studies.sweeps.members import Member
+from aejax.studies.sweeps.table import Summary
 
 COLUMNS = {  # of the table, in order: field of a measurement -> heading, decimals
     "reconstruction": ("cross-entropy, nats", 2),
@@ -22,102 +23,45 @@ COLUMNS = {  # of the table, in order: field of a measurement -> heading, decima
 }
 
 
-class Member(NamedTuple):
-    """One trained autoencoder."""
-
-    method: MethodName
-    strength: float
-    seed: int
-    measurement: Measurement
-    curves: Curves
-    weights: np.ndarray  # (inputs, units)
-
-
-class Setting(NamedTuple):
-    """A method at one strength: mean and standard deviation over its seeds."""
-
-    method: MethodName
-    strength: float
-    seeds: int
-    mean: Measurement
-    deviation: Measurement  # sample standard deviation, with n - 1 in the denominator; NaN for a single seed
-
-
-def summarize(members: Sequence[Member]) -> list[Setting]:
-    """Returns mean and standard deviation over the seeds of every setting, in order of first appearance."""
-    groups: dict[tuple[MethodName, float], list[Measurement]] = {}
-    for member in members:
-        groups.setdefault((member.method, member.strength), []).append(member.measurement)
-    settings = []
-    for (method, strength), group in groups.items():
-        values = np.array(group, np.float64)
-        deviation = values.std(axis=0, ddof=1) if len(values) > 1 else np.full(values.shape[1], math.nan)
-        mean = Measurement(*map(float, values.mean(axis=0)))
-        settings.append(Setting(method, strength, len(group), mean, Measurement(*map(float, deviation))))
-    return settings
-
-
-def choose(settings: Sequence[Setting]) -> dict[MethodName, Setting]:
+def choose(summaries: Sequence[Summary]) -> dict[MethodName, Summary]:
     """Returns the setting of each method with the lowest probe error on the validation split, mean over seeds.
 
     Ties are resolved by the lower cross-entropy on the validation split. The test split is not used.
     """
-    chosen: dict[MethodName, Setting] = {}
+    chosen: dict[MethodName, Summary] = {}
     for method in METHOD_NAMES:
-        if own := [setting for setting in settings if setting.method == method]:
+        if own := [summary for summary in summaries if summary.setting.knobs["method"] == method]:
             chosen[method] = min(
-                own, key=lambda s: (s.mean.validation_probe_error_percent, s.mean.validation_reconstruction)
+                own, key=lambda s: (s.mean["validation_probe_error_percent"], s.mean["validation_reconstruction"])
             )
     return chosen
 
 
-def mean_curves(members: Sequence[Member], chosen: Mapping[MethodName, Setting]) -> dict[MethodName, Curves]:
-    """Returns the curves of each method at its chosen strength, means over seeds."""
-    means = {}
-    for method, setting in chosen.items():
-        own = [member.curves for member in members if (member.method, member.strength) == (method, setting.strength)]
-        means[method] = Curves(*(np.mean(field, axis=0) for field in zip(*own, strict=True)))
-    return means
+def mean_curves(members: Sequence[Member]) -> Curves:
+    """Returns the means over members of their curves."""
+    return Curves(*(np.mean([member.arrays[name] for member in members], axis=0) for name in Curves._fields))
 
 
-def member_records(members: Sequence[Member]) -> list[dict[str, object]]:
-    """Returns one flat record per member."""
-    return [{"method": m.method, "strength": m.strength, "seed": m.seed, **m.measurement._asdict()} for m in members]
-
-
-def setting_records(settings: Sequence[Setting], chosen: dict[MethodName, Setting]) -> list[dict[str, object]]:
-    """Returns one flat record per setting: means, and standard deviations, which are None for a single seed."""
-    return [
-        {"method": s.method, "strength": s.strength, "chosen": chosen[s.method] is s, "seeds": s.seeds}
-        | {
-            f"{field}{suffix}": None if math.isnan(value) else value
-            for field in Measurement._fields
-            for suffix, value in (("", getattr(s.mean, field)), ("_deviation", getattr(s.deviation, field)))
-        }
-        for s in settings
-    ]
-
-
-def study_table(chosen: dict[MethodName, Setting], *, title: str) -> Table:
+def study_table(chosen: Mapping[MethodName, Summary], *, title: str) -> Table:
     """Returns a table of the chosen settings: mean ± standard deviation over seeds."""
     table = Table(title=title, title_justify="left")
     table.add_column("method", no_wrap=True)
     table.add_column("strength", no_wrap=True)
     for heading, _ in COLUMNS.values():
         table.add_column(heading, justify="right", overflow="fold")
-    for setting in chosen.values():
+    for method, summary in chosen.items():
         cells = [
-            with_deviation(getattr(setting.mean, field), getattr(setting.deviation, field), digits)
+            with_deviation(summary.mean[field], summary.deviation[field], digits)
             for field, (_, digits) in COLUMNS.items()
         ]
-        table.add_row(METHODS[setting.method].title, strength_of(setting), *cells)
+        table.add_row(METHODS[method].title, strength_of(summary), *cells)
     return table
 
 
-def strength_of(setting: Setting) -> str:
+def strength_of(summary: Summary) -> str:
     """Returns the strength as text, such as "λ = 0.1"; empty for a method without one."""
-    symbol = METHODS[setting.method].symbol
-    return f"{symbol} = {setting.strength:g}" if symbol else ""
+    method, strength = summary.setting.knobs["method"], summary.setting.knobs["strength"]
+    return f"{METHODS[method].symbol} = {strength:g}" if METHODS[method].symbol else ""
 
 
 def with_deviation(mean: float, deviation: float, digits: int) -> str:

@@ -11,7 +11,7 @@ from jaxtyping import Array, PyTree
 from aejax.autoencoders import Examples
 from aejax.experiment.build import build_augmentation, build_autoencoder
 from aejax.experiment.job import Job
-from aejax.experiment.knobs import GROUP_OF, is_real, with_knobs
+from aejax.experiment.knobs import GROUP_OF, is_real, value_of, with_knobs
 from aejax.experiment.loading import example_of
 from aejax.experiment.optimizers import build_optimizer
 from aejax.studies.sweeps.plan import Setting
@@ -39,24 +39,27 @@ def make_groups(settings: Sequence[Setting], can_trace: Callable[[Setting, str],
       settings: all settings of a sweep.
       can_trace: whether a knob can be traced in a setting, as by `can_be_traced`.
     """
-    numbers = [knob for knob in settings[0].knobs if GROUP_OF[knob] in _OF_LOSS_AND_OPTIMIZER and is_real(knob)]
+    first = settings[0].experiment
+    knobs = [knob for knob in GROUP_OF if any(value_of(s.experiment, knob) != value_of(first, knob) for s in settings)]
+    numbers = [knob for knob in knobs if GROUP_OF[knob] in _OF_LOSS_AND_OPTIMIZER and is_real(knob)]
     found: dict[Any, list[int]] = {}
     for position, setting in enumerate(settings):
-        found.setdefault(_structure(setting, numbers), []).append(position)
+        found.setdefault(_structure(setting, knobs, numbers), []).append(position)
     groups = []
     for positions in found.values():
-        first = settings[positions[0]]
-        traced = tuple(knob for knob in numbers if first.knobs[knob] and can_trace(first, knob))
+        one = settings[positions[0]]
+        traced = tuple(knob for knob in numbers if value_of(one.experiment, knob) and can_trace(one, knob))
         finer: dict[Any, list[int]] = {}
         for position in positions:
-            finer.setdefault(_structure(settings[position], traced), []).append(position)
+            finer.setdefault(_structure(settings[position], knobs, traced), []).append(position)
         groups += [Group(tuple(own), traced) for own in finer.values()]
     return sorted(groups)
 
 
-def _structure(setting: Setting, numbers: Sequence[str]) -> tuple[Any, ...]:
-    """Returns what settings of a group have in common: every knob but numbers other than 0."""
-    return tuple(True if knob in numbers and value else value for knob, value in setting.knobs.items())
+def _structure(setting: Setting, knobs: Sequence[str], numbers: Sequence[str]) -> tuple[Any, ...]:
+    """Returns what settings of a group have in common: the values of the knobs, but of numbers whether they are 0."""
+    values = ((knob, value_of(setting.experiment, knob)) for knob in knobs)
+    return tuple(True if knob in numbers and value else value for knob, value in values)
 
 
 def can_be_traced(job: Job, knob: str) -> bool:

@@ -2,8 +2,9 @@
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ from jaxtyping import PyTree
 from aejax.autoencoders import Examples
 from aejax.experiment.build import build_augmentation
 from aejax.experiment.job import Job
+from aejax.experiment.knobs import value_of
 from aejax.experiment.loading import example_of
 from aejax.studies.sweeps.grouping import Group, constructors_of
 from aejax.studies.sweeps.plan import Setting
@@ -26,6 +28,16 @@ from aejax.training.population_loop import Progress, best_of, start_progress, tr
 from aejax.training.state import TrainState
 
 
+class Measured(NamedTuple):
+    """What is measured of one trained autoencoder besides the terms of its loss."""
+
+    terms: dict[str, float]  # by names without a slash
+    arrays: dict[str, np.ndarray]  # such as curves
+
+
+Measure = Callable[[PyTree], Measured]  # of the best parameters
+
+
 class Member(NamedTuple):
     """One trained autoencoder of a sweep."""
 
@@ -34,6 +46,7 @@ class Member(NamedTuple):
     best_epoch: int
     diverged: int  # the epoch with a loss that is not finite; 0 if there was none
     terms: dict[str, float]  # means named train/... and so on with the best parameters; none if it diverged
+    arrays: Mapping[str, np.ndarray] = MappingProxyType({})  # what is measured besides; none if it diverged
 
 
 class Trained(NamedTuple):
@@ -42,6 +55,7 @@ class Trained(NamedTuple):
     epoch: int
     loss: float  # mean over the members that have not diverged
     finished: bool
+    measured: int = 0  # number of members, after the last epoch
 
 
 def train_group(
@@ -53,6 +67,7 @@ def train_group(
     devices: Sequence[jax.Device],
     checkpoints: Path | None = None,
     on_progress: Callable[[Trained], None] | None = None,
+    measure: Measure | None = None,
 ) -> list[Member]:
     """Trains all members of a group at once, and returns them with what their best parameters reach.
 
@@ -63,15 +78,21 @@ def train_group(
       seeds: the number of seeds of every setting.
       devices: the devices among which the members are divided; each holds all examples.
       checkpoints: the folder of checkpoints, from which a stopped group is continued; None writes none.
-      on_progress: a function that is called after every epoch.
+      on_progress: a function that is called after every epoch, and whenever a member was measured.
+      measure: what is measured of every member besides the terms of its loss; None for nothing.
     """
     first, training = job.experiment.training.seed, job.experiment.training
     places = [(position, first + seed) for position in group.settings for seed in range(seeds)]
     keys = jax.vmap(jax.random.key)(np.array([seed for _, seed in places], np.uint32))
-    values = {knob: jnp.array([settings[p].knobs[knob] for p, _ in places], jnp.float32) for knob in group.traced}
+    values = {
+        knob: jnp.array([value_of(settings[p].experiment, knob) for p, _ in places], jnp.float32)
+        for knob in group.traced
+    }
     build, optimizer = constructors_of(job, group.traced)
     example = example_of(job.experiment.model, job.facts)
     progress = start_progress(build, optimizer, keys, values, *example, devices=devices)
+    report = on_progress or (lambda trained: None)
+    mean = math.nan
     kept = None if checkpoints is None else Checkpoints(checkpoints)
     try:
         if kept is not None and kept.has_begun:
@@ -96,10 +117,9 @@ def train_group(
             finished = progress.is_finished(epochs=training.epochs, patience=training.patience)
             if kept is not None and (finished or progress.epoch % training.checkpoint_every == 0):
                 _save(kept, progress)
-            if on_progress is not None:
-                losses = metrics["loss"][np.array(progress.diverged) == 0]
-                mean = float(np.mean(losses, dtype=np.float64)) if losses.size else math.nan
-                on_progress(Trained(progress.epoch, mean, finished))
+            losses = metrics["loss"][np.array(progress.diverged) == 0]
+            mean = float(np.mean(losses, dtype=np.float64)) if losses.size else math.nan
+            report(Trained(progress.epoch, mean, finished))
     finally:
         if kept is not None:
             kept.close()
@@ -109,15 +129,19 @@ def train_group(
         for name, of_split in splits.items()
         for term, values in evaluate(progress.population, progress.best_params, of_split).items()
     }
-    terms = [
-        {} if diverged else {t: float(v[m]) for t, v in means.items()} for m, diverged in enumerate(progress.diverged)
-    ]
-    return [
-        Member(position, seed, stopping.best_epoch, diverged, terms[m])
-        for m, ((position, seed), stopping, diverged) in enumerate(
-            zip(places, progress.stopping, progress.diverged, strict=True)
-        )
-    ]
+    best = best_of(progress) if measure is not None else None
+    members = []
+    for m, ((position, seed), stopping, diverged) in enumerate(
+        zip(places, progress.stopping, progress.diverged, strict=True)
+    ):
+        terms = {} if diverged else {term: float(of_members[m]) for term, of_members in means.items()}
+        others = Measured({}, {})
+        if measure is not None and not diverged:
+            others = measure(jax.tree.map(lambda leaf, m=m: leaf[m], best))
+        members.append(Member(position, seed, stopping.best_epoch, diverged, {**terms, **others.terms}, others.arrays))
+        if measure is not None:
+            report(Trained(progress.epoch, mean, finished=True, measured=len(members)))
+    return members
 
 
 def _save(checkpoints: Checkpoints, progress: Progress) -> None:

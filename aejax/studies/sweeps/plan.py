@@ -28,9 +28,9 @@ class Plan:
 
 
 class Setting(NamedTuple):
-    """One value of every knob that is swept."""
+    """One experiment of a sweep, and what distinguishes it from the others."""
 
-    knobs: dict[str, Any]
+    knobs: dict[str, Any]  # one value of every knob that is swept, or of what a study names instead
     experiment: Experiment
 
     @property

@@ -107,13 +107,19 @@ def member_records(settings: Sequence[Setting], members: Sequence[Member]) -> li
     ]
 
 
-def setting_records(summaries: Sequence[Summary], best: Summary) -> list[dict[str, Any]]:
-    """Returns a flat record for every setting: means, and deviations, which are None for a single seed."""
+def setting_records(summaries: Sequence[Summary], **marked: Sequence[Summary]) -> list[dict[str, Any]]:
+    """Returns a flat record for every setting: means, and deviations, which are None for a single seed.
+
+    Args:
+      summaries: all settings.
+      **marked: column -> the settings that are marked in it, such as the best one.
+    """
     terms = dict.fromkeys(term for summary in summaries for term in summary.mean)
     records = []
     for summary in summaries:
         record: dict[str, Any] = {knob: shown(value) for knob, value in summary.setting.knobs.items()}
-        record |= {"seeds": summary.seeds, "diverged": summary.diverged, "best": summary is best}
+        record |= {"seeds": summary.seeds, "diverged": summary.diverged}
+        record |= {column: any(summary is one for one in own) for column, own in marked.items()}
         for term in terms:
             deviation = summary.deviation.get(term, math.nan)
             record |= {term: summary.mean.get(term), f"{term}_deviation": None if math.isnan(deviation) else deviation}

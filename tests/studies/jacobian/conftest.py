@@ -10,7 +10,11 @@ from jaxtyping import PyTree
 
 from aejax.autoencoders import Autoencoder, tied
 from aejax.studies.jacobian.measure import RADII, Curves, Measurement
-from aejax.studies.jacobian.table import Member
+from aejax.studies.jacobian.methods import plain_experiment
+from aejax.studies.jacobian.settings import Study
+from aejax.studies.sweeps.members import Member
+from aejax.studies.sweeps.plan import Setting
+from aejax.studies.sweeps.table import Summary, summarize
 
 SHAPE, UNITS = (4, 3), 7
 
@@ -47,25 +51,39 @@ def layer(params: PyTree) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="session")
-def member() -> Callable[..., Member]:
-    """`member(method, strength, seed, name=value, ...)`; other values are 0, curves grow with strength and seed."""
+def setting() -> Callable[[str, float], Setting]:
+    return lambda method, strength: Setting({"method": method, "strength": strength}, plain_experiment(Study()))
 
-    def make(method: str, strength: float, seed: int, **values: float) -> Member:
-        factor = strength + seed
-        curves = Curves(np.array([4.0, 2.0, 1.0]) * (1 + factor), np.linspace(1, 0.5, len(RADII)) * (1 + factor))
+
+@pytest.fixture(scope="session")
+def member() -> Callable[..., Member]:
+    """`member(setting, seed, factor, name=value, ...)`; other values are 0, and curves have this factor."""
+
+    def make(setting: int, seed: int, factor: float = 1.0, **values: float) -> Member:
+        curves = Curves(np.array([4.0, 2.0, 1.0]) * factor, np.linspace(1, 0.5, len(RADII)) * factor)
         measurement = Measurement(*[0.0] * len(Measurement._fields))._replace(**values)
-        return Member(method, strength, seed, measurement, curves, np.full((12, UNITS), factor))
+        return Member(setting, seed, 1, 0, measurement._asdict(), {**curves._asdict(), "weights": np.ones((12, UNITS))})
 
     return make
 
 
 @pytest.fixture(scope="session")
+def settings(setting: Callable[[str, float], Setting]) -> list[Setting]:
+    return [setting("ae", 0.0), setting("cae", 0.1), setting("cae", 1.0)]
+
+
+@pytest.fixture(scope="session")
 def members(member: Callable[..., Member]) -> list[Member]:
     return [
-        member("ae", 0.0, 0, jacobian_norm=4.0, validation_probe_error_percent=3.0),
-        member("ae", 0.0, 1, jacobian_norm=6.0, validation_probe_error_percent=3.0),
-        member("cae", 0.1, 0, jacobian_norm=1.0, validation_probe_error_percent=2.0, probe_error_percent=9.0),
-        member("cae", 0.1, 1, jacobian_norm=2.0, validation_probe_error_percent=2.0, probe_error_percent=9.0),
-        member("cae", 1.0, 0, jacobian_norm=0.5, validation_probe_error_percent=1.0),
-        member("cae", 1.0, 1, jacobian_norm=0.5, validation_probe_error_percent=4.0),
+        member(0, 0, jacobian_norm=4.0, validation_probe_error_percent=3.0),
+        member(0, 1, 2.0, jacobian_norm=6.0, validation_probe_error_percent=3.0),
+        member(1, 0, 1.1, jacobian_norm=1.0, validation_probe_error_percent=2.0, probe_error_percent=9.0),
+        member(1, 1, 2.1, jacobian_norm=2.0, validation_probe_error_percent=2.0, probe_error_percent=9.0),
+        member(2, 0, 2.0, jacobian_norm=0.5, validation_probe_error_percent=1.0),
+        member(2, 1, 3.0, jacobian_norm=0.5, validation_probe_error_percent=4.0),
     ]
+
+
+@pytest.fixture(scope="session")
+def summaries(settings: list[Setting], members: list[Member]) -> list[Summary]:
+    return summarize(settings, members)

@@ -6,24 +6,27 @@ from matplotlib.colors import to_rgba
 
 from aejax.studies.jacobian import figures
 from aejax.studies.jacobian.measure import RADII
-from aejax.studies.jacobian.table import choose, mean_curves, summarize
+from aejax.studies.jacobian.table import choose, mean_curves
 
 
-def chosen_and_curves(members) -> tuple[dict, dict]:
-    chosen = choose(summarize(members))
-    return chosen, mean_curves(members, chosen)
+@pytest.fixture
+def chosen(summaries) -> dict:
+    return choose(summaries)
 
 
-def test_spectra_show_the_singular_values(members) -> None:
-    chosen, curves = chosen_and_curves(members)
+@pytest.fixture
+def curves(members) -> dict:
+    return {"ae": mean_curves(members[:2]), "cae": mean_curves(members[2:4])}
+
+
+def test_spectra_show_the_singular_values(chosen, curves) -> None:
     axes = figures.spectra(curves, chosen).axes[0]
     assert [line.get_label() for line in axes.lines] == ["AE", "CAE, λ = 0.1"]
     np.testing.assert_array_equal(axes.lines[1].get_ydata(), curves["cae"].singular_values)
     assert axes.get_ylim()[0] < 1.5 < 6.4 < axes.get_ylim()[1]
 
 
-def test_contraction_is_relative_to_small_distances(members) -> None:
-    chosen, curves = chosen_and_curves(members)
+def test_contraction_is_relative_to_small_distances(chosen, curves) -> None:
     figure = figures.contraction(curves, chosen, nearest=0.7)
     ae, cae, mark = figure.axes[0].lines
     np.testing.assert_allclose(ae.get_ydata(), np.linspace(1, 0.5, len(RADII)))
@@ -35,9 +38,8 @@ def test_contraction_is_relative_to_small_distances(members) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", [(4, 3), (4, 3, 1), (2, 2, 3), (12,)])
-def test_filters_are_those_of_largest_norm(members, shape: tuple[int, ...]) -> None:
+def test_filters_are_those_of_largest_norm(chosen, shape: tuple[int, ...]) -> None:
     weights = np.arange(1.0, 8) * np.ones((12, 1))
-    chosen, _ = chosen_and_curves(members)
     figure = figures.filters({"ae": weights, "cae": -weights}, chosen, shape, count=5)
     figure.canvas.draw()
     assert len(figure.axes) == 10
@@ -47,14 +49,13 @@ def test_filters_are_those_of_largest_norm(members, shape: tuple[int, ...]) -> N
         assert figure.axes[0].images[0].get_clim() == (-7, 7)
 
 
-def test_filters_of_absurd_weights_are_drawn_without_a_warning(members) -> None:
-    chosen, _ = chosen_and_curves(members)
+def test_filters_of_absurd_weights_are_drawn_without_a_warning(chosen) -> None:
     weights = np.full((6, 3), 1e25, np.float32)
     assert len(figures.filters({"ae": weights}, chosen, (2, 3), count=2).axes) == 2
 
 
-def test_error_against_strength_shows_every_setting(members) -> None:
-    figure = figures.error_against_strength(summarize(members))
+def test_error_against_strength_shows_every_setting(summaries) -> None:
+    figure = figures.error_against_strength(summaries)
     figure.canvas.draw()
     norms = figure.axes[1]
     plain, cae, *_ = norms.lines
@@ -65,5 +66,5 @@ def test_error_against_strength_shows_every_setting(members) -> None:
     assert norms.get_ylabel() == "mean ‖J‖$_F$"
 
 
-def test_error_against_strength_of_the_plain_autoencoder_alone(members) -> None:
-    figures.error_against_strength(summarize(members[:1])).canvas.draw()
+def test_error_against_strength_of_the_plain_autoencoder_alone(summaries) -> None:
+    figures.error_against_strength(summaries[:1]).canvas.draw()
