@@ -168,7 +168,13 @@ def test_the_default_is_a_preset() -> None:
 @pytest.mark.slow
 def test_knobs_compose() -> None:
     """Every term that a variational autoencoder can have beside the others, each with its weight."""
-    weights = {"mmd": 0.2, "contractive_penalty": 0.1, "total_correlation": 0.3, "l1_penalty": 0.4}
+    weights = {
+        "mmd": 0.2,
+        "contractive_penalty": 0.1,
+        "total_correlation": 0.3,
+        "l1_penalty": 0.4,
+        "squared_weights": 0.05,
+    }
     regularization = Regularization(
         corruption="gaussian_blur",
         corruption_level=1.0,
@@ -176,6 +182,7 @@ def test_knobs_compose() -> None:
         contractive_weight=weights["contractive_penalty"],
         total_correlation_weight=weights["total_correlation"],
         sparse_weight=weights["l1_penalty"],
+        l2_weight=weights["squared_weights"],
     )
     model = Model(family="variational", hidden=(5,), code_size=3, conditional=True)
     _, terms, _ = slope_and_terms(Experiment(model=model, regularization=regularization), examples((7, 6)))

@@ -51,7 +51,7 @@ OTHER = Experiment(  # every knob that the family allows has another value than 
         standardize="none",
         compute_dtype="bfloat16",
     ),
-    regularization=Regularization("masking", 0.2, 0.1, None, 0.0, 0.1, 0.1, 0.1, 0.2, mmd_weight=0.1),
+    regularization=Regularization("masking", 0.2, 0.1, None, 0.0, 0.1, 0.1, 0.1, 0.2, l2_weight=0.01, mmd_weight=0.1),
     optimization=Optimization(1e-2, "cosine", 10, 1.0, 0.1),
     training=Training(32, 5, 2, None, 0.01, 3, 7, rematerialize=True),
 )
