@@ -30,6 +30,7 @@ class Part(NamedTuple):
     lives_in_loss: bool = False  # whether it changes only the loss, so that it is lost if the loss is replaced
     replaces_loss: bool = False
     accepts_missing: bool = False  # whether NaN in an example is a missing value
+    is_dictionary: bool = False  # whether its codes are sparse, so that units and what they explain are measured
     matches_prior: bool = False  # whether it moves codes towards a prior, so that samples of the prior can be decoded
 
 

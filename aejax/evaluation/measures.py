@@ -12,13 +12,15 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from aejax.autoencoders import Autoencoder, part_names
 from aejax.evaluation.codes import ACTIVE_VARIANCE, is_active, mutual_information
-from aejax.evaluation.representation import map_over_examples
+from aejax.evaluation.dictionaries import ReconstructionMeasures, add_reconstructions, reconstruction_measures
+from aejax.evaluation.representation import decode_all, map_over_examples
 from aejax.evaluation.sensitivity import MAX_EXAMPLES, checked_inputs, make_mean_frobenius_norm, mean_frobenius_norm
 from aejax.jacobian import saturation
 from aejax.precision import widened
 
 COLLAPSED_FRACTION = 0.1  # a posterior is collapsed if a smaller fraction of its units is active
 Value = float | int | Float[np.ndarray, "K"]  # of a measure; an array has one value per code unit
+_DECODED = 2000  # examples at a time, in float64
 _PREFIX = "code/"  # of measures among the terms of a record
 
 
@@ -75,6 +77,41 @@ def _saturation(encoded: EncodedExamples) -> float | None:
     return saturation(jnp.asarray(encoded.codes), low=low, high=high).item()
 
 
+def _explained_variance(encoded: EncodedExamples) -> float | None:
+    measures = _reconstruction_measures(encoded)
+    return None if measures is None else measures.explained_variance
+
+
+def _relative_bias(encoded: EncodedExamples) -> float | None:
+    measures = _reconstruction_measures(encoded)
+    return None if measures is None else measures.relative_bias
+
+
+def _silent_units(encoded: EncodedExamples) -> int | None:
+    if not _is_dictionary(encoded.autoencoder):
+        return None
+    return int(np.sum(~np.any(encoded.codes, axis=0)))
+
+
+def _is_dictionary(autoencoder: Autoencoder) -> bool:
+    return any(part.is_dictionary for part in autoencoder.parts)
+
+
+def _reconstruction_measures(encoded: EncodedExamples) -> ReconstructionMeasures | None:
+    """Returns the measures of a dictionary whose target is its input; None of any other autoencoder."""
+    if not _is_dictionary(encoded.autoencoder):
+        return None
+    x, sums = encoded.inputs[0], None
+    decode = partial(decode_all, encoded.autoencoder, encoded.params, batch_size=encoded.batch_size)
+    for start in range(0, len(x), _DECODED):
+        part = slice(start, start + _DECODED)
+        decoded = decode(encoded.codes[part])
+        if decoded.shape[1:] != x.shape[1:]:
+            return None
+        sums = add_reconstructions(sums, x[part], decoded)
+    return None if sums is None else reconstruction_measures(sums)
+
+
 def _divergence_by_unit(encoded: EncodedExamples) -> Float[np.ndarray, "K"] | None:
     return None if encoded.divergences is None else np.asarray(encoded.divergences.mean(axis=0, dtype=np.float64))
 
@@ -108,6 +145,9 @@ MEASURES = (
         watch=make_mean_frobenius_norm,
     ),
     Measure("saturation", "fraction of saturated entries", "no unit", _saturation),
+    Measure("explained_variance", "explained variance", "no unit", _explained_variance),
+    Measure("relative_bias", "relative bias of reconstructions (1: not shrunk)", "no unit", _relative_bias),
+    Measure("silent_units", "units that are 0 for every example", "count", _silent_units),
     Measure("kl", "KL divergence from the prior, per unit", "nats", _divergence_by_unit),
     Measure("mutual_information", "mutual information with the example, lower bound", "nats", _mutual_information),
     Measure("mutual_information_limit", "log N, the maximum of that bound", "nats", _mutual_information_limit),

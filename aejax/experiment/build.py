@@ -14,7 +14,9 @@ from aejax.autoencoders.record import is_zero
 from aejax.datasets.channels import has_channels_first
 from aejax.errors import ArgumentError, ConflictError, CoupledError, IncompatibleError, UserError, knob_name
 from aejax.experiment.architectures import architecture_of
+from aejax.experiment.build_dictionary import build_dictionary
 from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training
+from aejax.experiment.dictionary_knobs import DICTIONARIES, Dictionary
 from aejax.experiment.facts import Facts, Values
 from aejax.experiment.loading import known_classes
 from aejax.experiment.objective import LOSSES, build_likelihood, columns_of, starting_at_rate, statistics_of
@@ -107,7 +109,7 @@ def _check_accumulation(autoencoder: Autoencoder, experiment: Experiment) -> Non
 
 
 def _knob_of(part: str) -> str:
-    return knob_of_part(part, Model, Regularization)
+    return knob_of_part(part, Model, Dictionary, Regularization)
 
 
 def _relevant(experiment: Experiment, facts: Facts) -> tuple[Experiment, Facts]:
@@ -126,7 +128,8 @@ def _relevant(experiment: Experiment, facts: Facts) -> tuple[Experiment, Facts]:
         pseudo_inputs=facts.pseudo_inputs if terms.prior == "vamp" else None,
         columns=facts.columns,
     )
-    return Experiment(model=model, regularization=terms, training=training), relevant
+    dictionary = experiment.dictionary
+    return Experiment(model=model, dictionary=dictionary, regularization=terms, training=training), relevant
 
 
 @kept
@@ -153,6 +156,8 @@ def _check_channels_last(experiment: Experiment, shape: tuple[int, ...]) -> None
 def _base(experiment: Experiment, facts: Facts) -> Autoencoder:
     model, regularization, shape = experiment.model, experiment.regularization, facts.shape
     columns = _columns(experiment, facts)
+    if model.family in DICTIONARIES:
+        return build_dictionary(experiment, facts)
     if model.family == "tied":
         assert model.code_size is not None  # ensured by configuration.check
         widths, activation = (*model.hidden, model.code_size), ACTIVATIONS[model.activation]

@@ -134,7 +134,10 @@ def _settings(compared: Sequence[_Compared]) -> str:
         [dataclasses.asdict(of.run.experiment) for of in compared],
         dataclasses.asdict(Experiment()),
     )
-    unused = [without_effect(of.run.experiment.model, of.run.experiment.regularization) for of in compared]
+    unused = [
+        without_effect(experiment.model, experiment.dictionary, experiment.regularization)
+        for experiment in (of.run.experiment for of in compared)
+    ]
     rows = []
     for group, knobs in configurations[0].items():
         for knob in knobs:

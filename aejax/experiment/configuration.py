@@ -12,6 +12,7 @@ from typing_extensions import Doc
 from aejax.errors import UserError
 from aejax.experiment.architectures import NETWORKS, architecture_of
 from aejax.experiment.conditions import Requires, check_conditions
+from aejax.experiment.dictionary_knobs import DICTIONARIES, SELECTING, Dictionary, check_dictionary
 from aejax.experiment.part_knobs import AddsPart
 from aejax.experiment.upgrades import Upgrade, unchanged, upgraded
 from aejax.host.schema import NonNegative, Positive, first_error, parse_json
@@ -21,6 +22,8 @@ Steps = Annotated[int, Field(gt=0, lt=2**31)]  # devices count steps in an int32
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # JAX's keys repeat for larger seeds
 _VARIATIONAL = Requires("family", ("variational",))
 _WITH_OWN_LAYERS = Requires("family", ("undercomplete", "k_sparse"))
+_WITH_LAYERS = Requires("family", ("undercomplete", "tied", "k_sparse", "variational"))
+_WITH_NETWORKS = ("undercomplete", "k_sparse", "variational")
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 if TYPE_CHECKING:
     Network = str  # its choices are rows of NETWORKS, which a type checker cannot read
@@ -111,21 +114,36 @@ class Model:
 
     __pydantic_config__ = _STRICT
 
-    family: Annotated[Literal["undercomplete", "tied", "k_sparse", "variational"], AddsPart("{}")] = "variational"
+    family: Annotated[
+        Literal[
+            "undercomplete",
+            "tied",
+            "k_sparse",
+            "variational",
+            "l1_dictionary",
+            "top_k",
+            "batch_top_k",
+            "jump_relu",
+            "gated",
+            "matryoshka",
+        ],
+        AddsPart("{}"),
+    ] = "variational"
     """undercomplete: a plain autoencoder; tied: its decoder uses the encoder's weights; k_sparse: it keeps the largest
-    entries of the code; variational: a VAE. The regularizers below can be added."""
-    network: Network = "mlp"
-    hidden: tuple[PositiveInt, ...] = (200,)
+    entries of the code; variational: a VAE; the others: dictionaries of two linear maps, whose code_size is the number
+    of units. The regularizers below can be added."""
+    network: Annotated[Network, _WITH_LAYERS] = "mlp"
+    hidden: Annotated[tuple[PositiveInt, ...], _WITH_LAYERS] = (200,)
     """Widths of the encoder's hidden layers, or channels of a convolutional network's blocks. The decoder mirrors the
     encoder."""
     code_size: PositiveInt | None = 20
     """Dimension of the code. None: the code is the last block's feature map (conv) or all feature maps (unet)."""
-    activation: Literal["relu", "tanh", "sigmoid", "elu", "gelu", "silu", "softplus"] = "relu"
+    activation: Annotated[Literal["relu", "tanh", "sigmoid", "elu", "gelu", "silu", "softplus"], _WITH_LAYERS] = "relu"
     """Activation of every hidden layer; tied: of the code too."""
     code_activation: Annotated[Literal["none", "relu", "sigmoid", "tanh"], _WITH_OWN_LAYERS] = "none"
     """undercomplete and k_sparse: activation of the code."""
-    active_entries: Annotated[PositiveInt, Requires("family", ("k_sparse",))] = 10
-    """k_sparse: number of entries of a code that are kept."""
+    active_entries: Annotated[PositiveInt, Requires("family", ("k_sparse", *SELECTING))] = 10
+    """k_sparse, top_k: number of entries of a code that are kept; batch_top_k, matryoshka: their mean over a batch."""
     conditional: Annotated[bool, AddsPart("conditional")] = False
     """Condition encoder and decoder on the class of every example, from the data's labels."""
     loss: Annotated[
@@ -166,17 +184,19 @@ class Model:
         1.0
     )
     """variational: the fixed variance of a gaussian or laplace likelihood; table: of every standardized number."""
-    standardize: Annotated[Literal["auto", "none", "feature", "global"], AddsPart("standardized")] = "auto"
+    standardize: Annotated[Literal["auto", "none", "feature", "global", "centered"], AddsPart("standardized")] = "auto"
     """Standardize data inside the model; its inputs and outputs stay in the data's units. feature: by the mean and
-    standard deviation of each feature; global: by those of all values; auto: if the data are far from unit scale and
-    the loss accepts any number. The loss, likelihood_variance and weights then refer to standardized data,
-    log-densities to the original data. With poisson, the encoder reads log(1 + count) and rates start at the mean."""
+    standard deviation of each feature; global: by those of all values; centered: by the mean of each feature and one
+    scale, so that the mean squared norm is the number of features; auto: centered for dictionaries, and otherwise only
+    if the data are far from unit scale and the loss accepts any number. The loss, likelihood_variance and weights then
+    refer to standardized data, log-densities to the original data. With poisson, the encoder reads log(1 + count) and
+    rates start at the mean."""
     autoencoder: str | None = None
     """Your own Python file with build(facts) -> Autoencoder. It replaces all knobs of the model and of its loss. The
     run folder stores a copy, which runs only for users who pass --trust-code."""
-    compute_dtype: Annotated[
-        Literal["float32", "bfloat16"], Requires("family", ("undercomplete", "k_sparse", "variational"))
-    ] = "float32"
+    compute_dtype: Annotated[Literal["float32", "bfloat16"], Requires("family", (*_WITH_NETWORKS, *DICTIONARIES))] = (
+        "float32"
+    )
     """Number format of the networks' computation; bfloat16 halves their memory and is faster on GPUs and TPUs.
     Parameters, codes and losses are always float32."""
 
@@ -246,8 +266,9 @@ class Optimization:
 
     learning_rate: Positive = 1e-3
     """Learning rate of Adam, the maximum of the schedule."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """Schedule of the learning rate; cosine decays it to 0 over all epochs."""
+    schedule: Literal["constant", "cosine", "linear_at_end"] = "constant"
+    """Schedule of the learning rate; cosine decays it to 0 over all epochs, linear_at_end over the last fifth of the
+    steps."""
     warmup_steps: Annotated[int, Field(ge=0, lt=2**31)] = 0
     """Steps over which the learning rate first increases from 0."""
     clip_norm: Positive | None = None
@@ -292,6 +313,7 @@ class Experiment:
 
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)
+    dictionary: Dictionary = field(default_factory=Dictionary)
     regularization: Regularization = field(default_factory=Regularization)
     optimization: Optimization = field(default_factory=Optimization)
     training: Training = field(default_factory=Training)
@@ -350,14 +372,14 @@ def _parse(text: str) -> Experiment:
         experiment = _adapter().validate_json(text)
     except ValidationError as error:
         raise UserError(first_error(error)) from error
-    _check_combination(experiment.model, experiment.regularization)
+    _check_combination(experiment.model, experiment.dictionary, experiment.regularization)
     if experiment.data.byte_values == "scaled" and has_counts(experiment.model):
         raise UserError("byte_values: likelihood poisson expects counts, and scaled divides bytes by 255: use as_is")
     if experiment.model.autoencoder is not None and experiment.training.rematerialize:
         raise UserError("rematerialize: has no effect on your own autoencoder: use aejax.networks.rematerialized in it")
-    if experiment.model.family == "tied" and experiment.training.rematerialize:
+    if experiment.model.family not in _WITH_NETWORKS and experiment.training.rematerialize:
         raise UserError(
-            "rematerialize: requires family undercomplete or k_sparse or variational, but the family is tied"
+            f"rematerialize: requires family {' or '.join(_WITH_NETWORKS)}, but the family is {experiment.model.family}"
         )
     return experiment
 
@@ -406,17 +428,19 @@ def can_standardize(model: Model) -> bool:
     return model.loss in _UNBOUNDED and model.output_activation == "none"
 
 
-def _check_combination(model: Model, regularization: Regularization) -> None:
+def _check_combination(model: Model, dictionary: Dictionary, regularization: Regularization) -> None:
     """Raise UserError for a value that would have no effect, and for values that cannot be combined."""
     if model.autoencoder is not None:
-        for group in (model, regularization):
+        for group in (model, dictionary, regularization):
             for own in dataclasses.fields(group):
                 if own.name != "autoencoder" and getattr(group, own.name) != own.default:
                     raise UserError(
                         f"{own.name}: has no effect on your own autoencoder, {model.autoencoder}: leave it out"
                     )
         return
-    check_conditions(model, regularization)
+    check_conditions(model, dictionary, regularization)
+    if model.family in DICTIONARIES:
+        check_dictionary(dictionary, model.code_size, model.active_entries)
     network = architecture_of(model.network)
     if model.code_size is None and not network.has_map_code:
         others = " or ".join(name for name in NETWORKS if architecture_of(name).has_map_code)
@@ -458,7 +482,8 @@ def _check_combination(model: Model, regularization: Regularization) -> None:
         )
     if model.family == "k_sparse" and model.code_size is not None and model.code_size >= 2**31:
         raise UserError(f"code_size: family k_sparse expects fewer than {2**31:,} units, got {model.code_size:,}")
-    if model.family == "k_sparse" and model.code_size is not None and model.active_entries > model.code_size:
+    selects = model.family in ("k_sparse", *SELECTING)
+    if selects and model.code_size is not None and model.active_entries > model.code_size:
         raise UserError(f"active_entries: must be at most the code_size, {model.code_size}, got {model.active_entries}")
     is_sigmoid = (model.activation if model.family == "tied" else model.code_activation) == "sigmoid"
     if regularization.sparse_kl_weight and model.family in ("undercomplete", "tied") and not is_sigmoid:

@@ -47,6 +47,10 @@ def _built(optimization: Optimization, steps: int) -> optax.GradientTransformati
             schedule = optax.warmup_cosine_decay_schedule(0.0, peak, optimization.warmup_steps, steps)
         else:
             schedule = optax.linear_schedule(0.0, peak, optimization.warmup_steps)
+    if optimization.schedule == "linear_at_end":
+        first = steps - steps // 5
+        before, decay = schedule, optax.linear_schedule(peak, 0.0, steps - first)
+        schedule = optax.join_schedules([before if callable(before) else optax.constant_schedule(peak), decay], [first])
     clip = [] if optimization.clip_norm is None else [optax.clip_by_global_norm(optimization.clip_norm)]
     return _slower_in_wide_layers(optax.chain(*clip, optax.adamw(schedule, weight_decay=optimization.weight_decay)))
 

@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from aejax.experiment.configuration import Experiment, Model, Optimization, Regularization, Training, differences
+from aejax.experiment.dictionary_knobs import DICTIONARIES
+from aejax.experiment.dictionary_presets import own_dictionary
 from aejax.experiment.digits_presets import DIGITS
 from aejax.experiment.image_presets import IMAGES
 from aejax.experiment.series_presets import ADBENCH as ADBENCH
@@ -53,6 +55,8 @@ def default_for(dataset: str, autoencoder: str | None = None, family: str | None
     preset = PRESETS[DEFAULT][1]
     if autoencoder is not None:
         return OWN
+    if family in DICTIONARIES:
+        return own_dictionary(str(family))
     if dataset != preset.data.dataset:
         own = _own_of(dataset)
         if own is not OWN and family not in (None, own.model.family):  # it has a loss, and no likelihood

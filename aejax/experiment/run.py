@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 from rich.console import Console
 
+from aejax.autoencoders.learned_state import without_state
 from aejax.datasets.dataset import fingerprint
 from aejax.errors import ArgumentError, UserError
 from aejax.evaluation import make_watch
@@ -211,7 +212,7 @@ def _continue(
 def _introduce(title: str, job: Job, snapshot: Snapshot, devices: Sequence[jax.Device], console: Console) -> None:
     """Print the data, the number of parameters, the devices, what the data hold and how the model takes them."""
     sizes = ", ".join(f"{len(split.x):,} {name}" for name, split in job.splits._asdict().items())
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(snapshot.state.params))
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(without_state(job.autoencoder, snapshot.state.params)))
     where = f"{len(devices)} {devices[0].platform} device{'s' if len(devices) > 1 else ''}"
     if jax.process_count() > 1:
         where += f" of {jax.process_count()} processes"

@@ -16,6 +16,7 @@ from aejax.datasets.stored import blocks_of
 from aejax.datasets.tables.columns import TableColumn, model_columns
 from aejax.errors import UserError, knob_name
 from aejax.experiment.configuration import Experiment, Model, can_standardize, has_counts
+from aejax.experiment.dictionary_knobs import DICTIONARIES
 from aejax.experiment.facts import Facts, Scaling, facts_of, facts_of_labels, some_of
 from aejax.experiment.loading import check_is_table, names_of_classes
 from aejax.experiment.objective import as_likelihood_columns, columns_of, statistics_of
@@ -125,13 +126,16 @@ def describe(facts: Facts, model: Model) -> str | None:
     if scaling is None:
         return None
     found = f"values from {values.low:g} to {values.high:g}"
-    if model.standardize == "auto":
+    is_centered = len(scaling.shift) > len(scaling.scale) == 1
+    if model.standardize == "auto" and not is_centered:
         found += ", far from unit scale"
     if scaling.transform == "log1p":
         done = "the encoder reads log(1 + count), standardized, and rates start at the mean"
     else:
         done = "the model standardizes them by the mean and standard deviation of "
         done += "all values" if len(scaling.shift) == 1 else "each feature"
+        if is_centered:
+            done = "the model subtracts the mean of each feature and divides by one scale"
         done += ", and decodes to their own units"
     advice = f"; {knob_name('standardize none')} disables this" if model.standardize == "auto" else ""
     return f"{found}: {done}{advice}"
@@ -167,20 +171,26 @@ def moments(x: np.ndarray, *, log1p: bool = False) -> Moments:
 def _scaling(model: Model, train: Dataset, facts: Facts) -> Scaling | None:
     if model.standardize == "none" or not can_standardize(model):
         return None
-    if model.standardize == "auto" and not is_far(facts):
+    standardize = model.standardize
+    if standardize == "auto" and model.family in DICTIONARIES:
+        standardize = "centered"
+    if standardize == "auto" and not is_far(facts):
         return None
     largest = max(abs(facts.targets.low), abs(facts.targets.high))
     is_count = has_counts(model)
     by_feature = moments(train.x)
-    if model.standardize == "auto":
+    if standardize == "centered":
+        size = math.sqrt(np.mean(by_feature.variance)) or 1.0
+        return Scaling("identity", tuple(by_feature.mean.tolist()), (size,))
+    if standardize == "auto":
         sizes = np.square(by_feature.mean) + by_feature.variance
         size = math.sqrt(np.mean(sizes) if len(facts.shape) > 1 else np.max(sizes))
         if size <= FAR and (largest <= MAX_COUNT if is_count else largest >= NEAR):
             return None
-    if model.standardize == "auto":
+    if standardize == "auto":
         is_global = len(facts.shape) > 1 or (not is_count and _shares_scale(by_feature))
     else:
-        is_global = model.standardize == "global"
+        is_global = standardize == "global"
     if not is_count:
         shift, deviation = _statistics(by_feature, is_global)
         return Scaling("identity", shift, deviation)

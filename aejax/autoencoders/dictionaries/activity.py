@@ -30,7 +30,7 @@ _MOST = 2**31 - 1
 LOSS = Term("loss", "loss", UNIT)
 RECONSTRUCTION = Term("reconstruction", "reconstruction", UNIT, weight=1.0)
 L0 = Term("l0", "active units", "units per example")
-DEAD = Term("dead_fraction", "units that are silent", "no unit")
+DEAD = Term("dead_fraction", "fraction of dead units", "no unit")
 
 
 class Activity(NamedTuple):
@@ -125,8 +125,12 @@ def with_activity(
             params = update(params, statistics)
         return networks.constrained(params)
 
-    terms = (LOSS, RECONSTRUCTION, *part.terms, L0, DEAD)
-    return Autoencoder(init, encode, decode, loss, update_all, parts=(part._replace(terms=terms),))
+    part = part._replace(
+        terms=(LOSS, RECONSTRUCTION, *part.terms, L0, DEAD),
+        is_dictionary=True,
+        excludes=(("sparse_kl", "the codes of a dictionary are not limited to [0, 1]"), *networks.excludes),
+    )
+    return Autoencoder(init, encode, decode, loss, update_all, parts=(part,))
 
 
 def sum_of_squares(errors: Float[Array, "B ..."]) -> Float[Array, "B"]:

@@ -13,7 +13,7 @@ from aejax.autoencoders.record import Autoencoder, mean_over_batch, weighted
 from aejax.networks.network import SupportsInitApply
 from aejax.schedules import Schedule
 
-AUXILIARY = Term("auxiliary", "error of the gate's own reconstruction", UNIT, weight=1.0)
+AUXILIARY = Term("auxiliary", "error of the gate's reconstruction", UNIT, weight=1.0)
 GATED = Part("gated", terms=(PENALTY, AUXILIARY))
 
 

@@ -147,6 +147,7 @@ class Networks(NamedTuple):
     directions: Callable[..., Array]  # (params, code) -> x̂ less that of a code of zeros, from a slice of the units
     row_norms: Callable[[PyTree], Array]  # params -> the norms of the decoder's rows (F,), of a dictionary
     constrained: Callable[[PyTree], PyTree]  # params -> params with rows of norm 1 where they keep it
+    excludes: tuple[tuple[str, str], ...]  # what they cannot be combined with, as `Part` has it
 
 
 def networks_of(
@@ -221,7 +222,11 @@ def _networks_of(
         rows = normalized_rows(params["decoder"]["kernel"])
         return {**params, "decoder": {**params["decoder"], "kernel": rows}}
 
-    return Networks(init, pre_activations, decode, directions, row_norms, constrained)
+    has_linear_maps = isinstance(encoder, DictionaryEncoder) or isinstance(decoder, DictionaryDecoder)
+    excludes = (("conditional", "the two linear maps of a dictionary have no input for a condition"),)
+    return Networks(
+        init, pre_activations, decode, directions, row_norms, constrained, excludes if has_linear_maps else ()
+    )
 
 
 def normalized_rows(kernel: Float[Array, "F D"]) -> Float[Array, "F D"]:

@@ -13,7 +13,7 @@ from aejax.autoencoders.record import Autoencoder, Batch, is_zero, mean_over_bat
 from aejax.checks import check_count, check_in_range
 from aejax.networks.network import SupportsInitApply
 
-AUXILIARY = Term("auxiliary", "error of the residual, reconstructed by dead units", UNIT)
+AUXILIARY = Term("auxiliary", "auxiliary error of dead units", UNIT)
 TOP_K = Part("top_k", terms=(AUXILIARY,))
 AUXILIARY_WEIGHT = 1 / 32
 

@@ -19,7 +19,12 @@ from aejax.training.devices import AXIS
 from aejax.training.state import create_state
 from aejax.training.step import train_step
 
-_OF_LOSS_AND_OPTIMIZER = ("model", "regularization", "optimization")  # groups whose knobs a step depends on
+_OF_LOSS_AND_OPTIMIZER = (
+    "model",
+    "dictionary",
+    "regularization",
+    "optimization",
+)  # groups whose knobs a step depends on
 
 
 class Group(NamedTuple):
