@@ -20,6 +20,7 @@ from aejax.errors import UserError
 from aejax.experiment import build as setup
 from aejax.experiment.build import build_autoencoder
 from aejax.experiment.configuration import Data, Experiment, Model, Optimization, Regularization, Training, check
+from aejax.experiment.dictionary_knobs import Dictionary
 from aejax.experiment.facts import describe_bytes, facts_of
 from aejax.experiment.loading import as_examples, bytes_of, check_data, conditions_of, example_of, load_splits, locate
 from aejax.experiment.optimizers import build_optimizer
@@ -312,8 +313,8 @@ def test_every_part_that_is_refused_has_a_knob() -> None:
     refused |= {part.name for part in known.values() if part.coupled_through}
     assert refused <= set(known)
     assert len(refused) > 10
-    knobs = {field.name for group in (Model, Regularization) for field in fields(group)}
-    assert {knob_of_part(name, Model, Regularization).split(" ")[0] for name in refused} <= knobs
+    knobs = {field.name for group in (Model, Dictionary, Regularization) for field in fields(group)}
+    assert {knob_of_part(name, Model, Dictionary, Regularization).split(" ")[0] for name in refused} <= knobs
 
 
 @pytest.mark.parametrize("knob", ["sparse_kl_weight", "free_bits", "mmd_weight", "total_correlation_weight"])

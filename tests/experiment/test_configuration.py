@@ -26,6 +26,7 @@ from aejax.experiment.configuration import (
     from_json,
     to_json,
 )
+from aejax.experiment.dictionary_knobs import Dictionary
 from aejax.experiment.presets import PRESETS
 
 KNOBS = [(group.name, knob.name) for group in dataclasses.fields(Experiment) for knob in dataclasses.fields(group.type)]
@@ -303,7 +304,7 @@ def test_what_goes_together_passes(experiment):
         ),
         (
             Experiment(model=Model(family="vae")),
-            "model.family: input should be 'undercomplete', 'tied', 'k_sparse' or 'variational'",
+            "model.family: input should be 'undercomplete', 'tied', 'k_sparse', 'variational', 'l1_dictionary'",
         ),
     ],
 )
@@ -330,6 +331,7 @@ def test_differences_name_the_knobs_and_both_values():
         "total_correlation_weight",
         "accumulation_steps",
     }
+    same |= {knob.name for knob in dataclasses.fields(Dictionary)}
     assert set(found) == {knob for _, knob in KNOBS} - same
     assert found["epochs"] == (300, 5)
     assert found["hidden"] == ((200,), (8, 4))
