@@ -1,6 +1,11 @@
 """Training: a state, a step compiled with `pmap`, and a loop that is an iterator of reports."""
 
 from aejax.training.devices import AXIS as AXIS
+from aejax.training.divided import UNITS as UNITS
+from aejax.training.divided import bytes_per_device as bytes_per_device
+from aejax.training.divided import make_divided_step as make_divided_step
+from aejax.training.divided import start_divided as start_divided
+from aejax.training.divided import unit_mesh as unit_mesh
 from aejax.training.evaluate import make_evaluate as make_evaluate
 from aejax.training.loop import NonFiniteLossError as NonFiniteLossError
 from aejax.training.loop import Report as Report
@@ -17,17 +22,22 @@ from aejax.training.step import train_step as train_step
 
 __all__ = [
     "AXIS",
+    "UNITS",
     "NonFiniteLossError",
     "Report",
     "RunKeys",
     "Snapshot",
     "TrainState",
+    "bytes_per_device",
     "check_parameters",
     "create_state",
+    "make_divided_step",
     "make_evaluate",
     "make_train_steps",
     "run_keys",
     "start",
+    "start_divided",
     "train",
     "train_step",
+    "unit_mesh",
 ]

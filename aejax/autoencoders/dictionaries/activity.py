@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
 
+from aejax.autoencoders.dictionaries.division import mean_over_units, summed_over_units
 from aejax.autoencoders.dictionaries.networks import Networks
 from aejax.autoencoders.entrance import as_inputs
 from aejax.autoencoders.learned_state import STATE, STATISTICS
@@ -108,8 +109,9 @@ def with_activity(
         silent = params[STATE]["silent"]
         family = added(params, Activity(batch, pre_activations, codes, errors, silent))
         active = codes != 0
-        reconstruction, l0 = mean_over_batch((sum_of_squares(errors), _count(active, errors.dtype)), batch)
-        dead = jnp.mean(silent >= dead_after, dtype=errors.dtype)
+        number = summed_over_units(_count(active, errors.dtype), networks.units_axis)
+        reconstruction, l0 = mean_over_batch((sum_of_squares(errors), number), batch)
+        dead = mean_over_units((silent >= dead_after).astype(errors.dtype), networks.units_axis)
         terms = {"loss": reconstruction + family.loss, "reconstruction": reconstruction, "l0": l0}
         firing_rate = global_mean_over_batch(active.astype(jnp.float32), batch, None)
         statistics = {"firing_rate": firing_rate, **family.statistics}

@@ -6,6 +6,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
 from aejax.autoencoders.dictionaries.activity import DEAD_AFTER, Activity, Added, with_activity
+from aejax.autoencoders.dictionaries.division import AxisName, summed_over_units
 from aejax.autoencoders.dictionaries.networks import networks_of
 from aejax.autoencoders.dictionaries.selection import largest_of_batch, smallest_kept
 from aejax.autoencoders.dictionaries.top_k import (
@@ -74,7 +75,7 @@ def batch_top_k(
     1.5
     """
     networks = networks_of(encoder, decoder, "batch_top_k")
-    select = BatchSelection(k, first_k, annealing_steps, axis_name)
+    select = BatchSelection(k, first_k, annealing_steps, axis_name, networks.units_axis)
     check_in_range("auxiliary_weight", auxiliary_weight, 0.0)
 
     def added(params: PyTree, activity: Activity) -> Added:
@@ -98,15 +99,18 @@ def batch_top_k(
 class BatchSelection:
     """The selection from a batch, and what it adds to the metrics and statistics."""
 
-    def __init__(self, k: float, first_k: float | None, annealing_steps: int, axis_name: str | None) -> None:
+    def __init__(
+        self, k: float, first_k: float | None, annealing_steps: int, axis_name: str | None, units_axis: AxisName
+    ) -> None:
         """Checks the arguments of `batch_top_k`."""
         check_positive("k", k)
-        self._k, self._axis_name = k, axis_name
+        self._k, self._axis_name, self._units_axis = k, axis_name, units_axis
         self._annealing = check_annealing(k, first_k, annealing_steps)
 
     def codes(self, params: PyTree, pre_activations: Float[Array, "B F"], batch: Batch) -> Float[Array, "B F"]:
         """Returns the codes of a batch; padding has none."""
-        check_at_most_units("k", self._annealing[0], pre_activations)
+        if self._units_axis is None:
+            check_at_most_units("k", self._annealing[0], pre_activations)
         weight = jnp.asarray(batch.weight).astype(jnp.float32)
         examples = jnp.sum(weight != 0, dtype=jnp.int32)
         if self._axis_name is not None:
@@ -114,14 +118,18 @@ class BatchSelection:
         k = annealed(self._k, self._annealing, batch)
         activations = jax.nn.relu(pre_activations) * (weight != 0)[:, None].astype(pre_activations.dtype)
         number = jnp.floor(k * examples.astype(jnp.float32) + 1e-3)
-        return jnp.where(largest_of_batch(activations, number, axis_name=self._axis_name), activations, 0)
+        return jnp.where(self._largest(activations, number), activations, 0)
+
+    def _largest(self, activations: Float[Array, "B F"], number: Array) -> Array:
+        return largest_of_batch(activations, number, axis_name=self._axis_name, units_axis=self._units_axis)
 
     def terms(self, params: PyTree, activity: Activity) -> tuple[dict[str, Array], dict[str, Array]]:
         """Returns the threshold of the batch and the activity by that of the state; and the statistics."""
-        smallest = smallest_kept(activity.codes, activity.codes > 0, self._axis_name)
+        smallest = smallest_kept(activity.codes, (self._axis_name, self._units_axis))
         dtype = activity.codes.dtype
         at_use = activity.pre_activations > jnp.maximum(params[STATE]["threshold"], 0)
-        l0_at_use = mean_over_batch(jnp.sum(at_use, axis=1, dtype=jnp.int32).astype(dtype), activity.batch)
+        number = summed_over_units(jnp.sum(at_use, axis=1, dtype=jnp.int32).astype(dtype), self._units_axis)
+        l0_at_use = mean_over_batch(number, activity.batch)
         threshold = jnp.where(jnp.isfinite(smallest), smallest, 0)
         terms = {"threshold": jax.lax.stop_gradient(threshold).astype(dtype), "l0_at_use": l0_at_use}
         return terms, {"smallest_kept": threshold}

@@ -6,6 +6,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
 from aejax.autoencoders.dictionaries.activity import DEAD_AFTER, UNIT, Activity, Added, sum_of_squares, with_activity
+from aejax.autoencoders.dictionaries.division import summed_over_units
 from aejax.autoencoders.dictionaries.l1 import PENALTY, check_weight, weight_at
 from aejax.autoencoders.dictionaries.networks import networks_of
 from aejax.autoencoders.part import Part, Term
@@ -66,9 +67,8 @@ def gated(
         batch, gates = activity.batch, jax.nn.relu(activity.pre_activations)
         constant = {**params, "decoder": jax.lax.stop_gradient(params["decoder"])}
         by_gate = jax.vmap(lambda gate: networks.decode(constant, gate))(gates)
-        penalty, auxiliary = mean_over_batch(
-            (gates @ networks.row_norms(params), sum_of_squares(batch.x - by_gate)), batch
-        )
+        sum_of_gates = summed_over_units(gates @ networks.row_norms(params), networks.units_axis)
+        penalty, auxiliary = mean_over_batch((sum_of_gates, sum_of_squares(batch.x - by_gate)), batch)
         total = weighted(weight_at(weight, activity), penalty) + auxiliary
         return Added(total, {"l1_penalty": penalty, "auxiliary": auxiliary}, {})
 

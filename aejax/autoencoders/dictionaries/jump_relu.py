@@ -9,6 +9,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
 from aejax.autoencoders.dictionaries.activity import DEAD_AFTER, Activity, Added, with_activity
+from aejax.autoencoders.dictionaries.division import summed_over_units
 from aejax.autoencoders.dictionaries.l1 import check_weight, weight_at
 from aejax.autoencoders.dictionaries.networks import networks_of
 from aejax.autoencoders.entrance import part_of
@@ -90,13 +91,14 @@ def jump_relu(
         factor = weight_at(weight, activity)
         if not by_tanh:
             active = step(pre_activations, jnp.broadcast_to(thresholds, pre_activations.shape), bandwidth)
-            sparsity = mean_over_batch(jnp.sum(active, axis=1), activity.batch)
+            sparsity = mean_over_batch(summed_over_units(jnp.sum(active, axis=1), networks.units_axis), activity.batch)
             return Added(weighted(factor, sparsity), {"sparsity": sparsity}, {})
         norms = networks.row_norms(params)
         slope = knob(_SLOPE, activity.codes.dtype)
         sparsity = jnp.sum(jnp.tanh(slope * activity.codes * norms[None]), axis=1)
         below = jax.nn.relu(thresholds[None] - pre_activations) @ norms
-        sparsity, below = mean_over_batch((sparsity, below), activity.batch)
+        sums = (summed_over_units(each, networks.units_axis) for each in (sparsity, below))
+        sparsity, below = mean_over_batch(tuple(sums), activity.batch)
         total = weighted(factor, sparsity) + weighted(_PRE_ACTIVATION_WEIGHT, below)
         return Added(total, {"sparsity": sparsity, PRE_ACTIVATION.name: below}, {})
 

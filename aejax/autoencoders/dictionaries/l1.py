@@ -5,6 +5,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.dictionaries.activity import DEAD_AFTER, Activity, Added, with_activity
+from aejax.autoencoders.dictionaries.division import summed_over_units
 from aejax.autoencoders.dictionaries.networks import networks_of
 from aejax.autoencoders.part import Part, Term
 from aejax.autoencoders.record import Autoencoder, mean_over_batch, weighted
@@ -57,7 +58,8 @@ def l1_dictionary(
     check_weight(weight)
 
     def added(params: PyTree, activity: Activity) -> Added:
-        penalty = mean_over_batch(activity.codes @ networks.row_norms(params), activity.batch)
+        norms = networks.row_norms(params)
+        penalty = mean_over_batch(summed_over_units(activity.codes @ norms, networks.units_axis), activity.batch)
         return Added(weighted(weight_at(weight, activity), penalty), {"l1_penalty": penalty}, {})
 
     part = L1_DICTIONARY._replace(terms=(PENALTY._replace(weight=weight),))

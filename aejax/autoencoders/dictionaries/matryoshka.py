@@ -77,7 +77,7 @@ def matryoshka(
     (8,)
     """
     networks = networks_of(encoder, decoder, "matryoshka")
-    select = BatchSelection(k, first_k, annealing_steps, axis_name)
+    select = BatchSelection(k, first_k, annealing_steps, axis_name, networks.units_axis)
     check_in_range("auxiliary_weight", auxiliary_weight, 0.0)
     sizes = check_sizes("prefixes", prefixes)
     if list(sizes) != sorted(set(sizes)):
@@ -90,13 +90,13 @@ def matryoshka(
 
     def added(params: PyTree, activity: Activity) -> Added:
         codes, batch = activity.codes, activity.batch
-        if sizes and sizes[-1] >= codes.shape[1]:
+        if sizes and sizes[-1] >= codes.shape[1] and networks.units_axis is None:
             raise ValueError(f"prefixes must be below the {codes.shape[1]} units, got {sizes[-1]}")
         condition = () if batch.condition is None else (batch.condition,)
         x_of_prefix = jax.vmap(lambda *one: networks.decode(params, *one))(jnp.zeros_like(codes), *condition)
         total = jnp.zeros((), activity.errors.dtype)
         for first, last, weight in zip((0, *sizes), sizes, weights, strict=False):
-            of_units = partial(networks.directions, params, units=slice(first, last))
+            of_units = partial(networks.directions, params, units=(first, last))
             x_of_prefix = x_of_prefix + jax.vmap(of_units)(codes, *condition)
             error = mean_over_batch(sum_of_squares(batch.x - x_of_prefix), batch)
             total = total + knob(weight, error.dtype) * error

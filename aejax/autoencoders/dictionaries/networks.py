@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
+from aejax.autoencoders.dictionaries.division import AxisName, places_of_units, shared_by_units, summed_over_units
 from aejax.autoencoders.entrance import part_of
 from aejax.checks import as_float64, check_count, check_in_range, check_sizes
 from aejax.networks.entrance import apply_to_one
@@ -25,6 +26,7 @@ class DictionaryEncoder:
     units: int
     subtracts_bias: bool
     dtype: str  # of the product; parameters and output are float32
+    units_axis: AxisName
 
     def init(self, key: Array, x: Array) -> PyTree:
         """Returns `kernel` (D, F) and `bias` (F,)."""
@@ -34,7 +36,7 @@ class DictionaryEncoder:
 
     def apply(self, params: PyTree, x: Array) -> Array:
         """Returns the pre-activations (F,)."""
-        return _product(x.reshape(-1), params["kernel"], self.dtype) + params["bias"]
+        return _product(shared_by_units(x.reshape(-1), self.units_axis), params["kernel"], self.dtype) + params["bias"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class DictionaryDecoder:
     tied_start: bool
     center: tuple[float, ...] | None
     dtype: str
+    units_axis: AxisName
 
     def init(self, key: Array, code: Array) -> PyTree:
         """Returns `kernel` (F, D) and `bias` (D,)."""
@@ -58,10 +61,15 @@ class DictionaryDecoder:
         """Returns the reconstruction."""
         return self.directions(params, code) + params["bias"].reshape(self.shape)
 
-    def directions(self, params: PyTree, code: Array, units: slice = slice(None)) -> Array:
-        """Returns the part of the reconstruction that comes from some units, without the bias."""
+    def directions(self, params: PyTree, code: Array, units: tuple[int, int] | None = None) -> Array:
+        """Returns what the units of a range, or all of them, add to the bias."""
         kernel = without_radial_gradient(params["kernel"]) if self.unit_norm else params["kernel"]
-        return _product(code[units], kernel[units], self.dtype).reshape(self.shape)
+        if units is not None and self.units_axis is None:
+            first, last = units
+            code, kernel = code[first:last], kernel[first:last]
+        elif units is not None:
+            code = _of_units(code, units, self.units_axis)
+        return summed_over_units(_product(code, kernel, self.dtype), self.units_axis).reshape(self.shape)
 
 
 class Dictionary(NamedTuple):
@@ -82,6 +90,7 @@ def dictionary(
     unit_norm: bool = False,
     subtracts_bias: bool | None = None,
     dtype: str = "float32",
+    units_axis: AxisName = None,
 ) -> Dictionary:
     """Returns two linear maps, π = (x - c) W + b and x̂ = f V + c, as encoder and decoder of a dictionary's family.
 
@@ -96,6 +105,8 @@ def dictionary(
         normalized after every step.
       subtracts_bias: whether c is subtracted from the input; by default only without `outputs`.
       dtype: the dtype of the two products, such as bfloat16; parameters, codes and outputs stay float32.
+      units_axis: the mapped axis over which the units are divided, `aejax.training.UNITS` in `make_divided_step`; None
+        if one device holds all.
 
     Raises:
       ValueError: a size is below 1, start_norm is negative, the center has another size than the output, or unit_norm
@@ -126,7 +137,7 @@ def dictionary(
     if subtracts and output_shape != shape:
         raise ValueError(f"subtracts_bias: the bias has shape {output_shape}, but the input has {shape}")
     return Dictionary(
-        DictionaryEncoder(shape, units, subtracts, dtype),
+        DictionaryEncoder(shape, units, subtracts, dtype, units_axis),
         DictionaryDecoder(
             output_shape,
             float(start_norm),
@@ -134,6 +145,7 @@ def dictionary(
             tied_start and same and start_norm > 0,
             None if center is None else tuple(center.tolist()),
             dtype,
+            units_axis,
         ),
     )
 
@@ -144,9 +156,10 @@ class Networks(NamedTuple):
     init: Callable[..., tuple[PyTree, int]]  # (key, example) -> params with `encoder` and `decoder`, and F
     pre_activations: Callable[..., Array]  # (params, x) -> π
     decode: Callable[..., Array]  # (params, code) -> x̂
-    directions: Callable[..., Array]  # (params, code) -> x̂ less that of a code of zeros, from a slice of the units
+    directions: Callable[..., Array]  # (params, code, units=(first, last)) -> x̂ less that of a code of zeros
     row_norms: Callable[[PyTree], Array]  # params -> the norms of the decoder's rows (F,), of a dictionary
     constrained: Callable[[PyTree], PyTree]  # params -> params with rows of norm 1 where they keep it
+    units_axis: AxisName  # over which units are divided
     excludes: tuple[tuple[str, str], ...]  # what they cannot be combined with, as `Part` has it
 
 
@@ -206,12 +219,11 @@ def _networks_of(
     def decode(params: PyTree, code: Array, *condition: Array) -> Array:
         return apply_to_one(decoder, part_of(params, "decoder"), code, *condition, role="decoder", name="code")
 
-    def directions(params: PyTree, code: Array, *condition: Array, units: slice = slice(None)) -> Array:
+    def directions(params: PyTree, code: Array, *condition: Array, units: tuple[int, int] | None = None) -> Array:
         if isinstance(decoder, DictionaryDecoder):
             return decoder.directions(part_of(params, "decoder"), code, units)
-        nothing = jnp.zeros_like(code)
-        some = nothing.at[units].set(code[units])
-        return decode(params, some, *condition) - decode(params, nothing, *condition)
+        some = code if units is None else _of_units(code, units, None)
+        return decode(params, some, *condition) - decode(params, jnp.zeros_like(code), *condition)
 
     def row_norms(params: PyTree) -> Array:
         return jnp.linalg.norm(part_of(params, "decoder")["kernel"], axis=1)
@@ -225,7 +237,14 @@ def _networks_of(
     has_linear_maps = isinstance(encoder, DictionaryEncoder) or isinstance(decoder, DictionaryDecoder)
     excludes = (("conditional", "the two linear maps of a dictionary have no input for a condition"),)
     return Networks(
-        init, pre_activations, decode, directions, row_norms, constrained, excludes if has_linear_maps else ()
+        init,
+        pre_activations,
+        decode,
+        directions,
+        row_norms,
+        constrained,
+        decoder.units_axis if isinstance(decoder, DictionaryDecoder) else None,
+        excludes if has_linear_maps else (),
     )
 
 
@@ -261,6 +280,12 @@ def _radial_backward(kernel: Array, gradient: Array) -> tuple[Array]:
 
 
 without_radial_gradient.defvjp(_radial_forward, _radial_backward)
+
+
+def _of_units(code: Float[Array, "F"], units: tuple[int, int], axis_name: AxisName) -> Float[Array, "F"]:
+    """Returns the code with zeros outside a range of units."""
+    places = places_of_units(len(code), axis_name)
+    return jnp.where((places >= units[0]) & (places < units[1]), code, 0)
 
 
 def _product(x: Array, kernel: Array, dtype: str) -> Array:

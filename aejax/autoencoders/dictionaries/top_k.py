@@ -6,8 +6,9 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
 from aejax.autoencoders.dictionaries.activity import DEAD_AFTER, UNIT, Activity, Added, sum_of_squares, with_activity
+from aejax.autoencoders.dictionaries.division import summed_over_units
 from aejax.autoencoders.dictionaries.networks import Networks, networks_of
-from aejax.autoencoders.dictionaries.selection import largest_of_each
+from aejax.autoencoders.dictionaries.selection import any_number_of_each, largest_of_each
 from aejax.autoencoders.part import Part, Term
 from aejax.autoencoders.record import Autoencoder, Batch, is_zero, mean_over_batch, weighted
 from aejax.checks import check_count, check_in_range
@@ -67,15 +68,22 @@ def top_k(
 
     def activate(params: PyTree, pre_activations: Array) -> Array:
         check_at_most_units("k", k, pre_activations)
-        return jnp.where(largest_of_each(pre_activations[None], k)[0], jax.nn.relu(pre_activations), 0)
+        activations = jax.nn.relu(pre_activations)
+        return jnp.where(largest_of_each(activations[None], k)[0], activations, 0)
 
     def codes_of_batch(params: PyTree, pre_activations: Array, batch: Batch) -> Array:
-        check_at_most_units("first_k", annealing[0], pre_activations)
-        kept = largest_of_each(pre_activations, k)
-        if annealing[1]:
-            number = jnp.round(annealed(k, annealing, batch)).astype(jnp.int32)
-            kept = jax.lax.cond(number > k, lambda: _ranks(pre_activations) < number, lambda: kept)
-        return jnp.where(kept, jax.nn.relu(pre_activations), 0)
+        if networks.units_axis is None:
+            check_at_most_units("first_k", annealing[0], pre_activations)
+        activations = jax.nn.relu(pre_activations)
+        if annealing[1] == 0:
+            return jnp.where(largest_of_each(activations, k, axis_name=networks.units_axis), activations, 0)
+        number = jnp.round(annealed(k, annealing, batch)).astype(jnp.int32)
+        kept = jax.lax.cond(
+            number > k,
+            lambda: any_number_of_each(activations, number, axis_name=networks.units_axis),
+            lambda: largest_of_each(activations, k, axis_name=networks.units_axis),
+        )
+        return jnp.where(kept, activations, 0)
 
     def added(params: PyTree, activity: Activity) -> Added:
         loss, auxiliary = auxiliary_loss(networks, params, activity, auxiliary_weight, auxiliary_k, dead_after)
@@ -110,18 +118,18 @@ def auxiliary_loss(
         return zero, zero
     dead = activity.silent >= dead_after
     residual = jax.lax.stop_gradient(activity.errors)
-    features, units = residual[0].size, activity.codes.shape[1]
-    number = min(units, max(1, features // 2) if auxiliary_k is None else auxiliary_k)
+    number = max(1, residual[0].size // 2) if auxiliary_k is None else auxiliary_k
 
     def error() -> Float[Array, ""]:
         of_dead = jnp.where(dead, jax.nn.relu(activity.pre_activations), 0)
-        codes = jnp.where(largest_of_each(of_dead, number), of_dead, 0)
+        codes = jnp.where(largest_of_each(of_dead, number, axis_name=networks.units_axis), of_dead, 0)
         condition = () if activity.batch.condition is None else (activity.batch.condition,)
         reconstructed = jax.vmap(lambda *one: networks.directions(params, *one))(codes, *condition)
         mean: Array = mean_over_batch(sum_of_squares(residual - reconstructed), activity.batch)
         return mean
 
-    auxiliary = jax.lax.cond(jnp.any(dead), error, lambda: zero)
+    any_dead = summed_over_units(jnp.sum(dead, dtype=jnp.int32), networks.units_axis) > 0
+    auxiliary = jax.lax.cond(any_dead, error, lambda: zero)
     return weighted(weight, auxiliary), auxiliary
 
 
@@ -153,9 +161,3 @@ def check_at_most_units(name: str, k: float, pre_activations: Array) -> None:
     """Raise ValueError if more units are to be kept than there are."""
     if k > pre_activations.shape[-1]:
         raise ValueError(f"{name} must be at most the {pre_activations.shape[-1]} units, got {k:g}")
-
-
-def _ranks(values: Float[Array, "B F"]) -> Array:
-    """Returns the place of every value in its row in descending order; equal ones in the order of their units."""
-    order = jnp.argsort(-values, axis=1, stable=True)
-    return jnp.argsort(order, axis=1)
