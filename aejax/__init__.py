@@ -17,6 +17,7 @@ _MODULES = (
     "evaluation",
     "experiment",
     "export",
+    "formats",
     "generation",
     "geometric_median",
     "jacobian",

@@ -28,7 +28,7 @@ ROOMS = (  # from the ground up; those of one line do not import each other
     ("priors", "jacobian", "generation"),
     ("networks",),
     ("autoencoders",),
-    ("datasets",),
+    ("datasets", "formats"),
     ("training", "evaluation", "plots"),
     ("export",),
     ("experiment",),
