@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from aejax.autoencoders import part_names
+from aejax.datasets.activations.source import is_activations, load_activations
 from aejax.datasets.arrays import load_arrays, load_labels
 from aejax.datasets.byte_values import BytesAs, ByteValues
 from aejax.datasets.channels import channels_last, has_channels_first
@@ -93,6 +94,8 @@ def load_examples(
     trained_shape = run.example_shape
     are_images = path.is_dir() or path.suffix.lower() in FORMATS
     load = partial(_load_images, run) if are_images else partial(load_arrays, bytes_as=bytes_as)
+    if is_activations(str(path)):
+        load = partial(_load_activations, run)
     dataset = load(path, labels)
     shape = dataset.x.shape[1:]
     if shape != trained_shape and (*shape[1:], *shape[:1]) == trained_shape and has_channels_first(shape):
@@ -122,6 +125,13 @@ def load_examples(
         dataset = load(path, labels, stored=False)
     inputs = None if dataset.input is None else dataset.input.reshape(-1, *trained_shape)
     return dataset._replace(x=dataset.x.reshape(-1, *trained_shape), input=inputs)
+
+
+def _load_activations(run: TrainedRun, path: Path, labels: Path | None, *, stored: bool | None = None) -> Dataset:
+    """Returns the rows of a folder of activations that the run's knobs of positions and norms keep."""
+    data = run.experiment.data
+    dataset = load_activations(path, skip_positions=data.skip_positions, max_norm=data.max_norm, stored=stored).dataset
+    return dataset if labels is None else dataset._replace(labels=load_labels(labels, len(dataset.x)))
 
 
 def _load_images(run: TrainedRun, path: Path, labels: Path | None, *, stored: bool | None = None) -> Dataset:

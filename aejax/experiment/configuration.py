@@ -39,12 +39,13 @@ class Data:
     __pydantic_config__ = _STRICT
 
     dataset: str = "digits"
-    """One of: digits (included in the package); ecg5000 (heartbeats), jsb_chorales (piano rolls), documents (scanned
+    """One of: digits (included in the package); synthetic_features (sparse mixtures of known features, generated); ecg5000 (heartbeats), jsb_chorales (piano rolls), documents (scanned
     pages), bsd68 (gray photographs), frey_faces, olivetti_faces or cifar10_first4000 (faces and color images), read
     from --data-dir; your own .npy or .npz file; your own table, a .csv, .tsv or .parquet file with the
     names of its columns; your own folder of images, whose subfolders are classes
-    (or train, validation and test), or with pairs of images noisy/NAME and clean/NAME; a TFDS image set such as
-    fashion_mnist, prepared by `aejax prepare`."""
+    (or train, validation and test), or with pairs of images noisy/NAME and clean/NAME; your own folder of
+    activations in .npy, .npz or .safetensors files; a TFDS image set such as fashion_mnist, prepared by
+    `aejax prepare`."""
     labels: str | None = None
     """For your own file: a .npy file with the class of every example, integers or text; of a table, also the name of a
     column, which is then left out of its rows. Classes color the figures, and are the conditions of a conditional
@@ -95,6 +96,21 @@ class Data:
     """A table: how a category that no training row has is read when the model is used. refuse: an error; missing: as a
     missing cell, as in validation and test rows; own_class: as the class (other), which the categories of fewer than 5
     training rows form too."""
+    shards: str | None = None
+    """A folder of activations: a pattern of the names of files, such as "layer_3*"; all that hold activations if not
+    given."""
+    skip_positions: NonNegativeInt = 0
+    """A folder of activations (sequences, positions, features): rows at this many first positions of every sequence are
+    left out. Language models have huge activations at the first one."""
+    max_norm: Positive | None = None
+    """A folder of activations: rows with a larger norm are left out and counted."""
+    features: Literal["small", "synth_sae_bench_16k"] = "small"
+    """synthetic_features: the setting of the generator. small: 512 features in 256 dimensions, 5 active;
+    synth_sae_bench_16k: 16,384 in 768, 34 active, in trees, as in SynthSAEBench."""
+    examples: PositiveInt = 50_000
+    """synthetic_features: the number of examples."""
+    feature_seed: Seed = 0
+    """synthetic_features: the seed of the features and of the examples."""
     split_by: str | None = None
     """For your own file: the group of every example, such as a patient, of which none is in two splits: a .npy file, a
     table of one column, or a column of your table, which is left out of its rows. If all groups are train, validation

@@ -16,7 +16,7 @@ from aejax.experiment.loading import load_splits, locate
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with files and folders of many kinds, which is the current one."""
     monkeypatch.chdir(tmp_path)
-    for name in ("faces", "empty", "arrays", "run", "run/checkpoints", "mine.npz", "classes", "classes/cats"):
+    for name in ("faces", "empty", "run", "run/checkpoints", "mine.npz", "classes", "classes/cats"):
         (tmp_path / name).mkdir()
     for name in ("faces/0.png", "faces/1.JPG", "classes/cats/0.png"):
         Image.new("RGB", (8, 8)).save(tmp_path / name, "PNG")
@@ -32,7 +32,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "run/config.json",
     ):
         (tmp_path / name).write_text("1,2\n")
-    np.save(tmp_path / "arrays" / "first.npy", np.zeros((9, 3)))
     (tmp_path / "nowhere").symlink_to("missing")
     return tmp_path
 
@@ -41,7 +40,6 @@ PATHS = {
     "faces/0.png": "is an image; ",
     "faces/1.JPG": "is an image; ",
     "empty": "is an empty folder; ",
-    "arrays": "such as arrays/first.npy",
     "run": "is the folder of a run",
     "table.txt": "is a text file; ",
     "x.h5": "is an HDF5 file; ",

@@ -16,6 +16,8 @@ OF_SOURCES = {
     **{"columns": ("a=count",), "missing_values": ("-",), "unknown_categories": "missing"},
     **{"split_by": "groups.npy", "split_order": "ascending", "validation_data": "v.npy", "test_data": "t.npy"},
     **{"image_size": (3,), "resize": "pad", "background": "white", "color": "gray"},
+    **{"shards": "a*", "skip_positions": 1, "max_norm": 9.0},
+    **{"features": "synth_sae_bench_16k", "examples": 3, "feature_seed": 1},
 }
 
 

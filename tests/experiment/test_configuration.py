@@ -39,6 +39,8 @@ OTHER = Experiment(  # every knob that the family allows has another value than 
         **{"split_by": "groups.npy", "split_order": "ascending"},
         **{"validation_data": "v.npy", "test_data": "t.npy"},
         **{"image_size": (8,), "resize": "pad", "background": "white", "color": "gray"},
+        **{"shards": "a*", "skip_positions": 1, "max_norm": 9.0},
+        **{"features": "synth_sae_bench_16k", "examples": 3, "feature_seed": 1},
     ),
     model=Model(
         "undercomplete",
