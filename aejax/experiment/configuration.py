@@ -39,7 +39,8 @@ class Data:
     __pydantic_config__ = _STRICT
 
     dataset: str = "digits"
-    """One of: digits (included in the package); synthetic_features (sparse mixtures of known features, generated); ecg5000 (heartbeats), jsb_chorales (piano rolls), documents (scanned
+    """One of: digits (included in the package); synthetic_features (sparse mixtures of known features,
+    generated); ecg5000 (heartbeats), jsb_chorales (piano rolls), documents (scanned
     pages), bsd68 (gray photographs), frey_faces, olivetti_faces or cifar10_first4000 (faces and color images), read
     from --data-dir; your own .npy or .npz file; your own table, a .csv, .tsv or .parquet file with the
     names of its columns; your own folder of images, whose subfolders are classes

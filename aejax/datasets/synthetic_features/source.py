@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+from jaxtyping import Array
 
 from aejax.datasets.dataset import AsStored, Dataset, Splits, split
 from aejax.datasets.source import Request, Source
@@ -41,11 +42,11 @@ def draw_examples(model: FeatureModel, setting: FeatureSetting, examples: int, *
     """
     check_fits(4 * examples * setting.dimensions, f"{examples:,} synthetic examples", advice="draw fewer", host=True)
     key = named_key(jax.random.key(seed), "examples")
-    draw = jax.jit(
-        lambda model, numbers: jax.vmap(lambda number: sample_x(model, jax.random.fold_in(key, number), setting))(
-            numbers
-        )
-    )
+
+    @jax.jit
+    def draw(model: FeatureModel, numbers: Array) -> Array:
+        return jax.vmap(lambda number: sample_x(model, jax.random.fold_in(key, number), setting))(numbers)
+
     batches = [
         np.asarray(draw(model, np.arange(start, start + _BATCH, dtype=np.uint32)))
         for start in range(0, examples, _BATCH)
