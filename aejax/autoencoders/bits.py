@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from aejax.autoencoders.part import Term
 from aejax.likelihoods import Likelihood
 
-BITS = Term("bits_per_dimension", "upper bound of the bits per dimension", "bits per dimension")
+BITS = Term("bits_per_dimension", "bits per dimension, upper bound", "bits per dimension")
 
 
 def bits_of(elbo: Float[Array, ""], shape: tuple[int, ...], likelihood: Likelihood) -> dict[str, Array]:

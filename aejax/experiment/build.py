@@ -19,7 +19,14 @@ from aejax.experiment.configuration import Data, Experiment, Model, Regularizati
 from aejax.experiment.dictionary_knobs import DICTIONARIES, Dictionary
 from aejax.experiment.facts import Facts, Values
 from aejax.experiment.loading import known_classes
-from aejax.experiment.objective import LOSSES, build_likelihood, columns_of, starting_at_rate, statistics_of
+from aejax.experiment.objective import (
+    LOSSES,
+    build_likelihood,
+    columns_of,
+    starting_at_moments,
+    starting_at_rate,
+    statistics_of,
+)
 from aejax.experiment.own_autoencoder import build_own
 from aejax.experiment.part_knobs import knob_of_part
 from aejax.likelihoods import Likelihood
@@ -117,9 +124,10 @@ def _relevant(experiment: Experiment, facts: Facts) -> tuple[Experiment, Facts]:
     model, terms = experiment.model, experiment.regularization
     training = Training(rematerialize=experiment.training.rematerialize)
     learns_variance = model.family == "variational" and model.likelihood == "gaussian_with_global_variance"
+    has_levels = model.family == "variational" and model.likelihood == "discretized_logistic"
     relevant = Facts(
         shape=facts.shape,
-        targets=facts.targets if terms.corruption == "salt_and_pepper" else _UNUSED,
+        targets=facts.targets if terms.corruption == "salt_and_pepper" or has_levels else _UNUSED,
         classes=facts.classes if model.conditional else None,
         distinct_labels=facts.distinct_labels if model.conditional else None,
         scaling=facts.scaling,
@@ -164,7 +172,7 @@ def _base(experiment: Experiment, facts: Facts) -> Autoencoder:
         return autoencoders.tied(shape, widths, activation=activation, loss=LOSSES[model.loss])
     if model.family == "variational":
         of_table = None if columns is None else target_likelihood(columns)
-        likelihood = of_table or starting_at_rate(build_likelihood(model), facts)
+        likelihood = of_table or starting_at_moments(starting_at_rate(build_likelihood(model), facts), facts)
         return autoencoders.variational(
             *_networks(experiment, facts, likelihood),
             beta=_beta(regularization),

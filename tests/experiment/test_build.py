@@ -1,6 +1,7 @@
 """From configuration to data, autoencoder and optimizer."""
 
 import importlib
+import math
 import pkgutil
 from dataclasses import fields, replace
 from functools import partial
@@ -358,6 +359,7 @@ def test_equal_autoencoders_are_one_value() -> None:
         (Experiment(model=SMALL), {"shape": (6,)}),
         (Experiment(model=SMALL, regularization=SALT_AND_PEPPER), {"targets": {"high": 2.0}}),
         (Experiment(model=replace(SMALL, likelihood="gaussian_with_global_variance")), {"log_variance": 0.5}),
+        (Experiment(model=replace(SMALL, likelihood="discretized_logistic")), {"targets": {"mean": 0.3}}),
         (Experiment(model=SMALL, regularization=Regularization(total_correlation_weight=1.0)), {"examples": 9}),
         (
             Experiment(model=SMALL, regularization=Regularization(prior="vamp", prior_components=2)),
@@ -376,6 +378,16 @@ def test_facts_that_an_autoencoder_depends_on_build_another_one(experiment: Expe
     one, other = build_autoencoder(experiment, facts), build_autoencoder(experiment, replace(facts, **changed))
     assert one is build_autoencoder(experiment, facts)
     assert one is not other
+
+
+def test_levels_start_at_the_moments_of_the_training_examples() -> None:
+    """A decoder's output of 0 is a logistic variable with the examples' mean and standard deviation."""
+    x = np.round(np.random.default_rng(0).uniform(0.1, 0.5, (40, 5)) * 255).astype(np.float32) / np.float32(255)
+    experiment = Experiment(model=replace(SMALL, likelihood="discretized_logistic"))
+    likelihood = built(experiment, Dataset(x)).variational.likelihood
+    location, log_scale = likelihood.constrain(jnp.zeros((5, 2)))[0]
+    assert location == pytest.approx(x.mean(), rel=1e-5)
+    assert jnp.exp(log_scale) * math.pi / math.sqrt(3) == pytest.approx(x.std(), rel=1e-5)
 
 
 @pytest.mark.parametrize(
