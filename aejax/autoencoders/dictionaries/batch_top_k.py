@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
-from aejax.autoencoders.dictionaries.activity import DEAD_AFTER, Activity, Added, with_activity
+from aejax.autoencoders.dictionaries.activity import DEAD_AFTER, Activity, Added, Codes, with_activity
 from aejax.autoencoders.dictionaries.division import AxisName, summed_over_units
 from aejax.autoencoders.dictionaries.networks import networks_of
 from aejax.autoencoders.dictionaries.selection import largest_of_batch, smallest_kept
@@ -89,6 +89,7 @@ def batch_top_k(
         networks,
         activate=above_threshold,
         codes_of_batch=select.codes,
+        rectified=True,
         added=added,
         state={"threshold": jnp.zeros(()), "batches": jnp.zeros((), jnp.int32)},
         update=follow_threshold,
@@ -107,18 +108,18 @@ class BatchSelection:
         self._k, self._axis_name, self._units_axis = k, axis_name, units_axis
         self._annealing = check_annealing(k, first_k, annealing_steps)
 
-    def codes(self, params: PyTree, pre_activations: Float[Array, "B F"], batch: Batch) -> Float[Array, "B F"]:
+    def codes(self, params: PyTree, activations: Float[Array, "B F"], batch: Batch) -> Codes:
         """Returns the codes of a batch; padding has none."""
         if self._units_axis is None:
-            check_at_most_units("k", self._annealing[0], pre_activations)
+            check_at_most_units("k", self._annealing[0], activations)
         weight = jnp.asarray(batch.weight).astype(jnp.float32)
         examples = jnp.sum(weight != 0, dtype=jnp.int32)
         if self._axis_name is not None:
             examples = jax.lax.psum(examples, self._axis_name)
         k = annealed(self._k, self._annealing, batch)
-        activations = jax.nn.relu(pre_activations) * (weight != 0)[:, None].astype(pre_activations.dtype)
+        activations = jnp.where((weight != 0)[:, None], activations, 0)
         number = jnp.floor(k * examples.astype(jnp.float32) + 1e-3)
-        return jnp.where(self._largest(activations, number), activations, 0)
+        return Codes(jnp.where(self._largest(activations, number), activations, 0))
 
     def _largest(self, activations: Float[Array, "B F"], number: Array) -> Array:
         return largest_of_batch(activations, number, axis_name=self._axis_name, units_axis=self._units_axis)

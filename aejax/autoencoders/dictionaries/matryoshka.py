@@ -110,6 +110,7 @@ def matryoshka(
         networks,
         activate=above_threshold,
         codes_of_batch=select.codes,
+        rectified=True,
         added=added,
         state={"threshold": jnp.zeros(()), "batches": jnp.zeros((), jnp.int32)},
         update=follow_threshold,

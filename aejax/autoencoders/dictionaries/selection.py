@@ -1,11 +1,11 @@
 """Exact selection of the largest activations, of each example or of a whole batch on any number of devices.
 
-The bits of float32 numbers that are not negative are ordered like the numbers. So the smallest number that is kept is
-found by bisection of its bits, from counts that are summed over the devices: exactly, without gathering the numbers,
-and among equal ones the first are taken, in the order of examples and then of units.
+Among equal activations the first are taken, in the order of examples and then of units, so that a selection does not
+depend on the number of devices. No capacity is assumed, and nothing is approximate.
 """
 
 from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
@@ -14,51 +14,54 @@ from jaxtyping import Array, Bool, Float, Int
 
 from aejax.autoencoders.dictionaries.division import AxisName
 
-_BITS = 31  # of a float32 that is not negative
-_ABOVE_INFINITY = 0x7F800001
+_LOWER = 16  # bits
+_UPPER = 15  # bits of a float32 that is not negative
 
 
-def largest_of_each(values: Float[Array, "B F"], k: int, *, axis_name: AxisName = None) -> Bool[Array, "B F"]:
-    """Returns which are among the k largest values of their row; among equal ones the first are taken.
+class Selection(NamedTuple):
+    """What is selected of each row: at most so many of this device's units, in descending order of their values."""
+
+    values: Float[Array, "B most"]
+    units: Int[Array, "B most"]
+    kept: Bool[Array, "B most"]
+
+    def mask(self, shape: tuple[int, ...]) -> Bool[Array, "B F"]:
+        """Returns which units of a row are selected, as an array of this shape."""
+        rows = jnp.arange(shape[0])[:, None]
+        return jnp.zeros(shape, bool).at[rows, self.units].set(self.kept, unique_indices=True)
+
+
+def largest_of_each(
+    values: Float[Array, "B F"], most: int, *, number: ArrayLike | None = None, axis_name: AxisName = None
+) -> Selection:
+    """Returns the largest values of each row; among equal ones the first are taken.
+
+    Where units are divided over devices, each finds its own largest; the largest of these are those of all.
 
     Args:
-      values: none negative; zeros may be kept if one device holds all units.
-      k: the number that is kept of each row, at most the number of units.
+      values: of the units of this device.
+      most: the largest number that is kept of each row.
+      number: how many are kept, which may be traced; `most` by default.
       axis_name: the mapped axis over which units are divided.
 
-    >>> largest_of_each(jnp.array([[1.0, 3.0, 2.0, 3.0]]), 2).tolist()
+    >>> largest_of_each(jnp.array([[1.0, 3.0, 2.0, 3.0]]), 2).mask((1, 4)).tolist()
     [[False, True, False, True]]
     """
-    if axis_name is not None:
-        return any_number_of_each(values, k, axis_name=axis_name)
-    _, kept = lax.top_k(lax.stop_gradient(values), min(k, values.shape[1]))
-    rows = jnp.arange(len(values))[:, None]
-    return jnp.zeros(values.shape, bool).at[rows, kept].set(True, unique_indices=True)
-
-
-def any_number_of_each(
-    values: Float[Array, "B F"], number: ArrayLike, *, axis_name: AxisName = None
-) -> Bool[Array, "B F"]:
-    """Returns which positive values are among so many largest ones of their row, a number that may be traced.
-
-    >>> any_number_of_each(jnp.array([[1.0, 3.0, 2.0, 3.0]]), jnp.array(3)).tolist()
-    [[False, True, True, True]]
-    """
-    bits = _bits_of(values)
-
-    def total(mask: Bool[Array, "B F"]) -> Int[Array, "B"]:
-        return _over(jnp.sum(mask, axis=1, dtype=jnp.int32), [axis_name], lax.psum)
-
-    numbers = jnp.broadcast_to(jnp.asarray(number, jnp.int32), (len(values),))
-    above, equal = _split(bits, numbers, total)
-    room = numbers - total(above)
-
-    def first_of_equal() -> Bool[Array, "B F"]:
-        count = jnp.sum(equal, axis=1, dtype=jnp.int32)
-        place = _before(count, axis_name)[:, None] + jnp.cumsum(equal, axis=1, dtype=jnp.int32)
-        return equal & (place <= room[:, None])
-
-    return above | lax.cond(jnp.any(total(equal) > room), first_of_equal, lambda: equal)
+    values = lax.stop_gradient(values)
+    own, units = lax.top_k(values, min(most, values.shape[1]))
+    ranks = jnp.arange(own.shape[1])
+    limit = jnp.asarray(most if number is None else number, jnp.int32)
+    if axis_name is None:
+        kept = jnp.broadcast_to(ranks < limit, own.shape)
+    else:
+        of_devices = jnp.moveaxis(lax.all_gather(own, axis_name), 0, 1)  # (B, devices, candidates), in order
+        candidates = of_devices.reshape(len(values), -1)
+        _, chosen = lax.top_k(candidates, min(most, candidates.shape[1]))
+        is_own = chosen // own.shape[1] == lax.axis_index(axis_name)
+        # a device's candidates fall, so those that are chosen are its first
+        count = jnp.sum(is_own & (jnp.arange(chosen.shape[1])[None] < limit), axis=1, dtype=jnp.int32)
+        kept = ranks[None] < count[:, None]
+    return Selection(own, units, kept)
 
 
 def largest_of_batch(
@@ -66,7 +69,9 @@ def largest_of_batch(
 ) -> Bool[Array, "B F"]:
     """Returns which positive values are among the largest of the global batch; among equal ones the first are taken.
 
-    Coupled through the batch: never `vmap` it over examples.
+    Coupled through the batch: never `vmap` it over examples. The bits of float32 numbers that are not negative are
+    ordered like the numbers. Those of the smallest number that is kept are found from two histograms, of the upper half
+    of the bits and, where this half is equal, of the lower one, summed over the devices.
 
     Args:
       values: of the examples and units of this device, none negative; zeros are never kept.
@@ -77,13 +82,19 @@ def largest_of_batch(
     >>> largest_of_batch(jnp.array([[1.0, 3.0, 2.0], [0.0, 3.0, 0.5]]), 2).tolist()
     [[False, True, False], [False, True, False]]
     """
-    bits, number = _bits_of(values), jnp.asarray(number, jnp.int32)
+    bits = lax.bitcast_convert_type(lax.stop_gradient(values).astype(jnp.float32), jnp.int32)
+    number, axes = jnp.asarray(number, jnp.int32), (axis_name, units_axis)
 
-    def total(mask: Bool[Array, "B F"]) -> Int[Array, ""]:
-        return _over(jnp.sum(mask, dtype=jnp.int32), [axis_name, units_axis], lax.psum)
+    def counts(places: Int[Array, "B F"], counted: Bool[Array, "B F"], length: int) -> Int[Array, "bins"]:
+        own = jnp.zeros(2**length, jnp.int32).at[places.reshape(-1)].add(counted.reshape(-1).astype(jnp.int32))
+        return _over(own, axes, lax.psum)
 
-    above, equal = _split(bits, number, total)
-    room = number - total(above)
+    upper, above_upper = _crossing(counts(bits >> _LOWER, bits > 0, _UPPER), number)
+    is_upper = (bits > 0) & (bits >> _LOWER == upper)
+    lower, above_lower = _crossing(counts(bits & (2**_LOWER - 1), is_upper, _LOWER), number - above_upper)
+    smallest = (upper << _LOWER) | lower
+    above, equal = bits > smallest, (bits == smallest) & (bits > 0)
+    room = number - above_upper - above_lower
 
     def first_of_equal() -> Bool[Array, "B F"]:
         count = jnp.sum(equal, axis=1, dtype=jnp.int32)
@@ -92,7 +103,8 @@ def largest_of_batch(
         place = (earlier_rows + _before(count, units_axis))[:, None] + jnp.cumsum(equal, axis=1, dtype=jnp.int32)
         return equal & (place <= room)
 
-    return above | lax.cond(total(equal) > room, first_of_equal, lambda: equal)
+    total = _over(jnp.sum(equal, dtype=jnp.int32), axes, lax.psum)
+    return above | lax.cond(total > room, first_of_equal, lambda: equal)
 
 
 def smallest_kept(codes: Float[Array, "B F"], axis_names: Sequence[AxisName]) -> Float[Array, ""]:
@@ -101,33 +113,11 @@ def smallest_kept(codes: Float[Array, "B F"], axis_names: Sequence[AxisName]) ->
     return _over(jnp.min(jnp.where(codes > 0, codes, jnp.inf).astype(jnp.float32)), axis_names, lax.pmin)
 
 
-def _bits_of(values: Float[Array, "B F"]) -> Int[Array, "B F"]:
-    return lax.bitcast_convert_type(lax.stop_gradient(values).astype(jnp.float32), jnp.int32)
-
-
-def _split(
-    bits: Int[Array, "B F"], number: Int[Array, "..."], total: Callable[[Array], Array]
-) -> tuple[Bool[Array, "B F"], Bool[Array, "B F"]]:
-    """Returns which bits are above the smallest that is kept, and which are equal to it.
-
-    Args:
-      bits: of numbers that are not negative.
-      number: how many are kept: one number, or one per row.
-      total: the number of true entries over all devices, of the shape of `number`.
-    """
-
-    def as_rows(bound: Array) -> Array:
-        return bound[:, None] if bound.ndim else bound
-
-    def halve(_: int, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
-        low, high = bounds  # at least `number` are >= low, or low is that of the smallest number; fewer are >= high
-        middle = low + (high - low) // 2
-        enough = total(bits >= as_rows(middle)) >= number
-        return jnp.where(enough, middle, low), jnp.where(enough, high, middle)
-
-    start = jnp.ones_like(number), jnp.full_like(number, _ABOVE_INFINITY)
-    low, _ = lax.fori_loop(0, _BITS, halve, start)
-    return bits > as_rows(low), bits == as_rows(low)
+def _crossing(counts: Int[Array, "bins"], number: Int[Array, ""]) -> tuple[Int[Array, ""], Int[Array, ""]]:
+    """Returns the highest bin from which on there are at least `number`, and how many are above it; bin 0 if none."""
+    from_here_on = jnp.cumsum(counts[::-1])[::-1]
+    place = jnp.maximum(jnp.sum(from_here_on >= number, dtype=jnp.int32) - 1, 0)
+    return place, from_here_on[place] - counts[place]
 
 
 def _over(value: Array, axis_names: Sequence[AxisName], reduce: Callable[[Array, Hashable], Array]) -> Array:

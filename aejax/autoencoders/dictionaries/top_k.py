@@ -1,16 +1,27 @@
 """TopK: the k largest pre-activations of an example are its code, and dead units learn from what is left."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
-from aejax.autoencoders.dictionaries.activity import DEAD_AFTER, UNIT, Activity, Added, sum_of_squares, with_activity
-from aejax.autoencoders.dictionaries.division import summed_over_units
+from aejax.autoencoders.dictionaries.activity import (
+    DEAD_AFTER,
+    UNIT,
+    Activity,
+    Added,
+    Codes,
+    computed_if,
+    sum_of_squares,
+    with_activity,
+)
+from aejax.autoencoders.dictionaries.division import AxisName, summed_over_units
 from aejax.autoencoders.dictionaries.networks import Networks, networks_of
-from aejax.autoencoders.dictionaries.selection import any_number_of_each, largest_of_each
+from aejax.autoencoders.dictionaries.selection import largest_of_each
 from aejax.autoencoders.part import Part, Term
-from aejax.autoencoders.record import Autoencoder, Batch, is_zero, mean_over_batch, weighted
+from aejax.autoencoders.record import Autoencoder, Batch, is_zero, mean_over_batch, nonzero, weighted
 from aejax.checks import check_count, check_in_range
 from aejax.networks.network import SupportsInitApply
 
@@ -69,21 +80,19 @@ def top_k(
     def activate(params: PyTree, pre_activations: Array) -> Array:
         check_at_most_units("k", k, pre_activations)
         activations = jax.nn.relu(pre_activations)
-        return jnp.where(largest_of_each(activations[None], k)[0], activations, 0)
+        return jnp.where(largest_of_each(activations[None], k).mask((1, activations.size))[0], activations, 0)
 
-    def codes_of_batch(params: PyTree, pre_activations: Array, batch: Batch) -> Array:
+    def codes_of_batch(params: PyTree, activations: Array, batch: Batch) -> Codes:
         if networks.units_axis is None:
-            check_at_most_units("first_k", annealing[0], pre_activations)
-        activations = jax.nn.relu(pre_activations)
+            check_at_most_units("first_k", annealing[0], activations)
+        largest = partial(_selected, activations, batch=batch, axis_name=networks.units_axis)
         if annealing[1] == 0:
-            return jnp.where(largest_of_each(activations, k, axis_name=networks.units_axis), activations, 0)
-        number = jnp.round(annealed(k, annealing, batch)).astype(jnp.int32)
-        kept = jax.lax.cond(
-            number > k,
-            lambda: any_number_of_each(activations, number, axis_name=networks.units_axis),
-            lambda: largest_of_each(activations, k, axis_name=networks.units_axis),
-        )
-        return jnp.where(kept, activations, 0)
+            mask, active_units, firing_rate = largest(k)
+        else:
+            number = jnp.round(annealed(k, annealing, batch)).astype(jnp.int32)
+            at_first = partial(largest, int(annealing[0]), number=number)
+            mask, active_units, firing_rate = jax.lax.cond(number > k, at_first, partial(largest, k))
+        return Codes(jnp.where(mask, activations, 0), active_units, firing_rate)
 
     def added(params: PyTree, activity: Activity) -> Added:
         loss, auxiliary = auxiliary_loss(networks, params, activity, auxiliary_weight, auxiliary_k, dead_after)
@@ -91,7 +100,13 @@ def top_k(
 
     part = TOP_K._replace(terms=(AUXILIARY._replace(weight=auxiliary_weight),))
     return with_activity(
-        part, networks, activate=activate, codes_of_batch=codes_of_batch, added=added, dead_after=dead_after
+        part,
+        networks,
+        activate=activate,
+        codes_of_batch=codes_of_batch,
+        rectified=True,
+        added=added,
+        dead_after=dead_after,
     )
 
 
@@ -108,7 +123,7 @@ def auxiliary_loss(
     Args:
       networks: the encoder and the decoder.
       params: the parameters.
-      activity: the batch in the dictionary.
+      activity: the batch in the dictionary, with rectified pre-activations.
       weight: α.
       auxiliary_k: the largest number of dead units in ê; None for half the features.
       dead_after: the number of examples after which a silent unit counts as dead.
@@ -120,16 +135,19 @@ def auxiliary_loss(
     residual = jax.lax.stop_gradient(activity.errors)
     number = max(1, residual[0].size // 2) if auxiliary_k is None else auxiliary_k
 
-    def error() -> Float[Array, ""]:
-        of_dead = jnp.where(dead, jax.nn.relu(activity.pre_activations), 0)
-        codes = jnp.where(largest_of_each(of_dead, number, axis_name=networks.units_axis), of_dead, 0)
-        condition = () if activity.batch.condition is None else (activity.batch.condition,)
-        reconstructed = jax.vmap(lambda *one: networks.directions(params, *one))(codes, *condition)
-        mean: Array = mean_over_batch(sum_of_squares(residual - reconstructed), activity.batch)
+    def error(learned: tuple[PyTree, Array], constants: tuple[Array, Array, Batch]) -> Float[Array, ""]:
+        (decoder, activations), (dead, residual, batch) = learned, constants
+        of_dead = jnp.where(dead[None], activations, 0)
+        selection = largest_of_each(of_dead, number, axis_name=networks.units_axis)
+        codes = jnp.where(selection.mask(of_dead.shape), of_dead, 0)
+        condition = () if batch.condition is None else (batch.condition,)
+        reconstructed = jax.vmap(lambda *one: networks.directions({"decoder": decoder}, *one))(codes, *condition)
+        mean: Array = mean_over_batch(sum_of_squares(residual - reconstructed), batch)
         return mean
 
     any_dead = summed_over_units(jnp.sum(dead, dtype=jnp.int32), networks.units_axis) > 0
-    auxiliary = jax.lax.cond(any_dead, error, lambda: zero)
+    learned = (params["decoder"], activity.pre_activations)
+    auxiliary = computed_if(error, any_dead, learned, (dead, residual, activity.batch))
     return weighted(weight, auxiliary), auxiliary
 
 
@@ -161,3 +179,19 @@ def check_at_most_units(name: str, k: float, pre_activations: Array) -> None:
     """Raise ValueError if more units are to be kept than there are."""
     if k > pre_activations.shape[-1]:
         raise ValueError(f"{name} must be at most the {pre_activations.shape[-1]} units, got {k:g}")
+
+
+def _selected(
+    activations: Float[Array, "B F"],
+    most: int,
+    *,
+    batch: Batch,
+    axis_name: AxisName,
+    number: ArrayLike | None = None,
+) -> tuple[Array, Array, Array]:
+    """Returns which activations are selected, how many of them are positive, and how often each unit is active."""
+    selection = largest_of_each(activations, most, number=number, axis_name=axis_name)
+    active = (selection.kept & (selection.values > 0)).astype(jnp.float32)
+    weight = (jnp.asarray(batch.weight) / nonzero(jnp.sum(batch.weight))).astype(jnp.float32)
+    firing_rate = jnp.zeros(activations.shape[1]).at[selection.units].add(active * weight[:, None])
+    return selection.mask(activations.shape), jnp.sum(active, axis=1), firing_rate

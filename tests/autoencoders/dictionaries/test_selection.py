@@ -50,7 +50,10 @@ def test_the_largest_of_each_row(values, k):
     ordered = np.argsort(-values, axis=1, kind="stable")[:, :k]
     expected = np.zeros(values.shape, bool)
     np.put_along_axis(expected, ordered, True, axis=1)
-    np.testing.assert_array_equal(largest_of_each(jnp.asarray(values), k), expected)
+    np.testing.assert_array_equal(largest_of_each(jnp.asarray(values), k).mask(values.shape), expected)
+    np.testing.assert_array_equal(
+        largest_of_each(jnp.asarray(values), 5, number=jnp.asarray(k)).mask(values.shape), expected
+    )
 
 
 def test_selection_is_a_constant():
