@@ -7,6 +7,7 @@ is infinite above 65,504, while its gradient stays correct.
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -219,6 +220,41 @@ def structural_dissimilarity(
     return (1 - jnp.mean(luminance * structure)).astype(common_dtype(x, reconstruction))
 
 
+@dataclass(frozen=True)
+class OverKnown:
+    """The loss of the known values alone: Σᵢ L(xᵢ, outputᵢ) over xᵢ that are not NaN.
+
+    For a sequence that is padded with NaN, it is the loss of its real steps. The output for missing values has no
+    gradient.
+
+    Attributes:
+      func: L, a loss that is a sum over features: not `categorical_cross_entropy` or `structural_dissimilarity`.
+
+    >>> x, reconstruction = jnp.array([1.0, jnp.nan]), jnp.array([3.0, 8.0])
+    >>> OverKnown(squared_error)(x, reconstruction).item()
+    4.0
+    """
+
+    func: ReconstructionLoss
+
+    def __post_init__(self) -> None:
+        if any(_without_arguments(self.func) is loss for loss in (categorical_cross_entropy, structural_dissimilarity)):
+            raise ValueError(f"OverKnown expects a loss that is a sum over features, got {self.func}")
+
+    def __call__(self, x: Float[Array, "..."], output: Float[Array, "..."]) -> Float[Array, ""]:
+        """Returns the loss of one example.
+
+        Raises:
+          ValueError: the shapes differ.
+          TypeError: an input is not of a floating type.
+        """
+        _check(x, output=output)
+        is_known = ~jnp.isnan(x).reshape(-1)
+        values, outputs = jnp.where(is_known, x.reshape(-1), jnp.zeros((), x.dtype)), output.reshape(-1)
+        terms = jax.vmap(self.func)(values, outputs)
+        return jnp.sum(jnp.where(is_known, terms, jnp.zeros_like(terms)))
+
+
 # the unit of each loss, averaged over examples
 _UNITS = {
     squared_error: "(unit of data)² per example",
@@ -231,7 +267,7 @@ _UNITS = {
 
 
 def loss_unit(loss: ReconstructionLoss) -> str:
-    """Returns the unit of a loss, or of a `functools.partial` of it, in words for a table or an axis.
+    """Returns the unit of a loss, or of a `functools.partial` or `OverKnown` of it, in words for a table or an axis.
 
     A loss of one's own may have an attribute `unit`.
 
@@ -247,7 +283,8 @@ def output_link(loss: ReconstructionLoss) -> Callable[[Array], Array]:
     """Returns the function that maps the second argument of a loss to data space.
 
     It is the logistic function for `binary_cross_entropy`, softmax over the last axis for `categorical_cross_entropy`,
-    and the identity for every other loss. A `functools.partial` counts as the loss that it wraps.
+    and the identity for every other loss. A `functools.partial` or `OverKnown` counts as the loss
+    that it wraps.
     """
     loss = _without_arguments(loss)
     if loss is binary_cross_entropy:
@@ -256,7 +293,7 @@ def output_link(loss: ReconstructionLoss) -> Callable[[Array], Array]:
 
 
 def _without_arguments(loss: ReconstructionLoss) -> ReconstructionLoss:
-    while isinstance(loss, functools.partial):
+    while isinstance(loss, functools.partial | OverKnown):
         loss = loss.func
     return loss
 

@@ -33,6 +33,11 @@ class Standardization(NamedTuple):
         logarithms = np.log(self.standard_deviation)
         return float(logarithms) * math.prod(shape) if logarithms.ndim == 0 else float(np.sum(logarithms))
 
+    def log_determinant_of(self, x: Float[Array, "..."]) -> Float[Array, ""]:
+        """Returns Σᵢ log sᵢ over the features of an example that are known, which are those that are not NaN."""
+        logarithms = jnp.asarray(np.log(self.standard_deviation), at_least_single(x.dtype))
+        return jnp.sum(jnp.where(jnp.isnan(x), jnp.zeros_like(logarithms), logarithms))
+
     def _for(self, name: str, x: Array) -> tuple[Array, Array]:
         check_floating(**{name: x})
         for statistic in self:

@@ -18,7 +18,7 @@ from aejax.autoencoders.record import (
     global_mean_over_batch,
     mean_over_batch,
 )
-from aejax.autoencoders.undercomplete import reconstruction_terms, undercomplete
+from aejax.autoencoders.undercomplete import undercomplete
 from aejax.checks import check_count
 from aejax.divergences import bernoulli_kl
 from aejax.losses import ReconstructionLoss, squared_error
@@ -176,7 +176,8 @@ def k_sparse(
         return initialize(encoder, key, *inputs)
 
     plain = undercomplete(Network(init, apply), decoder, loss=loss, link=link)
-    return plain._replace(parts=(K_SPARSE._replace(terms=reconstruction_terms(loss)),))
+    (part,) = plain.parts
+    return plain._replace(parts=(part._replace(name=K_SPARSE.name),))
 
 
 def keep_largest(code: Array, k: int) -> Array:

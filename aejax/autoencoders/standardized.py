@@ -8,7 +8,7 @@ from aejax import likelihoods
 from aejax.autoencoders.composition import check_composition
 from aejax.autoencoders.entrance import as_inputs
 from aejax.autoencoders.part import Part, part_names
-from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, masked_batch
+from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, masked_batch, mean_over_batch
 from aejax.standardization import standardization
 
 STANDARDIZED = Part("standardized", once=False)
@@ -79,7 +79,9 @@ def standardized(autoencoder: Autoencoder, *, mean: ArrayLike, standard_deviatio
         total, metrics = autoencoder.loss(params, key, batch._replace(x=x, input=inputs))
         if distributions is None:
             return total, metrics
-        log_scale = scaling.log_determinant(batch.x.shape[1:])
+        log_scale: Array | float = scaling.log_determinant(batch.x.shape[1:])
+        if distributions.likelihood.support.missing:
+            log_scale = mean_over_batch(jax.vmap(scaling.log_determinant_of)(batch.x), batch)
         signs = {"loss": 1, "reconstruction": 1, "elbo": -1}  # of the terms that contain a density of x
         metrics = {name: value + signs[name] * log_scale if name in signs else value for name, value in metrics.items()}
         return metrics["loss"], metrics

@@ -8,7 +8,7 @@ from jaxtyping import Array, PyTree
 from aejax.autoencoders.entrance import as_inputs, check_example, check_no_batch_of_one, output_shape, part_of
 from aejax.autoencoders.part import Part, Term
 from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, encoder_inputs, masked_batch, mean_over_batch
-from aejax.losses import ReconstructionLoss, loss_unit, output_link, squared_error
+from aejax.losses import OverKnown, ReconstructionLoss, loss_unit, output_link, squared_error
 from aejax.networks.entrance import apply_to_one
 from aejax.networks.network import SupportsInitApply, check_network, initialize
 
@@ -130,9 +130,8 @@ def from_functions(
         reconstruction = mean_over_batch(jax.vmap(error)(batch.x, *encoder_inputs(batch)), batch)
         return reconstruction, {"loss": reconstruction, "reconstruction": reconstruction}
 
-    return Autoencoder(
-        init_with, encode_one, decode, batch_loss, parts=(part._replace(terms=reconstruction_terms(loss)),)
-    )
+    part = part._replace(terms=reconstruction_terms(loss), accepts_missing=isinstance(loss, OverKnown))
+    return Autoencoder(init_with, encode_one, decode, batch_loss, parts=(part,))
 
 
 def reconstruction_terms(loss: ReconstructionLoss) -> tuple[Term, ...]:

@@ -196,7 +196,10 @@ def variational(
     least = "a number of" if isinstance(free_bits, jax.core.Tracer) else f"{free_bits:g}"
     note = f"at least {least} nats per unit" if has_free_bits else ""
     terms = (term._replace(weight=beta, note=note) if term.name == "kl" else term for term in VARIATIONAL.terms)
-    parts: tuple[Part, ...] = (VARIATIONAL._replace(terms=(*terms, *bits_terms(likelihood))),)
+    variational_part = VARIATIONAL._replace(
+        terms=(*terms, *bits_terms(likelihood)), accepts_missing=likelihood.support.missing
+    )
+    parts: tuple[Part, ...] = (variational_part,)
     parts += (Part(prior.name),) if isinstance(prior, LearnedPrior) else ()
     parts += (BETA,) if callable(beta) or isinstance(beta, jax.core.Tracer) or beta != 1 else ()
     parts += (FREE_BITS,) if has_free_bits else ()

@@ -52,6 +52,9 @@ class Options(FigureOptions, RunOptions):
     """Decode codes to examples instead of encoding examples."""
     labels: Path | None = None
     """A .npy file with the class of every example, for a conditional run."""
+    given: Path | None = None
+    """--decode: a file with the condition of every code, for a run with --condition: a table with these columns, a .npz
+    file with these entries, or a .npy file."""
     any_scale: bool = False
     """Accept examples whose values are not on the scale of the training data, as those of anomalies may be."""
     unknown_categories: Literal["refuse", "missing"] | None = None
@@ -88,6 +91,8 @@ def _check(options: Options) -> None:
         if options.output.suffix.lower() not in (".npy", *_TABLES):
             raise UserError(f"{options.output}: expected the name of a .npy file, or of a .csv or .parquet file")
         target = options.output
+    if options.given is not None and not options.decode:
+        raise UserError("--given: requires --decode; the conditions of examples are in their file")
     command_line.check_free(target)
 
 
@@ -95,7 +100,7 @@ def _convert(run: "TrainedRun", options: Options, console: "PlainConsole") -> No
     """Encode or decode a file."""
     import numpy as np
 
-    from aejax.experiment.at_use import check_kind, load_codes, load_examples
+    from aejax.experiment.at_use import check_kind, load_codes, load_examples, with_given
     from aejax.experiment.progress import working
 
     assert options.input is not None
@@ -108,11 +113,11 @@ def _convert(run: "TrainedRun", options: Options, console: "PlainConsole") -> No
     if options.decode and is_table:
         from aejax.experiment.tables_at_use import load_code_table
 
-        given = load_code_table(run, options.input)
+        given = with_given(run, load_code_table(run, options.input), options.given)
         with working(console, "decoding"):
             result = run.decode(given)
     elif options.decode:
-        given = load_codes(run, options.input, options.labels)
+        given = load_codes(run, options.input, options.labels, given=options.given)
         with working(console, "decoding"):
             result = run.decode(given)
     else:

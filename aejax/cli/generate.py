@@ -14,6 +14,9 @@ from aejax.errors import UserError
 from aejax.host.optional import optional
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
+    from rich.table import Table
+
+    from aejax.experiment.complete import Completed
     from aejax.experiment.generated import Generated
     from aejax.experiment.trained import TrainedRun
 
@@ -21,6 +24,10 @@ DESCRIPTION = """Generate with a trained autoencoder, and write figures and arra
 
   aejax generate runs/NAME made                       decoded samples from the prior of a variational run, or from
                                                       N(0, I) for a run trained with --mmd-weight
+  aejax generate runs/NAME made --given mine.csv      for a run with --condition: a row of samples for each condition
+                                                      in a file; without --given for those of test examples
+  aejax generate runs/NAME made --what completions    test examples predicted from their condition alone, such as the
+                                                      lower half of images from the upper one, beside nearest neighbors
   aejax generate runs/NAME made --what classes        a row of samples for each class of a conditional run
   aejax generate runs/NAME made --what near-example   perturbations of the codes of test examples
   aejax generate runs/NAME made --what near-class     perturbations of the mean code of each class
@@ -38,7 +45,15 @@ figures as PDF or SVG instead. The figure shows the
 first 16 rows of traversals, the arrays hold all rows."""
 
 What = Literal[
-    "samples", "classes", "near-example", "near-class", "interpolation", "traversals", "attributes", "manifold"
+    "samples",
+    "completions",
+    "classes",
+    "near-example",
+    "near-class",
+    "interpolation",
+    "traversals",
+    "attributes",
+    "manifold",
 ]
 
 
@@ -60,6 +75,9 @@ class Options(FigureOptions, RunOptions):
     """Indices of test examples, from 0: the examples to perturb, the two ends of a path, the example to traverse or to
     move. By default the first ones; for a path the first and the next of another class (of the same class for a
     conditional run)."""
+    given: Path | None = None
+    """samples: a file with the conditions of the rows, for a run with --condition: a table with these columns, a .npz
+    file with these entries or a .npy file; of images with a given half, an image, a folder or an array."""
     units: tuple[int, ...] = ()
     """traversals: the units to change, from 1, in the order of the rows. By default all, in order of decreasing
     variance."""
@@ -94,7 +112,12 @@ def main(arguments: Sequence[str]) -> None:
     with working(console, "opening the run"):
         run = options.open_run()
     with working(console, f"generating: {options.what}"):
-        generated = _generate(run, options)
+        generated, completed = _generate(run, options), None
+        if options.what == "completions":
+            from aejax.experiment.complete import complete, draw_completed
+
+            completed = complete(run, seed=options.seed)
+            generated = draw_completed(run, completed, rows=options.rows, columns=options.columns, seed=options.seed)
     with working(console, "writing arrays and figures"), command_line.new_folder(options.folder) as folder:
         np.save(folder / "examples.npy", generated.examples)
         np.save(folder / "codes.npy", generated.codes)
@@ -114,21 +137,41 @@ def main(arguments: Sequence[str]) -> None:
                 plots.save_figure(draw(run, generated), folder, options.what, file_format=options.format)
             if options.what == "manifold":
                 plots.save_figure(draw_codes(run), folder, "latent_space", file_format=options.format)
+    if completed is not None:
+        console.print(_table(completed))
     count, title = generated.codes.shape[0] * generated.codes.shape[1], generated.title.replace("\n", "; ")
     console.print(f"{count:,} examples: {title}; in {options.folder}")
+
+
+def _table(completed: "Completed") -> "Table":
+    """Returns a table of the errors of predictions from the condition, a row for each method."""
+    from rich.table import Table
+
+    count = len(completed.nearest)
+    table = Table(title=f"{count:,} test examples, predicted from their condition alone", title_justify="left")
+    table.add_column("")
+    table.add_column("mean squared error per feature", justify="right")
+    table.add_column("log p(x | condition), nats", justify="right")
+    for name, error in completed.squared_errors.items():
+        label = f"mean of {completed.neighbors} nearest neighbors" if name == "nearest neighbors" else name
+        nats = completed.nats.get(name)
+        table.add_row(label, f"{error:.5g}", "" if nats is None else f"{nats:.2f}")
+    return table
 
 
 def _write_rows(run: "TrainedRun", generated: "Generated", path: Path) -> None:
     """Write generated rows of a table, row by row of the arrangement, with the user's columns."""
     from aejax.experiment.tables_at_use import rows_as_frame, write_frame
 
+    rows, given = generated.examples, generated.conditions
+    flat = None if given is None else given.reshape(-1, given.shape[-1])
     with path.open("wb") as file:
-        write_frame(rows_as_frame(run, generated.examples.reshape(-1, generated.examples.shape[-1])), file, path)
+        write_frame(rows_as_frame(run, rows.reshape(-1, rows.shape[-1]), flat), file, path)
 
 
 def _check(options: Options) -> None:
     """Raise UserError for an invalid option, before anything is loaded."""
-    from aejax.experiment.generate import RANGES, check_counts, check_spread
+    from aejax.experiment.arranged import RANGES, check_counts, check_spread
 
     check_counts(**{name: getattr(options, name) for name in RANGES})
     command_line.check_seed(options.seed)
@@ -137,6 +180,8 @@ def _check(options: Options) -> None:
     if options.examples and options.what not in ("near-example", "interpolation", "traversals", "attributes"):
         users = "near-example, interpolation, traversals or attributes"
         raise UserError(f"--examples: requires --what {users}, got {options.what}")
+    if options.given is not None and options.what != "samples":
+        raise UserError(f"--given: requires --what samples, got {options.what}")
     if options.units and options.what != "traversals":
         raise UserError(f"--units: requires --what traversals, got {options.what}")
     if options.classes and options.what != "attributes":
@@ -149,8 +194,15 @@ def _generate(run: "TrainedRun", options: Options) -> "Generated":
 
     rows, columns, seed, spread = options.rows, options.columns, options.seed, options.spread
     match options.what:
-        case "samples":
-            return generate.sample(run, rows=rows, columns=columns, seed=seed)
+        case "samples" | "completions":
+            given = None
+            if options.given is not None:
+                from aejax.experiment.at_use import check_given
+                from aejax.experiment.given import load_given
+
+                check_given(run, what="--given")
+                given = load_given(run.facts, options.given)
+            return generate.sample(run, rows=rows, columns=columns, seed=seed, given=given)
         case "classes":
             return generate.sample_classes(run, columns=columns, seed=seed)
         case "near-example":

@@ -11,6 +11,7 @@ from aejax.datasets.channels import Channels, are_first, channels_last
 from aejax.datasets.dataset import Dataset, Splits, as_dataset, as_labels, take, with_input
 from aejax.datasets.division import SplitOrder
 from aejax.datasets.paths import is_array_file, refuse_path
+from aejax.datasets.sequences import check_lengths, describe_lengths, is_padding
 from aejax.datasets.source import Request, Source
 from aejax.datasets.split_keys import check_no_groups, divide_files, divided
 from aejax.datasets.stored import LARGE, FileRows, StoredArray, blocks_of
@@ -26,8 +27,12 @@ def load_arrays(
     stored: bool | None = None,
     bytes_as: BytesAs = BY_VALUES,
     channels: Channels = "last",
+    condition: tuple[str, ...] = (),
 ) -> Dataset:
     """Returns the examples of a .npy file, or of the entries `x` and (optional) `labels` and `input` of a .npz file.
+
+    Sequences of unequal length (N, T) or (N, T, C) are padded with NaN, or with any values if the entry `lengths` of a
+    .npz file says how many steps of each are real; they become NaN.
 
     The entry `input` holds the inputs of the encoder, such as noisy examples, and `x` the targets that are
     reconstructed from them.
@@ -43,6 +48,7 @@ def load_arrays(
         and targets together, unless one of them is a mask of 0 and 1.
       channels: first: examples are images (C, H, W), and are read as (H, W, C); last: their axes are kept; auto: first
         if they have the shape of an image with channels first (`has_channels_first`).
+      condition: the entries of a .npz file that are the condition of every example (`condition_of`).
 
     Raises:
       UserError: the file is missing, is not an array file, or holds pickled objects; the entry `x` is missing; or the
@@ -60,14 +66,61 @@ def load_arrays(
     if "input" in content:
         bytes_as = _bytes_of_pairs(content["x"], content["input"], bytes_as)
     own_labels = content.get("labels") if labels is None else None
-    dataset = as_dataset(content["x"], own_labels, name=str(path), byte_values=bytes_as.x)
+    if "lengths" in content:
+        if "input" in content:
+            raise UserError(f"{path}: lengths cannot be combined with input: sequences have no separate inputs")
+        dataset = _cut_to_lengths(content["x"], content["lengths"], own_labels, path, bytes_as)
+    else:
+        dataset = as_dataset(
+            content["x"], own_labels, name=str(path), byte_values=bytes_as.x, may_be_padded="input" not in content
+        )
     if labels is not None:
         dataset = dataset._replace(labels=load_labels(labels, len(dataset.x)))
     if is_first and dataset.stored is not None:
         dataset = dataset._replace(stored=dataset.stored._replace(channels_first=True))
+    if condition:
+        dataset = dataset._replace(condition=condition_of(content, condition, len(dataset.x), path))
     if "input" not in content:
         return dataset
     return with_input(dataset, content["input"], name=str(path), byte_values=bytes_as.input)
+
+
+def condition_of(content: dict[str, Any], names: tuple[str, ...], examples: int, path: Path) -> np.ndarray:
+    """Returns the entries of a .npz file that are the condition of every example, (N, ...) float32.
+
+    One entry keeps its shape, (N,) as (N, 1); several are flattened and concatenated. Bytes that are gray values are
+    divided by 255.
+
+    Raises:
+      UserError: an entry is missing, has another length than the examples, or does not hold finite numbers.
+    """
+    arrays = []
+    for name in names:
+        if name not in content or name in ("x", "labels", "input", "lengths"):
+            others = sorted(set(content) - {"x", "labels", "input", "lengths"})
+            advice = f"; it holds {', '.join(map(repr, others)) or 'no others'} besides the examples"
+            raise ArgumentError("condition", f"{path} has no entry {name!r} for conditions{advice}")
+        array = content[name]
+        if array.shape[:1] != (examples,):
+            raise UserError(f"{path}, {name}: expected the condition of {examples} examples, got shape {array.shape}")
+        array = array[:, None] if array.ndim == 1 else array
+        arrays.append(as_dataset(array, name=f"{path}, {name}").x)
+    if len(arrays) == 1:
+        return arrays[0]
+    return np.concatenate([array.reshape(examples, -1) for array in arrays], axis=1)
+
+
+def _cut_to_lengths(
+    x: np.ndarray, lengths: np.ndarray, labels: np.ndarray | None, path: Path, bytes_as: BytesAs
+) -> Dataset:
+    """Returns sequences whose steps after their length are NaN, whatever the file holds there."""
+    lengths = check_lengths(lengths, x.shape, str(path))
+    is_after = is_padding(lengths, x.shape[1])
+    without = x.copy()
+    without[is_after] = 0
+    dataset = as_dataset(without, labels, name=str(path), byte_values=bytes_as.x)
+    dataset.x[is_after] = np.nan
+    return dataset._replace(notes=(*dataset.notes, describe_lengths(dataset.x, str(path))))
 
 
 def load_labels(path: Path, examples: int) -> np.ndarray:
@@ -146,7 +199,12 @@ def _load_splits(
     bytes_as = BytesAs(byte_values, byte_values) if request.bytes_as is None else request.bytes_as
     labels_path = None if labels is None else Path(labels)
     dataset = load_arrays(
-        Path(request.dataset), labels_path, stored=request.stored, bytes_as=bytes_as, channels=channels
+        Path(request.dataset),
+        labels_path,
+        stored=request.stored,
+        bytes_as=bytes_as,
+        channels=channels,
+        condition=request.condition,
     )
     if not files:
         return divided(dataset, request, split_by=split_by, split_order=split_order)
@@ -166,8 +224,18 @@ def _load_like(path: Path, train: Dataset, request: Request) -> Dataset:
     stored = [train.stored, train.stored if train.stored_input is None else train.stored_input]
     bytes_as = BytesAs(*(how[1 if each is None else each.divided_by] for each in stored))
     is_first = train.stored is not None and train.stored.channels_first
-    held_out = load_arrays(path, stored=request.stored, bytes_as=bytes_as, channels="first" if is_first else "last")
-    for name, of_train, own in (("examples", train.x, held_out.x), ("inputs", train.input, held_out.input)):
+    held_out = load_arrays(
+        path,
+        stored=request.stored,
+        bytes_as=bytes_as,
+        channels="first" if is_first else "last",
+        condition=request.condition,
+    )
+    for name, of_train, own in (
+        ("examples", train.x, held_out.x),
+        ("inputs", train.input, held_out.input),
+        ("conditions", train.condition, held_out.condition),
+    ):
         shapes = [None if array is None else array.shape[1:] for array in (of_train, own)]
         if shapes[0] != shapes[1]:
             described = ["none" if shape is None else f"shape {shape}" for shape in shapes]
@@ -183,6 +251,7 @@ SOURCE = Source(
     layout=None,
     matches=is_array_file,
     reads_paths=True,
+    has_conditions=True,
     knobs=(
         *("labels", "byte_values", "channels"),
         *("split_by", "split_order", "validation_data", "test_data"),

@@ -7,6 +7,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from aejax.datasets.byte_values import ByteValues, Divisor, divisor_of
+from aejax.datasets.sequences import check_padding, describe_lengths, has_padding
 from aejax.datasets.stored import LARGE, StoredArray, as_float32, blocks_of, describe_nonfinite
 from aejax.datasets.tables.columns import TableColumn
 from aejax.errors import UserError
@@ -32,6 +33,8 @@ class Dataset(NamedTuple):
     stored_input: AsStored | None = None  # of input
     columns: tuple[TableColumn, ...] | None = None  # of a table, whose examples are rows with NaN for missing cells
     notes: tuple[str, ...] = ()  # lines for the user on how the data were read
+    condition: np.ndarray | None = None  # (N, ...) float32, numbers or images that encoder and decoder are given
+    condition_columns: tuple[TableColumn, ...] | None = None  # of a condition that is columns of a table
 
     @property
     def encoder_inputs(self) -> np.ndarray:
@@ -53,6 +56,7 @@ def as_dataset(
     *,
     name: str,
     byte_values: ByteValues = "auto",
+    may_be_padded: bool = False,
 ) -> Dataset:
     """Returns examples and labels, checked and converted to float32, with gray values in bytes divided by 255.
 
@@ -63,6 +67,7 @@ def as_dataset(
       name: the name of the data in messages: a file or a data set.
       byte_values: whether bytes (uint8) are gray values, divided by 255, or kept as they are; `auto` decides by the
         values (`divisor_of`). Numbers of other types are always kept.
+      may_be_padded: whether NaN is allowed after the end of sequences (N, T) or (N, T, C) in memory.
 
     Raises:
       UserError: x does not hold numbers, has no examples, has only one axis, or holds NaN or infinity; or the labels
@@ -81,6 +86,12 @@ def as_dataset(
     if isinstance(x, StoredArray):
         return Dataset(cast(np.ndarray, x.dividing_by(divided_by)), labels, stored=stored)
     scaled = as_float32(x, divided_by)
+    if may_be_padded and has_padding(scaled):
+        check_padding(scaled, name)
+        notes = (describe_lengths(scaled, name),)
+        if problem := describe_nonfinite(scaled, may_be_missing=True):
+            raise UserError(f"{name}: {problem}")
+        return Dataset(scaled, labels, stored=stored, notes=notes)
     if problem := describe_nonfinite(scaled):
         raise UserError(f"{name}: {problem}")
     return Dataset(scaled, labels, stored=stored)
@@ -137,7 +148,7 @@ def fingerprint(splits: Splits) -> str:
     """
     digest = hashlib.sha256()
     for dataset in splits:
-        for array in (dataset.x, dataset.labels, dataset.input):
+        for array in (dataset.x, dataset.labels, dataset.input, dataset.condition):
             if array is not None:
                 digest.update(f"{array.shape}{array.dtype}".encode())
                 for block in sampled_blocks(array):
@@ -157,8 +168,10 @@ def sampled_blocks(array: np.ndarray) -> Iterator[np.ndarray]:
 def take(dataset: Dataset, index: np.ndarray) -> Dataset:
     """Returns the examples at positions `index`, in this order, with labels and inputs; files are not read."""
     x = cast(np.ndarray, dataset.x.select(index)) if isinstance(dataset.x, StoredArray) else dataset.x[index]
-    labels, inputs = (None if array is None else array[index] for array in (dataset.labels, dataset.input))
-    return dataset._replace(x=x, labels=labels, input=inputs)
+    labels, inputs, condition = (
+        None if array is None else array[index] for array in (dataset.labels, dataset.input, dataset.condition)
+    )
+    return dataset._replace(x=x, labels=labels, input=inputs, condition=condition)
 
 
 def in_memory(dataset: Dataset) -> Dataset:

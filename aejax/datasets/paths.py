@@ -80,9 +80,9 @@ def refuse_dataset(name: str, known: Iterable[str]) -> UserError:
 
 def _describe_data() -> str:
     return (
-        f"data are {' and '.join(SUFFIXES)} files, tables in {', '.join(TABLES)} files, a folder of images, "
-        f"of activations, or of the images noisy/NAME and clean/NAME, {', '.join(names())}, or a TFDS image set by its "
-        "name"
+        f"data are {' and '.join(SUFFIXES)} files, tables in {', '.join(TABLES)} files, a folder of images, of "
+        f"sequences, of activations, or of the images noisy/NAME and clean/NAME, {', '.join(names())}, or a TFDS image "
+        "set by its name"
     )
 
 

@@ -22,6 +22,7 @@ class Request(NamedTuple):
     seed: int = 0  # of the splits
     stored: bool | None = None  # whether examples stay in their file; None decides by their size
     bytes_as: BytesAs | None = None  # the meaning of bytes, if it is already known; None: the source decides
+    condition: tuple[str, ...] = ()  # columns of a table, or entries of a .npz file, that are the condition
     on_read: Callable[[str, int, int], None] | None = None  # (what is done, how much, of how much), for progress
 
     @property
@@ -49,6 +50,7 @@ class Source(NamedTuple):
     class_names: Callable[[Request], Mapping[int, str]] | None = None  # label -> name of the class; None: not known
     fixed: tuple[str, ...] = ()  # knobs of the splits that have no effect, because the data have fixed splits
     load_whole: Callable[[Request], Any] | None = None  # -> PageSplits: the images that examples are cut from
+    has_conditions: bool = False  # whether `load` reads the names in `Request.condition`
     kind: str = "a file of your own"  # what a source of paths reads, in messages
 
     @property

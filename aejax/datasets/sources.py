@@ -9,7 +9,7 @@ from aejax.datasets.source import Source
 _MODULES = (
     *("digits", "ecg5000", "jsb_chorales", "documents", "bsd68", "frey_faces", "olivetti_faces", "cifar10_first4000"),
     "synthetic_features.source",
-    *("image_folder", "activations.source", "arrays", "tables.source", "tfds"),
+    *("image_folder", "activations.source", "sequence_folder", "arrays", "tables.source", "tfds"),
 )
 
 

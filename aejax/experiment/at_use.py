@@ -1,7 +1,10 @@
 """Checks that the user's files match a trained run, and that a run is of the kind that a function expects."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from aejax.autoencoders import part_names
 from aejax.datasets.activations.source import is_activations, load_activations
@@ -11,12 +14,16 @@ from aejax.datasets.channels import channels_last, has_channels_first
 from aejax.datasets.dataset import Dataset, sampled_blocks
 from aejax.datasets.image_folder import form_of, load_images
 from aejax.datasets.images import FORMATS
+from aejax.datasets.sequence_folder import load_folder
+from aejax.datasets.sequences import has_padding, real_steps, with_steps
 from aejax.datasets.stored import StoredArray
 from aejax.datasets.tables.columns import UnknownCategories
 from aejax.datasets.tables.files import check_polars
-from aejax.errors import UserError
-from aejax.experiment.facts import Values, list_labels, unseen_labels
+from aejax.errors import UserError, knob_name
+from aejax.experiment.facts import Values
 from aejax.experiment.familiarity import check_scale
+from aejax.experiment.given import load_given, whole_shape, without_half
+from aejax.experiment.labels import list_labels, unseen_labels
 from aejax.experiment.trained import TrainedRun
 from aejax.likelihoods import check_support
 
@@ -36,9 +43,15 @@ def check_kind(run: TrainedRun, fits: bool, expected: str, *, what: str) -> None
 
 
 def check_no_table(run: TrainedRun, *, what: str) -> None:
-    """Raise UserError if a run is on a table, whose values have no common unit."""
+    """Raise UserError if a run is on a table, whose values have no common unit, or on padded sequences."""
+    check_no_padding(run, what=what)
     expected = "a run on examples of one unit, not on a table, which `aejax report` compares with PCA and FAMD"
     check_kind(run, run.facts.columns is None, expected, what=what)
+
+
+def check_no_padding(run: TrainedRun, *, what: str) -> None:
+    """Raise UserError if a run is on sequences of unequal length."""
+    check_kind(run, run.facts.lengths is None, "a run on examples of one length, not on padded sequences", what=what)
 
 
 def check_no_pairs(run: TrainedRun, *, what: str) -> None:
@@ -91,12 +104,21 @@ def load_examples(
     facts = run.facts
     expected = facts.targets if clean else facts.encoder_inputs
     bytes_as = BytesAs(_bytes_at_use(expected), _bytes_at_use(facts.encoder_inputs))
-    trained_shape = run.example_shape
-    are_images = path.is_dir() or path.suffix.lower() in FORMATS
-    load = partial(_load_images, run) if are_images else partial(load_arrays, bytes_as=bytes_as)
-    if is_activations(str(path)):
+    trained_shape = whole_shape(facts)
+    names = () if facts.given is None or facts.given.half is not None else facts.given.names
+    load: Callable[..., Dataset] = partial(load_arrays, bytes_as=bytes_as, condition=names)
+    if path.is_dir() and facts.lengths is not None:
+        load = load_folder
+    elif is_activations(str(path)):
         load = partial(_load_activations, run)
+    elif path.is_dir() or path.suffix.lower() in FORMATS:
+        load = partial(_load_images, run)
     dataset = load(path, labels)
+    if len(dataset.x.shape) > 1 and facts.lengths is not None and dataset.x.shape[1] < trained_shape[0]:
+        dataset = dataset._replace(x=with_steps(np.asarray(dataset.x), trained_shape[0]))
+    if facts.lengths is None and has_padding(dataset.x):
+        steps = trained_shape[0]
+        raise UserError(f"{path}: holds padded sequences, but all that {run.path} was trained on have {steps:,} steps")
     shape = dataset.x.shape[1:]
     if shape != trained_shape and (*shape[1:], *shape[:1]) == trained_shape and has_channels_first(shape):
         inputs = None if dataset.input is None else channels_last(dataset.input)
@@ -105,7 +127,8 @@ def load_examples(
         raise UserError(
             f"{path}: examples have shape {shape}, but {run.path} was trained on examples of shape {trained_shape}"
         )
-    _check_classes(run, dataset, path)
+    if run.facts.given is None:
+        _check_classes(run, dataset, path)
     distributions = run.autoencoder.variational
     if distributions is not None and distributions.likelihood.support.integers:
         for block in sampled_blocks(dataset.x):
@@ -118,13 +141,15 @@ def load_examples(
         if dataset.input is not None:
             check(dataset.input, dataset.stored_input, facts.encoder_inputs, name=f"{path}, input")
             expected = facts.targets
-        check(dataset.x, dataset.stored, expected, name=str(path))
+        real = dataset.x if facts.lengths is None else real_steps(np.asarray(dataset.x))
+        check(real, dataset.stored, expected, name=str(path))
     if shape == trained_shape:
-        return dataset
+        return without_half(facts, dataset, str(path))
     if isinstance(dataset.x, StoredArray):
         dataset = load(path, labels, stored=False)
     inputs = None if dataset.input is None else dataset.input.reshape(-1, *trained_shape)
-    return dataset._replace(x=dataset.x.reshape(-1, *trained_shape), input=inputs)
+    dataset = dataset._replace(x=dataset.x.reshape(-1, *trained_shape), input=inputs)
+    return without_half(facts, dataset, str(path))
 
 
 def _load_activations(run: TrainedRun, path: Path, labels: Path | None, *, stored: bool | None = None) -> Dataset:
@@ -136,7 +161,7 @@ def _load_activations(run: TrainedRun, path: Path, labels: Path | None, *, store
 
 def _load_images(run: TrainedRun, path: Path, labels: Path | None, *, stored: bool | None = None) -> Dataset:
     """Returns the images in a folder, or one image, in the form that a run expects."""
-    data, shape = run.experiment.data, run.example_shape
+    data, shape = run.experiment.data, whole_shape(run.facts)
     channels = shape[2] if len(shape) == 3 else 1
     if len(shape) not in (2, 3) or channels not in (1, 3):
         raise UserError(f"{path}: holds images, but {run.path} was trained on examples of shape {shape}")
@@ -156,13 +181,16 @@ def _bytes_at_use(trained_on: Values) -> ByteValues:
     return "auto" if trained_on.low >= 0 and trained_on.high <= 1 else "as_is"
 
 
-def load_codes(run: TrainedRun, path: str | Path, labels: str | Path | None = None) -> Dataset:
+def load_codes(
+    run: TrainedRun, path: str | Path, labels: str | Path | None = None, *, given: str | Path | None = None
+) -> Dataset:
     """Returns the codes (N, ...code) in a .npy or .npz file, to be decoded by a run.
 
     Args:
       run: the run.
       path: the file.
       labels: a .npy file of labels, for a conditional run.
+      given: a file of conditions, for a run that is conditioned on numbers, as for `load_given`.
 
     Raises:
       UserError: `load_arrays` refuses the file; the codes have another shape than the run's; labels that are missing or
@@ -173,8 +201,30 @@ def load_codes(run: TrainedRun, path: str | Path, labels: str | Path | None = No
     shape, code_shape = codes.x.shape[1:], run.code_shape
     if shape != code_shape:
         raise UserError(f"{path}: codes have shape {shape}, but those of {run.path} have shape {code_shape}")
+    codes = with_given(run, codes, given)
     _check_classes(run, codes, path)
     return codes
+
+
+def with_given(run: TrainedRun, codes: Dataset, given: str | Path | None) -> Dataset:
+    """Returns codes with the conditions in the user's file; without a file they are returned unchanged.
+
+    Raises:
+      UserError: the file cannot be read, holds another number of conditions, or the run has no such condition.
+    """
+    if given is None:
+        return codes
+    check_given(run, what=knob_name("given"))
+    condition = load_given(run.facts, Path(given))
+    if len(condition) != len(codes.x):
+        raise UserError(f"{given}: expected the conditions of {len(codes.x):,} codes, got {len(condition):,}")
+    return codes._replace(condition=condition)
+
+
+def check_given(run: TrainedRun, *, what: str) -> None:
+    """Raise UserError unless a run is conditioned on numbers, an image or columns of a table."""
+    expected = f"a run that was trained with {knob_name('condition')}"
+    check_kind(run, run.facts.given is not None, expected, what=what)
 
 
 def _check_classes(run: TrainedRun, dataset: Dataset, path: Path) -> None:

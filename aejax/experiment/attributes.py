@@ -5,9 +5,18 @@ from collections.abc import Sequence
 import jax.numpy as jnp
 import numpy as np
 
+from aejax.datasets.sequences import cut_like
 from aejax.errors import ArgumentError, UserError
-from aejax.experiment.arranged import class_names, decoded, example_names, originals, test_codes, training_codes
-from aejax.experiment.generate import check_counts, check_spread
+from aejax.experiment.arranged import (
+    check_counts,
+    check_spread,
+    class_names,
+    codes_of_examples,
+    decoded,
+    example_names,
+    originals,
+    training_codes,
+)
 from aejax.experiment.generated import Generated
 from aejax.experiment.trained import TrainedRun
 from aejax.generation import along, group_direction
@@ -53,17 +62,23 @@ def attributes(
         raise UserError(f"{run.path}: {what}, but these have {'none' if labels is None else 'one class'}")
     chosen = _chosen(run, known.tolist(), classes, rows)
     place = tuple(examples) or (0,)
-    code, conditions = test_codes(run, place)
+    code, of_class, conditions = codes_of_examples(run, place)
     codes = jnp.asarray(training_codes(run))
     steps = jnp.linspace(-strength, strength, columns)
     moved = [along(jnp.asarray(code.reshape(-1)), group_direction(codes, labels == label), steps) for label in chosen]
     made = np.stack(moved).reshape(len(chosen), columns, *run.code_shape)
-    all_conditions = None if conditions is None else np.full(made.shape[:2], conditions[0])
+    all_labels = None if of_class is None else np.full(made.shape[:2], of_class[0])
+    all_conditions = None
+    if conditions is not None:
+        all_conditions = np.tile(conditions, (*made.shape[:2], *(1,) * (conditions.ndim - 1)))
     title = f"{example_names(run, place)[0]}, its code moved along the mean of a class minus that of all others"
     names = class_names(run, chosen), tuple(f"{step:+.2g}" if step else "0" for step in steps.tolist())
     x_label = "multiple of the direction; 0: the reconstruction of the example on the left"
-    result = decoded(run, made, all_conditions, title, *names, x_label=x_label, y_label="class")
-    return result._replace(before=np.repeat(originals(run, place), len(chosen), axis=0), family="path")
+    result = decoded(run, made, all_labels, title, *names, x_label=x_label, y_label="class", conditions=all_conditions)
+    before = originals(run, place)
+    if run.facts.lengths is not None:
+        result = result._replace(examples=cut_like(result.examples, before[:, None]))
+    return result._replace(before=np.repeat(before, len(chosen), axis=0), family="path")
 
 
 def _chosen(run: TrainedRun, known: list[int | str], classes: Sequence[str], rows: int) -> list[int | str]:

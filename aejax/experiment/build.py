@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
 from aejax import augmentation, autoencoders, corruption, likelihoods, priors, schedules
 from aejax.autoencoders import Autoencoder
@@ -18,11 +19,13 @@ from aejax.experiment.build_dictionary import build_dictionary
 from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training
 from aejax.experiment.dictionary_knobs import DICTIONARIES, Dictionary
 from aejax.experiment.facts import Facts, Values
+from aejax.experiment.given_facts import Given
 from aejax.experiment.loading import known_classes
 from aejax.experiment.objective import (
     LOSSES,
     build_likelihood,
     columns_of,
+    loss_of,
     starting_at_moments,
     starting_at_rate,
     statistics_of,
@@ -33,7 +36,14 @@ from aejax.likelihoods import Likelihood
 from aejax.likelihoods.columns import Column
 from aejax.likelihoods.table_inputs import input_size
 from aejax.likelihoods.tables import TableLoss, target_likelihood
-from aejax.networks import computing_in, followed_by, preceded_by, rematerialized, with_global_log_variance
+from aejax.networks import (
+    computing_in,
+    followed_by,
+    preceded_by,
+    reading_padded,
+    rematerialized,
+    with_global_log_variance,
+)
 from aejax.networks.network import SupportsInitApply
 from aejax.training.accumulation import check_accumulation
 from aejax.training.devices import AXIS
@@ -89,7 +99,9 @@ def build_autoencoder(experiment: Experiment, facts: Facts) -> Autoencoder:
     try:
         autoencoder = _built(*_relevant(experiment, facts))
     except IncompatibleError as error:
-        setting, other = map(_knob_of, error.names)
+        setting, other = (
+            "condition" if name == "conditional" and facts.given is not None else _knob_of(name) for name in error.names
+        )
         raise ConflictError(setting, other, error.reason) from error
     _check_accumulation(autoencoder, experiment)
     return autoencoder
@@ -135,6 +147,8 @@ def _relevant(experiment: Experiment, facts: Facts) -> tuple[Experiment, Facts]:
         examples=facts.examples if model.conditional or not is_zero(terms.total_correlation_weight) else None,
         pseudo_inputs=facts.pseudo_inputs if terms.prior == "vamp" else None,
         columns=facts.columns,
+        lengths=None if facts.lengths is None else (1,),  # only whether there is padding matters
+        given=None if facts.given is None else Given((), ()),  # the networks know its shape from their first example
     )
     dictionary = experiment.dictionary
     return Experiment(model=model, dictionary=dictionary, regularization=terms, training=training), relevant
@@ -173,6 +187,7 @@ def _base(experiment: Experiment, facts: Facts) -> Autoencoder:
     if model.family == "variational":
         of_table = None if columns is None else target_likelihood(columns)
         likelihood = of_table or starting_at_moments(starting_at_rate(build_likelihood(model), facts), facts)
+        likelihood = likelihood if facts.lengths is None else likelihoods.over_known(likelihood)
         return autoencoders.variational(
             *_networks(experiment, facts, likelihood),
             beta=_beta(regularization),
@@ -183,7 +198,7 @@ def _base(experiment: Experiment, facts: Facts) -> Autoencoder:
         )
     encoder, decoder = _networks(experiment, facts)
     table_loss = None if columns is None else TableLoss(columns)
-    loss = table_loss or LOSSES[model.loss]
+    loss = table_loss or loss_of(model, facts)
     link = None if table_loss is None else table_loss.link
     if model.family == "k_sparse":
         return autoencoders.k_sparse(encoder, decoder, k=model.active_entries, loss=loss, link=link)
@@ -212,6 +227,8 @@ def _regularized(autoencoder: Autoencoder, experiment: Experiment, facts: Facts)
 def _penalized(autoencoder: Autoencoder, experiment: Experiment, facts: Facts) -> Autoencoder:
     """Returns the autoencoder of the networks' own inputs, with its condition and all terms of its loss."""
     terms = experiment.regularization
+    if facts.given is not None:
+        autoencoder = autoencoders.conditional(autoencoder)
     if experiment.model.conditional:
         classes = known_classes(facts)
         if len(classes) < 2:
@@ -254,7 +271,8 @@ def build_corruption(regularization: Regularization, facts: Facts) -> corruption
 
     Pepper and salt are the smallest and the largest value of the training examples. If data are standardized, the
     standardized example is corrupted: noise is in standard deviations, masked entries are at the mean, and pepper and
-    salt are the extremes of the standardized training examples. Masked entries of a table are missing.
+    salt are the extremes of the standardized training examples. Masked entries of a table are missing. The padding of
+    sequences is never corrupted.
 
     Args:
       regularization: the corruption, and its level.
@@ -277,9 +295,12 @@ def build_corruption(regularization: Regularization, facts: Facts) -> corruption
         corrupt = partial(getattr(corruption, name), **{knob: level})
     if facts.columns is not None:
         return partial(corruption.masking, amount=level, value=math.nan)
-    if statistics is None:
-        return corrupt
-    return lambda key, x: statistics.backward(corrupt(key, statistics.forward(x)))
+
+    def corrupt_in_units(key: Array, x: Array) -> Array:
+        corrupted = corrupt(key, x) if statistics is None else statistics.backward(corrupt(key, statistics.forward(x)))
+        return corrupted if facts.lengths is None else jnp.where(jnp.isnan(x), x, corrupted)
+
+    return corrupt if statistics is None and facts.lengths is None else corrupt_in_units
 
 
 def extent_of(model: Model) -> tuple[int, int] | None:
@@ -352,6 +373,8 @@ def _networks(
         encoder = followed_by(encoder, ACTIVATIONS[model.code_activation])
     if model.output_activation != "none":
         decoder = followed_by(decoder, ACTIVATIONS[model.output_activation])
+    if facts.lengths is not None:
+        encoder = reading_padded(encoder)
     if (counts := statistics_of(facts, "log1p")) is not None:
         # a corrupted example or a learned pseudo-input may be below 0
         encoder = preceded_by(encoder, lambda x: counts.forward(jnp.log1p(jnp.maximum(x, jnp.zeros_like(x)))))

@@ -262,9 +262,9 @@ def _reconstructions(compared: Sequence[_Compared], *, are_same: bool) -> str:
         some = take(test, chosen)
         rows = {"original": some.x} | ({} if some.input is None else {"noisy": some.input})
         rows |= {of.label: of.run.reconstruct(some) for of in compared}
-        drawn = np.stack([as_drawn(first.experiment, np.asarray(x)) for x in rows.values()])
+        drawn = np.stack([as_drawn(first, np.asarray(x)) for x in rows.values()])
         if draws_images(first) or len(rows) > _MAX_OVERLAID:
-            figure = plots.gallery(drawn, limits=first.limits, rows=tuple(rows), axis=axis_of(first.experiment))
+            figure = plots.gallery(drawn, limits=first.limits, rows=tuple(rows), axis=axis_of(first))
             content += figure_html(figure, f"{what}, and a row of reconstructions for each run.")
         else:
             figure = draw_versions(first, rows)

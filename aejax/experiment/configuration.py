@@ -42,9 +42,10 @@ class Data:
     """One of: digits (included in the package); synthetic_features (sparse mixtures of known features,
     generated); ecg5000 (heartbeats), jsb_chorales (piano rolls), documents (scanned
     pages), bsd68 (gray photographs), frey_faces, olivetti_faces or cifar10_first4000 (faces and color images), read
-    from --data-dir; your own .npy or .npz file; your own table, a .csv, .tsv or .parquet file with the
-    names of its columns; your own folder of images, whose subfolders are classes
-    (or train, validation and test), or with pairs of images noisy/NAME and clean/NAME; your own folder of
+    from --data-dir; your own .npy or .npz file, in which NaN after the end of sequences (N, T) or (N, T, C) is padding;
+    your own folder with one .csv file per sequence, or with subfolders, which are classes, of .csv or .npy files; your
+    own table, a .csv, .tsv or .parquet file with the names of its columns; your own folder of images, whose subfolders
+    are classes (or train, validation and test), or with pairs of images noisy/NAME and clean/NAME; your own folder of
     activations in .npy, .npz or .safetensors files; a TFDS image set such as fashion_mnist, prepared by
     `aejax prepare`."""
     labels: str | None = None
@@ -112,6 +113,10 @@ class Data:
     """synthetic_features: the number of examples."""
     feature_seed: Seed = 0
     """synthetic_features: the seed of the features and of the examples."""
+    condition: tuple[str, ...] = ()
+    """What encoder and decoder are given besides the code, instead of a class: columns of a table, which are left out
+    of its rows; entries of a .npz file, numbers or images of each example; or, of images, upper_half, lower_half,
+    left_half or right_half, whose rest is then the example: the model completes images."""
     split_by: str | None = None
     """For your own file: the group of every example, such as a patient, of which none is in two splits: a .npy file, a
     table of one column, or a column of your table, which is left out of its rows. If all groups are train, validation
@@ -392,6 +397,10 @@ def _parse(text: str) -> Experiment:
     _check_combination(experiment.model, experiment.dictionary, experiment.regularization)
     if experiment.data.byte_values == "scaled" and has_counts(experiment.model):
         raise UserError("byte_values: likelihood poisson expects counts, and scaled divides bytes by 255: use as_is")
+    if experiment.data.condition and experiment.model.conditional:
+        raise UserError(
+            "conditional: cannot be combined with condition; of a table, name the column of labels among the condition"
+        )
     if experiment.model.autoencoder is not None and experiment.training.rematerialize:
         raise UserError("rematerialize: has no effect on your own autoencoder: use aejax.networks.rematerialized in it")
     if experiment.model.family not in _WITH_NETWORKS and experiment.training.rematerialize:

@@ -13,7 +13,7 @@ from aejax.datasets.images import with_channels
 from aejax.errors import UserError, knob_name
 from aejax.evaluation.denoising import denoise_tiled
 from aejax.experiment.architectures import architecture_of
-from aejax.experiment.at_use import check_kind
+from aejax.experiment.at_use import check_kind, check_no_padding
 from aejax.experiment.build import build_autoencoder, extent_of
 from aejax.experiment.trained import TrainedRun
 
@@ -25,7 +25,7 @@ def check_denoises(run: TrainedRun) -> None:
         f"a run that was trained to denoise, with {knob_name('corruption')} or on pairs of noisy and clean images"
     )
     check_kind(run, trained, expected, what="denoise")
-    check_kind(run, not run.experiment.model.conditional, "a run without conditions", what="denoise")
+    check_kind(run, not run.is_conditional, "a run without conditions", what="denoise")
 
 
 def check_gray_values(run: TrainedRun) -> None:
@@ -54,6 +54,7 @@ def make_denoise(run: TrainedRun, *, tile: int = 512) -> Callable[[np.ndarray], 
       UserError: the run was not trained on images. The returned function raises it for an image whose size or colors
         the network does not accept.
     """
+    check_no_padding(run, what="denoise")
     shape, extent = run.example_shape, extent_of(run.experiment.model)
     if len(shape) not in (2, 3) or architecture_of(run.experiment.model.network).layout == "series":
         raise UserError(

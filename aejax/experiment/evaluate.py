@@ -9,7 +9,7 @@ import numpy as np
 
 from aejax import plots
 from aejax.autoencoders import part_names
-from aejax.datasets.dataset import Dataset, take
+from aejax.datasets.dataset import take
 from aejax.datasets.sources import source_of
 from aejax.errors import UserError
 from aejax.evaluation import measure_of
@@ -20,8 +20,6 @@ from aejax.experiment.configuration import Experiment
 from aejax.experiment.explore import explore_command
 from aejax.experiment.explored import can_explore
 from aejax.experiment.figures import (
-    as_drawn,
-    axis_of,
     draw_codes,
     draw_columns,
     draw_versions,
@@ -47,12 +45,12 @@ from aejax.experiment.report import (
     table,
     term_of,
 )
+from aejax.experiment.report_samples import samples_section
 from aejax.experiment.run_folder import Record, read_records
 from aejax.experiment.table_results import OURS, describe_result, table_result
 from aejax.experiment.trained import TrainedRun
 from aejax.host.optional import optional
 
-_ROWS = 5  # sampled rows of a table
 _MAX_CLASSES = 20  # whose table is not folded
 _MAX_CHANGED = 3  # knobs of a run that is described by its nearest preset
 
@@ -83,7 +81,7 @@ def report_page(run: TrainedRun) -> ReportPage:
         "Metrics": lambda: _metrics(run, records),
         "Reconstructions": lambda: _reconstructions(run, errors),
         "Codes": lambda: _codes(run, records),
-        "Samples": lambda: _samples(run),
+        "Samples": lambda: samples_section(run),
         "Configuration": lambda: _configuration(run),
     }.items():
         failures: list[str] = []
@@ -299,45 +297,6 @@ def _codes(run: TrainedRun, records: list[Record]) -> list[Section]:
         caption = "KL divergence of each unit's posterior from the prior, mean over test examples, in nats."
         content += figure_html(plots.kl_per_unit(code["kl"]), caption, curves=True)
     return [Section("Codes", content)]
-
-
-def _samples(run: TrainedRun) -> list[Section]:
-    """Returns a figure of decoded samples from the prior; for a conditional run, a row for each class."""
-    if run.prior is None:
-        return []
-    labels = None
-    if run.experiment.model.conditional:
-        labels = np.repeat(run.classes, 10)
-    if run.facts.columns is not None:
-        return _sampled_rows(run)
-    count = 40 if labels is None else len(labels)
-    examples = as_drawn(run.experiment, run.decode(Dataset(run.sample_codes(count), labels)))
-    grid = examples.reshape(-1, 10, *examples.shape[1:])
-    figure = plots.gallery(grid, limits=run.limits, axis=axis_of(run.experiment))
-    what = "a row for each class" if labels is not None else "not selected"
-    caption = f"Decoded samples from the prior, {what}."
-    return [Section("Samples", figure_html(figure, caption, curves=not draws_images(run)))]
-
-
-def _sampled_rows(run: TrainedRun) -> list[Section]:
-    """Returns a table of decoded samples from the prior, a column of the user's table in each line."""
-    from aejax.datasets.tables.rows import as_table
-
-    labels = np.resize(run.classes, _ROWS) if run.experiment.model.conditional else None
-    assert run.facts.columns is not None
-    frame = as_table(run.facts.columns, run.decode(Dataset(run.sample_codes(_ROWS), labels)))
-    rows: list[list[Cell]] = [
-        [
-            name,
-            *("" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value) for value in column),
-        ]
-        for name, column in zip(frame.columns, frame.iter_columns(), strict=True)
-    ]
-    text = paragraph(
-        "Decoded samples from the prior, not selected: the mean of each column, or its most probable class."
-    )
-    heads: list[Cell] = ["column", *(f"sample {number}" for number in range(1, _ROWS + 1))]
-    return [Section("Samples", text + table(heads, rows))]
 
 
 def _configuration(run: TrainedRun) -> list[Section]:

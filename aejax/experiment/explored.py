@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from aejax.datasets.tables.columns import model_columns
-from aejax.experiment.at_use import check_kind
+from aejax.experiment.at_use import check_kind, check_no_padding
 from aejax.experiment.build import build_autoencoder_of_inputs
 from aejax.experiment.table_results import table_columns
 from aejax.experiment.trained import TrainedRun
@@ -41,7 +41,9 @@ class Explored(NamedTuple):
 
 
 def can_explore(run: TrainedRun) -> bool:
-    """Returns whether the decoder of the explored examples is known: of a table, that of a built-in autoencoder."""
+    """Returns whether examples can be explored: of a table, those of a built-in autoencoder; no padded sequences."""
+    if run.facts.lengths is not None or run.facts.given is not None:
+        return False
     return run.facts.columns is None or run.experiment.model.autoencoder is None
 
 
@@ -51,6 +53,8 @@ def explored(run: TrainedRun) -> Explored:
     Raises:
       UserError: a run on a table with the user's own autoencoder, whose decoder of inputs is not known.
     """
+    check_no_padding(run, what="the explorer")
+    check_kind(run, run.facts.given is None, "a run without a condition, or on classes", what="the explorer")
     if run.facts.columns is None:
         decode, encode = (partial(f, run.params) for f in (run.autoencoder.decode, run.autoencoder.encode))
         return Explored(run.example_shape, decode, encode, None, lambda x: x)

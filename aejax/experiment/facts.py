@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,10 +12,12 @@ from pydantic import ConfigDict, NonNegativeFloat, PositiveInt, TypeAdapter, Val
 
 from aejax.datasets.byte_values import BytesAs, ByteValues, Divisor
 from aejax.datasets.dataset import AsStored, Dataset
+from aejax.datasets.sequences import has_padding, lengths_of
 from aejax.datasets.source import Layout
 from aejax.datasets.stored import blocks_of
 from aejax.datasets.tables.columns import TableColumn, model_columns
 from aejax.errors import UserError, knob_name
+from aejax.experiment.given_facts import Given
 from aejax.experiment.upgrades import Upgrade, unchanged, upgraded
 from aejax.host.files import read_bytes, write_text
 from aejax.host.schema import first_error, parse_json
@@ -24,7 +25,7 @@ from aejax.host.schema import first_error, parse_json
 FILE = "facts.json"
 MAX_CLASSES = 10_000  # labels with more distinct values are treated as identifiers
 _SAMPLED = 2**22  # values of an array that are sampled
-_LISTED = 10  # labels in a message
+_MAX_LENGTHS = 1000  # of sequences that are stored
 _STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 _MAX_BYTES = 2**28  # of the file, which holds two numbers per feature if data are scaled
 
@@ -108,6 +109,13 @@ class Facts:
     columns: tuple[TableColumn, ...] | None = None
     """The columns of a table, with statistics of the training rows; None if the data are no table."""
 
+    lengths: tuple[PositiveInt, ...] | None = None
+    """The lengths of training sequences that are padded with NaN, sorted; of more than 1,000, quantiles. None if no
+    training example is padded."""
+
+    given: Given | None = None
+    """What encoder and decoder are conditioned on besides a class; None if nothing is."""
+
     @property
     def encoder_inputs(self) -> Values:
         """Statistics of the examples that are encoded: `inputs`, or `targets` if there are no other inputs."""
@@ -130,7 +138,14 @@ def facts_of(train: Dataset) -> Facts:
         **facts_of_labels(train.labels),
         examples=len(train.x),
         columns=train.columns,
+        lengths=None if train.columns is not None or not has_padding(train.x) else _lengths(train.x),
     )
+
+
+def _lengths(x: np.ndarray) -> tuple[int, ...]:
+    lengths = np.sort(lengths_of(x))
+    places = np.linspace(0, len(lengths) - 1, min(len(lengths), _MAX_LENGTHS)).astype(np.int64)
+    return tuple(lengths[places].tolist())
 
 
 def facts_of_labels(labels: np.ndarray | None) -> dict[str, Any]:
@@ -140,53 +155,6 @@ def facts_of_labels(labels: np.ndarray | None) -> dict[str, Any]:
     distinct = np.unique(labels)
     classes = tuple(distinct.tolist()) if len(distinct) <= MAX_CLASSES else None
     return {"classes": classes, "distinct_labels": len(distinct)}
-
-
-def unseen_labels(labels: np.ndarray, classes: Sequence[int | str | None]) -> list[int | str]:
-    """Returns the distinct labels that are not among the classes, sorted.
-
-    >>> unseen_labels(np.array([3, 4, 7, 9]), (3, 7))
-    [4, 9]
-    """
-    known = set(classes)
-    return [label for label in np.unique(labels).tolist() if label not in known]
-
-
-def positions_of(labels: np.ndarray, classes: Sequence[int | str | None], *, name: str) -> np.ndarray:
-    """Returns the index of every label among the classes: (N,) int32.
-
-    Args:
-      labels: (N,) labels.
-      classes: the known classes.
-      name: what the error message calls the labels.
-
-    Raises:
-      UserError: a label that is not among the classes.
-
-    >>> positions_of(np.array([7, 3, 7]), (3, 7), name="mine.npy").tolist()
-    [1, 0, 1]
-    """
-    if unseen := unseen_labels(labels, classes):
-        raise UserError(
-            f"{name}: expected labels of the training examples, {list_labels(classes)}, got {list_labels(unseen)}"
-        )
-    place = {label: number for number, label in enumerate(classes)}
-    distinct, inverse = np.unique(labels, return_inverse=True)
-    return np.array([place[label] for label in distinct.tolist()], np.int32)[inverse]
-
-
-def list_labels(labels: Sequence[int | str | None]) -> str:
-    """Returns a description of labels: the first and last of consecutive integers, else at most ten labels.
-
-    >>> list_labels((0, 1, 2, 3)), list_labels((3, 7)), list_labels(("cat",))
-    ('classes 0 to 3', 'classes 3, 7', "class 'cat'")
-    """
-    shown = [label for label in labels if label is not None]
-    noun = "class" if len(shown) == 1 else "classes"
-    if len(shown) > 2 and all(isinstance(label, int) for label in shown) and shown == [*range(shown[0], shown[-1] + 1)]:  # type: ignore[operator,arg-type]
-        return f"{noun} {shown[0]} to {shown[-1]}"
-    more = f" and {len(shown) - _LISTED:,} others" if len(shown) > _LISTED else ""
-    return f"{noun} {', '.join(map(repr, shown[:_LISTED]))}{more}"
 
 
 def values_of(x: np.ndarray, stored: AsStored | None = None) -> Values:
@@ -326,6 +294,8 @@ def _check(facts: Facts, name: str) -> None:
             raise UserError(f"{name}: scaling: must be positive scales, one number for all features or one for each")
     if facts.columns is not None and (len(model_columns(facts.columns)),) != facts.shape:
         raise UserError(f"{name}: columns: must be one for each of the {facts.shape[0]} numbers of a row")
+    if facts.lengths is not None and (len(facts.shape) > 2 or max(facts.lengths, default=0) > facts.shape[0]):
+        raise UserError(f"{name}: lengths: must be at most the {facts.shape[0]} steps of an example")
     size = 1 if facts.columns is not None else int(np.prod(facts.shape))  # the inputs of a table have another size
     if facts.pseudo_inputs is not None and (not facts.pseudo_inputs or len(facts.pseudo_inputs) % size):
         raise UserError(f"{name}: pseudo_inputs: must be whole examples of shape {facts.shape}")

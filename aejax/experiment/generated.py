@@ -31,6 +31,7 @@ class Generated(NamedTuple):
     after: np.ndarray | None = None  # (R, ...) the test example that each row ends at
     frames: np.ndarray | None = None  # (R, F, ...) more examples along each row, for animations
     family: plots.Family | None = None  # how the examples of a row belong together
+    conditions: np.ndarray | None = None  # (R, C, ...) of each example, numbers in the user's units
     ends: tuple[str, str] = ("", "")  # the names of the test examples at the ends of an animation
 
 
@@ -50,8 +51,7 @@ def draw(run: TrainedRun, generated: Generated) -> Figure:
     """
     most = len(generated.examples) if generated.units is None else MAX_UNITS_SHOWN
     before, after = (
-        None if some is None else figures.as_drawn(run.experiment, some[:most])
-        for some in (generated.before, generated.after)
+        None if some is None else figures.as_drawn(run, some[:most]) for some in (generated.before, generated.after)
     )
     return plots.gallery(
         _as_drawn(run, generated.examples[:most]),
@@ -64,7 +64,7 @@ def draw(run: TrainedRun, generated: Generated) -> Figure:
         before=before,
         after=after,
         family=generated.family,
-        axis=figures.axis_of(run.experiment),
+        axis=figures.axis_of(run),
     )
 
 
@@ -83,13 +83,13 @@ def animate(run: TrainedRun, generated: Generated, *, frames_per_second: int) ->
     assert generated.after is not None
     animations = {}
     for name, examples, *ends in zip(generated.rows, generated.frames, generated.before, generated.after, strict=True):
-        drawn, (start, end) = (figures.as_drawn(run.experiment, x) for x in (examples, np.stack(ends)))
+        drawn, (start, end) = (figures.as_drawn(run, x) for x in (examples, np.stack(ends)))
         if plots.is_image(drawn.shape[1:]):
             captions = (generated.ends[0], name, generated.ends[1])
             images = frames_of_images(drawn, start=start, end=end, limits=run.limits, captions=captions)
         else:
             originals = np.stack([start, end])
-            made = plots.frames_of_vectors(drawn, originals=originals, axis=figures.axis_of(run.experiment))
+            made = plots.frames_of_vectors(drawn, originals=originals, axis=figures.axis_of(run))
             images = [Image.fromarray(frame) for frame in made]
         durations = [round(1000 / frames_per_second)] * len(images)
         durations[0] = durations[-1] = _PAUSE
@@ -104,5 +104,5 @@ def draw_codes(run: TrainedRun) -> Figure:
 
 def _as_drawn(run: TrainedRun, examples: np.ndarray) -> np.ndarray:
     """Returns examples (R, C, ...) in the layout that `plots` expects."""
-    drawn = figures.as_drawn(run.experiment, examples.reshape(-1, *examples.shape[2:]))
+    drawn = figures.as_drawn(run, examples.reshape(-1, *examples.shape[2:]))
     return drawn.reshape(*examples.shape[:2], *drawn.shape[1:])

@@ -45,11 +45,12 @@ def _found(train: Dataset, facts: Facts) -> str:
     is_missing = np.isnan(features)
     constant = np.flatnonzero(np.fmin.reduce(features, axis=0) == np.fmax.reduce(features, axis=0))
     zeros, missing = (f"{100 * share:.3g} %" for share in (np.mean(features == 0), np.mean(is_missing)))
+    what = "missing" if facts.lengths is None else "padding"
     return (
         f"training examples {facts.shape} of {values.dtype} range from {low:g} to {high:g}"
         f"{', whole' if values.integers and values.divided_by == 1 else ''} (mean {mean:g}, deviation {deviation:g}); "
         f"{zeros} are 0, {_list_constant(constant, features.shape[1])}, "
-        f"{f'{missing} are missing' if is_missing.any() else 'none is missing'}"
+        f"{f'{missing} are {what}' if is_missing.any() else 'none is missing'}"
     )
 
 

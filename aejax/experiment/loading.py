@@ -13,20 +13,17 @@ from aejax.autoencoders import Examples
 from aejax.datasets import documents
 from aejax.datasets.byte_values import BytesAs
 from aejax.datasets.dataset import AsStored, Dataset, Splits, sampled_blocks
+from aejax.datasets.halves import HALVES
+from aejax.datasets.sequences import has_padding
 from aejax.datasets.source import Request, Source
 from aejax.datasets.sources import source_of, sources
 from aejax.errors import ArgumentError, UserError, knob_name
 from aejax.experiment.configuration import Data, Experiment, Model, has_counts, uses_table
 from aejax.experiment.data_paths import with_files
-from aejax.experiment.facts import (
-    MAX_CLASSES,
-    Facts,
-    describe_bytes,
-    facts_of,
-    list_labels,
-    positions_of,
-    unseen_labels,
-)
+from aejax.experiment.dictionary_knobs import DICTIONARIES
+from aejax.experiment.facts import MAX_CLASSES, Facts, describe_bytes, facts_of
+from aejax.experiment.given import encode_given, encoded_shape, no_condition, with_half_given
+from aejax.experiment.labels import list_labels, positions_of, unseen_labels
 from aejax.experiment.objective import as_likelihood_columns, build_likelihood
 from aejax.likelihoods import check_support
 from aejax.likelihoods.table_rows import check_rows
@@ -52,8 +49,18 @@ def load_splits(
     """
     source = source_of(data.dataset)
     _check_knobs(data, source)
+    is_half = len(data.condition) == 1 and data.condition[0] in HALVES
     request = request_of(data)._replace(stored=stored, bytes_as=bytes_as, on_read=on_read)
-    return source.load(request, **{name: getattr(data, name) for name in source.knobs})
+    if data.condition and not is_half:
+        if not source.has_conditions:
+            raise ArgumentError(
+                "condition",
+                f"expects columns of a table, entries of a .npz file, or one of {', '.join(HALVES)} of images, got "
+                f"{' '.join(data.condition)} for {data.dataset}",
+            )
+        request = request._replace(condition=data.condition)
+    splits = source.load(request, **{name: getattr(data, name) for name in source.knobs})
+    return with_half_given(splits, data.condition[0], name=data.dataset) if is_half else splits
 
 
 def request_of(data: Data) -> Request:
@@ -133,7 +140,7 @@ def notes_on(train: Dataset, facts: Facts, dataset: str) -> list[str]:
 
 
 def conditions_of(model: Model, dataset: Dataset, facts: Facts) -> tuple[np.ndarray, ...]:
-    """Returns the conditions of a conditional model as one array (N,): k for the label `facts.classes[k]`.
+    """Returns the conditions of a model as one array: (N,), k for the label `facts.classes[k]`, or numbers (N, ...).
 
     Args:
       model: the configuration of the model.
@@ -146,6 +153,10 @@ def conditions_of(model: Model, dataset: Dataset, facts: Facts) -> tuple[np.ndar
     Raises:
       UserError: labels are missing, or no training example has them.
     """
+    if facts.given is not None:
+        if dataset.condition is None:
+            raise no_condition()
+        return (encode_given(facts.given, dataset.condition),)
     if not model.conditional:
         return ()
     if dataset.labels is None:
@@ -185,7 +196,10 @@ def example_of(model: Model, facts: Facts) -> tuple[Any, ...]:
     >>> example_of(Model(conditional=True), facts)
     (array([0., 0.], dtype=float32), np.int32(0))
     """
-    return (np.zeros(facts.shape, np.float32), *((np.int32(0),) if model.conditional else ()))
+    condition: tuple[Any, ...] = (np.int32(0),) if model.conditional else ()
+    if facts.given is not None:
+        condition = (np.zeros(encoded_shape(facts.given), np.float32),)
+    return (np.zeros(facts.shape, np.float32), *condition)
 
 
 def check_is_table(model: Model, train: Dataset, dataset: str) -> None:
@@ -238,6 +252,7 @@ def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None =
             for block in sampled_blocks(part.x):
                 check_rows(columns, block, dataset)
         return
+    _check_padding(model, splits, dataset, has_padding(splits.train.x) if facts is None else facts.lengths is not None)
     if model.family == "variational":
         likelihood, other = build_likelihood(model), knob_name("likelihood gaussian")
         if facts is not None and facts.targets.integers and facts.targets.low >= 0 and not has_counts(model):
@@ -256,7 +271,25 @@ def check_data(model: Model, splits: Splits, dataset: str, facts: Facts | None =
         scale = f"use {knob_name('byte_values scaled')} if they are gray values" if are_bytes else "scale them"
         low, high, fractions = np.inf, -np.inf, np.empty(0, np.float32)
         for block in sampled_blocks(part.x):
-            low, high = min(low, float(block.min())), max(high, float(block.max()))
+            low = min(low, float(np.fmin.reduce(block, axis=None)))  # which ignores the NaN of padding
+            high = max(high, float(np.fmax.reduce(block, axis=None)))
             if likelihood.support.integers and not fractions.size:
-                fractions = block[block != np.round(block)][:1]
+                fractions = block[(block != np.round(block)) & ~np.isnan(block)][:1]
         check_support(likelihood, np.array([low, high, *fractions]), dataset, advice=f"{scale}, or use {other}")
+
+
+def _check_padding(model: Model, splits: Splits, dataset: str, is_padded: bool) -> None:
+    """Raise UserError for padded sequences that the model or its training examples do not allow for."""
+    if not is_padded:
+        if any(has_padding(part.x) for part in splits[1:]):
+            raise UserError(
+                f"{dataset}: all training sequences have {splits.train.x.shape[1]:,} steps, but held-out ones are "
+                f"shorter; try another {knob_name('split_seed')}"
+            )
+        return
+    if model.family == "tied" or model.family in DICTIONARIES:
+        raise ArgumentError("family", f"{model.family} cannot read padded sequences, {dataset}: use undercomplete")
+    if model.family != "variational" and model.loss == "structural_dissimilarity":
+        raise ArgumentError("loss", f"structural_dissimilarity has no meaning for padded sequences, {dataset}")
+    if model.code_size is None:
+        raise ArgumentError("code_size", f"padded sequences, {dataset}, require a code that is a vector")

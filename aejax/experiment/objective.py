@@ -27,6 +27,12 @@ LOSSES = {
 }
 
 
+def loss_of(model: Model, facts: Facts) -> losses.ReconstructionLoss:
+    """Returns the loss that a configuration names; of sequences that are padded, it is that of their real steps."""
+    loss = LOSSES[model.loss]
+    return loss if facts.lengths is None else losses.OverKnown(loss)
+
+
 def as_likelihood_columns(columns: Sequence[TableColumn], *, any_missing: bool = False) -> tuple[Column, ...]:
     """Returns the likelihoods' declarations of a table's columns; those that are left out of the rows are left out.
 

@@ -16,7 +16,7 @@ from aejax.datasets.dataset import Dataset
 from aejax.errors import UserError, knob_name
 from aejax.experiment.configuration import Experiment, Model, Training, can_standardize, has_counts
 from aejax.experiment.facts import Facts
-from aejax.experiment.objective import LOSSES, build_likelihood, columns_of, statistics_of
+from aejax.experiment.objective import build_likelihood, columns_of, loss_of, statistics_of
 from aejax.experiment.scaling import is_far
 from aejax.host.memory import check_fits, largest_array
 from aejax.likelihoods.table_inputs import encode_targets
@@ -77,7 +77,7 @@ def _constant_loss(model: Model, train: Dataset, facts: Facts) -> tuple[float, f
     if (statistics := statistics_of(facts, "identity")) is not None:
         x = jax.vmap(statistics.forward)(x)
         if model.family == "variational":
-            of_units = statistics.log_determinant(facts.shape)
+            of_units = float(jnp.mean(jax.vmap(statistics.log_determinant_of)(x)))
     if (columns := columns_of(facts, variance=model.likelihood_variance)) is not None:
         targets = jax.vmap(partial(encode_targets, columns))(x)
         if model.family != "variational":
@@ -88,14 +88,18 @@ def _constant_loss(model: Model, train: Dataset, facts: Facts) -> tuple[float, f
         return float(-jnp.mean(jax.vmap(likelihood.log_prob, (0, None))(targets, outputs))), 0.0
     is_count = has_counts(model)
     if can_standardize(model) and not is_count:
-        x = x - jnp.mean(x, axis=0, keepdims=True)
+        axes = 0 if facts.lengths is None else (0, 1)
+        x = x - jnp.nanmean(x, axis=axes, keepdims=True)
     if model.family != "variational":
         outputs = jnp.zeros(facts.shape, x.dtype)
-        return float(jnp.mean(jax.vmap(lambda x: LOSSES[model.loss](x, outputs))(x))), of_units
+        of_example = loss_of(model, facts)
+        return float(jnp.mean(jax.vmap(lambda x: of_example(x, outputs))(x))), of_units
     likelihood = build_likelihood(model)
+    likelihood = likelihood if facts.lengths is None else likelihoods.over_known(likelihood)
     outputs = jnp.zeros(likelihoods.parameter_shape(likelihood, facts.shape), x.dtype)
     if is_count:
-        outputs = jnp.log(jnp.maximum(jnp.mean(x, axis=0), 1 / len(x)))
+        mean = jnp.mean(x, axis=0) if facts.lengths is None else jnp.nanmean(x, axis=(0, 1)) + jnp.zeros(x.shape[1:])
+        outputs = jnp.log(jnp.maximum(mean, 1 / len(x)))
     return float(-jnp.mean(jax.vmap(lambda x: likelihood.log_prob(x, outputs))(x))), of_units
 
 

@@ -74,8 +74,13 @@ def pca_error(run: TrainedRun) -> float | None:
     if splits.test.input is not None or not components < min(features, fitted) or features > _MAX_FEATURES:
         return None
     train, test = (np.asarray(x, np.float32).reshape(len(x), -1) for x in (splits.train.x[:fitted], splits.test.x))
-    pca = fit_pca(train, components, random_state=0)
-    return float(_errors(test, pca.inverse_transform(pca.transform(test))).mean())
+    filled_train, filled_test = train, test
+    if run.facts.lengths is not None:  # padding is filled by the mean of the training sequences at that step
+        counts = np.maximum((~np.isnan(train)).sum(axis=0), 1)
+        means = np.nansum(train, axis=0) / counts
+        filled_train, filled_test = (np.where(np.isnan(x), means, x) for x in (train, test))
+    pca = fit_pca(filled_train, components, random_state=0)
+    return float(_errors(test, pca.inverse_transform(pca.transform(filled_test))).mean())
 
 
 def _pca_error_of_table(run: TrainedRun) -> float | None:
@@ -88,4 +93,5 @@ def _pca_error_of_table(run: TrainedRun) -> float | None:
 
 
 def _errors(x: np.ndarray, reconstruction: np.ndarray) -> Float[np.ndarray, "N"]:
-    return np.mean(np.square(x - reconstruction, dtype=np.float64).reshape(len(x), -1), axis=1)
+    """Returns the mean squared error (N,) over the features that are not NaN, as those of padding are."""
+    return np.nanmean(np.square(x - reconstruction, dtype=np.float64).reshape(len(x), -1), axis=1)

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from aejax.datasets.dataset import Dataset
+from aejax.datasets.sequences import has_padding, real_steps
+from aejax.datasets.source import Layout
 from aejax.datasets.sources import source_of
 from aejax.datasets.stored import blocks_of
 from aejax.datasets.tables.columns import TableColumn, model_columns
@@ -18,6 +20,7 @@ from aejax.errors import UserError, knob_name
 from aejax.experiment.configuration import Experiment, Model, can_standardize, has_counts
 from aejax.experiment.dictionary_knobs import DICTIONARIES
 from aejax.experiment.facts import Facts, Scaling, facts_of, facts_of_labels, some_of
+from aejax.experiment.given import given_of
 from aejax.experiment.loading import check_is_table, names_of_classes
 from aejax.experiment.objective import as_likelihood_columns, columns_of, statistics_of
 from aejax.likelihoods.table_inputs import encode_inputs
@@ -51,6 +54,10 @@ def make_facts(experiment: Experiment, train: Dataset) -> Facts:
       UserError: a VampPrior with more components than training examples, or a table and a model of other data.
     """
     facts = facts_of(train)
+    given_columns = None
+    if train.condition is not None and train.condition_columns is not None:
+        given_columns = _with_statistics(train.condition_columns, train.condition)
+    facts = replace(facts, given=given_of(train, experiment.data.condition, given_columns))
     if facts.columns is not None:
         check_is_table(experiment.model, train, experiment.data.dataset)
         return completed(replace(facts, columns=_with_statistics(facts.columns, train.x)), experiment, train)
@@ -78,13 +85,13 @@ def completed(facts: Facts, experiment: Experiment, train: Dataset) -> Facts:
         facts,
         examples=len(train.x),
         distinct_labels=of_labels.get("distinct_labels"),
-        layout=source_of(experiment.data.dataset).layout if facts.columns is None else "row",
+        layout=_layout(facts, source_of(experiment.data.dataset).layout),
     )
     if (statistics := statistics_of(facts, "identity")) is not None:
         assert facts.scaling is not None
         some = some_of(train.x)
-        low = float(np.min((some.min(axis=0) - statistics.mean) / statistics.standard_deviation))
-        high = float(np.max((some.max(axis=0) - statistics.mean) / statistics.standard_deviation))
+        deviations = (some - statistics.mean) / statistics.standard_deviation
+        low, high = (float(end(deviations, axis=None)) for end in (np.fmin.reduce, np.fmax.reduce))  # but for NaN
         facts = replace(facts, scaling=replace(facts.scaling, low=low, high=high))
     if experiment.model.family == "variational" and experiment.regularization.prior == "vamp":
         components = experiment.regularization.prior_components
@@ -94,10 +101,18 @@ def completed(facts: Facts, experiment: Experiment, train: Dataset) -> Facts:
             )
         # the first examples in the order of the files; training changes their values
         first = np.asarray(train.x[:components])
+        if facts.lengths is not None:  # pseudo-inputs have all steps
+            first = np.where(np.isnan(first), np.float32(facts.targets.mean), first)
         if (columns := columns_of(facts, corruption=experiment.regularization.corruption)) is not None:
             first = np.asarray(jax.vmap(partial(encode_inputs, columns))(jnp.asarray(first)))
         facts = replace(facts, pseudo_inputs=tuple(first.ravel().tolist()))
     return facts
+
+
+def _layout(facts: Facts, of_source: Layout | None) -> Layout | None:
+    if facts.columns is not None:
+        return "row"
+    return "series" if facts.lengths is not None and of_source is None else of_source
 
 
 def _with_statistics(columns: Sequence[TableColumn], train_x: np.ndarray) -> tuple[TableColumn, ...]:
@@ -178,26 +193,29 @@ def _scaling(model: Model, train: Dataset, facts: Facts) -> Scaling | None:
         return None
     largest = max(abs(facts.targets.low), abs(facts.targets.high))
     is_count = has_counts(model)
-    by_feature = moments(train.x)
+    x = train.x if facts.lengths is None else real_steps(train.x)  # of sequences, a channel is a feature
+    by_feature = moments(x)
+    steps = 1 if facts.lengths is None else facts.shape[0]
     if standardize == "centered":
         size = math.sqrt(np.mean(by_feature.variance)) or 1.0
-        return Scaling("identity", tuple(by_feature.mean.tolist()), (size,))
+        return Scaling("identity", tuple(by_feature.mean.tolist()) * steps, (size,))
     if standardize == "auto":
         sizes = np.square(by_feature.mean) + by_feature.variance
-        size = math.sqrt(np.mean(sizes) if len(facts.shape) > 1 else np.max(sizes))
+        size = math.sqrt(np.mean(sizes) if x.ndim > 2 else np.max(sizes))
         if size <= FAR and (largest <= MAX_COUNT if is_count else largest >= NEAR):
             return None
     if standardize == "auto":
-        is_global = len(facts.shape) > 1 or (not is_count and _shares_scale(by_feature))
+        is_global = x.ndim > 2 or (not is_count and _shares_scale(by_feature))
     else:
         is_global = standardize == "global"
+    steps = 1 if is_global else steps
     if not is_count:
         shift, deviation = _statistics(by_feature, is_global)
-        return Scaling("identity", shift, deviation)
+        return Scaling("identity", shift * steps, deviation * steps)
     rates = np.mean(by_feature.mean, keepdims=True) if is_global else by_feature.mean
     log_rate = tuple(np.log(np.maximum(rates, 0.5 / len(train.x))).tolist())  # a feature of zeros counts half an event
-    shift, deviation = _statistics(moments(train.x, log1p=True), is_global)
-    return Scaling("log1p", shift, deviation, log_rate)
+    shift, deviation = _statistics(moments(x, log1p=True), is_global)
+    return Scaling("log1p", shift * steps, deviation * steps, log_rate * steps)
 
 
 def _statistics(by_feature: Moments, is_global: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -220,8 +238,10 @@ def _shares_scale(by_feature: Moments) -> bool:
 
 def _log_variance(x: np.ndarray, scaling: Scaling | None) -> float:
     """Returns the log of the features' mean variance after scaling, the initial value of a learned global variance."""
-    variance = moments(x).variance
+    is_padded = has_padding(x)
+    variance = moments(real_steps(x) if is_padded else x).variance
     if scaling is not None:
-        variance = variance / np.square(scaling.scale)
+        scale = scaling.scale[: len(variance)] if is_padded else scaling.scale  # the same in every step
+        variance = variance / np.square(scale)
     mean = float(np.mean(variance))
     return math.log(mean) if mean > 0 else 0.0

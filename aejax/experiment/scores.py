@@ -15,7 +15,7 @@ from aejax.evaluation.table_errors import standardized_error
 from aejax.experiment.objective import columns_of
 from aejax.experiment.trained import TrainedRun
 from aejax.host.files import read_bytes
-from aejax.losses import squared_error
+from aejax.losses import OverKnown, squared_error
 
 FILE = "validation_scores.npy"
 SAMPLES = 16  # of the posterior, for every stored score
@@ -32,7 +32,8 @@ def score(run: TrainedRun, examples: Dataset, *, samples: int = SAMPLES) -> Floa
     """
     conditions, key = run.conditions_of(examples), run.keys.evaluation
     columns = columns_of(run.facts, corruption=run.experiment.regularization.corruption)
-    error = squared_error if columns is None else partial(standardized_error, columns)
+    known = squared_error if run.facts.lengths is None else OverKnown(squared_error)
+    error = known if columns is None else partial(standardized_error, columns)
     return anomaly_scores(
         run.autoencoder, run.params, key, examples.x, *conditions, inputs=examples.input, samples=samples, error=error
     )

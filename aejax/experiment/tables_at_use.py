@@ -46,12 +46,19 @@ def load_rows(
     if not is_table_file(path):
         raise UserError(f"{path}: {run.path} was trained on a table; expected a {' or '.join(SUFFIXES[:3])} file")
     is_column = data.labels is not None and not data.labels.endswith(".npy") and run.experiment.model.conditional
-    return load_table_rows(
+    given = run.facts.given
+    rows = load_table_rows(
         path,
-        columns,
+        columns if given is None or given.columns is None else (*given.columns, *columns),
         labels=labels or (data.labels if is_column else None),
         missing_values=data.missing_values,
         unknown_categories=unknown_categories or data.unknown_categories,
+    )
+    if given is None or given.columns is None:
+        return rows
+    places = len(given.columns)
+    return rows._replace(
+        x=rows.x[:, places:], columns=columns, condition=rows.x[:, :places], condition_columns=given.columns
     )
 
 
@@ -100,10 +107,16 @@ def load_code_table(run: TrainedRun, path: Path) -> Dataset:
     return Dataset(numbers.to_numpy())
 
 
-def rows_as_frame(run: TrainedRun, rows: Float[np.ndarray, "N D"]) -> pl.DataFrame:
-    """Returns decoded rows as a table with the user's columns, classes and dates."""
-    assert run.facts.columns is not None, "the run is not on a table"
-    return as_table(run.facts.columns, rows)
+def rows_as_frame(
+    run: TrainedRun, rows: Float[np.ndarray, "N D"], condition: Float[np.ndarray, "N E"] | None = None
+) -> pl.DataFrame:
+    """Returns decoded rows as a table with the user's columns, classes and dates; columns of their condition first."""
+    facts = run.facts
+    assert facts.columns is not None, "the run is not on a table"
+    frame = as_table(facts.columns, rows)
+    if condition is None or facts.given is None or facts.given.columns is None:
+        return frame
+    return pl.concat([as_table(facts.given.columns, condition), frame], how="horizontal")
 
 
 def impute(

@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 
 from aejax.autoencoders import Autoencoder
 from aejax.datasets.dataset import Dataset, Splits
+from aejax.datasets.sequences import cut_like, cut_to
 from aejax.datasets.sources import source_of
 from aejax.errors import UserError
 from aejax.evaluation import decode_all, encode_all
@@ -84,6 +85,11 @@ class TrainedRun(NamedTuple):
         return conditions_of(self.experiment.model, dataset, self.facts)
 
     @property
+    def is_conditional(self) -> bool:
+        """Whether encoder and decoder receive a condition: a class, numbers, an image or columns of a table."""
+        return self.experiment.model.conditional or self.facts.given is not None
+
+    @property
     def classes(self) -> np.ndarray:
         """The distinct labels of the training examples, sorted; integers or text, as in the user's data."""
         return np.array([label for label in self.facts.classes or () if label is not None])
@@ -111,8 +117,18 @@ class TrainedRun(NamedTuple):
         return np.asarray(jax.vmap(lambda key: prior.sample(key, self.code_shape))(keys))
 
     def reconstruct(self, dataset: Dataset) -> np.ndarray:
-        """Returns the reconstructions (N, ...) of all examples, in data space."""
-        return self.decode(dataset._replace(x=self.encode(dataset)))
+        """Returns the reconstructions (N, ...) of all examples, in data space; of sequences, of their real steps."""
+        decoded = self.decode(dataset._replace(x=self.encode(dataset)))
+        return decoded if self.facts.lengths is None else cut_like(decoded, np.asarray(dataset.x))
+
+    def with_sampled_lengths(self, decoded: np.ndarray, *, seed: int = 0) -> np.ndarray:
+        """Returns decoded sequences (N, T, ...) with NaN after lengths that are drawn from those of training sequences.
+
+        The decoder does not model lengths. Examples that are not padded are returned unchanged.
+        """
+        if self.facts.lengths is None:
+            return decoded
+        return cut_to(decoded, np.random.default_rng(seed).choice(self.facts.lengths, len(decoded)))
 
 
 def open_run(path: str | Path, *, data: str | Path | None = None, trust_code: bool = False) -> TrainedRun:

@@ -12,6 +12,7 @@ from aejax.likelihoods.discrete import bernoulli as bernoulli
 from aejax.likelihoods.discrete import categorical as categorical
 from aejax.likelihoods.discrete import poisson as poisson
 from aejax.likelihoods.discretized import discretized_logistic as discretized_logistic
+from aejax.likelihoods.known import over_known as over_known
 from aejax.likelihoods.record import Likelihood as Likelihood
 from aejax.likelihoods.record import Support as Support
 from aejax.likelihoods.record import check_support as check_support
@@ -32,6 +33,7 @@ __all__ = [
     "gaussian",
     "gaussian_with_predicted_variance",
     "laplace",
+    "over_known",
     "parameter_shape",
     "poisson",
     "standardized",

@@ -44,7 +44,8 @@ def standardized(likelihood: Likelihood, *, mean: ArrayLike, standard_deviation:
     scaling = standardization(mean=mean, standard_deviation=standard_deviation)
 
     def log_prob(x: Array, parameters: Array) -> Array:
-        return likelihood.log_prob(scaling.forward(x), parameters) - scaling.log_determinant(x.shape)
+        of_units = scaling.log_determinant_of(x) if support.missing else scaling.log_determinant(x.shape)
+        return likelihood.log_prob(scaling.forward(x), parameters) - of_units
 
     return likelihood._replace(
         log_prob=log_prob,

@@ -10,6 +10,8 @@ from aejax.networks.network import Network as Network
 from aejax.networks.network import followed_by as followed_by
 from aejax.networks.network import from_nnx as from_nnx
 from aejax.networks.network import preceded_by as preceded_by
+from aejax.networks.padding import reading_padded as reading_padded
+from aejax.networks.padding import with_step_indicator as with_step_indicator
 from aejax.networks.precision import computing_in as computing_in
 from aejax.networks.rematerialization import rematerialized as rematerialized
 from aejax.networks.residual import ResidualDecoder as ResidualDecoder
@@ -36,6 +38,8 @@ __all__ = [
     "followed_by",
     "from_nnx",
     "preceded_by",
+    "reading_padded",
     "rematerialized",
     "with_global_log_variance",
+    "with_step_indicator",
 ]

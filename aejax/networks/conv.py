@@ -21,7 +21,8 @@ _MONOTONE = (nn.relu, nn.leaky_relu, nn.elu, nn.selu, nn.softplus, nn.sigmoid, n
 class ConvEncoder(nn.Module):
     """Blocks of 3x3 convolution, activation and 2x2 max-pooling on ONE image (H, W) or (H, W, C) of any size.
 
-    A condition, an array of any shape, is appended to the image as constant channels.
+    A condition, an array of any shape, is appended to the image as constant channels; one of the image's height and
+    width is appended pixel by pixel.
 
     Attributes:
       features: the channels of the blocks, in order; each block halves height and width, rounding up.
@@ -176,11 +177,15 @@ def upsample(x: Float[Array, "h w C"]) -> Float[Array, "H W C"]:
 def with_channels(x: Float[Array, "H W C"], condition: Array | None) -> Float[Array, "H W D"]:
     """Returns an image with the numbers of a condition appended as constant channels; unchanged if there is none.
 
+    A condition that is an image of the same height and width is appended pixel by pixel.
+
     >>> with_channels(jnp.zeros((2, 3, 1)), jnp.array([5.0, 6.0]))[0, 0].tolist()
     [0.0, 5.0, 6.0]
     """
     if condition is None:
         return x
+    if condition.ndim in (2, 3) and condition.shape[:2] == x.shape[:2]:
+        return jnp.concatenate([x, condition.reshape(*x.shape[:2], -1)], axis=-1)
     channels = jnp.broadcast_to(condition.reshape(1, 1, -1), (*x.shape[:2], condition.size))
     return jnp.concatenate([x, channels], axis=-1)
 

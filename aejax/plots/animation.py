@@ -55,6 +55,7 @@ def frames_of_images(
 def _enlarged(image: np.ndarray, limits: tuple[float, float], factor: int) -> Image.Image:
     low, high = map(float, limits)
     scaled = np.clip((np.asarray(image, np.float64) - low) / ((high - low) or 1.0), 0, 1)
+    scaled = np.where(np.isnan(scaled), 1.0, scaled)  # nothing is drawn after a sequence's end
     pixels = np.round(255 * scaled).astype(np.uint8)
     pixels = pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
     return Image.fromarray(pixels.repeat(factor, axis=0).repeat(factor, axis=1))

@@ -50,7 +50,7 @@ def test_splits_are_disjoint_and_fixed_by_their_seed(tmp_path: Path) -> None:
     ("data", "message"),
     [
         (Data(validation_fraction=0.5, test_fraction=0.5), "leave no training examples"),
-        (Data(labels="labels.npy"), "labels: requires a file of your own"),
+        (Data(labels="labels.npy"), "labels: requires a folder of sequences or a file of your own"),
         (Data(dataset="missing.npy"), "missing.npy: no such file"),
         (Data(window=32), "window: requires the dataset jsb_chorales, but the dataset is digits"),
     ],

@@ -334,6 +334,7 @@ def test_differences_name_the_knobs_and_both_values():
         "accumulation_steps",
     }
     same |= {knob.name for knob in dataclasses.fields(Dictionary)}
+    same.add("condition")  # it cannot be combined with conditional
     assert set(found) == {knob for _, knob in KNOBS} - same
     assert found["epochs"] == (300, 5)
     assert found["hidden"] == ((200,), (8, 4))

@@ -12,8 +12,11 @@ from matplotlib.text import Text
 
 from aejax import plots
 from aejax.autoencoders import Term
+from aejax.datasets.dataset import Dataset
 from aejax.experiment.configuration import Data, Experiment, Model
+from aejax.experiment.facts import facts_of
 from aejax.experiment.figures import as_drawn
+from aejax.experiment.trained import TrainedRun
 from aejax.plots.animation import frames_of_images
 
 RNG = np.random.default_rng(0)
@@ -252,12 +255,18 @@ def test_a_series_is_drawn_with_time_to_the_right_and_its_first_channel_at_the_b
     np.testing.assert_array_equal(plots.series_as_images(series[..., :1]), series[..., 0])
 
 
+def drawn_run(experiment: Experiment) -> TrainedRun:
+    """What `as_drawn` reads of a run."""
+    facts = facts_of(Dataset(np.zeros((2, 16, 88), np.float32)))
+    return TrainedRun(*[None] * 8)._replace(experiment=experiment, facts=facts)  # type: ignore[arg-type]
+
+
 def test_series_are_those_of_sequence_networks_and_chorales() -> None:
     examples = np.zeros((5, 16, 88))
     for of_series in (Experiment(model=Model(network="sequence")), Experiment(data=Data(dataset="jsb_chorales"))):
-        assert as_drawn(of_series, examples).shape == (5, 88, 80)
-        assert as_drawn(of_series, examples[..., 0]).shape == (5, 16)
-    assert as_drawn(Experiment(), examples).shape == (5, 16, 88)
+        assert as_drawn(drawn_run(of_series), examples).shape == (5, 88, 80)
+        assert as_drawn(drawn_run(of_series), examples[..., 0]).shape == (5, 16)
+    assert as_drawn(drawn_run(Experiment()), examples).shape == (5, 16, 88)
 
 
 def test_piano_rolls_show_every_key_that_sounds() -> None:

@@ -32,7 +32,7 @@ from aejax.datasets.tables.files import (
     open_table,
     table_of,
 )
-from aejax.errors import UserError, knob_name
+from aejax.errors import ArgumentError, UserError, knob_name
 from aejax.host.memory import check_fits
 
 if TYPE_CHECKING:  # polars is an optional requirement
@@ -305,6 +305,37 @@ def _store(blocks: Iterable[np.ndarray], shape: tuple[int, int]) -> StoredArray:
         os.unlink(name)  # the open file remains readable
 
 
+def separated(dataset: Dataset, names: Sequence[str], name: str) -> Dataset:
+    """Returns rows without the columns that are their condition, which become `Dataset.condition`.
+
+    Args:
+      dataset: rows of a table, of which `names` are columns; a date's name stands for all its parts.
+      names: the columns of the condition.
+      name: what messages call the table.
+
+    Raises:
+      UserError: a column is not among the rows, no other column remains, or the rows stay in a temporary file.
+    """
+    assert dataset.columns is not None
+    if isinstance(dataset.x, StoredArray):
+        raise UserError(f"{name}: columns as the condition require rows in memory; use {knob_name('stream never')}")
+    of_rows = model_columns(dataset.columns)
+    known = {column.date or column.name for column in of_rows}
+    for each in names:
+        if each not in known:
+            own = next((column for column in dataset.columns if column.name == each), None)
+            why = "has no such column" if own is None else f"leaves this column out, as {own.kind}"
+            raise ArgumentError("condition", f"{each!r}: {name} {why}")
+    is_given = np.array([(column.date or column.name) in names for column in of_rows])
+    if is_given.all():
+        raise ArgumentError("condition", f"no column of {name} remains to be reconstructed; name fewer")
+    given = tuple(column for column, chosen in zip(of_rows, is_given, strict=True) if chosen)
+    rest = tuple(column for column in dataset.columns if column not in given)
+    return dataset._replace(
+        x=dataset.x[:, ~is_given], columns=rest, condition=dataset.x[:, is_given], condition_columns=given
+    )
+
+
 def _describe_unknown(name: str, counts: Mapping[str, int]) -> str:
     listed = ", ".join(map(repr, sorted(counts)[:_LISTED])) + ", ..." * (len(counts) > _LISTED)
     total = sum(counts.values())
@@ -348,6 +379,8 @@ def _load_splits(
             sketch.rows, sketch.keys, fractions=request.fractions, seed=request.seed, order=split_order, name=name
         )
     dataset = _read(table, sketch, positions, reading, stored=request.stored)
+    if request.condition:
+        dataset = separated(dataset, request.condition, table.name)
     if sketch.keys is not None:
         note = describe_division(positions, sketch.keys, f"{knob_name('split_by')} {split_by}")
         dataset = dataset._replace(notes=(*dataset.notes, note))
@@ -358,6 +391,7 @@ SOURCE = Source(
     _load_splits,
     layout="row",
     matches=is_table_file,
+    has_conditions=True,
     reads_paths=True,
     kind="a table",
     knobs=(
