@@ -10,6 +10,7 @@ from PIL import Image
 from aejax import plots
 from aejax.datasets.dataset import Dataset
 from aejax.errors import UserError
+from aejax.experiment import arranged
 from aejax.experiment import generate as generation
 from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training
 from aejax.experiment.generated import animate
@@ -212,7 +213,7 @@ def test_units_are_those_named_in_that_order(generate, tmp_path):
 
 @pytest.mark.slow
 def test_more_units_than_fit_into_memory_are_refused(make_initial_run, monkeypatch):
-    monkeypatch.setattr(generation, "MAX_NUMBERS", 4 * 3 * 64)
+    monkeypatch.setattr(arranged, "MAX_NUMBERS", 4 * 3 * 64)
     run = open_run(make_initial_run(LINEAR))
     assert generation.traverse(run, columns=3).codes.shape == (4, 3, 4)
     with pytest.raises(UserError, match=r"^units: 4 units of 4 at 4 quantiles are 1,024 values, more than 768"):
