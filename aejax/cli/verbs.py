@@ -30,5 +30,8 @@ STUDIES = {
     "jacobian": Verb("aejax.cli.study_jacobian", "compare regularizers of the Jacobian over strengths and seeds"),
     "tables": Verb("aejax.cli.study_tables", "compare the codes of a table's rows with PCA and FAMD, over seeds"),
     "one-class": Verb("aejax.cli.study_one_class", "detect anomalies after training on one class; baselines"),
+    "dictionary-synthetic": Verb(
+        "aejax.cli.study_dictionary_synthetic", "train dictionaries on mixtures of known features; which they find"
+    ),
     "adbench": Verb("aejax.cli.study_adbench", "detect anomalous rows of tables, with and without labels; baselines"),
 }

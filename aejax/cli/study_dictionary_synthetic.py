@@ -1,0 +1,161 @@
+"""Families of dictionaries on sparse mixtures of known features, over strengths and seeds."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from aejax.cli import command_line
+from aejax.errors import UserError
+from aejax.host.files import write_text
+
+if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
+    from rich.table import Table
+
+    from aejax.studies.dictionaries.synthetic import Trial
+
+DESCRIPTION = """Train dictionaries on sparse mixtures of known features, and measure which features they find.
+
+  aejax study dictionary-synthetic                                     all families on 512 features
+  aejax study dictionary-synthetic --families top_k --seeds 3           one family, several seeds
+  aejax study dictionary-synthetic --features synth_sae_bench_16k      16,384 features, as in SynthSAEBench: for a GPU
+
+Examples are generated at every step, where they are used. Every dictionary is measured on the same new examples: F1,
+precision and recall of each unit as a detector of its best-matching feature, MCC and MMCS of its directions, the
+fraction of units that match different features, explained variance, active and dead units. The folder written holds
+trials.json and config.json."""
+
+_COLUMNS = {
+    "l0": "active units",
+    "f1": "F1",
+    "mcc": "MCC",
+    "mmcs": "MMCS",
+    "uniqueness": "unique",
+    "explained_variance": "explained variance",
+    "relative_bias": "relative bias",
+    "dead": "dead",
+}
+_SIZES = {  # setting: units, k, weights of l1_dictionary, jump_relu, gated; batch size, learning rate
+    "small": (512, (5.0,), (0.1,), (0.03,), (0.1,), 256, 1e-3),
+    "synth_sae_bench_16k": (4096, (25.0, 20.0), (2.0,), (0.5,), (2.0,), 1024, 3e-4),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to train, how often, and where to write the results."""
+
+    features: Literal["small", "synth_sae_bench_16k"] = "small"
+    """The generator. small: 512 features in 256 dimensions, 5 active; synth_sae_bench_16k: 16,384 in 768, 34 active."""
+    families: tuple[Literal["l1_dictionary", "top_k", "batch_top_k", "matryoshka", "jump_relu", "gated"], ...] = (
+        "l1_dictionary",
+        "top_k",
+        "batch_top_k",
+        "matryoshka",
+        "jump_relu",
+        "gated",
+    )
+    """The families of dictionaries."""
+    active_entries: tuple[float, ...] = ()
+    """top_k, batch_top_k, matryoshka: numbers of active units; 5 for small, 25 and 20 for synth_sae_bench_16k."""
+    l1_weights: tuple[float, ...] = ()
+    """l1_dictionary: weights of the penalty; one of the setting if not given."""
+    jump_relu_weights: tuple[float, ...] = ()
+    """jump_relu: weights of the number of active units; one of the setting if not given."""
+    gated_weights: tuple[float, ...] = ()
+    """gated: weights of the penalty; one of the setting if not given."""
+    seeds: int = 1
+    """Number of seeds, from 0: of the dictionaries' parameters and examples, not of the features."""
+    feature_seed: int = 0
+    """Seed of the features."""
+    units: int | None = None
+    """Units of every dictionary: 512 for small, 4,096 for synth_sae_bench_16k."""
+    steps: int = 4000
+    """Training steps of every dictionary."""
+    batch_size: int | None = None
+    """Examples of a step: 256 for small, 1,024 for synth_sae_bench_16k."""
+    learning_rate: float | None = None
+    """Learning rate of Adam: 0.001 for small, 0.0003 for synth_sae_bench_16k. It falls to 0 over the last fifth."""
+    examples: int = 20_000
+    """Examples that dictionaries are measured on."""
+    run_dir: Path | None = None
+    """The folder to write, which must not exist yet; runs/dictionary-synthetic-DATE-TIME if not given."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Parse, train and measure, write, and print a table."""
+    started = time.perf_counter()
+    options = command_line.parse(Options, arguments, default=Options(), description=DESCRIPTION)
+    for name in ("seeds", "steps", "examples", "units", "batch_size"):
+        if (value := getattr(options, name)) is not None and value < 1:
+            raise UserError(f"--{name.replace('_', '-')}: must be at least 1, got {value}")
+    folder = options.run_dir or Path("runs") / f"dictionary-synthetic-{datetime.now():%Y%m%d-%H%M%S}"
+    command_line.check_free(folder)
+    from aejax.datasets.synthetic_features.setting import SETTINGS
+    from aejax.datasets.synthetic_features.source import known_features
+    from aejax.experiment.progress import working
+    from aejax.host.terminal import PlainConsole
+    from aejax.studies.dictionaries.synthetic import PUBLISHED, Training, run_trial
+
+    units, k, l1, jump, gated, batch_size, rate = _SIZES[options.features]
+    training = Training(
+        options.units or units,
+        options.steps,
+        options.batch_size or batch_size,
+        options.learning_rate or rate,
+        options.examples,
+    )
+    strengths = {"l1_dictionary": options.l1_weights or l1, "jump_relu": options.jump_relu_weights or jump}
+    strengths |= {"gated": options.gated_weights or gated}
+    planned = [
+        (family, strength, seed)
+        for family in options.families
+        for strength in strengths.get(family, options.active_entries or k)
+        for seed in range(options.seeds)
+    ]
+    console = PlainConsole()
+    setting = SETTINGS[options.features]
+    trials: list[Trial] = []
+    with command_line.new_folder(folder) as written:
+        with working(console, "making the features"):
+            model = known_features(options.features, options.feature_seed)
+        for family, strength, seed in planned:
+            with working(console, f"[{len(trials) + 1}/{len(planned)}] {family} {strength:g}, seed {seed}"):
+                trials.append(run_trial(family, strength, model, setting, training, seed=seed))
+        content = {"features": options.features, "feature_seed": options.feature_seed, **training._asdict()}
+        write_text(written / "config.json", json.dumps(content, indent=2) + "\n")
+        write_text(written / "trials.json", json.dumps([trial._asdict() for trial in trials], indent=2) + "\n")
+    console.print(_table(trials, options.seeds, training.steps * training.batch_size))
+    if options.features == "synth_sae_bench_16k":
+        console.print(
+            "published, after 200,000,000 examples (Chanin and Garriga-Alonso 2026): F1, MCC, unique, explained"
+        )
+        for name, levels in PUBLISHED.items():
+            shown = ["  ".join(f"{value:.3f}" for value in level) for level in levels]
+            console.print(f"  {name:14} L0 25: {shown[0]}   L0 20: {shown[1]}")
+    console.print(f"{time.perf_counter() - started:.1f} s in all; the study is in {folder}")
+
+
+def _table(trials: "list[Trial]", seeds: int, examples: int) -> "Table":
+    """Returns a table with a row per family and strength: mean and deviation over seeds."""
+    from rich.table import Table
+
+    from aejax.studies.dictionaries.synthetic import summarize
+
+    over = f"mean ± deviation over {seeds} seeds" if seeds > 1 else "one seed"
+    table = Table(title=f"dictionaries after {examples:,} examples; {over}", title_justify="left")
+    table.add_column("family")
+    table.add_column("k or weight", justify="right")
+    for title in _COLUMNS.values():
+        table.add_column(title, justify="right")
+    for (family, strength), measures in summarize(trials).items():
+        cells = []
+        for name in _COLUMNS:
+            mean, deviation = measures[name]
+            digits = 1 if name == "l0" else 3
+            cells.append(f"{mean:.{digits}f}" + (f" ± {deviation:.{digits}f}" if seeds > 1 else ""))
+        table.add_row(family, f"{strength:g}", *cells)
+    return table

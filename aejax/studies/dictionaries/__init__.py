@@ -1,0 +1,1 @@
+"""Studies of dictionaries on data whose true dictionary is known."""
