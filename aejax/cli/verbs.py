@@ -33,5 +33,8 @@ STUDIES = {
     "dictionary-synthetic": Verb(
         "aejax.cli.study_dictionary_synthetic", "train dictionaries on mixtures of known features; which they find"
     ),
+    "dictionary-activations": Verb(
+        "aejax.cli.study_dictionary_activations", "compare what dictionaries explain of activations, by active units"
+    ),
     "adbench": Verb("aejax.cli.study_adbench", "detect anomalous rows of tables, with and without labels; baselines"),
 }

@@ -3,7 +3,7 @@
 from aejax.plots.codes import embeddings, kl_per_unit, latent_space
 from aejax.plots.columns import explained_columns, units_by_column
 from aejax.plots.compared_curves import Curve, compared_curves
-from aejax.plots.curves import rate_distortion, training_curves
+from aejax.plots.curves import rate_distortion, trade_offs, training_curves
 from aejax.plots.examples import (
     Family,
     gallery,
@@ -39,6 +39,7 @@ __all__ = [
     "reconstructions",
     "save_figure",
     "series_as_images",
+    "trade_offs",
     "training_curves",
     "units_by_column",
 ]

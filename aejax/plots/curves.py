@@ -127,7 +127,6 @@ def _outside(curves: Sequence[Sequence[float]], low: float, high: float) -> str:
     return f"not shown: {', '.join(said)}" if said else ""
 
 
-@house_style()
 def rate_distortion(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str) -> Figure:
     """Returns rate-distortion curves: peak signal-to-noise ratio over bits per feature, one curve per method.
 
@@ -135,18 +134,33 @@ def rate_distortion(curves: Mapping[str, tuple[Sequence[float], Sequence[float]]
       curves: method -> (bits per feature, ratios in dB); the first method is drawn with a thicker line.
       title: of the figure.
     """
+    return trade_offs(curves, title=title, cost="bits per feature", gain="peak signal-to-noise ratio, dB")
+
+
+@house_style()
+def trade_offs(
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str, cost: str, gain: str
+) -> Figure:
+    """Returns what methods reach at what cost, one curve per method over a logarithmic axis.
+
+    Args:
+      curves: method -> (costs, gains); the first method is drawn with a thicker line.
+      title: of the figure.
+      cost: what the costs are, with their unit.
+      gain: what the gains are, with their unit.
+    """
     title = title_lines(title, COLUMN)
     rows = math.ceil(len(curves) / 2)
     figure = Figure(figsize=(COLUMN, 2.2 + text_height(title) + 0.14 * rows), layout="constrained")
     axes = figure.add_subplot()
-    for place, (name, (bits, ratios)) in enumerate(curves.items()):
-        order = np.argsort(bits)
-        line = axes.plot(np.asarray(bits)[order], np.asarray(ratios)[order], linewidth=1.8 if place == 0 else 1.0)[0]
+    for place, (name, (costs, gains)) in enumerate(curves.items()):
+        order = np.argsort(costs)
+        line = axes.plot(np.asarray(costs)[order], np.asarray(gains)[order], linewidth=1.8 if place == 0 else 1.0)[0]
         line.set(color=PALETTE[place % len(PALETTE)], marker="os^vDP"[place % 6], markersize=3 if place == 0 else 2.5)
         line.set(label=as_name(name), zorder=3 if place == 0 else 2)
     axes.set_xscale("log")
-    axes.set_xlabel("bits per feature")
-    axes.set_ylabel("peak signal-to-noise ratio, dB")
+    axes.set_xlabel(cost)
+    axes.set_ylabel(gain)
     figure.suptitle(title, x=0, ha="left")
     figure.legend(loc="outside lower left", ncols=2, borderpad=0)
     clean_axes(axes)
