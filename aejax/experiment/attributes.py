@@ -64,8 +64,9 @@ def attributes(
     place = tuple(examples) or (0,)
     code, of_class, conditions = codes_of_examples(run, place)
     codes = jnp.asarray(training_codes(run))
-    steps = jnp.linspace(-strength, strength, columns)
-    moved = [along(jnp.asarray(code.reshape(-1)), group_direction(codes, labels == label), steps) for label in chosen]
+    steps = strength * (2 * np.arange(columns) / (columns - 1) - 1)  # exactly 0 in the middle
+    start, multiples = jnp.asarray(code.reshape(-1)), jnp.asarray(steps, jnp.float32)
+    moved = [along(start, group_direction(codes, labels == label), multiples) for label in chosen]
     made = np.stack(moved).reshape(len(chosen), columns, *run.code_shape)
     all_labels = None if of_class is None else np.full(made.shape[:2], of_class[0])
     all_conditions = None

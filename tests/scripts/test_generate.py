@@ -12,6 +12,7 @@ from aejax.datasets.dataset import Dataset
 from aejax.errors import UserError
 from aejax.experiment import arranged
 from aejax.experiment import generate as generation
+from aejax.experiment.attributes import attributes
 from aejax.experiment.configuration import Data, Experiment, Model, Regularization, Training
 from aejax.experiment.generated import animate
 from aejax.experiment.trained import open_run
@@ -108,6 +109,7 @@ def test_attributes_are_differences_of_mean_codes(generate):
         direction = all_codes[labels == label].mean(axis=0) - all_codes[labels != label].mean(axis=0)
         np.testing.assert_allclose(row, own + np.linspace(-2, 2, 5)[:, None] * direction, atol=1e-4)
     np.testing.assert_allclose(examples[0, 2], run.decode(Dataset(own[None]))[0], atol=1e-5)
+    assert attributes(run, columns=11, strength=1.5).columns[5] == "0"
 
 
 @pytest.mark.slow
