@@ -167,7 +167,7 @@ IMAGES: dict[str, tuple[str, Experiment]] = {
         "the same on the film of Frey faces in three pieces",
         _in_bits(replace(_FREY, split_order="ascending"), (32, 32), code_size=40, epochs=25, learning_rate=3e-3),
     ),
-    # Standardized by feature, since a network whose output starts at 0 takes longer to find the mean face than the rest.
+    # Standardized by feature: a network whose output starts at 0 takes longer to find the mean face than all the rest.
     "olivetti-vae": (
         "variational, dense, 64x64 faces of 40 people, to move from one to another",
         Experiment(
