@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -28,6 +28,7 @@ class Trial(NamedTuple):
     seed: int
     result: TableResult
     predicted: Mapping[str, float]  # method -> R² of the predicted column on test rows; empty without such a column
+    boosted: Mapping[str, float]  # the same by gradient boosting
     by_unit: Float[np.ndarray, "D K"]  # what of each column is lost where a unit is replaced by its training mean
 
 
@@ -35,7 +36,8 @@ def run_trial(experiment: Experiment, *, seed: int, predict_log: bool = False) -
     """Returns the result of one seed, which is that of the split and of training.
 
     The labels of the rows, if there are any, are the column to predict: by ridge regression on the codes and their
-    squares, with the strength that cross-validation on training rows chooses, in the same way for every method.
+    squares, with the strength that cross-validation on training rows chooses, and by gradient boosting with the
+    defaults of scikit-learn's HistGradientBoostingRegressor, in the same way for every method.
 
     Args:
       experiment: the configuration, of a table.
@@ -59,10 +61,11 @@ def run_trial(experiment: Experiment, *, seed: int, predict_log: bool = False) -
     for method in BASELINES:
         linear = fit_linear_code(columns, train_x, components, method=method)
         codes[method] = linear.encode(train_x), linear.encode(test_x)
-    predicted = {}
+    predicted, boosted = {}, {}
     if job.splits.train.labels is not None:
         targets = _targets(job, predict_log)
-        predicted = {name: _predict(*of_splits, *targets) for name, of_splits in codes.items()}
+        predicted = {name: _predict(_ridge(), *of_splits, *targets) for name, of_splits in codes.items()}
+        boosted = {name: _predict(_boosting(seed), *of_splits, *targets) for name, of_splits in codes.items()}
     constant = constant_row(columns, train_x)
     by_unit = []
     for unit in range(components):
@@ -70,7 +73,7 @@ def run_trial(experiment: Experiment, *, seed: int, predict_log: bool = False) -
         without[:, unit] = codes[OURS][0][:, unit].mean()
         errors = column_errors(columns, test_x, decode(without), constant)
         by_unit.append([e.explained - w.explained for e, w in zip(result.errors[OURS], errors, strict=True)])
-    return Trial(seed, result, predicted, np.array(by_unit).T)
+    return Trial(seed, result, predicted, boosted, np.array(by_unit).T)
 
 
 def _targets(job: Job, predict_log: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -85,19 +88,31 @@ def _targets(job: Job, predict_log: bool) -> tuple[np.ndarray, np.ndarray]:
     return (np.log(train), np.log(test)) if predict_log else (train, test)
 
 
-def _predict(train_codes: np.ndarray, test_codes: np.ndarray, train_y: np.ndarray, test_y: np.ndarray) -> float:
-    """Returns R² on test rows of ridge regression on the codes and their squares and products."""
+def _predict(
+    model: Any, train_codes: np.ndarray, test_codes: np.ndarray, train_y: np.ndarray, test_y: np.ndarray
+) -> float:
+    """Returns R² on test rows of a regression of scikit-learn on the codes."""
+    return float(model.fit(train_codes, train_y).score(test_codes, test_y))
+
+
+def _ridge() -> Any:
+    """Returns ridge regression on the codes, their squares and products."""
     from sklearn.linear_model import RidgeCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
-    model = make_pipeline(
+    return make_pipeline(
         StandardScaler(),
         PolynomialFeatures(2, include_bias=False),
         StandardScaler(),
         RidgeCV(alphas=_STRENGTHS, cv=_FOLDS),
     )
-    return float(model.fit(train_codes, train_y).score(test_codes, test_y))
+
+
+def _boosting(seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    return HistGradientBoostingRegressor(random_state=seed)
 
 
 def summarize(trials: Sequence[Trial]) -> dict[str, dict[str, list[float]]]:
@@ -105,7 +120,9 @@ def summarize(trials: Sequence[Trial]) -> dict[str, dict[str, list[float]]]:
     summary: dict[str, dict[str, list[float]]] = {}
     for trial in trials:
         for method, mean in trial.result.means.items():
-            values = mean._asdict() | ({"predicted": trial.predicted[method]} if trial.predicted else {})
+            values = mean._asdict()
+            if trial.predicted:
+                values |= {"predicted": trial.predicted[method], "boosted": trial.boosted[method]}
             for name, value in values.items():
                 summary.setdefault(method, {}).setdefault(name, []).append(value)
     return summary

@@ -18,7 +18,7 @@ from aejax.autoencoders.record import Metrics
 from aejax.checks import as_jax_array, check_count
 from aejax.errors import UserError
 from aejax.training.devices import AXIS
-from aejax.training.entrance import as_examples, check_devices, check_finite, check_optimizer
+from aejax.training.entrance import accepts_missing, as_examples, check_devices, check_finite, check_optimizer
 from aejax.training.state import TrainState, check_parameters_fit, create_state, epoch_order, run_keys
 from aejax.training.step import train_step
 
@@ -167,7 +167,8 @@ def make_train_epoch(
         if not 1 <= batch_size <= examples:
             raise UserError(f"batch_size must be between 1 and the {examples} training examples, got {batch_size}")
         if not collect(population.states.step, population.members).any():
-            check_finite(data, "the training examples")
+            first = jax.tree.map(lambda leaf: leaf[0, 0], population.hyperparameters)
+            check_finite(data, "the training examples", missing=accepts_missing(build(first)))
         states, settings = population.states, population.hyperparameters
         orders = lay_out(_orders(population, examples, batch_size), devices)
         states, metrics = mapped(states, settings, orders, jax.device_put(data, everywhere))

@@ -87,7 +87,7 @@ def infer_column(
       table: the file, for messages.
 
     Raises:
-      UserError: cells that contradict the declaration or all other cells, a category with over 10,000 values, mixed
+      UserError: cells that contradict the declaration or all other cells, a category with 10,000 values or more, mixed
         decimal marks, or numbers beyond float32. The message names the row.
     """
     inferred = _infer(name, statistics, declared, own_class=own_class, table=table)
@@ -185,7 +185,7 @@ def _kind_of_text(statistics: ColumnStatistics, counts: dict[str, int] | None, w
         return "identifier"
     if counts is None:
         raise UserError(
-            f"{where}: holds over {MAX_CLASSES:,} different texts, too many for categories: declare it leave_out"
+            f"{where}: holds {MAX_CLASSES:,} different texts or more, too many for categories: declare it leave_out"
         )
     if len(counts) == 2:
         return "binary"
@@ -218,7 +218,7 @@ def _reason(statistics: ColumnStatistics) -> str:
     if not statistics.repeats:
         return "identifiers, no value occurs twice"
     if statistics.texts is None:
-        return f"free text, over {MAX_CLASSES:,} texts are distinct"
+        return f"free text, {MAX_CLASSES:,} texts or more are distinct"
     return f"free text, {len(statistics.texts):,} of {statistics.observed:,} cells are distinct"
 
 
@@ -234,7 +234,9 @@ def _classes(
 ) -> Inferred:
     where = f"{table}: column {name!r}"
     if statistics.texts is None:
-        raise UserError(f"{where}: holds over {MAX_CLASSES:,} different values, too many for {kind}: declare another")
+        raise UserError(
+            f"{where}: holds {MAX_CLASSES:,} different values or more, too many for {kind}: declare another"
+        )
     counts = statistics.counts()
     classes = list(counts)
     if declared is not None and declared.classes is not None:

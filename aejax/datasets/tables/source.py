@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:  # polars is an optional requirement
 
 OnRead = Callable[[str, int, int], None]
 _SMALL = 2**24  # bytes or rows of a table that is read without showing progress
+_IN_MEMORY = 2**26  # bytes of rows that are in memory while they are divided
 _LISTED = 3  # categories that a note names
 
 
@@ -271,7 +273,11 @@ def _read(table: Table, sketch: _Sketch, positions: Positions, reading: Reading,
 def _convert(
     table: Table, columns: Sequence[TableColumn], rows: int, reading: Reading, *, stored: bool | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Returns all rows (N, D) and notes on categories that are missing; rows above one GiB are in a temporary file."""
+    """Returns all rows (N, D) and notes on categories that are missing.
+
+    Rows above one GiB stay in a temporary file. Fewer, above `_IN_MEMORY`, are in one until they are divided, so that
+    they are not in memory twice.
+    """
     from aejax.datasets.tables.rows import RowConverter
 
     converter = RowConverter(
@@ -279,20 +285,33 @@ def _convert(
     )
     shape = (rows, len(model_columns(columns)))
     blocks = (converter.convert(batch) for batch in _batches(table, converter.names, reading.on_read, "reading rows"))
-    if stored or (stored is None and 4 * rows * shape[1] > LARGE):
-        x = cast(np.ndarray, _store(blocks, shape))
+    size = 4 * rows * shape[1]
+    if stored or (stored is None and size > LARGE):
+        with _mapped(blocks, shape) as rows_in_file:
+            x = cast(np.ndarray, StoredArray(FileRows(rows_in_file), may_be_missing=True))
     else:
-        check_fits(4 * rows * shape[1], f"{table.name}: its rows", advice="select fewer columns", host=True)
-        x, start = np.empty(shape, np.float32), 0
-        for block in blocks:
-            x[start : start + len(block)] = block
-            start += len(block)
+        check_fits(size, f"{table.name}: its rows", advice="select fewer columns", host=True)
+        if size > _IN_MEMORY:
+            with _mapped(blocks, shape) as x:
+                pass  # it stays readable
+        else:
+            x = _gathered(blocks, shape)
     converter.check(table.name)
     return x, tuple(_describe_unknown(name, counts) for name, counts in converter.unknown.items())
 
 
-def _store(blocks: Iterable[np.ndarray], shape: tuple[int, int]) -> StoredArray:
-    """Returns rows in a temporary .npy file, which is removed when the array is no longer used."""
+def _gathered(blocks: Iterable[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """Returns rows in memory."""
+    x, start = np.empty(shape, np.float32), 0
+    for block in blocks:
+        x[start : start + len(block)] = block
+        start += len(block)
+    return x
+
+
+@contextmanager
+def _mapped(blocks: Iterable[np.ndarray], shape: tuple[int, int]) -> Iterator[np.memmap]:
+    """Yields rows in a temporary .npy file; its name is gone afterwards, and the file when no array uses it."""
     descriptor, name = tempfile.mkstemp(suffix=".npy", prefix="aejax-table-")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -300,7 +319,7 @@ def _store(blocks: Iterable[np.ndarray], shape: tuple[int, int]) -> StoredArray:
             np.lib.format.write_array_header_2_0(file, header)
             for block in blocks:
                 file.write(np.ascontiguousarray(block, "<f4").data)
-        return StoredArray(FileRows(np.load(name, mmap_mode="r")), may_be_missing=True)
+        yield np.load(name, mmap_mode="c")  # its pages are read again where memory is short
     finally:
         os.unlink(name)  # the open file remains readable
 

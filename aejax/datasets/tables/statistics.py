@@ -74,8 +74,8 @@ class ColumnStatistics:
         self.rows = 0
         self.missing = 0
         self.words: Counter[str] = Counter()  # missing cells that are not empty
-        self.texts: dict[str, int] | None = {}  # how often each text occurs; None if there are over 10,000
-        self.distinct_share = 0.0  # of the observed cells, when there were over 10,000 texts
+        self.texts: dict[str, int] | None = {}  # how often each text occurs; None if there are 10,000 or more
+        self.distinct_share = 0.0  # of the observed cells, when there were 10,000 texts
         self.repeats = False  # whether a text occurs twice, as far as they are counted
         self.zeros = 0
         self.codes = 0  # cells such as 020, which are numbers with a leading zero
@@ -129,7 +129,7 @@ class ColumnStatistics:
         for value, count in observed.value_counts().iter_rows():
             self.repeats |= count > 1 or value in self.texts
             self.texts[value] = self.texts.get(value, 0) + count
-        if len(self.texts) > MAX_CLASSES:
+        if len(self.texts) >= MAX_CLASSES:
             self.distinct_share = len(self.texts) / self.observed
             self.texts = None
 
@@ -160,10 +160,10 @@ class ColumnStatistics:
         """Returns how often each value occurs, in order; equal numbers count as one value, unless they are codes.
 
         Raises:
-          ValueError: there are over 10,000 texts.
+          ValueError: there are 10,000 texts or more.
         """
         if self.texts is None:
-            raise ValueError(f"there are over {MAX_CLASSES:,} texts")
+            raise ValueError(f"there are {MAX_CLASSES:,} texts or more")
         texts, is_number = self.texts, self.numbers.count == self.observed and not self.codes
         if not is_number:
             return dict(sorted(texts.items()))

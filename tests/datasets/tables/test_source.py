@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from aejax.datasets.dataset import fingerprint
 from aejax.datasets.source import Request
 from aejax.datasets.stored import StoredArray
+from aejax.datasets.tables import source
 from aejax.datasets.tables.columns import TableColumn, model_columns
 from aejax.datasets.tables.files import open_table, read_frame, write_frame
 from aejax.datasets.tables.inference import OTHER
@@ -113,6 +114,17 @@ def test_large_tables_stay_in_a_file(tmp_path):
     assert isinstance(splits.train.x, StoredArray)
     np.testing.assert_array_equal(splits.train.x[:], in_memory.train.x)
     assert fingerprint(splits) == fingerprint(in_memory)
+
+
+def test_rows_are_divided_from_a_file_if_they_are_many(tmp_path, monkeypatch):
+    """So that they are in memory once: what is mapped is not kept."""
+    path = write(tmp_path, HOUSES)
+    in_memory = load(path)
+    monkeypatch.setattr(source, "_IN_MEMORY", 0)
+    for own, other in zip(load(path), in_memory, strict=True):
+        assert type(own.x) is np.ndarray
+        assert own.x.base is None or not isinstance(own.x.base, np.memmap)
+        np.testing.assert_array_equal(own.x, other.x)
 
 
 def test_held_out_rows_have_no_influence_on_columns_and_training_rows(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aejax.errors import UserError
-from aejax.experiment.configuration import Data, Model, Optimization, Regularization, Training
+from aejax.experiment.configuration import Data, Experiment, Model, Optimization, Regularization, Training
 from aejax.experiment.job import fit, make_job
 from aejax.experiment.knobs import GROUP_OF, is_real, value_of, with_knobs
 from aejax.experiment.presets import PRESETS
@@ -131,6 +131,23 @@ def test_a_member_that_diverges_leaves_the_others_alone():
     assert (well.diverged, badly.diverged) == (0, 2)
     assert outcome.best is well
     assert [member.diverged > 0 for member in outcome.members] == [False, False, True, True]
+
+
+@pytest.mark.slow
+def test_tables_with_missing_cells_are_swept(tmp_path):
+    """As a run trains on them; examples of other data that are not finite are refused there too."""
+    pl = pytest.importorskip("polars")
+    rows = np.random.default_rng(0).normal(size=(200, 3))
+    frame = pl.DataFrame({"a": rows[:, 0], "b": [None if row[1] > 1 else row[1] for row in rows], "c": rows[:, 2]})
+    frame.write_csv(tmp_path / "table.csv")
+    experiment = Experiment(
+        data=Data(dataset=str(tmp_path / "table.csv")),
+        model=Model(likelihood="table", hidden=(4,), code_size=2),
+        training=Training(batch_size=64, epochs=1),
+    )
+    (member,) = sweep(experiment, {}, seeds=1).members
+    _, terms = alone(experiment)
+    np.testing.assert_allclose([member.terms[t] for t in terms], [*terms.values()], rtol=2e-4, atol=1e-5)
 
 
 def test_real_numbers_are_traced_and_other_values_are_groups():
