@@ -21,8 +21,8 @@ DESCRIPTION = """Measure how fast the images of a folder are decoded in a random
 
 With torchvision installed, its ImageFolder in a DataLoader with --workers processes does the same: decodes, resizes the
 shorter side with antialiasing, crops the middle, makes a batch of float32. Epochs are interleaved; rates are those of
-the median epoch. The rate on one thread, of Pillow alone, says what decoding costs, which bounds all others: of the CPU time
-of a 64x64 PNG file, about three quarters are Pillow's. Large JPEG files are decoded at a fraction of their size."""
+the median epoch. The rate on one thread, of Pillow alone, says what decoding costs, which bounds all others: three
+quarters of the CPU time of a PNG file of 64x64 pixels. Large JPEG files are decoded at a fraction of their size."""
 
 OURS, TORCH, PILLOW = "aejax, in threads", "torchvision's ImageFolder", "Pillow alone, one thread"
 

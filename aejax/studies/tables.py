@@ -92,7 +92,10 @@ def _predict(
     model: Any, train_codes: np.ndarray, test_codes: np.ndarray, train_y: np.ndarray, test_y: np.ndarray
 ) -> float:
     """Returns R² on test rows of a regression of scikit-learn on the codes."""
-    return float(model.fit(train_codes, train_y).score(test_codes, test_y))
+    from threadpoolctl import threadpool_limits  # which scikit-learn requires
+
+    with threadpool_limits(1):  # threads would wait for each other longer than they compute
+        return float(model.fit(train_codes, train_y).score(test_codes, test_y))
 
 
 def _ridge() -> Any:
