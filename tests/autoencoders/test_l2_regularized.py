@@ -12,6 +12,7 @@ from aejax.priors import mixture_prior
 KEY, X = jax.random.key(0), jnp.linspace(0.0, 1.0, 24).reshape(4, 6)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     "plain",
     [

@@ -111,6 +111,7 @@ def test_sae_lens_to_ours_to_sae_lens_gives_equal_arrays_and_configuration(tmp_p
     assert json.loads((tmp_path / "ours" / CONFIGURATION).read_text()) == configuration
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("architecture", KINDS)
 @pytest.mark.parametrize("subtracts", [True, False])
 def test_codes_and_reconstructions_are_those_of_sae_lens(tmp_path, architecture, subtracts) -> None:
@@ -212,6 +213,7 @@ def test_bfloat16_weights_keep_their_bits(tmp_path) -> None:
     assert_same(formats.read_sae_lens(tmp_path / "half"), half, without=("description",))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize(
     "family",
     [

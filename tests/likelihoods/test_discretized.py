@@ -48,6 +48,7 @@ def test_samples_are_levels():
     assert {0.0, 1.0} < set(np.asarray(drawn).tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [None, 3])
 def test_bits_per_dimension_are_nats_over_dimensions_and_log_2(samples):
     """A code without information, and a variable so wide that the ends have all the probability, half each."""

@@ -81,6 +81,7 @@ def loss_of(family, params, x=X):
     return jax.jit(family.loss)(params, KEY, x)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", FAMILIES)
 def test_loss_is_the_sum_of_its_weighted_terms(name, params):
     """Of a family on a dictionary: what `init` makes has the arrays that the test gives, and every term is counted."""
@@ -98,6 +99,7 @@ def test_loss_is_the_sum_of_its_weighted_terms(name, params):
     assert family.decode(given, family.encode(given, X[0])).shape == (D,)
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", ["top_k", "batch_top_k", "jump_relu", "matryoshka"])
 def test_other_networks_are_wrapped(name):
     """Dead units too: `directions` of a network is its output less that of a code of zeros."""
@@ -115,6 +117,7 @@ def test_what_needs_directions_refuses_other_networks(name):
         FAMILIES[name](MLP((F,)), MLP((D,)))
 
 
+@pytest.mark.slow_after_first
 @pytest.mark.parametrize("name", FAMILIES)
 def test_padding_and_its_values_change_nothing(name, params):
     family = FAMILIES[name](D, F)
@@ -145,6 +148,7 @@ def test_the_penalty_does_not_depend_on_how_norms_are_divided(params):
     np.testing.assert_allclose(loss_of(family, scaled)[0], loss_of(family, params)[0], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_orthonormal_directions_shrink_codes_by_half_the_weight(params):
     """The minimum of ‖x - f V‖² + λ Σ f is max(V x - λ/2, 0): there the gradient is 0."""
     rotation = jnp.linalg.qr(jax.random.normal(KEY, (D, D)))[0]
@@ -363,6 +367,7 @@ def test_prefixes_reconstruct_alone(params):
     np.testing.assert_allclose(loss, squared_error(params, codes) + 0.5 * first + 2 * second, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_transcoder_reconstructs_another_array():
     """It starts at the target's mean, since its directions start at 0."""
     target = X[:, :4] + 3
@@ -383,6 +388,7 @@ def test_a_tied_start(params):
     assert not made["encoder"]["bias"].any()
 
 
+@pytest.mark.slow
 def test_half_precision_is_of_the_products_alone(params):
     family = batch_top_k(*dictionary(D, F, dtype="bfloat16"), k=3)
     loss, metrics = loss_of(family, params)

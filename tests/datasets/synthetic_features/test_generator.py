@@ -57,6 +57,7 @@ def drawing(request, monkeypatch):
     return request.param
 
 
+@pytest.mark.slow
 def test_rates_are_those_of_the_closed_form() -> None:
     """Below 4.5 σ for each of 40 features, of which a right one fails once in 3,700 settings."""
     model, examples = drawn(TREES)

@@ -10,6 +10,7 @@ from aejax.experiment.configuration import Data
 from aejax.experiment.loading import load_splits
 
 
+@pytest.mark.slow
 def test_the_data_set_is_drawn_from_the_known_features(monkeypatch) -> None:
     """Examples lie in the span of the features, fewer than dimensions here; more examples begin with the same ones."""
     setting = FeatureSetting(3, 5, orthogonal_steps=0, bias_norm=0)
