@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from aejax.autoencoders import l1_dictionary, resampled, undercomplete
+from aejax.autoencoders import l1_dictionary, resampled, top_k, undercomplete
 from aejax.autoencoders.learned_state import without_state
 from aejax.autoencoders.record import global_mean_over_batch, masked_batch
 from aejax.networks import MLP
@@ -152,3 +152,25 @@ def dead_dictionary_over_devices():
     inner = dead_dictionary(1)
     outer = resampled(l1_dictionary(D, 8, weight=0.1), every=1, silent_for=BATCH, axis_name="devices")
     return outer._replace(init=inner.init)
+
+
+@pytest.mark.slow
+def test_one_compiled_step_trains_a_population_over_k():
+    """Members of one stream of examples learn what each learns alone."""
+
+    def build(k):
+        return top_k(D, 8, k=k, most=4)
+
+    devices, numbers = jax.local_devices()[:1], [2, 4]
+    members = start_population(build, OPTIMIZER, jnp.stack([KEY] * 2), jnp.array(numbers), X[0], devices=devices)
+    train_epoch = make_train_epoch(build, OPTIMIZER, batch_size=BATCH, devices=devices)
+    members, metrics = train_epoch(members, X)
+    params = members_of(members).params
+    for place, k in enumerate(numbers):
+        alone = build(k)
+        snapshot = start(alone, OPTIMIZER, KEY, X[0])
+        *_, last = train(alone, OPTIMIZER, snapshot, X, X[:4], batch_size=BATCH, epochs=1, devices=devices)
+        expected = jax.device_get(last.snapshot.state.params)
+        member = jax.tree.map(lambda leaf, place=place: leaf[place], params)
+        chex.assert_trees_all_close(member, expected, rtol=1e-4, atol=1e-5)
+        assert metrics["l0"][place] <= k

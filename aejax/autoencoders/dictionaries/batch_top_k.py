@@ -33,7 +33,7 @@ def batch_top_k(
     encoder: SupportsInitApply | int,
     decoder: SupportsInitApply | int,
     *,
-    k: float,
+    k: float | Array,
     first_k: float | None = None,
     annealing_steps: int = 0,
     auxiliary_weight: ArrayLike = AUXILIARY_WEIGHT,
@@ -49,7 +49,8 @@ def batch_top_k(
     Args:
       encoder: maps one example to its pre-activations; or D, the number of features of a `dictionary`.
       decoder: maps one code to the reconstruction; or F, the number of units.
-      k: the mean number of entries that are kept, which may be a fraction: ⌊k B⌋ of a batch.
+      k: the mean number of entries that are kept, which may be a fraction: ⌊k B⌋ of a batch. It may be traced, as in a
+        population over k.
       first_k: the number at the first step, from which it falls linearly to k; k by default.
       annealing_steps: the number of steps of this fall.
       auxiliary_weight: α >= 0, as for `top_k`.
@@ -101,7 +102,7 @@ class BatchSelection:
     """The selection from a batch, and what it adds to the metrics and statistics."""
 
     def __init__(
-        self, k: float, first_k: float | None, annealing_steps: int, axis_name: str | None, units_axis: AxisName
+        self, k: float | Array, first_k: float | None, annealing_steps: int, axis_name: str | None, units_axis: AxisName
     ) -> None:
         """Checks the arguments of `batch_top_k`."""
         check_positive("k", k)

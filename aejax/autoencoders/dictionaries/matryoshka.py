@@ -6,7 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import PyTree
+from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.dictionaries.activity import DEAD_AFTER, UNIT, Activity, Added, sum_of_squares, with_activity
 from aejax.autoencoders.dictionaries.batch_top_k import (
@@ -34,7 +34,7 @@ def matryoshka(
     encoder: SupportsInitApply | int,
     decoder: SupportsInitApply | int,
     *,
-    k: float,
+    k: float | Array,
     prefixes: Sequence[int],
     prefix_weights: Sequence[float] | None = None,
     first_k: float | None = None,

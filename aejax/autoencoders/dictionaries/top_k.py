@@ -1,6 +1,7 @@
 """TopK: the k largest pre-activations of an example are its code, and dead units learn from what is left."""
 
 from functools import partial
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -34,7 +35,8 @@ def top_k(
     encoder: SupportsInitApply | int,
     decoder: SupportsInitApply | int,
     *,
-    k: int,
+    k: int | Array,
+    most: int | None = None,
     first_k: int | None = None,
     annealing_steps: int = 0,
     auxiliary_weight: ArrayLike = AUXILIARY_WEIGHT,
@@ -49,7 +51,8 @@ def top_k(
     Args:
       encoder: maps one example to its pre-activations; or D, the number of features of a `dictionary`.
       decoder: maps one code to the reconstruction; or F, the number of units.
-      k: the number of entries that are kept.
+      k: the number of entries that are kept; it may be traced, as in a population over k, if `most` is given.
+      most: the largest k.
       first_k: the number at the first step, from which it falls linearly to k; k by default.
       annealing_steps: the number of steps of this fall.
       auxiliary_weight: α >= 0, per example, summed over features. Peers divide the squared error by the data's variance
@@ -73,25 +76,27 @@ def top_k(
     2
     """
     networks = networks_of(encoder, decoder, "top_k")
-    check_count("k", k)
+    largest_k = cast(int, k if most is None else most)
+    check_count("k" if most is None else "most", largest_k)
     annealing = check_annealing(k, first_k, annealing_steps)
     check_in_range("auxiliary_weight", auxiliary_weight, 0.0)
 
     def activate(params: PyTree, pre_activations: Array) -> Array:
-        check_at_most_units("k", k, pre_activations)
+        check_at_most_units("k", largest_k, pre_activations)
         activations = jax.nn.relu(pre_activations)
-        return jnp.where(largest_of_each(activations[None], k).mask((1, activations.size))[0], activations, 0)
+        selection = largest_of_each(activations[None], largest_k, number=k)
+        return jnp.where(selection.mask((1, activations.size))[0], activations, 0)
 
     def codes_of_batch(params: PyTree, activations: Array, batch: Batch) -> Codes:
         if networks.units_axis is None:
             check_at_most_units("first_k", annealing[0], activations)
         largest = partial(_selected, activations, batch=batch, axis_name=networks.units_axis)
         if annealing[1] == 0:
-            mask, active_units, firing_rate = largest(k)
+            mask, active_units, firing_rate = largest(largest_k, number=k)
         else:
             number = jnp.round(annealed(k, annealing, batch)).astype(jnp.int32)
             at_first = partial(largest, int(annealing[0]), number=number)
-            mask, active_units, firing_rate = jax.lax.cond(number > k, at_first, partial(largest, k))
+            mask, active_units, firing_rate = jax.lax.cond(number > k, at_first, partial(largest, largest_k, number=k))
         return Codes(jnp.where(mask, activations, 0), active_units, firing_rate)
 
     def added(params: PyTree, activity: Activity) -> Added:
@@ -151,7 +156,7 @@ def auxiliary_loss(
     return weighted(weight, auxiliary), auxiliary
 
 
-def check_annealing(k: float, first_k: float | None, steps: int) -> tuple[float, int]:
+def check_annealing(k: ArrayLike, first_k: float | None, steps: int) -> tuple[Any, int]:
     """Returns the first k and the number of steps from it to k.
 
     Raises:
@@ -160,13 +165,13 @@ def check_annealing(k: float, first_k: float | None, steps: int) -> tuple[float,
     check_count("annealing_steps", steps, 0)
     if first_k is None:
         return k, 0
-    check_in_range("first_k", first_k, k)
+    check_in_range("first_k", first_k, 0.0 if isinstance(k, jax.core.Tracer) else float(k))  # type: ignore[arg-type]
     if not steps:
         raise ValueError("first_k expects annealing_steps above 0: the number of steps in which it falls to k")
     return first_k, steps
 
 
-def annealed(k: float, annealing: tuple[float, int], batch: Batch) -> Array:
+def annealed(k: ArrayLike, annealing: tuple[Any, int], batch: Batch) -> Array:
     """Returns the number of entries that are kept at a batch's step, a float32."""
     first, steps = annealing
     if not steps:
@@ -175,9 +180,9 @@ def annealed(k: float, annealing: tuple[float, int], batch: Batch) -> Array:
     return first + (k - first) * share
 
 
-def check_at_most_units(name: str, k: float, pre_activations: Array) -> None:
-    """Raise ValueError if more units are to be kept than there are."""
-    if k > pre_activations.shape[-1]:
+def check_at_most_units(name: str, k: Any, pre_activations: Array) -> None:
+    """Raise ValueError if more units are to be kept than there are; a traced number passes."""
+    if not isinstance(k, jax.core.Tracer) and k > pre_activations.shape[-1]:
         raise ValueError(f"{name} must be at most the {pre_activations.shape[-1]} units, got {k:g}")
 
 
