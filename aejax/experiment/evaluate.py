@@ -45,6 +45,7 @@ from aejax.experiment.report import (
     table,
     term_of,
 )
+from aejax.experiment.report_dictionary import dictionary_section
 from aejax.experiment.report_samples import samples_section
 from aejax.experiment.run_folder import Record, read_records
 from aejax.experiment.table_results import OURS, describe_result, table_result
@@ -81,6 +82,7 @@ def report_page(run: TrainedRun) -> ReportPage:
         "Metrics": lambda: _metrics(run, records),
         "Reconstructions": lambda: _reconstructions(run, errors),
         "Codes": lambda: _codes(run, records),
+        "Units of the dictionary": lambda: dictionary_section(run),
         "Samples": lambda: samples_section(run),
         "Configuration": lambda: _configuration(run),
     }.items():

@@ -12,6 +12,7 @@ from aejax.datasets.dataset import Dataset, take
 from aejax.evaluation import as_terms, code_statistics
 from aejax.experiment.build import bounds_of_code
 from aejax.experiment.code_sentences import code_sentences
+from aejax.experiment.dictionary_units import MAX_EXAMPLES, draw_units, is_dictionary
 from aejax.experiment.figures import draw_figures
 from aejax.experiment.job import Job
 from aejax.experiment.plausibility import check_result
@@ -27,8 +28,6 @@ from aejax.plots import save_figure
 from aejax.training import Snapshot, make_evaluate, run_keys
 from aejax.training.devices import replicate
 from aejax.training.plan import choose_plan
-
-MAX_SHOWN = 10_000  # test examples
 
 
 def evaluate_best(job: Job, snapshot: Snapshot, *, devices: Sequence[jax.Device]) -> dict[str, dict[str, float]]:
@@ -82,7 +81,7 @@ def conclude(
 ) -> None:
     """Write a run's last record, the anomaly scores of its validation examples and its figures; print its summary.
 
-    The statistics of the code and the figures use the first `MAX_SHOWN` test examples.
+    The statistics of the code and the figures use the first `MAX_EXAMPLES` test examples.
 
     Args:
       folder: the run folder to write to.
@@ -122,8 +121,12 @@ def conclude(
         drawn = draw_figures(run, test, code=code, records=folder.records())
         for name, figure in drawn.items():
             save_figure(figure, folder.figures, name, file_format=figure_format)
+    if is_dictionary(run):
+        with optional("figures of the units", console.print):
+            for name, figure in draw_units(run, test).items():
+                save_figure(figure, folder.figures, name, file_format=figure_format)
 
 
 def _shown(test: Dataset) -> Dataset:
-    few = take(test, np.arange(min(len(test.x), MAX_SHOWN)))
+    few = take(test, np.arange(min(len(test.x), MAX_EXAMPLES)))
     return few._replace(x=np.asarray(few.x))

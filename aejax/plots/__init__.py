@@ -12,6 +12,7 @@ from aejax.plots.examples import (
     reconstructions,
     series_as_images,
 )
+from aejax.plots.firing import firing_rates
 from aejax.plots.mosaic import mosaic
 from aejax.plots.scores import anomaly_scores
 from aejax.plots.style import clean_axes, hide_axes, house_style, save_figure
@@ -26,6 +27,7 @@ __all__ = [
     "compared_curves",
     "embeddings",
     "explained_columns",
+    "firing_rates",
     "frames_of_vectors",
     "gallery",
     "hide_axes",

@@ -21,6 +21,8 @@ from aejax.evaluation.dictionaries.matching import match_features as match_featu
 from aejax.evaluation.dictionaries.matching import mean_matched_cosine as mean_matched_cosine
 from aejax.evaluation.dictionaries.matching import mean_max_cosine_similarity as mean_max_cosine_similarity
 from aejax.evaluation.dictionaries.matching import uniqueness as uniqueness
+from aejax.evaluation.dictionaries.neighbors import Neighbors as Neighbors
+from aejax.evaluation.dictionaries.neighbors import nearest_units as nearest_units
 from aejax.evaluation.dictionaries.reconstruction import ReconstructionMeasures as ReconstructionMeasures
 from aejax.evaluation.dictionaries.reconstruction import ReconstructionSums as ReconstructionSums
 from aejax.evaluation.dictionaries.reconstruction import add_reconstructions as add_reconstructions
