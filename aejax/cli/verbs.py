@@ -36,5 +36,8 @@ STUDIES = {
     "dictionary-activations": Verb(
         "aejax.cli.study_dictionary_activations", "compare what dictionaries explain of activations, by active units"
     ),
+    "dictionary-patches": Verb(
+        "aejax.cli.study_dictionary_patches", "draw what a dictionary learns on patches of whitened photographs"
+    ),
     "adbench": Verb("aejax.cli.study_adbench", "detect anomalous rows of tables, with and without labels; baselines"),
 }

@@ -39,15 +39,15 @@ class Data:
     __pydantic_config__ = _STRICT
 
     dataset: str = "digits"
-    """One of: digits (included in the package); synthetic_features (sparse mixtures of known features,
-    generated); ecg5000 (heartbeats), jsb_chorales (piano rolls), documents (scanned
-    pages), bsd68 (gray photographs), frey_faces, olivetti_faces or cifar10_first4000 (faces and color images), read
-    from --data-dir; your own .npy or .npz file, in which NaN after the end of sequences (N, T) or (N, T, C) is padding;
-    your own folder with one .csv file per sequence, or with subfolders, which are classes, of .csv or .npy files; your
-    own table, a .csv, .tsv or .parquet file with the names of its columns; your own folder of images, whose subfolders
-    are classes (or train, validation and test), or with pairs of images noisy/NAME and clean/NAME; your own folder of
-    activations in .npy, .npz or .safetensors files; a TFDS image set such as fashion_mnist, prepared by
-    `aejax prepare`."""
+    """One of: digits (included in the package); synthetic_features (sparse mixtures of known features, generated);
+    ecg5000 (heartbeats), jsb_chorales (piano rolls), documents (scanned pages), bsd68 (gray photographs),
+    natural_patches (patches of whitened photographs), frey_faces, olivetti_faces or cifar10_first4000 (faces and color
+    images), read from --data-dir; your own .npy or .npz file, in which NaN after the end of sequences (N, T) or (N, T,
+    C) is padding; your own folder with one .csv file per sequence, or with subfolders, which are classes, of .csv or
+    .npy files; your own table, a .csv, .tsv or .parquet file with the names of its columns; your own folder of images,
+    whose subfolders are classes (or train, validation and test), or with pairs of images noisy/NAME and clean/NAME;
+    your own folder of activations in .npy, .npz or .safetensors files; a TFDS image set such as fashion_mnist, prepared
+    by `aejax prepare`."""
     labels: str | None = None
     """For your own file: a .npy file with the class of every example, integers or text; of a table, also the name of a
     column, which is then left out of its rows. Classes color the figures, and are the conditions of a conditional
@@ -74,9 +74,9 @@ class Data:
     window: PositiveInt = 16
     """jsb_chorales: quarter notes per example."""
     crop: PositiveInt = 64
-    """documents and bsd68: side of the square training crops, in pixels."""
+    """documents, bsd68 and natural_patches: side of the square training crops, in pixels."""
     crops_per_page: PositiveInt = 96
-    """documents and bsd68: number of training crops from every page or image, at random places."""
+    """documents, bsd68 and natural_patches: number of training crops from every page or image, at random places."""
     image_size: tuple[PositiveInt, ...] | None = None
     """A folder of images: height and width that all are brought to, or one number for squares; None if they are equal
     in size."""

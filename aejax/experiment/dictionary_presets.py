@@ -1,7 +1,7 @@
 """Experiments of dictionaries."""
 
-from aejax.experiment.configuration import Experiment, Model, Optimization, Training
-from aejax.experiment.dictionary_knobs import SELECTING
+from aejax.experiment.configuration import Data, Experiment, Model, Optimization, Training
+from aejax.experiment.dictionary_knobs import SELECTING, Dictionary
 
 _ACTIVE = 16
 
@@ -14,3 +14,18 @@ def own_dictionary(family: str) -> Experiment:
         optimization=Optimization(learning_rate=1e-3, schedule="linear_at_end", clip_norm=1.0),
         training=Training(batch_size=256, epochs=100, patience=None, checkpoint_every=5),
     )
+
+
+DICTIONARIES_OF_DATA: dict[str, tuple[str, Experiment]] = {
+    # B. A. Olshausen, D. J. Field (1996, 1997) learn 192 units on 12x12 patches of ten photographs.
+    "patches-l1": (
+        "L1 dictionary of 256 units on 12x12 patches of whitened photographs, whose units become oriented edges",
+        Experiment(
+            data=Data(dataset="natural_patches", crop=12, crops_per_page=1500),
+            model=Model(family="l1_dictionary", code_size=256),
+            dictionary=Dictionary(sparsity_weight=3.0, sparsity_warmup_steps=500),
+            optimization=Optimization(learning_rate=3e-3, schedule="linear_at_end"),
+            training=Training(batch_size=256, epochs=30, evaluate_every=5, patience=None, checkpoint_every=10),
+        ),
+    ),
+}

@@ -5,7 +5,7 @@ from typing import Any
 
 from aejax.experiment.configuration import Experiment, Model, Optimization, Regularization, Training, differences
 from aejax.experiment.dictionary_knobs import DICTIONARIES
-from aejax.experiment.dictionary_presets import own_dictionary
+from aejax.experiment.dictionary_presets import DICTIONARIES_OF_DATA, own_dictionary
 from aejax.experiment.digits_presets import DIGITS
 from aejax.experiment.image_presets import IMAGES
 from aejax.experiment.series_presets import ADBENCH as ADBENCH
@@ -37,7 +37,7 @@ OWN_TABLE = Experiment(
     training=Training(epochs=100, patience=30, checkpoint_every=10),
 )
 
-PRESETS: dict[str, tuple[str, Experiment]] = {**DIGITS, **IMAGES, **SERIES}
+PRESETS: dict[str, tuple[str, Experiment]] = {**DIGITS, **IMAGES, **SERIES, **DICTIONARIES_OF_DATA}
 
 
 def default_for(dataset: str, autoencoder: str | None = None, family: str | None = None) -> Experiment:

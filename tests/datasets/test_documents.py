@@ -146,7 +146,8 @@ def test_refusals(tmp_path):
         load_splits(Data(dataset=str(folder), validation_fraction=0.5, test_fraction=0.5))
     with pytest.raises(
         UserError,
-        match="crops_per_page: requires the dataset documents or the dataset bsd68, but the dataset is digits",
+        match="crops_per_page: requires the dataset documents or the dataset bsd68 or the dataset natural_patches, "
+        "but the dataset is digits",
     ):
         load_splits(Data(crops_per_page=3))
     name = pages[0].name
