@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from aejax.cli import command_line
 from aejax.cli.figure_options import FigureOptions
+from aejax.datasets.sources import source_of
 from aejax.experiment.configuration import Experiment, check, to_json
 from aejax.experiment.dictionary_presets import DICTIONARIES_OF_DATA
+from aejax.experiment.knobs import value_of, with_knobs
 from aejax.host.files import write_text
 from aejax.host.optional import optional
 
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str]) -> None:
     started = time.perf_counter()
     default = DICTIONARIES_OF_DATA["patches-l1"][1]
     options = command_line.parse(Options, arguments, default=Options(experiment=default), description=DESCRIPTION)
-    experiment = options.experiment
+    experiment = _without_crops(options.experiment, default)
     folder = options.run_dir or Path("runs") / f"dictionary-patches-{datetime.now():%Y%m%d-%H%M%S}"
     command_line.check_free(folder)
     check(experiment)
@@ -84,6 +86,14 @@ def main(arguments: Sequence[str]) -> None:
                 )
     console.print(table)
     console.print(f"{time.perf_counter() - started:.1f} s in all; the study is in {folder}")
+
+
+def _without_crops(experiment: Experiment, default: Experiment) -> Experiment:
+    """Returns the experiment without the default's crops if its data are not cropped."""
+    data, crops = experiment.data, {"crop": default.data.crop, "crops_per_page": default.data.crops_per_page}
+    if "crop" in source_of(data.dataset).knobs or crops != {name: getattr(data, name) for name in crops}:
+        return experiment
+    return with_knobs(experiment, {name: value_of(Experiment(), name) for name in crops})
 
 
 def _table(learned: "LearnedFilters", patches: int) -> "Table":

@@ -37,7 +37,7 @@ def bars(count: int, seed: int) -> np.ndarray:
 def test_units_become_bars_and_components_do_not():
     """The bars problem of P. Földiák (1990), whose right answer is known."""
     splits = Splits(*(Dataset(bars(count, seed)) for seed, count in enumerate((4000, 200, 500))))
-    knobs = {"code_size": 32, "sparsity_weight": 2.0, "epochs": 30, "batch_size": 50, "learning_rate": 3e-3}
+    knobs = {"code_size": 32, "sparsity_weight": 2.0, "epochs": 12, "batch_size": 50, "learning_rate": 1e-2}
     learned = learn_filters(with_knobs(own_dictionary("l1_dictionary"), knobs), splits)
     eye = np.eye(8)
     truth = np.concatenate([np.einsum("k,i->ki", np.ones(8), row)[None] for row in eye])
