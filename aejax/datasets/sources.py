@@ -7,17 +7,8 @@ from aejax.datasets.source import Source
 
 # modules of this package with a SOURCE; the first one that matches a data set reads it
 _MODULES = (
-    *(
-        "digits",
-        "ecg5000",
-        "jsb_chorales",
-        "documents",
-        "bsd68",
-        "natural_patches",
-        "frey_faces",
-        "olivetti_faces",
-        "cifar10_first4000",
-    ),
+    *("digits", "ecg5000", "jsb_chorales", "documents", "bsd68", "natural_patches"),
+    *("frey_faces", "olivetti_faces", "cifar10_first4000"),
     "synthetic_features.source",
     *("image_folder", "activations.source", "sequence_folder", "arrays", "tables.source", "tfds"),
 )
