@@ -27,7 +27,8 @@ def firing_rates(
     """
     figure = Figure(figsize=(COLUMN, 1.9), layout="constrained")
     axes = figure.add_subplot()
-    axes.stairs(units, 10.0**edges, fill=True, color=TRAIN, edgecolor="white", linewidth=0.4)
+    places = 10.0**edges
+    axes.bar(places[:-1], units, np.diff(places), align="edge", color=TRAIN, edgecolor="white", linewidth=0.4)
     axes.set_xscale("log")
     lowest = 10.0 ** max(math.floor(-math.log10(max(examples, 10)) + 1e-9), edges[0])
     axes.set_xlim(lowest, 1.0)
@@ -41,4 +42,5 @@ def firing_rates(
     words.append(f"{dead:,} never fire" if dead else "all of them fire")
     axes.set_title(title_lines("; ".join(words), COLUMN - 0.5), fontsize=SMALL)
     clean_axes(axes)
+    axes.set_axisbelow(True)
     return figure
