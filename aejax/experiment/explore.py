@@ -20,6 +20,7 @@ from aejax.experiment.architectures import architecture_of
 from aejax.experiment.at_use import check_kind
 from aejax.experiment.browser_program import Constants, as_constant, as_program
 from aejax.experiment.explored import Explored, columns_as_json, explored
+from aejax.experiment.explored_units import units_as_json
 from aejax.experiment.trained import TrainedRun
 from aejax.host.commands import verb_command
 from aejax.host.escaping import as_html, printable
@@ -38,7 +39,7 @@ _SCRIPTS = {  # in the order in which they run; the worker, a thread of its own,
     "worker": ("worker.js",),
     "page": (
         *("data.js", "requests.js", "drawing.js", "table.js", "coordinates.js", "plane.js"),
-        *("heat.js", "pointer.js", "paths.js", "input.js", "begin.js"),
+        *("heat.js", "pointer.js", "paths.js", "input.js", "units.js", "begin.js"),
     ),
 }
 
@@ -135,6 +136,7 @@ def _content(run: TrainedRun, served: Mapping[str, list[int]] | None) -> dict[st
         },
         "test": {**_examples(run, space, test), "classes": places[1], "errors": as_constant(_errors(run, space, test))},
         "train": {**_examples(run, space, train), "classes": places[0], "logVariances": as_constant(variance)},
+        "dictionary": units_as_json(run, test),
         "isVariational": run.autoencoder.variational is not None,
         "radius": _ELLIPSE * spread,
         "spread": spread,
@@ -159,7 +161,7 @@ def _programs(run: TrainedRun, space: Explored, constants: Constants) -> _Progra
         raise UserError(f"{error}; {instead}") from error
     try:
         programs["encode"] = as_program(space.encode, [example, *condition], constants, name="the encoder")
-        if has_spectrum(run, space):
+        if has_spectrum(run, space) and encoder_has_jacobian(run, space):
             both = with_jacobian(space.encode, features, units)
             programs["linearizeEncoder"] = as_program(both, [example, *condition], constants, name="the encoder")
     except UserError as error:
@@ -200,6 +202,17 @@ def with_jacobian(function: Callable[..., Any], inputs: int, outputs: int) -> Ca
 def has_spectrum(run: TrainedRun, space: Explored) -> bool:
     """Returns whether the Jacobians of the run have few enough singular values to be computed at the pointer."""
     return min(math.prod(run.code_shape), math.prod(space.shape)) <= _MAX_SPECTRUM
+
+
+def encoder_has_jacobian(run: TrainedRun, space: Explored) -> bool:
+    """Returns whether the encoder has the derivative that its Jacobian is computed from; that of jump_relu has not."""
+    condition = (np.int32(0),) if _is_conditional(run) else ()
+    both = with_jacobian(space.encode, math.prod(space.shape), math.prod(run.code_shape))
+    try:
+        jax.eval_shape(both, np.zeros(space.shape, np.float32), *condition)
+    except TypeError:  # of JAX, for a function whose derivative is defined backwards only
+        return False
+    return True
 
 
 def _name(run: TrainedRun) -> str:

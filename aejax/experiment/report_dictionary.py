@@ -18,8 +18,8 @@ from aejax.experiment.figures import as_drawn, axis_of, draws_images
 from aejax.experiment.report import Cell, Section, figure_html, paragraph, table
 from aejax.experiment.trained import TrainedRun
 
-_NUMBERS = 8  # features of examples that are shown as numbers
-_POSITIONS = 4  # examples of a unit in a table
+_NUMBERS = 5  # features of examples that are shown as numbers
+_POSITIONS = 4, 3  # examples of a unit in a table: alone, and with their numbers
 
 
 def dictionary_section(run: TrainedRun) -> list[Section]:
@@ -107,8 +107,10 @@ def _examples(run: TrainedRun, units: UnitsOfRun, names: list[str], chosen: np.n
 
 def _table_of_examples(units: UnitsOfRun, names: list[str], chosen: np.ndarray, inputs: np.ndarray) -> str:
     """Returns a table of positions among the test examples, with their codes and, if they are few, their numbers."""
-    shown = inputs.reshape(*inputs.shape[:2], -1)[:, :_POSITIONS]
-    places, values = (array[chosen][:, :_POSITIONS] for array in (units.top.examples, units.top.values))
+    shown = inputs.reshape(*inputs.shape[:2], -1)
+    count = _POSITIONS[shown.shape[-1] <= _NUMBERS]
+    shown = shown[:, :count]
+    places, values = (array[chosen][:, :count] for array in (units.top.examples, units.top.values))
     rows: list[list[Cell]] = []
     for name, row, codes, numbers in zip(names, places, values, shown, strict=True):
         cells = []

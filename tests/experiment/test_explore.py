@@ -24,6 +24,7 @@ from aejax.experiment.explored import explored
 from aejax.experiment.explorer_server import ExplorerServer, served_functions
 from aejax.experiment.facts import facts_of
 from aejax.experiment.loading import example_of
+from aejax.experiment.presets import default_for
 from aejax.experiment.scaling import completed
 from aejax.experiment.trained import open_run
 from aejax.jacobian import curve_energy, geodesic, log_volume, singular_values
@@ -383,6 +384,24 @@ def use(page):
     page.select_option("#system", "units")
     if page.query_selector("#classes button"):
         page.click("#classes button:first-child")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["top_k", "jump_relu"])
+def test_the_units_of_a_dictionary_are_listed_by_firing_rate(family, make_initial_run, open_page):
+    settings = dataclasses.replace(default_for("digits", family=family).model, code_size=70)
+    run = open_run(make_initial_run(dataclasses.replace(default_for("digits", family=family), model=settings)))
+    page, codes = open_page(explorer_page(run)), run.encode(run.splits.test)
+    fired = (codes != 0).sum(axis=0)
+    first, last = np.argsort(-fired, kind="stable")[[0, np.sum(fired > 0) - 1]]
+    assert page.inner_text("#unit-list b >> nth=0") == f"unit {first + 1}"
+    page.click(".top button >> nth=1")
+    second = np.argsort(-codes[:, first], kind="stable")[1]
+    assert page.evaluate("explorer.state.example") == second
+    np.testing.assert_allclose(page.evaluate("Array.from(explorer.state.code)"), codes[second], rtol=1e-6)
+    page.select_option("#unit-order", "rare")
+    assert page.inner_text("#unit-list b >> nth=0") == f"unit {last + 1}"
+    assert page.errors == []
 
 
 @pytest.mark.slow

@@ -122,6 +122,7 @@ def with_activity(
         errors = batch.x - jax.vmap(lambda *one: networks.decode(params, *one))(codes, *inputs[1:])
         silent = params[STATE]["silent"]
         family = added(params, Activity(batch, pre_activations, codes, errors, silent))
+        assert active_units is not None  # counted with the firing rate
         number = summed_over_units(active_units, networks.units_axis).astype(errors.dtype)
         reconstruction, l0 = mean_over_batch((sum_of_squares(errors), number), batch)
         dead = mean_over_units((silent >= dead_after).astype(errors.dtype), networks.units_axis)

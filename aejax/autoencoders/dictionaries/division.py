@@ -26,13 +26,17 @@ _AXES = {
 AxisName = Hashable | None  # of the mapped axis over which units are divided; None where one device holds all
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
 def shared_by_units(array: Array, axis_name: AxisName) -> Array:
     """Returns what every device has and all units read; its gradient is the sum over the units of all devices.
 
     >>> shared_by_units(jnp.ones(2), None).tolist()
     [1.0, 1.0]
     """
+    return array if axis_name is None else _shared(array, axis_name)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _shared(array: Array, axis_name: AxisName) -> Array:
     return array
 
 
@@ -41,31 +45,35 @@ def _shared_forward(array: Array, axis_name: AxisName) -> tuple[Array, None]:
 
 
 def _shared_backward(axis_name: AxisName, _: None, gradient: Array) -> tuple[Array]:
-    return (gradient if axis_name is None else lax.psum(gradient, axis_name),)
+    return (lax.psum(gradient, axis_name),)
 
 
-shared_by_units.defvjp(_shared_forward, _shared_backward)
+_shared.defvjp(_shared_forward, _shared_backward)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1,))
 def summed_over_units(array: Array, axis_name: AxisName) -> Array:
     """Returns the sum of what the units of every device contribute, which every device then has.
 
     >>> summed_over_units(jnp.ones(2), None).tolist()
     [1.0, 1.0]
     """
-    return array if axis_name is None else lax.psum(array, axis_name)
+    return array if axis_name is None else _summed(array, axis_name)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _summed(array: Array, axis_name: AxisName) -> Array:
+    return lax.psum(array, axis_name)
 
 
 def _summed_forward(array: Array, axis_name: AxisName) -> tuple[Array, None]:
-    return summed_over_units(array, axis_name), None
+    return lax.psum(array, axis_name), None
 
 
 def _summed_backward(axis_name: AxisName, _: None, gradient: Array) -> tuple[Array]:
     return (gradient,)
 
 
-summed_over_units.defvjp(_summed_forward, _summed_backward)
+_summed.defvjp(_summed_forward, _summed_backward)
 
 
 def places_of_units(units: int, axis_name: AxisName) -> Int[Array, "F"]:

@@ -5,6 +5,7 @@
 function redraw() {
   drawLayer();
   if (state.path) drawPaths();
+  if (data.dictionary) drawUnits();
   showSoon();
 }
 
@@ -91,6 +92,7 @@ function begin() {
   });
   element("others").open = matchMedia("(min-width: 52rem)").matches;
   buildLegend();
+  buildUnits();
   chooseSystem("components");
   new ResizeObserver(redraw).observe(plane);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
