@@ -163,7 +163,10 @@ IMAGES: dict[str, tuple[str, Experiment]] = {
         "gray photographs with Gaussian noise of 25 of 255 levels; BSD68 28.16 dB, non-local means 27.48 dB",
         _at_noise(25, _BSD68, epochs=16),
     ),
-    "bsd68-denoise-50": ("gray photographs with Gaussian noise of 50 of 255 levels", _at_noise(50, _BSD68, epochs=16)),
+    "bsd68-denoise-50": (
+        "gray photographs with Gaussian noise of 50 of 255 levels; BSD68 24.90 dB, non-local means 24.19 dB",
+        _at_noise(50, _BSD68, epochs=16),
+    ),
     "frey-vae": (
         "residual variational autoencoder on Frey faces, shuffled; 5.05 bits per dimension",
         _in_bits(_FREY, (32, 32), code_size=40, epochs=25, learning_rate=3e-3),
@@ -175,7 +178,7 @@ IMAGES: dict[str, tuple[str, Experiment]] = {
     # Standardized by feature: a network whose output starts at 0 takes longer to find the mean face than all the rest.
     # With a learned variance training diverges after 20 epochs: 280 images are few.
     "olivetti-vae": (
-        "variational, dense, 64x64 faces of 40 people, to move from one to another",
+        "variational, dense, 64x64 faces of 40 people, to move from one to another; error 0.0046, above that of PCA, 0.0038",
         Experiment(
             data=Data(dataset="olivetti_faces"),
             model=Model(
