@@ -178,7 +178,7 @@ IMAGES: dict[str, tuple[str, Experiment]] = {
     # Standardized by feature: a network whose output starts at 0 takes longer to find the mean face than all the rest.
     # With a learned variance training diverges after 20 epochs: 280 images are few.
     "olivetti-vae": (
-        "variational, dense, 64x64 faces of 40 people, to move from one to another; error 0.0046, above that of PCA, 0.0038",
+        "variational, dense, 64x64 faces of 40 people; error 0.0046, above that of PCA, 0.0038",
         Experiment(
             data=Data(dataset="olivetti_faces"),
             model=Model(
