@@ -21,8 +21,8 @@ def test_localization_is_the_best_of_all_windows():
         np.testing.assert_allclose(found, max(windows) / np.sum(filter_**2), rtol=1e-12)
 
 
-def test_orientation_is_the_coherence_of_the_structure_tensor():
-    """Of gradients that the Fourier transform takes: |E (∂ₓ + i∂ᵧ)²| / E |∇|² weights P by |u|², as P |u|² does."""
+def test_orientation_is_a_sum_over_the_frequencies_of_the_filter_surrounded_by_zeros():
+    """The Fourier transform as a sum over pixels, angles by arctan2."""
     filters = RNG.normal(size=(4, 6, 6))
     for filter_, found in zip(filters, orientation_selectivity(filters), strict=True):
         upper = lower = 0.0

@@ -33,6 +33,18 @@ def test_a_dictionary_finds_the_features() -> None:
 
 
 @pytest.mark.slow
+def test_an_l1_dictionary_finds_more_features_than_dimensions() -> None:
+    """Correlated features, twice as many as dimensions; the rarest is active in 0.7 % of the examples."""
+    many = FeatureSetting(
+        64, 32, Geometric(0.96, active=2), UniformMagnitudes(), correlation_rank=8, orthogonal_steps=0
+    )
+    model = make_feature_model(jax.random.key(0), many)
+    trial = run_trial("l1_dictionary", 0.1, model, many, Training(128, 2000, 256, 5e-3, 2048), seed=0)
+    assert trial.mmcs > 0.95
+    assert trial.mcc > 0.95
+
+
+@pytest.mark.slow
 def test_the_true_dictionary_is_measured_as_perfect() -> None:
     """An orthonormal dictionary of all features, whose codes are the coefficients, has all measures 1."""
     whole = TINY._replace(features=8, dimensions=8)
