@@ -34,6 +34,7 @@ Every method of the package, with its formula, its function (in `aejax`) and its
 | levels, such as bytes: discretized logistic | log[σ((x + ½/n - μ)/s) - σ((x - ½/n - μ)/s)], bits per dimension | `likelihoods.discretized_logistic` | Kingma et al. 2016 |
 | Laplace, categorical, Poisson | log p(x given parameters) | `likelihoods.laplace`, `categorical`, `poisson` | |
 | mixed tables | Σ꜀ log p꜀(x꜀) over known values, a likelihood by column | `autoencoders.tabular`, `likelihoods.tables.table_likelihood`, `TableLoss` | Nazábal et al. 2020 |
+| sequences of unequal length | Σₜ over known steps alone | `likelihoods.over_known`, `losses.OverKnown` | |
 | data far from unit scale | x = μ + σ u, log p(x) = log p(u) - Σ log σ | `autoencoders.standardized`, `likelihoods.standardized` | |
 | squared error | Σ (x - x̂)² | `losses.squared_error` | Goodfellow et al. 2016 |
 | absolute error | Σ abs(x - x̂) | `losses.absolute_error` | Goodfellow et al. 2016 |

@@ -40,7 +40,7 @@ _COLUMNS = {
 }
 _SIZES = {  # setting: units, k, weights of l1_dictionary, jump_relu, gated; steps, batch size, learning rate
     # l1_dictionary, seed 0: MMCS and MCC 0.969, 7.3 active units; with 512 units and 3,000 steps MMCS 0.888
-    "small": (1024, (5.0,), (0.15,), (0.03,), (0.1,), 2000, 512, 3e-3),
+    "small": (1024, (5.0,), (0.15,), (0.03,), (0.6,), 2000, 512, 3e-3),
     "synth_sae_bench_16k": (4096, (25.0, 20.0), (2.0,), (0.5,), (2.0,), 4000, 1024, 3e-4),
 }
 
@@ -95,8 +95,8 @@ def main(arguments: Sequence[str]) -> None:
             raise UserError(f"--{name.replace('_', '-')}: must be at least 1, got {value}")
     folder = options.run_dir or Path("runs") / f"dictionary-synthetic-{datetime.now():%Y%m%d-%H%M%S}"
     command_line.check_free(folder)
+    from aejax.datasets.synthetic_features.drawn import known_features
     from aejax.datasets.synthetic_features.setting import SETTINGS
-    from aejax.datasets.synthetic_features.source import known_features
     from aejax.experiment.progress import working
     from aejax.host.terminal import PlainConsole
     from aejax.studies.dictionaries.synthetic import PUBLISHED, Training, run_trial

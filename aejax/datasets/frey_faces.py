@@ -45,7 +45,7 @@ def divide_faces(faces: Dataset, *, order: SplitOrder, seed: int) -> Splits:
 
     >>> splits = divide_faces(Dataset(np.arange(1965)), order="random", seed=123)
     >>> [len(split.x) for split in splits], splits.test.x[:3].tolist()
-    ([1565, 200, 200], [1300, 1544, 1867])
+    ([1565, 200, 200], [471, 1464, 1785])
     """
     places = np.arange(sum(_SIZES)) if order == "ascending" else np.random.RandomState(seed).permutation(sum(_SIZES))
     return Splits(*(take(faces, part) for part in np.split(places, np.cumsum(_SIZES[:-1]))))

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from aejax.checks import as_float64
 from aejax.datasets.bsd68 import FOLDER, TEST, some_of
 from aejax.datasets.data_dir import in_data_dir
 from aejax.datasets.dataset import Dataset, Splits, split
@@ -35,7 +34,7 @@ def whiten(image: Float[np.ndarray, "H W"], *, cutoff: float = CUTOFF) -> Float[
     >>> bool(abs(ratio - 0.125 * np.exp(-((0.125 / CUTOFF) ** 4))) < 0.01)
     True
     """
-    padded = np.pad(as_float64("image", image), _MARGIN, mode="symmetric")
+    padded = np.pad(np.asarray(image, np.float64), _MARGIN, mode="symmetric")
     rows, columns = (np.fft.fftfreq(size) for size in padded.shape)
     frequency = np.hypot(rows[:, None], columns)
     filtered = np.fft.ifft2(np.fft.fft2(padded) * frequency * np.exp(-((frequency / cutoff) ** 4))).real

@@ -171,7 +171,7 @@ print([len(part.x) for part in splits], {"tensorflow", "jax"} & set(sys.modules)
         ("mnist/a=1", "there is no data set 'mnist/a=1'; did you mean mnist"),
         ("FashionMNIST", "there is no data set 'FashionMNIST'; did you mean fashion_mnist"),
         ("mnist:3.0.1", "there is no data set 'mnist:3.0.1'"),
-        ("faces", "^there is no data set 'faces', and no file or folder of that name"),
+        ("houses", "^there is no data set 'houses', and no file or folder of that name"),
         ("~/faces.csv", r"/faces\.csv: there is no such file or folder; data are"),
     ],
 )

@@ -15,6 +15,7 @@ import pytest
 
 from aejax import autoencoders
 from aejax.autoencoders import Autoencoder, Part, as_batch
+from aejax.autoencoders.learned_state import split_statistics, with_state, without_state
 from aejax.datasets.dataset import Dataset, Splits, fingerprint
 from aejax.datasets.stored import StoredArray
 from aejax.errors import UserError
@@ -81,9 +82,14 @@ def slope_and_terms(experiment: Experiment, train: Dataset, transform=jax.jit):
         params = autoencoder.init(key, batch.x[0], *conditions)
         halves = jax.tree.map(lambda part: part.reshape(2, -1, *part.shape[1:]), batch._replace(step=None))
         halves = halves._replace(step=jnp.full(2, 10**6))
-        slope = jax.vmap(jax.grad(autoencoder.loss, has_aux=True), in_axes=(None, None, 0), axis_name=AXIS)
+
+        def loss(trained, half):
+            return autoencoder.loss(with_state(autoencoder, trained, params), key, half)
+
+        slope = jax.vmap(jax.grad(loss, has_aux=True), in_axes=(None, 0), axis_name=AXIS)
+        gradient, metrics = slope(without_state(autoencoder, params), halves)
         code = autoencoder.encode(params, batch.x[0], *conditions)
-        return *slope(params, key, halves), autoencoder.decode(params, code, *conditions), code
+        return gradient, split_statistics(metrics)[0], autoencoder.decode(params, code, *conditions), code
 
     gradient, terms, reconstruction, code = transform(compute)(jax.random.key(0))
     assert reconstruction.shape == train.x.shape[1:]
@@ -101,7 +107,16 @@ def test_every_preset_builds(name: str) -> None:
     _, experiment = PRESETS[name]
     check(experiment)
     model = experiment.model
-    shapes = {"digits": (8, 8, 1), "ecg5000": (140,), "jsb_chorales": (16, 88), "documents": (32, 32, 1)}
+    shapes = {
+        "digits": (8, 8, 1),
+        "ecg5000": (140,),
+        "jsb_chorales": (16, 88),
+        "documents": (32, 32, 1),
+        "bsd68": (32, 32, 1),
+        "natural_patches": (12, 12, 1),
+        "cifar10_first4000": (32, 32, 3),
+        "cifar10": (32, 32, 3),
+    }
     shape = shapes.get(experiment.data.dataset, (28, 28, 1))
     train = examples(shape, max(4, experiment.regularization.prior_components))
     gradient, terms, code = slope_and_terms(experiment, train, trace)
@@ -111,6 +126,9 @@ def test_every_preset_builds(name: str) -> None:
         "fashion-denoise-unet": (4, 4, 768),
         "documents-tutorial": (16, 16, 64),
         "documents-denoise": (2, 2, 3168),
+        "cifar10-vae": (8, 8, 16),
+        "cifar10-denoise": (16, 16, 60),  # features of 2x2 pixels, and these pixels
+        **dict.fromkeys(("bsd68-denoise-15", "bsd68-denoise-25", "bsd68-denoise-50"), (16, 16, 52)),
     }
     assert code.shape == (maps[name] if model.code_size is None else (model.code_size,))
     assert all(jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(gradient))

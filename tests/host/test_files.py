@@ -162,7 +162,7 @@ def test_trees(tmp_path: Path) -> None:
 
 def _opened_as_text(call: ast.Call) -> bool:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    is_os = ast.unparse(call.func).split(".")[0] in ("os", "Image", "ts")
+    is_os = ast.unparse(call.func).split(".")[0] in ("os", "Image", "ts", "archive")
     if name in ("read_text", "write_text"):
         return isinstance(call.func, ast.Attribute)
     if name != "open" or is_os:

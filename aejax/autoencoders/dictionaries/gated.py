@@ -28,7 +28,8 @@ def gated(
     """Minimizes E ‖x - x̂‖² + λ E Σᵢ ReLU(πᵢ) ‖dᵢ‖ + E ‖x - x̂(ReLU(π))‖², with codes f = H(π) ReLU(m).
 
     The gate π = (x - c) W + b decides which units are active; m = π̃ eʳ + b', where π̃ = (x - c) W, says how strongly.
-    In the last term, by which the gate learns, the decoder is a constant.
+    In the last two terms, by which the gate learns, the decoder is a constant: rows that shrink to lower the penalty,
+    while eʳ grows, would leave the gate behind. In the paper ‖dᵢ‖ is 1.
 
     Args:
       encoder: that of a `dictionary`; or D, the number of features.
@@ -67,7 +68,7 @@ def gated(
         batch, gates = activity.batch, jax.nn.relu(activity.pre_activations)
         constant = {**params, "decoder": jax.lax.stop_gradient(params["decoder"])}
         by_gate = jax.vmap(lambda gate: networks.decode(constant, gate))(gates)
-        sum_of_gates = summed_over_units(gates @ networks.row_norms(params), networks.units_axis)
+        sum_of_gates = summed_over_units(gates @ networks.row_norms(constant), networks.units_axis)
         penalty, auxiliary = mean_over_batch((sum_of_gates, sum_of_squares(batch.x - by_gate)), batch)
         total = weighted(weight_at(weight, activity), penalty) + auxiliary
         return Added(total, {"l1_penalty": penalty, "auxiliary": auxiliary}, {})

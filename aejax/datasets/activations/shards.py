@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 
@@ -68,7 +67,7 @@ def find_arrays(path: Path) -> list[Shard]:
     else:
         with open_regular(path) as file:
             found = [_npy_header(path, None, file, 0)]
-    return [each for each in found if jnp.issubdtype(each.dtype, jnp.floating) and len(each.shape) >= 2]
+    return [each for each in found if _is_floating(each.dtype) and len(each.shape) >= 2]
 
 
 def _npy_header(path: Path, entry: str | None, file: object, start: int) -> Shard:
@@ -215,3 +214,7 @@ class ShardRows:
         """Returns the place of a row in its shard, for messages: its indices from 0."""
         indices = np.unravel_index(row, self.shards[number].shape[:-1])
         return ", ".join(str(each) for each in indices)
+
+
+def _is_floating(dtype: np.dtype) -> bool:
+    return dtype == ml_dtypes.bfloat16 or np.issubdtype(dtype, np.floating)

@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
 
-from aejax.datasets.synthetic_features import (
+from aejax.datasets.synthetic_features import generator
+from aejax.datasets.synthetic_features.generator import make_feature_model, sample, sample_x
+from aejax.datasets.synthetic_features.orthogonal import orthogonalized
+from aejax.datasets.synthetic_features.rates import expected_rates, firing_probabilities, levels_of
+from aejax.datasets.synthetic_features.setting import (
     SETTINGS,
     FeatureSetting,
     Geometric,
@@ -17,14 +21,7 @@ from aejax.datasets.synthetic_features import (
     NormalMagnitudes,
     UniformMagnitudes,
     Zipf,
-    expected_rates,
-    generator,
-    make_feature_model,
-    orthogonalized,
-    sample,
-    sample_x,
 )
-from aejax.datasets.synthetic_features.rates import firing_probabilities, levels_of
 from aejax.errors import ArgumentError
 
 EXAMPLES = 20_000

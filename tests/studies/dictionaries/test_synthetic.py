@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from aejax.cli import study_dictionary_synthetic
-from aejax.datasets.synthetic_features import FeatureSetting, Geometric, UniformMagnitudes, make_feature_model, setting
+from aejax.datasets.synthetic_features import setting
+from aejax.datasets.synthetic_features.generator import make_feature_model
+from aejax.datasets.synthetic_features.setting import FeatureSetting, Geometric, UniformMagnitudes
 from aejax.studies.dictionaries import synthetic
 from aejax.studies.dictionaries.synthetic import FAMILIES, PUBLISHED, Training, build_family, measure, run_trial
 from aejax.training.state import TrainState
