@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from aejax.cli import command_line
 from aejax.cli.figure_options import FigureOptions
-from aejax.datasets.sources import source_of
 from aejax.experiment.configuration import Experiment, check, to_json
 from aejax.experiment.dictionary_presets import DICTIONARIES_OF_DATA
 from aejax.experiment.knobs import value_of, with_knobs
@@ -90,6 +89,8 @@ def main(arguments: Sequence[str]) -> None:
 
 def _without_crops(experiment: Experiment, default: Experiment) -> Experiment:
     """Returns the experiment without the default's crops if its data are not cropped."""
+    from aejax.datasets.sources import source_of  # it imports NumPy, which --help does without
+
     data, crops = experiment.data, {"crop": default.data.crop, "crops_per_page": default.data.crops_per_page}
     if "crop" in source_of(data.dataset).knobs or crops != {name: getattr(data, name) for name in crops}:
         return experiment

@@ -113,7 +113,7 @@ def test_bash_completes_verbs_and_options(call, tmp_path):
         "complete_words aejax compose --cou",
         "complete_words aejax train --free-b",
         "complete_words aejax study one",
-        "complete_words aejax study one-class --resam",
+        "complete_words aejax study one-class --resamples",
     ]
     done = subprocess.run(["bash", "-c", "\n".join(lines)], capture_output=True, check=True, text=True)
     assert done.stdout.splitlines() == ["compose", "--count", "--free-bits", "one-class", "--resamples"]
