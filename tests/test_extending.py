@@ -126,7 +126,7 @@ ADDITIONS = {
     "a data set": Addition(
         {"aejax/datasets/moons.py": DATA_SET},
         {
-            "aejax/datasets/sources.py": [('"image_folder", "arrays"', '"moons", ')],
+            "aejax/datasets/sources.py": [('"image_folder", "activations.source"', '"moons", ')],
             "aejax/experiment/configuration.py": [("    crop: PositiveInt = 64", "    points: PositiveInt = 50\n")],
         },
         """
