@@ -15,10 +15,7 @@ as they were before the first step: these numbers have been drawn anew.
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import optax
-from jaxtyping import Array, Bool, PyTree
+from jaxtyping import Array, PyTree
 
 from aejax.autoencoders.record import Autoencoder, Metrics
 
@@ -30,20 +27,21 @@ RESTARTED = "restarted"
 def without_state(autoencoder: Autoencoder, params: PyTree) -> PyTree:
     """Returns the parameters that an optimizer trains.
 
+    >>> import jax, jax.numpy as jnp
     >>> from aejax.autoencoders import top_k
     >>> autoencoder = top_k(3, 8, k=2)
     >>> params = jax.eval_shape(autoencoder.init, jax.random.key(0), jnp.ones(3))
     >>> sorted(params), sorted(without_state(autoencoder, params))
     (['decoder', 'encoder', 'state'], ['decoder', 'encoder'])
     """
-    if not _has_state(autoencoder, params):
+    if not has_state(autoencoder, params):
         return params
     return {name: value for name, value in params.items() if name != STATE}
 
 
 def with_state(autoencoder: Autoencoder, trained: PyTree, params: PyTree) -> PyTree:
     """Returns trained parameters with the state of other parameters, those that they were trained from."""
-    return {**trained, STATE: params[STATE]} if _has_state(autoencoder, params) else trained
+    return {**trained, STATE: params[STATE]} if has_state(autoencoder, params) else trained
 
 
 def split_statistics(metrics: Metrics) -> tuple[Metrics, dict[str, Array]]:
@@ -57,47 +55,6 @@ def split_statistics(metrics: Metrics) -> tuple[Metrics, dict[str, Array]]:
     return terms, statistics
 
 
-def updated(
-    autoencoder: Autoencoder,
-    optimizer: optax.GradientTransformation,
-    params: PyTree,
-    opt_state: optax.OptState,
-    statistics: dict[str, Array],
-    *,
-    examples: int,
-) -> tuple[PyTree, optax.OptState]:
-    """Returns the parameters after an autoencoder's `update`, and the optimizer's state, restarted where it says so.
-
-    Args:
-      autoencoder: its `update` is called, if it has one.
-      optimizer: the optimizer that made the step.
-      params: the parameters after the optimizer's step, with the state before it.
-      opt_state: the optimizer's state after its step.
-      statistics: means over the global batch.
-      examples: the number of examples of the global batch; `update` receives it as `statistics["examples"]`.
-    """
-    if autoencoder.update is None:
-        return params, opt_state
-    params = autoencoder.update(params, {**statistics, "examples": jnp.asarray(examples, jnp.int32)})
-    if not _has_state(autoencoder, params) or RESTARTED not in params[STATE]:
-        return params, opt_state
-    masks = _masks(without_state(autoencoder, params), params[STATE][RESTARTED])
-
-    def restart(opt_state: optax.OptState) -> optax.OptState:
-        def restarted(mean: Array, mask: Bool[Array, "..."]) -> Array:
-            return jnp.where(mask, jnp.zeros_like(mean), mean)
-
-        return optax.tree_utils.tree_map_params(optimizer, restarted, opt_state, masks)
-
-    any_restarted = jnp.any(jnp.stack([jnp.any(mask) for mask in jax.tree.leaves(params[STATE][RESTARTED])]))
-    return params, jax.lax.cond(any_restarted, restart, lambda opt_state: opt_state, opt_state)
-
-
-def _has_state(autoencoder: Autoencoder, params: PyTree) -> bool:
+def has_state(autoencoder: Autoencoder, params: PyTree) -> bool:
+    """Returns whether parameters hold a state beside what is trained."""
     return autoencoder.update is not None and isinstance(params, Mapping) and STATE in params
-
-
-def _masks(trained: PyTree, restarted: PyTree) -> PyTree:
-    """Returns a mask for every array, False where none is given."""
-    given: dict[Any, Array] = dict(jax.tree_util.tree_leaves_with_path(restarted))
-    return jax.tree_util.tree_map_with_path(lambda path, _: given.get(path, jnp.zeros((), bool)), trained)

@@ -1,9 +1,12 @@
 """The record that describes a kind of network, so that a configuration can choose it by name."""
 
+import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from aejax.networks.network import SupportsInitApply
+from jaxtyping import Array
+
+from aejax.networks.network import Network, SupportsInitApply, followed_by
 
 
 class Architecture(NamedTuple):
@@ -28,3 +31,26 @@ class Architecture(NamedTuple):
     reach: Callable[[int], int] | None = None  # levels -> pixels on each side of the receptive field, if convolutional
     stride: Callable[[int], int] = lambda levels: 2**levels
     """levels -> pixels along one axis for each place of a feature map that is the code."""
+
+
+def of_images(
+    encoder: Callable[..., SupportsInitApply], decoder: Callable[..., SupportsInitApply]
+) -> Callable[..., tuple[SupportsInitApply, Network]]:
+    """Returns the `build` of networks of images; their output may have further axes, such as a likelihood's parameters.
+
+    Args:
+      encoder: (features, code_size, activation) -> network.
+      decoder: (shape, features, activation) -> network, which mirrors the encoder.
+    """
+
+    def build(
+        shape: tuple[int, ...],
+        output_shape: tuple[int, ...],
+        hidden: tuple[int, ...],
+        code_size: int | None,
+        activation: Callable[..., Array],
+    ) -> tuple[SupportsInitApply, Network]:
+        decodes = decoder((*shape[:2], math.prod(output_shape[2:])), hidden[::-1], activation)
+        return encoder(hidden, code_size, activation), followed_by(decodes, lambda x: x.reshape(output_shape))
+
+    return build

@@ -10,9 +10,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from aejax.checks import check_count, check_function, check_sizes
-from aejax.networks.architecture import Architecture
+from aejax.networks.architecture import Architecture, of_images
 from aejax.networks.convolution import convolve, upsampled_convolution
-from aejax.networks.network import Network, followed_by
 
 # nondecreasing activations commute with the maximum of a window, so they can be applied after it, to fewer values
 _MONOTONE = (nn.relu, nn.leaky_relu, nn.elu, nn.selu, nn.softplus, nn.sigmoid, nn.tanh)
@@ -95,21 +94,36 @@ class ConvDecoder(nn.Module):
         for _ in self.features:
             sizes.append((math.ceil(sizes[-1][0] / 2), math.ceil(sizes[-1][1] / 2)))
         *larger_sizes, smallest = sizes
-        if code.ndim == 1:
-            inputs = code if condition is None else jnp.concatenate([code, condition.reshape(-1)])
-            x = nn.Dense(math.prod(smallest) * self.features[0])(inputs)
-            x = self.activation(x).reshape(*smallest, self.features[0])
-        elif code.shape[:2] != smallest:
-            raise ValueError(
-                f"the code of an image {shape} must have height and width {smallest}, got shape {code.shape}"
-            )
-        else:
-            x = with_channels(code, condition)
+        x = as_smallest_map(code, condition, smallest, self.features[0], shape)
+        x = self.activation(x) if code.ndim == 1 else x
         size: tuple[int, ...] | None = None  # the next convolution upsamples to this size
         for channels, larger in zip(self.features, reversed(larger_sizes), strict=True):
             x = self.activation(Conv(channels, size)(x))
             size = larger
         return Conv(math.prod(shape[2:]), size)(x).reshape(shape)
+
+
+def as_smallest_map(
+    code: Float[Array, "..."], condition: Array | None, size: tuple[int, ...], channels: int, shape: tuple[int, ...]
+) -> Float[Array, "h w C"]:
+    """Returns a code as the smallest map of a decoder, with its condition; call it inside a compact method.
+
+    Args:
+      code: a vector, which a dense layer maps to `channels`, or a feature map.
+      condition: appended to a vector, or to a map as constant channels; None for none.
+      size: height and width of the smallest map.
+      channels: of the dense layer's map.
+      shape: that of the decoded image, for the message.
+
+    Raises:
+      ValueError: a feature map has another size.
+    """
+    if code.ndim == 1:
+        inputs = code if condition is None else jnp.concatenate([code, condition.reshape(-1)])
+        return nn.Dense(math.prod(size) * channels)(inputs).reshape(*size, channels)
+    if code.shape[:2] != size:
+        raise ValueError(f"the code of an image {shape} must have height and width {size}, got shape {code.shape}")
+    return with_channels(code, condition)
 
 
 class Conv(nn.Module):
@@ -227,19 +241,8 @@ def conv_reach(levels: int) -> int:
     return 4 * 2**levels - 3
 
 
-def _build(
-    shape: tuple[int, ...],
-    output_shape: tuple[int, ...],
-    hidden: tuple[int, ...],
-    code_size: int | None,
-    activation: Callable[[Array], Array],
-) -> tuple[ConvEncoder, Network]:
-    decoder = ConvDecoder((*shape[:2], math.prod(output_shape[2:])), hidden[::-1], activation)
-    return ConvEncoder(hidden, code_size, activation), followed_by(decoder, lambda output: output.reshape(output_shape))
-
-
 ARCHITECTURE = Architecture(
-    _build,
+    of_images(ConvEncoder, ConvDecoder),
     expects="images (H, W) or (H, W, C)",
     ranks=(2, 3),
     layout="image",

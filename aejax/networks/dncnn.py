@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from aejax.checks import check_function, check_sizes
 from aejax.networks.architecture import Architecture
-from aejax.networks.blocks import depth_to_space, space_to_depth
+from aejax.networks.blocks import depth_to_space, padded_to_multiple, space_to_depth
 from aejax.networks.conv import Conv, check_image_shape, with_channels
 
 
@@ -46,7 +46,7 @@ class DnCNNEncoder(nn.Module):
     def __call__(self, x: Float[Array, "..."], condition: Array | None = None) -> Float[Array, "h w K"]:
         check_image_shape(x.shape)
         x = x if x.ndim == 3 else x[..., None]
-        blocks = space_to_depth(jnp.pad(x, ((0, x.shape[0] % 2), (0, x.shape[1] % 2), (0, 0)), mode="edge"), 2)
+        blocks = space_to_depth(padded_to_multiple(x, 2), 2)
         y = with_channels(blocks, condition)
         for channels in self.features:
             y = self.activation(Conv(channels)(y))

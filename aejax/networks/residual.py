@@ -4,14 +4,12 @@ import math
 from collections.abc import Callable, Sequence
 
 import flax.linen as nn
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from aejax.checks import check_count, check_function, check_sizes
-from aejax.networks.architecture import Architecture
-from aejax.networks.blocks import depth_to_space, space_to_depth
-from aejax.networks.conv import Conv, check_image_shape, with_channels
-from aejax.networks.network import Network, followed_by
+from aejax.networks.architecture import Architecture, of_images
+from aejax.networks.blocks import depth_to_space, padded_to_multiple, space_to_depth
+from aejax.networks.conv import Conv, as_smallest_map, check_image_shape, with_channels
 
 
 class ResidualEncoder(nn.Module):
@@ -54,7 +52,7 @@ class ResidualEncoder(nn.Module):
         check_image_shape(x.shape)
         x = with_channels(x if x.ndim == 3 else x[..., None], condition)
         multiple = 2 ** len(self.features)
-        x = jnp.pad(x, ((0, -x.shape[0] % multiple), (0, -x.shape[1] % multiple), (0, 0)), mode="edge")
+        x = padded_to_multiple(x, multiple)
         for level, channels in enumerate(self.features):
             x = space_to_depth(x, 2)
             x = Conv(channels)(x) if level == 0 else nn.Dense(channels)(x)
@@ -95,15 +93,8 @@ class ResidualDecoder(nn.Module):
     def __call__(self, code: Float[Array, "..."], condition: Array | None = None) -> Float[Array, "..."]:
         shape, features = tuple(self.shape), tuple(self.features)
         smallest = tuple(math.ceil(side / 2 ** len(features)) for side in shape[:2])
-        if code.ndim == 1:
-            inputs = code if condition is None else jnp.concatenate([code, condition.reshape(-1)])
-            x = nn.Dense(math.prod(smallest) * features[0])(inputs).reshape(*smallest, features[0])
-        elif code.shape[:2] != smallest:
-            raise ValueError(
-                f"the code of an image {shape} must have height and width {smallest}, got shape {code.shape}"
-            )
-        else:
-            x = Conv(features[0])(with_channels(code, condition))
+        x = as_smallest_map(code, condition, smallest, features[0], shape)
+        x = x if code.ndim == 1 else Conv(features[0])(x)
         for level, channels in enumerate(features):
             if level:
                 x = Conv(channels, (2 * x.shape[0], 2 * x.shape[1]))(x)
@@ -132,19 +123,8 @@ def residual_reach(levels: int) -> int:
     return 11 * 2**levels - 7
 
 
-def _build(
-    shape: tuple[int, ...],
-    output_shape: tuple[int, ...],
-    hidden: tuple[int, ...],
-    code_size: int | None,
-    activation: Callable[[Array], Array],
-) -> tuple[ResidualEncoder, Network]:
-    decoder = ResidualDecoder((*shape[:2], math.prod(output_shape[2:])), hidden[::-1], activation)
-    return ResidualEncoder(hidden, code_size, activation), followed_by(decoder, lambda x: x.reshape(output_shape))
-
-
 ARCHITECTURE = Architecture(
-    _build,
+    of_images(ResidualEncoder, ResidualDecoder),
     expects="images (H, W) or (H, W, C)",
     ranks=(2, 3),
     layout="image",

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from aejax.checks import check_function, check_sizes
 from aejax.networks.architecture import Architecture
-from aejax.networks.blocks import depth_to_space, space_to_depth
+from aejax.networks.blocks import depth_to_space, padded_to_multiple, space_to_depth
 from aejax.networks.conv import check_image_shape, max_pool, upsample, with_channels
 
 _KERNEL = (3, 3)
@@ -52,7 +52,7 @@ class UNetEncoder(nn.Module):
         check_image_shape(x.shape)
         x = with_channels(x if x.ndim == 3 else x[..., None], condition)
         multiple = 2 ** len(self.features)
-        x = jnp.pad(x, ((0, -x.shape[0] % multiple), (0, -x.shape[1] % multiple), (0, 0)), mode="edge")
+        x = padded_to_multiple(x, multiple)
         x = space_to_depth(x, 2)
         code = []
         for level, channels in enumerate(self.features):

@@ -15,12 +15,13 @@ from jaxtyping import Array, Key, PyTree
 
 from aejax.autoencoders import Autoencoder, Examples, as_batch, part_names
 from aejax.autoencoders.dictionaries.division import axis_of_units
-from aejax.autoencoders.learned_state import STATISTICS, split_statistics, updated, with_state, without_state
+from aejax.autoencoders.learned_state import STATISTICS, split_statistics, without_state
 from aejax.autoencoders.record import Metrics
 from aejax.errors import UserError
 from aejax.training.accumulation import gradient_and_metrics
 from aejax.training.devices import AXIS
 from aejax.training.state import TrainState, run_keys
+from aejax.training.update import next_state
 
 UNITS = "units"  # the name of the mapped axis over which units are divided
 DividedStep = Callable[[TrainState, Examples | Array | np.ndarray], tuple[TrainState, Metrics]]
@@ -115,12 +116,7 @@ def make_divided_step(
         noise_key = jax.random.fold_in(run_keys(state).noise, state.step)
         gradient, metrics = gradient_and_terms(state.params, noise_key, state.step, examples)
         terms, statistics = split_statistics(metrics)
-        trained = without_state(autoencoder, state.params)
-        updates, opt_state = optimizer.update(gradient, state.opt_state, trained)
-        params = with_state(autoencoder, optax.apply_updates(trained, updates), state.params)
-        number = len(examples.x)
-        params, opt_state = updated(autoencoder, optimizer, params, opt_state, statistics, examples=number)
-        state = TrainState(params, opt_state, state.step + 1, state.key)
+        state = next_state(autoencoder, optimizer, state, gradient, statistics, examples=len(examples.x))
         return lax.with_sharding_constraint(state, _placed(specs, mesh)), terms
 
     def step_on(state: TrainState, examples: Examples | Array | np.ndarray) -> tuple[TrainState, Metrics]:
@@ -177,15 +173,15 @@ def _specs_of_metrics(autoencoder: Autoencoder, state: TrainState, examples: Exa
     one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, 1, 1, *leaf.shape[1:]), leaf.dtype), examples)
     found: dict[str, Any] = jax.eval_shape(lifted, one)
     specs: dict[str, Any] = dict.fromkeys(found, PartitionSpec())
-    return {**specs, STATISTICS: _specs(found[STATISTICS])}
+    of_one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[2:], leaf.dtype), found[STATISTICS])
+    return {**specs, STATISTICS: _specs(of_one)}
 
 
 def _specs(tree: PyTree) -> PyTree:
     """Returns how each array of parameters or statistics is divided."""
 
     def spec(path: tuple[Any, ...], leaf: Any) -> PartitionSpec:
-        del leaf
-        axis = axis_of_units(tuple(str(entry.key) for entry in path))
+        axis = axis_of_units(tuple(str(entry.key) for entry in path), leaf)
         return PartitionSpec() if axis is None else PartitionSpec(*(None,) * axis, UNITS)
 
     return jax.tree_util.tree_map_with_path(spec, tree)

@@ -11,12 +11,13 @@ from jaxtyping import Array, Int, PyTree
 
 from aejax.augmentation import Augmentation
 from aejax.autoencoders import Autoencoder, Examples, as_batch
-from aejax.autoencoders.learned_state import split_statistics, updated, with_state, without_state
+from aejax.autoencoders.learned_state import split_statistics
 from aejax.autoencoders.record import Batch, Metrics, example_keys
 from aejax.training.accumulation import gradient_and_metrics
 from aejax.training.devices import AXIS
 from aejax.training.kept import kept
 from aejax.training.state import TrainState, run_keys
+from aejax.training.update import next_state
 
 TrainStep = Callable[[TrainState, PyTree], tuple[TrainState, Metrics]]
 TrainSteps = Callable[[TrainState, Examples | Array | np.ndarray, np.ndarray], tuple[TrainState, Metrics]]
@@ -64,12 +65,8 @@ def train_step(
     if lax.axis_size(AXIS) > 1:  # with one device, XLA on CPU would copy every gradient
         gradient, metrics = lax.pmean((gradient, metrics), AXIS)
     terms, statistics = split_statistics(metrics)
-    trained = without_state(autoencoder, state.params)
-    updates, opt_state = optimizer.update(gradient, state.opt_state, trained)
-    params = with_state(autoencoder, optax.apply_updates(trained, updates), state.params)
     number = len(batch.x) * lax.axis_size(AXIS)
-    params, opt_state = updated(autoencoder, optimizer, params, opt_state, statistics, examples=number)
-    return TrainState(params, opt_state, state.step + 1, state.key), terms
+    return next_state(autoencoder, optimizer, state, gradient, statistics, examples=number), terms
 
 
 def make_train_steps(step: TrainStep, devices: Sequence[jax.Device]) -> TrainSteps:

@@ -1,5 +1,7 @@
 """BatchTopK: the largest pre-activations of a whole batch are its codes, so that examples share a budget of units."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
@@ -7,7 +9,7 @@ from jaxtyping import Array, Float, PyTree
 
 from aejax.autoencoders.dictionaries.activity import DEAD_AFTER, Activity, Added, Codes, with_activity
 from aejax.autoencoders.dictionaries.division import AxisName, summed_over_units
-from aejax.autoencoders.dictionaries.networks import networks_of
+from aejax.autoencoders.dictionaries.networks import Networks, networks_of
 from aejax.autoencoders.dictionaries.selection import largest_of_batch, smallest_kept
 from aejax.autoencoders.dictionaries.top_k import (
     AUXILIARY,
@@ -85,17 +87,8 @@ def batch_top_k(
         return Added(loss, {"auxiliary": auxiliary, **terms}, statistics)
 
     auxiliary_term, *others = BATCH_TOP_K.terms
-    return with_activity(
-        BATCH_TOP_K._replace(terms=(auxiliary_term._replace(weight=auxiliary_weight), *others)),
-        networks,
-        activate=above_threshold,
-        codes_of_batch=select.codes,
-        rectified=True,
-        added=added,
-        state={"threshold": jnp.zeros(()), "batches": jnp.zeros((), jnp.int32)},
-        update=follow_threshold,
-        dead_after=dead_after,
-    )
+    part = BATCH_TOP_K._replace(terms=(auxiliary_term._replace(weight=auxiliary_weight), *others))
+    return selecting(select, part, networks, added=added, dead_after=dead_after)
 
 
 class BatchSelection:
@@ -135,6 +128,28 @@ class BatchSelection:
         threshold = jnp.where(jnp.isfinite(smallest), smallest, 0)
         terms = {"threshold": jax.lax.stop_gradient(threshold).astype(dtype), "l0_at_use": l0_at_use}
         return terms, {"smallest_kept": threshold}
+
+
+def selecting(
+    select: BatchSelection,
+    part: Part,
+    networks: Networks,
+    *,
+    added: Callable[[PyTree, Activity], Added],
+    dead_after: int,
+) -> Autoencoder:
+    """Returns the autoencoder whose codes are selected from a batch in training, and by the threshold at use."""
+    return with_activity(
+        part,
+        networks,
+        activate=above_threshold,
+        codes_of_batch=select.codes,
+        rectified=True,
+        added=added,
+        state={"threshold": jnp.zeros(()), "batches": jnp.zeros((), jnp.int32)},
+        update=follow_threshold,
+        dead_after=dead_after,
+    )
 
 
 def above_threshold(params: PyTree, pre_activations: Float[Array, "F"]) -> Float[Array, "F"]:

@@ -7,22 +7,13 @@ below say what a device adds to the gradient of what all devices share.
 
 from collections.abc import Hashable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-_AXES = {
-    ("encoder", "kernel"): 1,
-    ("encoder", "bias"): 0,
-    ("decoder", "kernel"): 0,
-    ("magnitude", "log_scale"): 0,
-    ("magnitude", "bias"): 0,
-    ("thresholds",): 0,
-    ("state", "silent"): 0,
-    ("firing_rate",): 0,
-}
 AxisName = Hashable | None  # of the mapped axis over which units are divided; None where one device holds all
 
 
@@ -86,16 +77,22 @@ def places_of_units(units: int, axis_name: AxisName) -> Int[Array, "F"]:
     return first + jnp.arange(units)
 
 
-def axis_of_units(path: tuple[str, ...]) -> int | None:
+def axis_of_units(path: tuple[str, ...], array: Any) -> int | None:
     """Returns which axis of an array of a dictionary's parameters or statistics counts units; None if none does.
+
+    It is the last one of the encoder's kernel, and the first one of every other array but the decoder's bias.
 
     Args:
       path: the names that lead to the array.
+      array: the array, or its shape and dtype.
 
-    >>> [axis_of_units(path) for path in (("encoder", "kernel"), ("decoder", "kernel"), ("decoder", "bias"))]
-    [1, 0, None]
+    >>> kernel, bias = jnp.ones((3, 8)), jnp.ones(3)
+    >>> axis_of_units(("encoder", "kernel"), kernel), axis_of_units(("decoder", "bias"), bias)
+    (1, None)
     """
-    return _AXES.get(path)
+    if path == ("decoder", "bias") or not array.ndim:
+        return None
+    return 1 if path == ("encoder", "kernel") else 0
 
 
 def mean_over_units(values: Float[Array, "F"], axis_name: AxisName) -> Float[Array, ""]:

@@ -8,14 +8,8 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 from jaxtyping import Array, PyTree
 
-from aejax.autoencoders.dictionaries.activity import DEAD_AFTER, UNIT, Activity, Added, sum_of_squares, with_activity
-from aejax.autoencoders.dictionaries.batch_top_k import (
-    L0_AT_USE,
-    THRESHOLD,
-    BatchSelection,
-    above_threshold,
-    follow_threshold,
-)
+from aejax.autoencoders.dictionaries.activity import DEAD_AFTER, UNIT, Activity, Added, sum_of_squares
+from aejax.autoencoders.dictionaries.batch_top_k import L0_AT_USE, THRESHOLD, BatchSelection, selecting
 from aejax.autoencoders.dictionaries.networks import networks_of
 from aejax.autoencoders.dictionaries.top_k import AUXILIARY, AUXILIARY_WEIGHT, auxiliary_loss
 from aejax.autoencoders.part import Part, Term
@@ -105,14 +99,5 @@ def matryoshka(
         return Added(total + loss, {"prefixes": total, "auxiliary": auxiliary, **terms}, statistics)
 
     prefix_term, auxiliary_term, *others = MATRYOSHKA.terms
-    return with_activity(
-        MATRYOSHKA._replace(terms=(prefix_term, auxiliary_term._replace(weight=auxiliary_weight), *others)),
-        networks,
-        activate=above_threshold,
-        codes_of_batch=select.codes,
-        rectified=True,
-        added=added,
-        state={"threshold": jnp.zeros(()), "batches": jnp.zeros((), jnp.int32)},
-        update=follow_threshold,
-        dead_after=dead_after,
-    )
+    part = MATRYOSHKA._replace(terms=(prefix_term, auxiliary_term._replace(weight=auxiliary_weight), *others))
+    return selecting(select, part, networks, added=added, dead_after=dead_after)
