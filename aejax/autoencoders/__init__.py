@@ -24,6 +24,10 @@ Every method of the package, with its formula, its function (in `aejax`) and its
 | variational | E[-log p(x given z)] + β KL(q ‖ p) | `autoencoders.variational` | Kingma and Welling 2014; Higgins et al. 2017 |
 | conditional | f(x, c), g(h, c) | `autoencoders.conditional` | Sohn et al. 2015 |
 | importance weighted | -E log (1/k) Σᵢ p(x, zᵢ)/q(zᵢ given x) | `autoencoders.importance_weighted` | Burda et al. 2016 |
+| its doubly reparameterized and path gradients | Σₖ w̃ₖ² ∂log wₖ/∂zₖ ∂zₖ/∂φ; w̃ₖ for w̃ₖ² | `importance_weighted(gradient=...)` | Tucker et al. 2019; Roeder et al. 2017 |
+| MIWAE | -E (1/M) Σₘ log (1/K) Σₖ wₘₖ | `autoencoders.multiply_importance_weighted` | Rainforth et al. 2018 |
+| PIWAE | decoder by IWAE(M K), encoder by MIWAE(M, K) | `autoencoders.partially_importance_weighted` | Rainforth et al. 2018 |
+| CIWAE | -E [β (1/K) Σₖ log wₖ + (1 - β) log (1/K) Σₖ wₖ] | `autoencoders.combination_importance_weighted` | Rainforth et al. 2018 |
 | InfoVAE, WAE | L + λ MMD²(q(z), p(z)) | `autoencoders.mmd_regularized` | Zhao et al. 2019; Tolstikhin et al. 2018 |
 | β-TCVAE | -ELBO + λ KL(q(z) ‖ Π q(zₖ)) | `autoencoders.total_correlation_penalized` | Chen et al. 2018 |
 | free bits | Σ max(λ, E KLₖ) | `autoencoders.variational(free_bits=...)` | Kingma et al. 2016 |
@@ -63,6 +67,9 @@ with the reason. A condition or a separate noisy input is passed with the data:
 `Examples(x, input=noisy, condition=labels)`.
 """  # noqa: E501 (rows of a table)
 
+from aejax.autoencoders.combination_importance_weighted import (
+    combination_importance_weighted as combination_importance_weighted,
+)
 from aejax.autoencoders.conditional import conditional as conditional
 from aejax.autoencoders.contractive import contractive as contractive
 from aejax.autoencoders.contractive import contractive_by_projections as contractive_by_projections
@@ -80,10 +87,14 @@ from aejax.autoencoders.importance_weighted import importance_weighted as import
 from aejax.autoencoders.information import mmd_regularized as mmd_regularized
 from aejax.autoencoders.information import total_correlation_penalized as total_correlation_penalized
 from aejax.autoencoders.l2_regularized import l2_regularized as l2_regularized
+from aejax.autoencoders.multiply_importance_weighted import multiply_importance_weighted as multiply_importance_weighted
 from aejax.autoencoders.part import Part as Part
 from aejax.autoencoders.part import Term as Term
 from aejax.autoencoders.part import loss_terms as loss_terms
 from aejax.autoencoders.part import part_names as part_names
+from aejax.autoencoders.partially_importance_weighted import (
+    partially_importance_weighted as partially_importance_weighted,
+)
 from aejax.autoencoders.penalized import penalized as penalized
 from aejax.autoencoders.record import Autoencoder as Autoencoder
 from aejax.autoencoders.record import Batch as Batch
@@ -109,6 +120,7 @@ __all__ = [
     "Variational",
     "as_batch",
     "batch_top_k",
+    "combination_importance_weighted",
     "conditional",
     "contractive",
     "contractive_by_projections",
@@ -123,7 +135,9 @@ __all__ = [
     "loss_terms",
     "matryoshka",
     "mmd_regularized",
+    "multiply_importance_weighted",
     "part_names",
+    "partially_importance_weighted",
     "penalized",
     "resampled",
     "sparse",

@@ -235,7 +235,7 @@ def _penalized(autoencoder: Autoencoder, experiment: Experiment, facts: Facts) -
             raise UserError(f"conditional: expected labels of at least two classes, got only class {classes[0]}")
         autoencoder = autoencoders.conditional(autoencoder, classes=len(classes))
     if terms.importance_samples is not None:
-        autoencoder = autoencoders.importance_weighted(autoencoder, samples=terms.importance_samples)
+        autoencoder = _bounded(autoencoder, terms, terms.importance_samples)
     if terms.contractive_projections is not None:
         autoencoder = autoencoders.contractive_by_projections(
             autoencoder, weight=terms.contractive_weight, num_projections=terms.contractive_projections
@@ -264,6 +264,22 @@ def _penalized(autoencoder: Autoencoder, experiment: Experiment, facts: Facts) -
             autoencoder, weight=terms.total_correlation_weight, examples=facts.examples, axis_name=AXIS
         )
     return autoencoder
+
+
+def _bounded(autoencoder: Autoencoder, terms: Regularization, samples: int) -> Autoencoder:
+    """Returns the autoencoder with the importance weighted bound that a configuration names."""
+    bound, groups, gradient = terms.importance_bound, terms.importance_groups, terms.importance_gradient
+    if bound == "miwae":
+        return autoencoders.multiply_importance_weighted(autoencoder, groups=groups, samples=samples, gradient=gradient)
+    if bound == "piwae":
+        return autoencoders.partially_importance_weighted(
+            autoencoder, groups=groups, samples=samples, gradient=gradient
+        )
+    if bound == "ciwae":
+        return autoencoders.combination_importance_weighted(
+            autoencoder, samples=samples, elbo_weight=terms.importance_elbo_weight, gradient=gradient
+        )
+    return autoencoders.importance_weighted(autoencoder, samples=samples, gradient=gradient)
 
 
 def build_corruption(regularization: Regularization, facts: Facts) -> corruption.Corruption | None:

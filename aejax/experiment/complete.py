@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, PyTree
 
 from aejax.autoencoders import Autoencoder
-from aejax.autoencoders.importance_weighted import log_importance_weights
+from aejax.autoencoders.importance_weights import log_importance_weights
 from aejax.datasets.dataset import Splits, in_memory
 from aejax.errors import ArgumentError
 from aejax.evaluation.conditional_baselines import bernoulli_nats, gaussian_nats, neighbor_means

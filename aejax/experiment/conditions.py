@@ -22,7 +22,7 @@ class Requires:
     def refusal(self, value: Any) -> str:
         """Returns the error message, without the field's name, for a field that was set although it has no effect."""
         if not self.values:
-            return f"requires a {self.knob} above 0"
+            return f"requires {self.knob} above 0"
         return f"requires {self.knob} {' or '.join(self.values)}, but the {self.knob} is {value}"
 
 

@@ -273,6 +273,27 @@ class Regularization:
     importance_samples: Annotated[PositiveInt | None, _VARIATIONAL, AddsPart("importance_weighted")] = None
     """variational: codes per example of the importance weighted bound (IWAE), which replaces the loss; None disables
     it."""
+    importance_bound: Annotated[
+        Literal["iwae", "miwae", "piwae", "ciwae"],
+        _VARIATIONAL,
+        Requires("importance_samples"),
+        AddsPart("multiply_importance_weighted"),
+        AddsPart("partially_importance_weighted"),
+        AddsPart("combination_importance_weighted"),
+    ] = "iwae"
+    """variational: miwae: the mean of importance_groups bounds; piwae: that for the encoder, the bound of all their
+    samples together for the decoder; ciwae: between the evidence lower bound and the importance weighted one."""
+    importance_groups: Annotated[PositiveInt, _VARIATIONAL, Requires("importance_bound", ("miwae", "piwae"))] = 8
+    """variational: number of bounds, each of importance_samples codes."""
+    importance_elbo_weight: Annotated[
+        float, Field(ge=0, le=1), _VARIATIONAL, Requires("importance_bound", ("ciwae",))
+    ] = 0.5
+    """variational: the share of the evidence lower bound in ciwae."""
+    importance_gradient: Annotated[Literal["plain", "dreg", "stl"], _VARIATIONAL, Requires("importance_samples")] = (
+        "plain"
+    )
+    """variational: estimator of the encoder's gradient. dreg: doubly reparameterized, with less noise than plain; stl:
+    path gradient, biased with more than one sample."""
     mmd_weight: Annotated[NonNegative, AddsPart("mmd_regularized")] = 0.0
     """Weight of the maximum mean discrepancy between codes and prior (InfoVAE, WAE); 0 disables it."""
     total_correlation_weight: Annotated[NonNegative, _VARIATIONAL, AddsPart("total_correlation_penalized")] = 0.0

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from aejax.autoencoders import Batch, importance_weighted, undercomplete, variational
-from aejax.autoencoders.importance_weighted import log_importance_weights
+from aejax.autoencoders.importance_weights import log_importance_weights
 from aejax.likelihoods import gaussian
 from aejax.networks import Network
 

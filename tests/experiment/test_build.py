@@ -269,6 +269,11 @@ SPARSE = Regularization(sparse_weight=0.1)
             "importance_samples and beta cannot be combined",
         ),
         (
+            Experiment(regularization=Regularization(importance_samples=5, importance_bound="ciwae", beta=2.0)),
+            (5,),
+            "importance_bound and beta cannot be combined",
+        ),
+        (
             Experiment(model=Model(family="tied", conditional=True)),
             (5,),
             "^conditional and family tied cannot be combined: tied layers have no input for a condition$",

@@ -70,7 +70,7 @@ def test_data_are_centered_and_scaled_to_a_squared_norm_of_their_number():
         (of("matryoshka", Dictionary(prefixes=(8, 4))), "prefixes: must be ascending numbers below the code_size, 32"),
         (of("matryoshka", Dictionary(prefixes=(32,))), "prefixes: must be ascending numbers below the code_size, 32"),
         (of("top_k", Dictionary(first_active_entries=8)), "first_active_entries: must be from active_entries, 16"),
-        (of("top_k", Dictionary(annealing_steps=8)), "annealing_steps: requires a first_active_entries above 0"),
+        (of("top_k", Dictionary(annealing_steps=8)), "annealing_steps: requires first_active_entries above 0"),
         (of("gated", Dictionary(unit_norm=True, start_norm=2.0)), "start_norm: unit_norm keeps norm 1, got 2"),
         (Experiment(dictionary=Dictionary(unit_norm=True)), "unit_norm: requires family l1_dictionary or top_k"),
         (replace(of("gated"), training=Training(rematerialize=True)), "rematerialize: requires family undercomplete"),
