@@ -53,6 +53,8 @@ Every method of the package, with its formula, its function (in `aejax`) and its
 | salt and pepper, Gaussian noise, masking, blur | x̃ ~ q(x̃ given x) | `corruption.salt_and_pepper`, `gaussian_noise`, `masking`, `gaussian_blur` | Vincent et al. 2010 |
 | random shifts of images to train on | yᵢⱼ = x₍ᵢ₋ₐ₎₍ⱼ₋ᵦ₎, `--shift` | `augmentation.shift` | Simard et al. 2003 |
 | active units, mutual information of the code | Var E[z given x] > 0.01; a lower bound of I(x; z), at most log N | `evaluation.code_statistics` | Burda et al. 2016; Hoffman and Johnson 2016 |
+| disentanglement: MIG, SAP, DCI | gaps of mutual information and of predictability; entropy of importance | `evaluation.disentanglement.mutual_information_gap`, `separated_predictability`, `disentanglement_completeness_informativeness` | Chen et al. 2018; Kumar et al. 2018; Eastwood and Williams 2018 |
+| FactorVAE and beta-VAE scores, modularity, explicitness, IRS | accuracies of votes and classifiers; 1 - deviations | `evaluation.disentanglement.factor_vae_score`, `beta_vae_score`, `modularity`, `explicitness`, `interventional_robustness` | Kim and Mnih 2018; Higgins et al. 2017; Ridgeway and Mozer 2018; Suter et al. 2019 |
 | Jacobian, its squared norm | J = ∂f/∂x; ‖J‖_F², exact, four methods | `jacobian.jacobian`, `frobenius_norm_squared`, `contractive_penalty` | Rifai et al. 2011 |
 | its estimate | E ‖vᵀJ‖², with its variance | `jacobian.estimate_frobenius_norm_squared`, `estimator_variance` | Hoffman et al. 2019 |
 | spectra | σ(J), effective rank, intrinsic dimension, saturation, contraction curve | `jacobian.singular_values`, `effective_rank`, ... | Roy and Vetterli 2007; Rifai et al. 2011 |

@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from aejax.evaluation.disentanglement import explicitness, separated_predictability
+
+
+def test_sap_of_the_factors_themselves_is_1(grid: np.ndarray) -> None:
+    np.testing.assert_allclose(separated_predictability(grid[:, [1, 2, 0]], grid), 1.0, atol=1e-12)
+
+
+def test_sap_of_duplicated_units_is_0(grid: np.ndarray) -> None:
+    codes = np.concatenate([grid, -5.0 * grid], axis=1)
+    np.testing.assert_allclose(separated_predictability(codes, grid, categorical=[0, 2]), 0.0, atol=1e-12)
+
+
+def test_sap_is_the_gap_of_squared_correlations(grid: np.ndarray, independent: np.ndarray) -> None:
+    codes = independent + grid @ np.random.default_rng(0).normal(size=(3, 4))
+    squared = np.square(np.corrcoef(codes.T, grid.T)[:4, 4:])
+    ordered = np.sort(squared, axis=0)
+    np.testing.assert_allclose(separated_predictability(codes, grid), ordered[-1] - ordered[-2], atol=1e-12)
+
+
+def test_sap_of_a_class_does_not_depend_on_the_scale_of_codes(grid: np.ndarray, independent: np.ndarray) -> None:
+    codes = np.column_stack([grid[:, 2] + 0.2 * independent[:, 0], independent[:, 1:]])
+    found = [separated_predictability(scale * codes, grid, categorical=[2]) for scale in (1e-4, 1.0, 1e4)]
+    # a machine with C = 0.01 learns nothing of codes in units of 1e-4
+    np.testing.assert_allclose(found, [found[1]] * 3, atol=1e-9)
+    assert 0.4 < found[0][2] <= 0.5  # 1 - 1/2 at most
+
+
+def test_sap_of_one_unit_is_compared_with_a_constant(grid: np.ndarray) -> None:
+    codes = np.column_stack([grid[:, 2], np.ones(len(grid))])
+    np.testing.assert_allclose(separated_predictability(codes, grid), [0.0, 0.0, 1.0], atol=1e-12)
+    np.testing.assert_allclose(separated_predictability(codes, grid, categorical=[2])[2], 0.5, atol=1e-12)
+
+
+def test_explicitness_of_one_hot_codes_is_1(grid: np.ndarray) -> None:
+    codes = np.concatenate([np.eye(8)[grid[:, 0]], np.eye(4)[grid[:, 1]], np.eye(2)[grid[:, 2]]], axis=1)
+    np.testing.assert_allclose(explicitness(codes, grid), 1.0, atol=1e-12)
+
+
+def test_explicitness_of_independent_codes_is_one_half(grid: np.ndarray, independent: np.ndarray) -> None:
+    np.testing.assert_allclose(explicitness(independent, grid), 0.5, atol=0.07)
+
+
+def test_explicitness_needs_every_value_in_both_halves(grid: np.ndarray) -> None:
+    factors = grid.copy()
+    factors[0, 1] = 9
+    with pytest.raises(ValueError, match=r"factor 1 \(from 0\) has a value with too few examples, 1:"):
+        explicitness(grid, factors)
