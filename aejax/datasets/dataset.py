@@ -23,6 +23,14 @@ class AsStored(NamedTuple):
     channels_first: bool = False  # whether examples are images (C, H, W) in the file; they are read as (H, W, C)
 
 
+class Factors(NamedTuple):
+    """Known factors of variation of N examples, such as their scale and their position."""
+
+    values: np.ndarray  # (N, F) numbers, of which each factor has a few
+    names: tuple[str, ...]  # of the F factors
+    categorical: tuple[str, ...] = ()  # names of those whose values have no order
+
+
 class Dataset(NamedTuple):
     """Examples with labels, if they are known, and with inputs, if they differ from the examples."""
 
@@ -35,6 +43,7 @@ class Dataset(NamedTuple):
     notes: tuple[str, ...] = ()  # lines for the user on how the data were read
     condition: np.ndarray | None = None  # (N, ...) float32, numbers or images that encoder and decoder are given
     condition_columns: tuple[TableColumn, ...] | None = None  # of a condition that is columns of a table
+    factors: Factors | None = None  # of variation, if they are known; for the evaluation of codes
 
     @property
     def encoder_inputs(self) -> np.ndarray:
@@ -166,12 +175,13 @@ def sampled_blocks(array: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def take(dataset: Dataset, index: np.ndarray) -> Dataset:
-    """Returns the examples at positions `index`, in this order, with labels and inputs; files are not read."""
+    """Returns the examples at positions `index`, in this order, with labels, inputs and factors; files are not read."""
     x = cast(np.ndarray, dataset.x.select(index)) if isinstance(dataset.x, StoredArray) else dataset.x[index]
     labels, inputs, condition = (
         None if array is None else array[index] for array in (dataset.labels, dataset.input, dataset.condition)
     )
-    return dataset._replace(x=x, labels=labels, input=inputs, condition=condition)
+    factors = None if dataset.factors is None else dataset.factors._replace(values=dataset.factors.values[index])
+    return dataset._replace(x=x, labels=labels, input=inputs, condition=condition, factors=factors)
 
 
 def in_memory(dataset: Dataset) -> Dataset:

@@ -9,7 +9,7 @@ from aejax.datasets.source import Source
 _MODULES = (
     *("digits", "ecg5000", "jsb_chorales", "documents", "bsd68", "natural_patches"),
     *("frey_faces", "olivetti_faces", "cifar10_first4000"),
-    "synthetic_features.source",
+    *("synthetic_features.source", "sprites.source"),
     *("image_folder", "activations.source", "sequence_folder", "arrays", "tables.source", "tfds"),
 )
 

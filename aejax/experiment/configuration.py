@@ -39,15 +39,15 @@ class Data:
     __pydantic_config__ = _STRICT
 
     dataset: str = "digits"
-    """One of: digits (included in the package); synthetic_features (sparse mixtures of known features, generated);
-    ecg5000 (heartbeats), jsb_chorales (piano rolls), documents (scanned pages), bsd68 (gray photographs),
-    natural_patches (patches of whitened photographs), frey_faces, olivetti_faces or cifar10_first4000 (faces and color
-    images), read from --data-dir; your own .npy or .npz file, in which NaN after the end of sequences (N, T) or (N, T,
-    C) is padding; your own folder with one .csv file per sequence, or with subfolders, which are classes, of .csv or
-    .npy files; your own table, a .csv, .tsv or .parquet file with the names of its columns; your own folder of images,
-    whose subfolders are classes (or train, validation and test), or with pairs of images noisy/NAME and clean/NAME;
-    your own folder of activations in .npy, .npz or .safetensors files; a TFDS image set such as fashion_mnist, prepared
-    by `aejax prepare`."""
+    """One of: digits (included in the package); synthetic_features (sparse mixtures of known features) and sprites
+    (images with known factors: shape, scale, orientation, x, y), both generated; ecg5000 (heartbeats), jsb_chorales
+    (piano rolls), documents (scanned pages), bsd68 (gray photographs), natural_patches (patches of whitened
+    photographs), frey_faces, olivetti_faces or cifar10_first4000 (faces and color images), read from --data-dir; your
+    own .npy or .npz file, in which NaN after the end of sequences (N, T) or (N, T, C) is padding; your own folder with
+    one .csv file per sequence, or with subfolders, which are classes, of .csv or .npy files; your own table, a .csv,
+    .tsv or .parquet file with the names of its columns; your own folder of images, whose subfolders are classes (or
+    train, validation and test), or with pairs of images noisy/NAME and clean/NAME; your own folder of activations in
+    .npy, .npz or .safetensors files; a TFDS image set such as fashion_mnist, prepared by `aejax prepare`."""
     labels: str | None = None
     """For your own file: a .npy file with the class of every example, integers or text; of a table, also the name of a
     column, which is then left out of its rows. Classes color the figures, and are the conditions of a conditional
@@ -79,7 +79,7 @@ class Data:
     """documents, bsd68 and natural_patches: number of training crops from every page or image, at random places."""
     image_size: tuple[PositiveInt, ...] | None = None
     """A folder of images: height and width that all are brought to, or one number for squares; None if they are equal
-    in size."""
+    in size. sprites: their size, 64 by default."""
     resize: Literal["crop", "stretch", "pad"] = "crop"
     """A folder of images: how image_size is reached. crop: the largest central part of that aspect ratio; stretch: the
     whole image, distorted; pad: the whole image, with a border of the background."""
@@ -110,9 +110,14 @@ class Data:
     """synthetic_features: the setting of the generator. small: 512 features in 256 dimensions, 5 active;
     synth_sae_bench_16k: 16,384 in 768, 34 active, in trees, as in SynthSAEBench."""
     examples: PositiveInt = 50_000
-    """synthetic_features: the number of examples."""
+    """synthetic_features and sprites: the number of examples; of sprites, a random sample of the combinations of
+    factors, all 737,280 or those of factor_values."""
     feature_seed: Seed = 0
     """synthetic_features: the seed of the features and of the examples."""
+    factor_values: tuple[str, ...] = ()
+    """sprites: the combinations that are used. Each is FACTOR=VALUES, of the factors shape (square, ellipse, heart),
+    scale (0 to 5), orientation (0 to 39), x and y (0 to 31), such as shape=square,heart scale=5 orientation=0:40:4; all
+    values of factors that are not named."""
     condition: tuple[str, ...] = ()
     """What encoder and decoder are given besides the code, instead of a class: columns of a table, which are left out
     of its rows; entries of a .npz file, numbers or images of each example; or, of images, upper_half, lower_half,

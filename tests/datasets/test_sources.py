@@ -18,6 +18,7 @@ OF_SOURCES = {
     **{"image_size": (3,), "resize": "pad", "background": "white", "color": "gray"},
     **{"shards": "a*", "skip_positions": 1, "max_norm": 9.0},
     **{"features": "synth_sae_bench_16k", "examples": 3, "feature_seed": 1},
+    **{"factor_values": ("scale=3",)},
 }
 
 

@@ -40,7 +40,7 @@ OTHER = Experiment(  # every knob that the family allows has another value than 
         **{"validation_data": "v.npy", "test_data": "t.npy"},
         **{"image_size": (8,), "resize": "pad", "background": "white", "color": "gray"},
         **{"shards": "a*", "skip_positions": 1, "max_norm": 9.0},
-        **{"features": "synth_sae_bench_16k", "examples": 3, "feature_seed": 1},
+        **{"features": "synth_sae_bench_16k", "examples": 3, "feature_seed": 1, "factor_values": ("x=0:9",)},
     ),
     model=Model(
         "undercomplete",
