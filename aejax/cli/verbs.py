@@ -39,5 +39,8 @@ STUDIES = {
     "dictionary-patches": Verb(
         "aejax.cli.study_dictionary_patches", "draw what a dictionary learns on patches of whitened photographs"
     ),
+    "gradient-noise": Verb(
+        "aejax.cli.study_gradient_noise", "measure the noise of gradients of importance weighted bounds, by samples"
+    ),
     "adbench": Verb("aejax.cli.study_adbench", "detect anomalous rows of tables, with and without labels; baselines"),
 }

@@ -14,6 +14,7 @@ from aejax.plots.examples import (
 )
 from aejax.plots.firing import firing_rates
 from aejax.plots.mosaic import mosaic
+from aejax.plots.power_laws import Measured, power_laws
 from aejax.plots.scores import anomaly_scores
 from aejax.plots.style import clean_axes, hide_axes, house_style, save_figure
 from aejax.plots.vectors import Axis, frames_of_vectors
@@ -22,6 +23,7 @@ __all__ = [
     "Axis",
     "Curve",
     "Family",
+    "Measured",
     "anomaly_scores",
     "clean_axes",
     "compared_curves",
@@ -37,6 +39,7 @@ __all__ = [
     "latent_space",
     "mosaic",
     "piano_rolls",
+    "power_laws",
     "rate_distortion",
     "reconstructions",
     "save_figure",
