@@ -1,19 +1,16 @@
 """The user's own autoencoder: a Python file with `build(facts) -> Autoencoder`, and its copy in a run folder."""
 
-import hashlib
-import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 from aejax.autoencoders import Autoencoder
 from aejax.errors import ArgumentError, UserError, knob_name
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.facts import Facts
 from aejax.host.files import read_text, write_text
+from aejax.host.python_file import MAX_BYTES, digest_of, run_python_file
 
 FILE, DIGEST = "autoencoder.py", "autoencoder.sha256"  # in a run folder
-_MAX_BYTES = 2**20
 
 
 def build_own(path: Path, facts: Facts) -> Autoencoder:
@@ -27,12 +24,7 @@ def build_own(path: Path, facts: Facts) -> Autoencoder:
       UserError: the file cannot be read, it defines no function `build`, or `build` does not return an autoencoder.
       Exception: any exception that the file raises.
     """
-    source = read_text(path, limit=_MAX_BYTES)
-    module = ModuleType(f"_aejax_own_autoencoder_{_digest_of(source)[:16]}")
-    module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # dataclasses, and therefore Flax, resolve annotations there
-    exec(compile(source, str(path), "exec"), module.__dict__)
-    build = getattr(module, "build", None)
+    build = getattr(run_python_file(path), "build", None)
     if not callable(build):
         raise UserError(f"{path}: expected a function build(facts) that returns an autoencoder, but it defines none")
     autoencoder = build(facts)
@@ -46,9 +38,9 @@ def build_own(path: Path, facts: Facts) -> Autoencoder:
 
 def copy_own(path: Path, folder: Path) -> None:
     """Copies the file of the user's own autoencoder into a run folder, with its SHA-256."""
-    source = read_text(path, limit=_MAX_BYTES)
+    source = read_text(path, limit=MAX_BYTES)
     write_text(folder / FILE, source)
-    write_text(folder / DIGEST, _digest_of(source) + "\n")
+    write_text(folder / DIGEST, digest_of(source) + "\n")
 
 
 def with_own_copy(experiment: Experiment, folder: Path, *, trust_code: bool) -> Experiment:
@@ -71,10 +63,6 @@ def with_own_copy(experiment: Experiment, folder: Path, *, trust_code: bool) -> 
             f"expected, since the autoencoder of {folder} is a program, {file}, that runs with your rights when the "
             f"run is opened: read it, and set {knob_name('trust_code')} only if you trust it",
         )
-    if _digest_of(read_text(file, limit=_MAX_BYTES)) != read_text(folder / DIGEST, limit=_MAX_BYTES).strip():
+    if digest_of(read_text(file, limit=MAX_BYTES)) != read_text(folder / DIGEST, limit=MAX_BYTES).strip():
         raise UserError(f"{file}: was changed since the run began: its SHA-256 differs from {DIGEST}; it was not run")
     return replace(experiment, model=replace(experiment.model, autoencoder=str(file)))
-
-
-def _digest_of(source: str) -> str:
-    return hashlib.sha256(source.encode()).hexdigest()

@@ -15,6 +15,7 @@ from aejax.evaluation.dictionaries.firing import dead_share as dead_share
 from aejax.evaluation.dictionaries.firing import firing_histogram as firing_histogram
 from aejax.evaluation.dictionaries.firing import firing_rates as firing_rates
 from aejax.evaluation.dictionaries.firing import mean_l0 as mean_l0
+from aejax.evaluation.dictionaries.loss_recovered import loss_recovered as loss_recovered
 from aejax.evaluation.dictionaries.matching import FeatureMatch as FeatureMatch
 from aejax.evaluation.dictionaries.matching import cosine_similarities as cosine_similarities
 from aejax.evaluation.dictionaries.matching import match_features as match_features

@@ -25,6 +25,7 @@ from aejax.experiment.dictionary_knobs import SELECTING
 from aejax.experiment.facts import some_of
 from aejax.experiment.job import Job, fit, make_job
 from aejax.experiment.knobs import value_of, with_knobs
+from aejax.studies.dictionaries.spliced import Recovered, RestOfNetwork, recover
 
 _BLOCK = 2000  # examples at a time
 PCA = "PCA"
@@ -40,6 +41,7 @@ class Point(NamedTuple):
     unexplained: float  # fraction of the variance: Σ ‖x - x̂‖² / Σ ‖x - mean‖²
     relative_bias: float  # E ‖x̂‖² / E x̂·x; below 1 where codes are shrunk
     dead: float  # fraction of units that are 0 for every test example
+    recovered: Recovered | None = None  # of the network that the activations are from, if there is one
 
 
 def with_strength(experiment: Experiment, family: str, strength: float) -> Experiment:
@@ -57,7 +59,9 @@ def with_strength(experiment: Experiment, family: str, strength: float) -> Exper
     return with_knobs(changed, {knob: value_of(Experiment(), knob) for knob in unused})
 
 
-def measure_point(experiment: Experiment, strength: float, *, seed: int, splits: Splits) -> Point:
+def measure_point(
+    experiment: Experiment, strength: float, *, seed: int, splits: Splits, network: RestOfNetwork | None = None
+) -> Point:
     """Trains a dictionary and measures it.
 
     Args:
@@ -65,9 +69,10 @@ def measure_point(experiment: Experiment, strength: float, *, seed: int, splits:
       strength: its strength, for the result.
       seed: of the training.
       splits: the examples.
+      network: the rest of the network that the examples are activations of; None measures no loss.
 
     Raises:
-      UserError: the configuration does not suit the examples.
+      UserError: the configuration does not suit the examples, or the network returns no losses.
     """
     job = make_job(with_knobs(experiment, {"seed": seed}), splits)
     snapshot = fit(job, devices=jax.devices()[:1])
@@ -88,6 +93,7 @@ def measure_point(experiment: Experiment, strength: float, *, seed: int, splits:
         quality.fraction_of_variance_unexplained,
         quality.relative_bias,
         dead_share(counts),
+        None if network is None else recover(network, job.autoencoder, snapshot.state.params),
     )
 
 
