@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 from typing_extensions import Doc
 
-from aejax.errors import UserError
+from aejax.errors import UserError, knob_name
 from aejax.experiment.architectures import NETWORKS, architecture_of
 from aejax.experiment.conditions import Requires, check_conditions
 from aejax.experiment.dictionary_knobs import DICTIONARIES, SELECTING, Dictionary, check_dictionary
@@ -508,7 +508,8 @@ def _check_combination(model: Model, dictionary: Dictionary, regularization: Reg
         else:
             bounded = f"likelihood {model.likelihood}" if model.family == "variational" else f"loss {model.loss}"
         raise UserError(
-            f"standardize: {model.standardize} requires a loss that accepts any number, and {bounded} does not"
+            f"standardize: {model.standardize} requires a loss that accepts any number, and {bounded} does not; use "
+            f"{knob_name('standardize none')}"
         )
     if model.standardize == "feature" and model.code_size is None:
         raise UserError(

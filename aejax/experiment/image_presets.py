@@ -151,14 +151,17 @@ IMAGES: dict[str, tuple[str, Experiment]] = {
         ),
     ),
     "cifar10-vae": (
-        "residual variational autoencoder on 4,000 color images of CIFAR-10, in bits per dimension",
-        _in_bits(_CIFAR10, (32, 32), code_size=None, epochs=10, learning_rate=5e-3),
+        "residual variational autoencoder on 4,000 color images of CIFAR-10; 6.16 bits per dimension",
+        _in_bits(_CIFAR10, (32, 32), code_size=128, epochs=30, learning_rate=2e-3),
     ),
     "cifar10-denoise": (
-        "color images of CIFAR-10 with Gaussian noise of 25 of 255 levels",
-        _at_noise(25, _CIFAR10, epochs=8),
+        "color images of CIFAR-10 with Gaussian noise of 25 of 255 levels; 27.94 dB, non-local means 25.66 dB",
+        _at_noise(25, _CIFAR10, epochs=24),
     ),
-    "bsd68-denoise-15": ("gray photographs with Gaussian noise of 15 of 255 levels", _at_noise(15, _BSD68, epochs=16)),
+    "bsd68-denoise-15": (
+        "gray photographs with Gaussian noise of 15 of 255 levels; BSD68 30.28 dB, non-local means 29.87 dB",
+        _at_noise(15, _BSD68, epochs=16),
+    ),
     "bsd68-denoise-25": (
         "gray photographs with Gaussian noise of 25 of 255 levels; BSD68 28.16 dB, non-local means 27.48 dB",
         _at_noise(25, _BSD68, epochs=16),
@@ -172,7 +175,7 @@ IMAGES: dict[str, tuple[str, Experiment]] = {
         _in_bits(_FREY, (32, 32), code_size=40, epochs=25, learning_rate=3e-3),
     ),
     "frey-vae-contiguous": (
-        "the same on the film of Frey faces in three pieces",
+        "the same on the film of Frey faces in three pieces; 6.20 bits per dimension",
         _in_bits(replace(_FREY, split_order="ascending"), (32, 32), code_size=40, epochs=25, learning_rate=3e-3),
     ),
     # Standardized by feature: a network whose output starts at 0 takes longer to find the mean face than all the rest.

@@ -16,6 +16,9 @@ from aejax.host.commands import verb_command
 DEFAULT = "digits-vae"
 # for runs without a preset on other data than that of DEFAULT; no value was tuned for a particular data set
 OWN = Experiment(training=Training(checkpoint_every=5))
+# Standardized: a network whose output starts at 0 needs long to find the mean image. After 30 epochs of batches of 32
+# the squared error per pixel of 280 faces is 0.0041; unstandardized, after 50 epochs of batches of 128, 0.0158.
+# PCA with 128 components, which no prior restricts, reaches 0.0023.
 OWN_IMAGES = Experiment(
     model=Model(
         network="conv",
@@ -23,9 +26,10 @@ OWN_IMAGES = Experiment(
         code_size=128,
         activation="gelu",
         likelihood="gaussian_with_global_variance",
+        standardize="global",
     ),
     optimization=Optimization(schedule="cosine"),
-    training=Training(epochs=50, patience=10, checkpoint_every=5),
+    training=Training(batch_size=32, epochs=50, patience=10, checkpoint_every=5),
 )
 # With a predicted variance instead of 0.3, the squared errors of Ames housing's test rows are 1.8 times as large:
 # columns that are almost always 0 then have nearly the whole likelihood. 0.3 has the best bound on its validation rows

@@ -126,7 +126,7 @@ def test_every_preset_builds(name: str) -> None:
         "fashion-denoise-unet": (4, 4, 768),
         "documents-tutorial": (16, 16, 64),
         "documents-denoise": (2, 2, 3168),
-        "cifar10-vae": (8, 8, 16),
+        "cifar10-vae": (128,),
         "cifar10-denoise": (16, 16, 60),  # features of 2x2 pixels, and these pixels
         **dict.fromkeys(("bsd68-denoise-15", "bsd68-denoise-25", "bsd68-denoise-50"), (16, 16, 52)),
     }
