@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from aejax.augmentation import shift
+from aejax.augmentation import binarize, dequantize, one_after_another, shift
 from aejax.autoencoders import Examples, denoising, undercomplete
 from aejax.corruption import masking
 from aejax.networks import MLP
@@ -144,3 +144,38 @@ def test_shift_takes_a_distance_of_a_narrow_type(without_type_checks):
     x = jnp.arange(200.0 * 200).reshape(200, 200)
     moved = shift(jax.random.key(0), x, pixels=np.int8(100))
     np.testing.assert_array_equal(moved, shift(jax.random.key(0), x, pixels=100))
+
+
+@pytest.mark.slow
+def test_bits_and_uniform_noise_are_those_of_their_distributions():
+    x, number = jnp.array([0.0, 0.25, 0.5, 1.0]), 4000
+    keys = jax.random.split(jax.random.key(0), number)
+    bits = np.asarray(jax.vmap(binarize, in_axes=(0, None))(keys, x))
+    assert np.isin(bits, [0, 1]).all()
+    np.testing.assert_allclose(bits.mean(axis=0), x, atol=4 * np.sqrt(0.25 / number))
+    assert np.ptp(bits[:, [0, 3]], axis=0).tolist() == [0, 0]
+    values = np.asarray(jax.vmap(partial(dequantize, levels=5), in_axes=(0, None))(keys, x), np.float64)
+    assert values.max() < 1
+    np.testing.assert_array_equal(np.floor(5 * values), np.tile([0, 1, 2, 4], (number, 1)))
+    np.testing.assert_allclose((5 * values % 1).mean(axis=0), 0.5, atol=4 * np.sqrt(1 / 12 / number))
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_noise_of_half_precision_stays_below_one(dtype):
+    values = dequantize(jax.random.key(0), jnp.ones(10_000, dtype), levels=256)
+    assert values.dtype == dtype
+    assert values.max() < 1
+
+
+def test_several_augmentations_have_noise_of_their_own():
+    noise = lambda key, x: jax.random.uniform(key, x.shape)  # noqa: E731
+    seen = []
+    one_after_another(lambda key, x: seen.append(noise(key, x)) or x, lambda key, x: seen.append(noise(key, x)) or x)(
+        jax.random.key(0), jnp.zeros(3)
+    )
+    assert not np.isclose(*seen).any()
+
+
+def test_refuses_one_level():
+    with pytest.raises(ValueError, match="levels must be at least 2, got 1"):
+        dequantize(jax.random.key(0), jnp.zeros(3), levels=1)

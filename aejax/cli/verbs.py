@@ -16,6 +16,7 @@ VERBS = {
     "report": Verb("aejax.cli.report", "write a page about a run: metrics, curves, reconstructions, codes, samples"),
     "compare": Verb("aejax.cli.compare", "write a page with runs side by side: settings that differ, losses, curves"),
     "explore": Verb("aejax.cli.explore", "write a page that decodes the code at the pointer, in a browser"),
+    "likelihood": Verb("aejax.cli.likelihood", "estimate log p(x) of test examples, with errors: bounds, annealing"),
     "encode": Verb("aejax.cli.encode", "encode examples, decode codes, or compare a run's codes with PCA"),
     "detect": Verb("aejax.cli.detect", "score examples, and detect anomalies"),
     "denoise": Verb("aejax.cli.denoise", "denoise images or arrays, or compare a run with filters"),

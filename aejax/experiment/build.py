@@ -403,9 +403,17 @@ def _networks(
 
 def build_augmentation(data: Data) -> augmentation.Augmentation | None:
     """Returns the augmentation `(key, x) -> augmented x` that a configuration names; None if it names none."""
-    return _shift(data.shift) if data.shift else None
+    levels = data.levels if data.dequantize != "none" else None
+    if data.shift or data.binarize == "dynamic" or levels is not None:
+        return _augmentation(data.shift, data.binarize == "dynamic", levels)
+    return None
 
 
 @kept
-def _shift(pixels: int) -> augmentation.Augmentation:
-    return partial(augmentation.shift, pixels=pixels)
+def _augmentation(pixels: int, binarizes: bool, levels: int | None) -> augmentation.Augmentation:
+    changes: list[augmentation.Augmentation] = [partial(augmentation.shift, pixels=pixels)] if pixels else []
+    if binarizes:
+        changes.append(augmentation.binarize)
+    if levels is not None:
+        changes.append(partial(augmentation.dequantize, levels=levels))
+    return changes[0] if len(changes) == 1 else augmentation.one_after_another(*changes)

@@ -133,6 +133,19 @@ class Data:
     """For your own file: another one with the validation examples."""
     test_data: str | None = None
     """For your own file: another one with the test examples."""
+    binarize: Literal["none", "fixed", "dynamic", "stochastic"] = "none"
+    """Make values in [0, 1] bits: a bernoulli likelihood of gray values is no likelihood. fixed: 1 from 1/2 on;
+    stochastic: 1 with the value as its probability, drawn once by --noise-seed; dynamic: training examples drawn so
+    anew in every epoch, validation and test examples once by --noise-seed."""
+    dequantize: Literal["none", "uniform"] = "none"
+    """Make levels in [0, 1], such as gray values of bytes, continuous: level k of n becomes (k + u) / n with uniform
+    noise u, drawn anew in every epoch for training examples, and once by --noise-seed for the others. A density then
+    has a number of bits per dimension; without it, a density of levels has no bound."""
+    levels: Annotated[int, Field(ge=2)] = 256
+    """dequantize: the number of levels, n; 256 for bytes."""
+    noise_seed: Seed = 0
+    """binarize and dequantize: seed of what is drawn once. It is separate from the training seed: runs with other seeds
+    have the same test examples."""
 
 
 @dataclass(frozen=True)
@@ -427,6 +440,7 @@ def _parse(text: str) -> Experiment:
         raise UserError(
             "conditional: cannot be combined with condition; of a table, name the column of labels among the condition"
         )
+    _check_treatment(experiment.data, experiment.model)
     if experiment.model.autoencoder is not None and experiment.training.rematerialize:
         raise UserError("rematerialize: has no effect on your own autoencoder: use aejax.networks.rematerialized in it")
     if experiment.model.family not in _WITH_NETWORKS and experiment.training.rematerialize:
@@ -434,6 +448,22 @@ def _parse(text: str) -> Experiment:
             f"rematerialize: requires family {' or '.join(_WITH_NETWORKS)}, but the family is {experiment.model.family}"
         )
     return experiment
+
+
+def _check_treatment(data: Data, model: Model) -> None:
+    """Raise UserError for knobs of binarization and dequantization that cannot be combined or have no effect."""
+    if data.binarize != "none" and data.dequantize != "none":
+        raise UserError("binarize: cannot be combined with dequantize: values are either bits or continuous")
+    if data.dequantize == "none" and data.levels != Data.levels:
+        raise UserError("levels: has no effect without dequantize uniform")
+    if data.noise_seed != Data.noise_seed and data.dequantize == "none" and data.binarize in ("none", "fixed"):
+        raise UserError("noise_seed: has no effect without binarize stochastic or dynamic, or dequantize uniform")
+    is_discrete = model.likelihood in ("bernoulli", "poisson", "discretized_logistic", "table")
+    if data.dequantize != "none" and model.autoencoder is None and model.family == "variational" and is_discrete:
+        raise UserError(
+            f"dequantize: requires a likelihood that is a density, such as gaussian, but the likelihood is "
+            f"{model.likelihood}"
+        )
 
 
 def has_counts(model: Model) -> bool:

@@ -46,13 +46,16 @@ from aejax.experiment.report import (
     term_of,
 )
 from aejax.experiment.report_dictionary import dictionary_section
+from aejax.experiment.report_likelihood import likelihood_section
 from aejax.experiment.report_samples import samples_section
 from aejax.experiment.run_folder import Record, read_records
 from aejax.experiment.table_results import OURS, describe_result, table_result
 from aejax.experiment.trained import TrainedRun
+from aejax.experiment.treatment_notes import treatment_lines
 from aejax.host.optional import optional
 
 _MAX_CLASSES = 20  # whose table is not folded
+_MAX_TREATED = 10_000  # test examples of which it is looked at whether they are gray
 _MAX_CHANGED = 3  # knobs of a run that is described by its nearest preset
 
 
@@ -80,6 +83,7 @@ def report_page(run: TrainedRun) -> ReportPage:
     missing: list[str] = []
     for title, build in {
         "Metrics": lambda: _metrics(run, records),
+        "Likelihood": lambda: likelihood_section(run),
         "Reconstructions": lambda: _reconstructions(run, errors),
         "Codes": lambda: _codes(run, records),
         "Units of the dictionary": lambda: dictionary_section(run),
@@ -198,6 +202,8 @@ def _metrics(run: TrainedRun, records: list[Record]) -> list[Section]:
         "change; the table at the end of training shows means for the parameters after that epoch. The "
         f"{loss_note(run.autoencoder.parts)}."
     )
+    few = np.asarray(run.splits.test.x[:_MAX_TREATED])
+    text += "".join(f" {line[0].upper()}{line[1:]}." for line in treatment_lines(run, few))
     if not final:
         text += " The run is not finished: its test examples have not been evaluated."
     describe = partial(term_of, parts=run.autoencoder.parts)

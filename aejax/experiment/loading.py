@@ -17,6 +17,7 @@ from aejax.datasets.halves import HALVES
 from aejax.datasets.sequences import has_padding
 from aejax.datasets.source import Request, Source
 from aejax.datasets.sources import source_of, sources
+from aejax.datasets.treatment import Treatment, check_treatable, treated
 from aejax.errors import ArgumentError, UserError, knob_name
 from aejax.experiment.configuration import Data, Experiment, Model, has_counts, uses_table
 from aejax.experiment.data_paths import with_files
@@ -60,7 +61,22 @@ def load_splits(
             )
         request = request._replace(condition=data.condition)
     splits = source.load(request, **{name: getattr(data, name) for name in source.knobs})
+    splits = _treated(splits, treatment_of(data), data.dataset)
     return with_half_given(splits, data.condition[0], name=data.dataset) if is_half else splits
+
+
+def treatment_of(data: Data) -> Treatment:
+    """Returns how the configuration binarizes or dequantizes the examples."""
+    return Treatment(data.binarize, data.dequantize, data.levels, data.noise_seed)
+
+
+def _treated(splits: Splits, treatment: Treatment, dataset: str) -> Splits:
+    """Returns the splits with everything drawn that is drawn once; the loop of training draws the rest."""
+    parts = splits._asdict()
+    if treatment.is_drawn_anew:
+        check_treatable(parts.pop("train"), treatment, name=dataset)
+    drawn = {split: treated(part, treatment, split=split, name=dataset) for split, part in parts.items()}
+    return splits._replace(**drawn)
 
 
 def request_of(data: Data) -> Request:

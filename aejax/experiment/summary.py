@@ -9,12 +9,14 @@ import numpy as np
 from rich.console import Console
 
 from aejax.datasets.dataset import Dataset, take
+from aejax.datasets.treatment import treated
 from aejax.evaluation import as_terms, code_statistics
 from aejax.experiment.build import bounds_of_code
 from aejax.experiment.code_sentences import code_sentences
 from aejax.experiment.dictionary_units import MAX_EXAMPLES, draw_units, is_dictionary
 from aejax.experiment.figures import draw_figures
 from aejax.experiment.job import Job
+from aejax.experiment.loading import as_examples, treatment_of
 from aejax.experiment.plausibility import check_result
 from aejax.experiment.progress import summary_table
 from aejax.experiment.report import loss_note, term_of
@@ -22,6 +24,7 @@ from aejax.experiment.run_folder import RunFolder
 from aejax.experiment.scores import score, write_scores
 from aejax.experiment.table_results import describe_result, table_result
 from aejax.experiment.trained import TrainedRun
+from aejax.experiment.treatment_notes import treatment_lines
 from aejax.host.files import FigureFormat
 from aejax.host.optional import optional
 from aejax.plots import save_figure
@@ -45,6 +48,10 @@ def evaluate_best(job: Job, snapshot: Snapshot, *, devices: Sequence[jax.Device]
     """
     size, devices = job.experiment.training.batch_size, list(devices)
     examples = {name: job.examples(name) for name in ("train", "validation", "test")}
+    treatment = treatment_of(job.experiment.data)
+    if treatment.is_drawn_anew:  # the training examples are drawn once for this evaluation, as the others are
+        drawn = treated(job.splits.train, treatment, split="train", name=job.experiment.data.dataset)
+        examples["train"] = as_examples(job.experiment.model, drawn, job.facts)
     plan = choose_plan(
         job.autoencoder,
         snapshot.best_params,
@@ -104,6 +111,8 @@ def conclude(
     title = f"best epoch {run.best_epoch} of {epochs}; means over examples, for the parameters after that epoch"
     console.print(summary_table(title, means, term_of=partial(term_of, parts=run.autoencoder.parts)))
     console.print(loss_note(run.autoencoder.parts))
+    for line in treatment_lines(run, test.x):
+        console.print(line)
     if run.facts.columns is not None:
         with optional("errors of the columns", console.print):
             for line in describe_result(table_result(run, test)):

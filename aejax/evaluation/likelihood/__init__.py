@@ -17,12 +17,15 @@ from aejax.evaluation.likelihood.pareto import pareto_k as pareto_k
 from aejax.evaluation.likelihood.path import temperatures as temperatures
 from aejax.evaluation.likelihood.pilot import StepSizes as StepSizes
 from aejax.evaluation.likelihood.pilot import tuned_step_sizes as tuned_step_sizes
+from aejax.evaluation.likelihood.simulated import Simulated as Simulated
+from aejax.evaluation.likelihood.simulated import simulated_examples as simulated_examples
 
 __all__ = [
     "MAX_PARETO_K",
     "Annealed",
     "ImportanceSampled",
     "MeanWithErrors",
+    "Simulated",
     "StepSizes",
     "annealed_log_likelihood",
     "bits_per_dimension",
@@ -32,6 +35,7 @@ __all__ = [
     "mean_with_errors",
     "pareto_k",
     "point_of",
+    "simulated_examples",
     "temperatures",
     "tuned_step_sizes",
 ]
