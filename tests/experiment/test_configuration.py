@@ -41,6 +41,7 @@ OTHER = Experiment(  # every knob that the family allows has another value than 
         **{"image_size": (8,), "resize": "pad", "background": "white", "color": "gray"},
         **{"shards": "a*", "skip_positions": 1, "max_norm": 9.0},
         **{"features": "synth_sae_bench_16k", "examples": 3, "feature_seed": 1, "factor_values": ("x=0:9",)},
+        **{"dequantize": "uniform", "levels": 17, "noise_seed": 2},
     ),
     model=Model(
         "undercomplete",
@@ -345,7 +346,7 @@ def test_differences_name_the_knobs_and_both_values():
         "accumulation_steps",
     }
     same |= {knob.name for knob in dataclasses.fields(Dictionary)}
-    same.add("condition")  # it cannot be combined with conditional
+    same |= {"condition", "binarize"}  # they cannot be combined with conditional, and with dequantize
     assert set(found) == {knob for _, knob in KNOBS} - same
     assert found["epochs"] == (300, 5)
     assert found["hidden"] == ((200,), (8, 4))
