@@ -41,6 +41,9 @@ autoencoder learns what `aejax train` with its knobs and seed learns. All exampl
 The best setting has the best mean over its seeds on validation examples: of the evidence lower bound if there is one,
 else of the reconstruction. Test examples are not used for the choice.
 
+Where the factors of variation of the data are known, as of sprites, the terms include scores of disentanglement. A
+sweep over beta also draws rate (the KL divergence) against distortion (-log p(x given z)) with their lower hull.
+
 The folder written holds report.txt (validation terms of every setting, mean ± deviation over seeds), settings.csv and
 members.csv (all terms of every setting and of every autoencoder), best.json, figures/ and what a stopped sweep
 continues from. The values shown below are those of the preset named before --help."""
@@ -168,12 +171,15 @@ def _conclude(ready: "Sweep", outcome: "Outcome", folder: Path, options: Options
     from aejax.host.terminal import PlainConsole
     from aejax.plots import save_figure
     from aejax.studies.records import to_csv
+    from aejax.studies.sweeps.rate_distortion import on_hull
     from aejax.studies.sweeps.study import draw_figures, title_of
     from aejax.studies.sweeps.table import caveat, member_records, setting_records, sweep_table
 
     best, measure, term_of = outcome.best, outcome.measure, title_of(ready)
     write_text(folder / "members.csv", to_csv(member_records(ready.settings, outcome.members)))
-    write_text(folder / "settings.csv", to_csv(setting_records(outcome.summaries, best=[best])))
+    hull = on_hull(outcome.summaries)
+    marked = {"best": [best]} | ({"on_rate_distortion_hull": hull} if hull else {})
+    write_text(folder / "settings.csv", to_csv(setting_records(outcome.summaries, **marked)))
     write_text(folder / "best.json", to_json(best.setting.experiment))
     seeds = f"{ready.seeds} seeds" if ready.seeds > 1 else "1 seed"
     title = f"{ready.settings[0].experiment.data.dataset}: validation examples, mean ± deviation over {seeds}"
@@ -183,6 +189,9 @@ def _conclude(ready: "Sweep", outcome: "Outcome", folder: Path, options: Options
     for out in (PlainConsole(width=max(console.width, WIDTH)), report):
         out.print(table)
         out.print(f"best by validation/{measure}: {best.setting.described or 'the only setting'}; it has {of_test}")
+        if hull:
+            on_it = "; ".join(summary.setting.described for summary in hull)
+            out.print(f"on the lower hull of rate and distortion, by increasing rate: {on_it}")
         if (note := caveat([*ready.settings[0].knobs], measure)) is not None:
             out.print(f"{note}: compare settings with care, or use --choose-by")
         out.print(f"train it with: {verb_command('train', '--preset-file', folder / 'best.json')}")

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Key, PyTree
 from aejax.autoencoders import Autoencoder, part_names
 from aejax.evaluation.codes import ACTIVE_VARIANCE, is_active, mutual_information
 from aejax.evaluation.dictionaries import ReconstructionMeasures, add_reconstructions, reconstruction_measures
+from aejax.evaluation.disentanglement import TITLES
 from aejax.evaluation.representation import decode_all, map_over_examples
 from aejax.evaluation.sensitivity import MAX_EXAMPLES, checked_inputs, make_mean_frobenius_norm, mean_frobenius_norm
 from aejax.jacobian import saturation
@@ -44,7 +45,9 @@ class Measure(NamedTuple):
     name: str  # records call it code/NAME, or code/NAME/3 for the third unit
     title: str
     unit: str
-    of: Callable[[EncodedExamples], Value | None]  # None if the measure is not defined for the autoencoder
+    of: Callable[[EncodedExamples], Value | None] | None
+    """The value, None if the measure is not defined for the autoencoder; no function for a measure that also needs the
+    known factors of the examples."""
     watch: Callable[..., Callable[[PyTree], float]] | None = None
     """(autoencoder, params, x, *condition) -> (params -> value), compiled once, if the measure is cheap enough for
     every evaluation during training."""
@@ -151,6 +154,7 @@ MEASURES = (
     Measure("kl", "KL divergence from the prior, per unit", "nats", _divergence_by_unit),
     Measure("mutual_information", "mutual information with the example, lower bound", "nats", _mutual_information),
     Measure("mutual_information_limit", "log N, the maximum of that bound", "nats", _mutual_information_limit),
+    *(Measure(name, title, "no unit", of=None) for name, title in TITLES.items()),
 )
 
 
@@ -194,6 +198,8 @@ def code_statistics(
 ) -> CodeStatistics:
     """Returns all measures of the codes of N examples that are defined for an autoencoder, by name.
 
+    Scores that need known factors of the examples are not among them (`disentanglement_scores`).
+
     The mutual information is computed over at most the first 2,000 examples, and limited to their mean divergence from
     the prior, which the exact value cannot exceed; the mean norm of the Jacobian is computed over the examples that
     `mean_frobenius_norm` uses.
@@ -223,7 +229,7 @@ def code_statistics(
     encode = _flat_codes if autoencoder.variational is None else _flat_posterior
     arrays = jax.device_get(map_over_examples(partial(encode, autoencoder), params, *inputs, batch_size=batch_size))
     encoded = EncodedExamples(autoencoder, params, key, inputs, **arrays, bounds=bounds, batch_size=batch_size)
-    values = {measure.name: measure.of(encoded) for measure in MEASURES}
+    values = {measure.name: measure.of(encoded) for measure in MEASURES if measure.of is not None}
     return CodeStatistics({name: value for name, value in values.items() if value is not None})
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from aejax.errors import knob_name
 from aejax.evaluation import MEASURES, Measure, is_collapsed
 from aejax.evaluation.codes import ACTIVE_VARIANCE
+from aejax.evaluation.disentanglement import TITLES
 
 _PREFIX = "test/code/"
 _DESCRIBED = (  # measures with words of their own
@@ -37,7 +38,7 @@ def other_measures(code: Mapping[str, Any]) -> Iterator[tuple[Measure, str]]:
     []
     """
     for measure in MEASURES:
-        if measure.name in code and measure.name not in _DESCRIBED:
+        if measure.name in code and measure.name not in (*_DESCRIBED, *TITLES):
             values = code[measure.name]
             yield measure, f"from {np.min(values):.3g} to {np.max(values):.3g}" if np.ndim(values) else f"{values:.3g}"
 
@@ -83,6 +84,8 @@ def code_sentences(code: Mapping[str, Any]) -> list[str]:
     for measure, shown in other_measures(code):
         unit = "" if measure.unit in ("no unit", "count") else f" {measure.unit}"
         sentences.append(f"{measure.title[:1].upper()}{measure.title[1:]}: {shown}{unit}.")
+    if scores := [f"{title} {code[name]:.3f}" for name, title in TITLES.items() if name in code]:
+        sentences.append(f"Disentanglement of the known factors: {', '.join(scores)}.")
     if {"units", "active_units", "mutual_information"} <= code.keys() and is_collapsed(code):
         sentences.append(
             "The posterior has collapsed: the decoder ignores nearly all of the code. A smaller "

@@ -14,6 +14,7 @@ from aejax.evaluation import as_terms, code_statistics
 from aejax.experiment.build import bounds_of_code
 from aejax.experiment.code_sentences import code_sentences
 from aejax.experiment.dictionary_units import MAX_EXAMPLES, draw_units, is_dictionary
+from aejax.experiment.factor_scores import factor_scores
 from aejax.experiment.figures import draw_figures
 from aejax.experiment.job import Job
 from aejax.experiment.loading import as_examples, treatment_of
@@ -105,6 +106,9 @@ def conclude(
         code = code_statistics(
             run.autoencoder, run.params, run.keys.statistics, test.encoder_inputs, *conditions, bounds=bounds
         )
+    if code is not None and test.factors is not None:
+        with optional("scores of disentanglement", console.print):
+            code.update(factor_scores(run.encode(test), test.factors))
     terms = means["test"] | ({} if code is None else as_terms(code))
     folder.write({"step": step, "epoch": run.best_epoch, **{f"test/{term}": value for term, value in terms.items()}})
     epochs = step // (len(run.splits.train.x) // run.experiment.training.batch_size)

@@ -13,6 +13,7 @@ from aejax.plots.examples import (
     series_as_images,
 )
 from aejax.plots.firing import firing_rates
+from aejax.plots.hull import rate_distortion_plane
 from aejax.plots.mosaic import mosaic
 from aejax.plots.power_laws import Measured, power_laws
 from aejax.plots.scores import anomaly_scores
@@ -41,6 +42,7 @@ __all__ = [
     "piano_rolls",
     "power_laws",
     "rate_distortion",
+    "rate_distortion_plane",
     "reconstructions",
     "save_figure",
     "series_as_images",

@@ -15,18 +15,18 @@ from aejax.evaluation.disentanglement.modularity import modularity
 from aejax.evaluation.disentanglement.mutual_information_gap import mutual_information_gap
 from aejax.evaluation.disentanglement.separated_predictability import separated_predictability
 
-TITLES = {  # score -> its title
-    "mig": "mutual information gap, MIG",
-    "sap": "separated attribute predictability, SAP",
-    "dci_disentanglement": "disentanglement, DCI",
-    "dci_completeness": "completeness, DCI",
-    "dci_error": "error of informativeness, DCI, 0 at best",
+TITLES = {  # score -> its title; 1 at best, of the last two 0
+    "mig": "MIG",
+    "sap": "SAP",
+    "dci_disentanglement": "DCI disentanglement",
+    "dci_completeness": "DCI completeness",
     "factor_vae_score": "FactorVAE score",
     "beta_vae_score": "beta-VAE score",
     "modularity": "modularity",
-    "explicitness": "explicitness, 0.5 by chance",
-    "irs": "interventional robustness score, IRS",
-    "dead_share": "fraction of units that are constant",
+    "explicitness": "explicitness",
+    "irs": "IRS",
+    "dci_error": "DCI error",
+    "dead_share": "fraction of constant units",
 }
 
 
@@ -60,11 +60,11 @@ def disentanglement_scores(
         "sap": float(separated_predictability(codes, factors, categorical=positions, seed=seed).mean()),
         "dci_disentanglement": dci.disentanglement,
         "dci_completeness": dci.completeness,
-        "dci_error": dci.informativeness_error,
         "factor_vae_score": factor_vae_score(codes, factors, seed=seed),
         "beta_vae_score": beta_vae_score(codes, factors, seed=seed),
         "modularity": float(modularity(codes, factors).mean()),
         "explicitness": float(explicitness(codes, factors, seed=seed).mean()),
         "irs": float(interventional_robustness(codes, factors).mean()),
+        "dci_error": dci.informativeness_error,
         "dead_share": dead_share(codes),
     }

@@ -51,7 +51,8 @@ def terms_against(knob: str, summaries: Sequence[Summary], best: Summary, *, ter
             at = places[best.setting.knobs[knob]]
             axes.plot([at], [best.mean[term]], "*", color="black", markersize=7, zorder=5, label="best by validation")
         described = term_of(term.removeprefix("validation/"))
-        axes.set_ylabel(wrapped(f"{described.title},\n{described.unit}", 0.8 * _HEIGHT, SMALL), fontsize=SMALL)
+        unit = "" if described.unit in ("no unit", "count") else f",\n{described.unit}"
+        axes.set_ylabel(wrapped(described.title + unit, 0.8 * _HEIGHT, SMALL), fontsize=SMALL)
         clean_axes(axes)
     _label_places(axes_of_rows[-1], places, is_numeric=is_numeric)
     axes_of_rows[-1].set_xlabel(_title(knob))

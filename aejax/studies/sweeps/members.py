@@ -31,7 +31,7 @@ from aejax.training.state import TrainState
 class Measured(NamedTuple):
     """What is measured of one trained autoencoder besides the terms of its loss."""
 
-    terms: dict[str, float]  # by names without a slash
+    terms: dict[str, float]  # named like those of the loss, such as validation/code/mig, or without a split
     arrays: dict[str, np.ndarray]  # such as curves
 
 

@@ -24,10 +24,12 @@ from aejax.experiment.loading import bytes_of, load_splits, locate
 from aejax.experiment.report import term_of
 from aejax.host.files import read_bytes, write_text
 from aejax.host.schema import parse_json
+from aejax.studies.sweeps.factors import measure_of_factors
 from aejax.studies.sweeps.figures import terms_against
 from aejax.studies.sweeps.grouping import Group, can_be_traced, make_groups
 from aejax.studies.sweeps.members import Measure, Member, Trained, train_group
 from aejax.studies.sweeps.plan import Plan, Setting, make_plan, plan_from_json, settings_of, to_json
+from aejax.studies.sweeps.rate_distortion import draw_rate_distortion
 from aejax.studies.sweeps.table import Summary, choose, measure_of, summarize
 from aejax.training.devices import AXIS
 
@@ -191,7 +193,8 @@ def train_members(
         stores nothing.
       devices: the devices among which members are divided; the first one by default.
       on_step: a function that is called after every epoch, and whenever a member was measured.
-      measure: what is measured of every member besides the terms of its loss; None for nothing.
+      measure: what is measured of every member besides the terms of its loss; None for the scores of disentanglement if
+        the data have known factors, and for nothing otherwise.
     """
     devices = list(devices or jax.devices()[:1])
     members: list[Member] = []
@@ -214,7 +217,7 @@ def train_members(
             devices=devices,
             checkpoints=None if done is None else done.with_suffix(""),
             on_progress=on_progress,
-            measure=measure,
+            measure=measure or measure_of_factors(job),
         )
         if done is not None:
             _write_members(done, found)
@@ -280,11 +283,14 @@ def title_of(ready: Sweep) -> Callable[[str], Term]:
 
 
 def draw_figures(ready: Sweep, outcome: Outcome) -> dict[str, Figure]:
-    """Returns a figure for every knob of a sweep: every term against the knob's values."""
-    return {
+    """Returns a figure for every knob of a sweep, every term against its values; over β also rate and distortion."""
+    figures = {
         f"terms_against_{knob}": terms_against(knob, outcome.summaries, outcome.best, term_of=title_of(ready))
         for knob in ready.settings[0].knobs
     }
+    if (plane := draw_rate_distortion(outcome.summaries, outcome.members)) is not None:
+        figures["rate_distortion"] = plane
+    return figures
 
 
 def _terms_of(job: Job) -> set[str]:

@@ -143,7 +143,8 @@ def sweep_table(summaries: Sequence[Summary], best: Summary, *, title: str, term
     terms = validation_terms(summaries)
     for term in terms:
         described = term_of(term.removeprefix("validation/"))
-        table.add_column(f"{described.title}, {described.unit}", justify="right", overflow="fold")
+        unit = "" if described.unit in ("no unit", "count") else f", {described.unit}"
+        table.add_column(described.title + unit, justify="right", overflow="fold")
     columns = [_column(summaries, term) for term in terms]
     for position, summary in enumerate(summaries):
         cells = [column[position] for column in columns]
