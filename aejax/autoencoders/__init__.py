@@ -22,6 +22,7 @@ Every method of the package, with its formula, its function (in `aejax`) and its
 | Matryoshka | Σₘ wₘ E ‖x - x̂(f₁..ₘ)‖² | `autoencoders.matryoshka` | Bussmann et al. 2025 |
 | resampling of silent units | dᵢ = x / ‖x‖, x drawn by its error | `autoencoders.resampled` | Bricken et al. 2023 |
 | variational | E[-log p(x given z)] + β KL(q ‖ p) | `autoencoders.variational` | Kingma and Welling 2014; Higgins et al. 2017 |
+| several stochastic layers | q(h₁ given x) q(h₂ given h₁), p(x given h₁) p(h₁ given h₂) p(h₂) | `autoencoders.hierarchical` | Burda et al. 2016 |
 | conditional | f(x, c), g(h, c) | `autoencoders.conditional` | Sohn et al. 2015 |
 | importance weighted | -E log (1/k) Σᵢ p(x, zᵢ)/q(zᵢ given x) | `autoencoders.importance_weighted` | Burda et al. 2016 |
 | its doubly reparameterized and path gradients | Σₖ w̃ₖ² ∂log wₖ/∂zₖ ∂zₖ/∂φ; w̃ₖ for w̃ₖ² | `importance_weighted(gradient=...)` | Tucker et al. 2019; Roeder et al. 2017 |
@@ -85,6 +86,7 @@ from aejax.autoencoders.dictionaries import l1_dictionary as l1_dictionary
 from aejax.autoencoders.dictionaries import matryoshka as matryoshka
 from aejax.autoencoders.dictionaries import resampled as resampled
 from aejax.autoencoders.dictionaries import top_k as top_k
+from aejax.autoencoders.hierarchical import hierarchical as hierarchical
 from aejax.autoencoders.importance_weighted import importance_weighted as importance_weighted
 from aejax.autoencoders.information import mmd_regularized as mmd_regularized
 from aejax.autoencoders.information import total_correlation_penalized as total_correlation_penalized
@@ -129,6 +131,7 @@ __all__ = [
     "denoising",
     "dictionary",
     "gated",
+    "hierarchical",
     "importance_weighted",
     "jump_relu",
     "k_sparse",

@@ -89,9 +89,11 @@ def conditional(autoencoder: Autoencoder, *, classes: int | None = None) -> Auto
 
     distributions = autoencoder.variational
     if distributions is not None:
+        joint = distributions.joint_posterior
         distributions = distributions._replace(
             posterior=with_condition(distributions.posterior),
             decode_parameters=with_condition(distributions.decode_parameters),
+            joint_posterior=joint and with_condition(joint),
         )
     return autoencoder._replace(
         init=with_condition(autoencoder.init),

@@ -15,13 +15,12 @@ from aejax.autoencoders.record import (
     Autoencoder,
     BatchLike,
     Metrics,
-    Variational,
     encoder_inputs,
     example_keys,
     masked_batch,
     mean_over_batch,
+    posterior_of,
 )
-from aejax.sampling import gaussian_log_prob, reparameterize
 
 Gradient = Literal["plain", "dreg", "stl"]
 _GRADIENTS = get_args(Gradient)
@@ -153,15 +152,15 @@ def log_importance_weights(
     model_params = params if model_params is None else model_params
     constant, constant_model = jax.lax.stop_gradient((params, model_params))
     keys = jax.random.split(key, samples)
-    codes = jax.vmap(lambda key: draw_code(distributions, params, key, *inputs))(keys)
+    codes = jax.vmap(posterior_of(distributions, params, *inputs).sample)(keys)
 
     def weigh(codes: Array, params: PyTree, model_params: PyTree) -> Array:
-        prior = distributions.prior(model_params)
+        prior, posterior = distributions.prior(model_params), posterior_of(distributions, params, *inputs)
 
         def log_weight(code: Array) -> Array:
             parameters = distributions.decode_parameters(model_params, code, *inputs[1:])
             log_joint = distributions.likelihood.log_prob(x, parameters) + prior.log_prob(code)
-            return log_joint - posterior_log_prob(distributions, params, code, *inputs)
+            return log_joint - posterior.log_prob(code)
 
         return jax.vmap(log_weight)(codes)
 
@@ -173,16 +172,6 @@ def log_importance_weights(
         normalized = jax.nn.softmax(log_weights.reshape(groups, -1), axis=1).reshape(-1)
         codes = _with_scaled_tangent(codes, normalized.astype(codes.dtype))
     return weigh(codes, constant, model_params)
-
-
-def draw_code(distributions: Variational, params: PyTree, key: Key[Array, ""], *inputs: Array) -> Array:
-    """Returns a sample z ~ q(z | x) of the posterior of ONE example, differentiable in the parameters."""
-    return reparameterize(key, *distributions.posterior(params, *inputs))
-
-
-def posterior_log_prob(distributions: Variational, params: PyTree, code: Array, *inputs: Array) -> Float[Array, ""]:
-    """Returns log q(z | x) of ONE example and one code, in nats."""
-    return gaussian_log_prob(code, *distributions.posterior(params, *inputs))
 
 
 @jax.custom_jvp

@@ -11,7 +11,15 @@ from jaxtyping import Array, Float, PyTree
 
 from aejax.autoencoders.part import Part, Term
 from aejax.autoencoders.penalized import penalized
-from aejax.autoencoders.record import Autoencoder, Batch, Metrics, encoder_inputs, example_keys, gather_batch
+from aejax.autoencoders.record import (
+    Autoencoder,
+    Batch,
+    Metrics,
+    encoder_inputs,
+    example_keys,
+    gather_batch,
+    posterior_of,
+)
 from aejax.checks import check_count, check_floating, check_positive, check_same_shape
 from aejax.precision import common_dtype, knob, widened
 from aejax.priors import standard_normal
@@ -77,7 +85,7 @@ def mmd_regularized(
             if distributions is None:
                 code = autoencoder.encode(params, *inputs)
             else:
-                code = reparameterize(code_key, *distributions.posterior(params, *inputs))
+                code = posterior_of(distributions, params, *inputs).sample(code_key)
             check_vector(code)
             if prior.weighted_sample is None:
                 sample, sample_weight = prior.sample(prior_key, code.shape), jnp.ones(())

@@ -15,6 +15,7 @@ from aejax.jacobian.placement import placed_along, row_of
 from aejax.likelihoods import Likelihood
 from aejax.precision import at_least_single, knob
 from aejax.priors import Prior
+from aejax.sampling import gaussian_log_prob, reparameterize
 
 AFTER_ALL_STEPS = 2**31 - 1  # the step in evaluation and where none is given: every schedule has reached its end
 
@@ -22,6 +23,13 @@ BatchLike = Any  # a `Batch`, `Examples`, or (B, ...) as an array or anything th
 # Every term of a loss by name, including `loss` itself: means over the batch. Of an autoencoder with an `update`, there
 # is also `statistics`, a dictionary of arrays (`aejax.autoencoders.learned_state`).
 Metrics = dict[str, Array]
+
+
+class CodeDistribution(NamedTuple):
+    """The distribution q(z | x) of ONE example's code."""
+
+    sample: Callable[[Array], Array]  # key -> code, differentiable in the distribution's parameters
+    log_prob: Callable[[Array], Array]  # code -> log q(code | x), in nats
 
 
 class Variational(NamedTuple):
@@ -34,6 +42,9 @@ class Variational(NamedTuple):
     prior: Callable[[PyTree], Prior]  # params -> the prior with these parameters
     likelihood: Likelihood
     decode_parameters: Callable[..., Array]  # (params, code) -> the likelihood's parameters
+    # (params, x) -> q(z | x) of a code whose entries depend on each other given x, such as several stochastic layers;
+    # `posterior` then has the moments of each layer given the mean of the one before. None: N(mean, diag variance)
+    joint_posterior: Callable[..., CodeDistribution] | None = None
 
 
 class Autoencoder(NamedTuple):
@@ -75,6 +86,24 @@ class Batch(NamedTuple):
     weight: Float[Array, "B"]  # 1 for an example, 0 for padding
     step: Int[Array, ""] | int = AFTER_ALL_STEPS  # the training step, for weights that follow a schedule
     condition: Shaped[Array, "B ..."] | None = None  # what encoder and decoder are conditioned on
+
+
+def posterior_of(distributions: Variational, params: PyTree, *inputs: Array) -> CodeDistribution:
+    """Returns the posterior q(z | x) of ONE example, whatever its form.
+
+    Args:
+      distributions: those of a variational autoencoder.
+      params: its parameters.
+      *inputs: the arguments of the posterior: x itself or a corrupted x and, for a conditional autoencoder, the
+        condition.
+    """
+    if distributions.joint_posterior is not None:
+        return distributions.joint_posterior(params, *inputs)
+    mean, log_variance = distributions.posterior(params, *inputs)
+    return CodeDistribution(
+        sample=lambda key: reparameterize(key, mean, log_variance),
+        log_prob=lambda code: gaussian_log_prob(code, mean, log_variance),
+    )
 
 
 def as_batch(examples: BatchLike) -> Batch:

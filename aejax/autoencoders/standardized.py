@@ -8,7 +8,7 @@ from aejax import likelihoods
 from aejax.autoencoders.composition import check_composition
 from aejax.autoencoders.entrance import as_inputs
 from aejax.autoencoders.part import Part, part_names
-from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, masked_batch, mean_over_batch
+from aejax.autoencoders.record import Autoencoder, BatchLike, CodeDistribution, Metrics, masked_batch, mean_over_batch
 from aejax.standardization import standardization
 
 STANDARDIZED = Part("standardized", once=False)
@@ -73,6 +73,12 @@ def standardized(autoencoder: Autoencoder, *, mean: ArrayLike, standard_deviatio
         x, condition = as_inputs("x", x, *condition)
         return distributions.posterior(params, scaling.forward(x), *condition)
 
+    def joint_posterior(params: PyTree, x: Array, *condition: Array) -> CodeDistribution:
+        assert distributions is not None
+        assert distributions.joint_posterior is not None
+        x, condition = as_inputs("x", x, *condition)
+        return distributions.joint_posterior(params, scaling.forward(x), *condition)
+
     def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
         batch = masked_batch(batch)
         x, inputs = (jax.vmap(scaling.forward)(array) for array in (batch.x, batch.input))
@@ -91,7 +97,11 @@ def standardized(autoencoder: Autoencoder, *, mean: ArrayLike, standard_deviatio
         likelihood = likelihoods.standardized(
             distributions.likelihood, mean=mean, standard_deviation=standard_deviation
         )
-        outer = distributions._replace(posterior=posterior, likelihood=likelihood)
+        outer = distributions._replace(
+            posterior=posterior,
+            likelihood=likelihood,
+            joint_posterior=None if distributions.joint_posterior is None else joint_posterior,
+        )
     return autoencoder._replace(
         init=init,
         encode=encode,

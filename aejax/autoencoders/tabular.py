@@ -8,7 +8,7 @@ from jaxtyping import Array, PyTree
 from aejax.autoencoders.composition import check_composition
 from aejax.autoencoders.entrance import as_inputs
 from aejax.autoencoders.part import Part
-from aejax.autoencoders.record import Autoencoder, BatchLike, Metrics, masked_batch
+from aejax.autoencoders.record import Autoencoder, BatchLike, CodeDistribution, Metrics, masked_batch
 from aejax.likelihoods.columns import Column
 from aejax.likelihoods.table_inputs import decode_inputs, encode_inputs, encode_targets
 from aejax.likelihoods.tables import table_likelihood
@@ -85,6 +85,12 @@ def tabular(autoencoder: Autoencoder, columns: Sequence[Column]) -> Autoencoder:
         x, condition = as_inputs("x", x, *condition)
         return distributions.posterior(params, encode_inputs(columns, x), *condition)
 
+    def joint_posterior(params: PyTree, x: Array, *condition: Array) -> CodeDistribution:
+        assert distributions is not None
+        assert distributions.joint_posterior is not None
+        x, condition = as_inputs("x", x, *condition)
+        return distributions.joint_posterior(params, encode_inputs(columns, x), *condition)
+
     def loss(params: PyTree, key: Array, batch: BatchLike) -> tuple[Array, Metrics]:
         batch = masked_batch(batch)
         targets = jax.vmap(lambda x: encode_targets(columns, x))(batch.x)
@@ -93,7 +99,11 @@ def tabular(autoencoder: Autoencoder, columns: Sequence[Column]) -> Autoencoder:
 
     outer = None
     if distributions is not None:
-        outer = distributions._replace(posterior=posterior, likelihood=likelihood)
+        outer = distributions._replace(
+            posterior=posterior,
+            likelihood=likelihood,
+            joint_posterior=None if distributions.joint_posterior is None else joint_posterior,
+        )
     return autoencoder._replace(
         init=init,
         encode=encode,

@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PyTree, Shaped
 
 from aejax.autoencoders import Autoencoder
+from aejax.autoencoders.record import posterior_of
 from aejax.checks import as_booleans, as_float64, check_count, check_in_range, check_same_shape
 from aejax.errors import UserError
 from aejax.evaluation.representation import map_over_examples
 from aejax.losses import ReconstructionLoss, squared_error
 from aejax.precision import at_least_single
-from aejax.sampling import gaussian_log_prob, reparameterize
 
 CONFIDENCE = 0.95  # of the intervals
 RESAMPLES = 1000  # bootstrap samples for the interval of the average precision
@@ -93,17 +93,18 @@ def anomaly_score(
     if autoencoder.variational is None:
         code = autoencoder.encode(params, inputs, *condition)
         return error(x, autoencoder.decode(params, code, *condition))
-    posterior, prior_of, likelihood, decode = autoencoder.variational
-    mean, log_variance = posterior(params, inputs, *condition)
-    prior = prior_of(params)
+    _, prior_of, likelihood, decode, _ = autoencoder.variational
+    posterior, prior = posterior_of(autoencoder.variational, params, inputs, *condition), prior_of(params)
 
     def terms(key: Array) -> tuple[Array, Array]:
-        code = reparameterize(key, mean, log_variance)
-        sampled = gaussian_log_prob(code, mean, log_variance) - prior.log_prob(code)
+        code = posterior.sample(key)
+        sampled = posterior.log_prob(code) - prior.log_prob(code)
         return -likelihood.log_prob(x, decode(params, code, *condition)), sampled
 
     reconstruction, kl = jax.vmap(terms)(jax.random.split(key, samples))
-    return jnp.mean(reconstruction) + (jnp.mean(kl) if prior.kl is None else prior.kl(mean, log_variance))
+    if prior.kl is None:
+        return jnp.mean(reconstruction) + jnp.mean(kl)
+    return jnp.mean(reconstruction) + prior.kl(*autoencoder.variational.posterior(params, inputs, *condition))
 
 
 def anomaly_scores(

@@ -121,7 +121,7 @@ def _divergence_by_unit(encoded: EncodedExamples) -> Float[np.ndarray, "K"] | No
 
 def _mutual_information(encoded: EncodedExamples) -> float | None:
     """Within the bounds of the exact value over the same examples, which the noise of sampling may exceed."""
-    if encoded.log_variances is None:
+    if encoded.log_variances is None or not _has_gaussian_posterior(encoded.autoencoder):
         return None
     moments = (jnp.asarray(array[:MAX_EXAMPLES]) for array in (encoded.codes, encoded.log_variances))
     estimate = max(mutual_information(encoded.key, *moments).item(), 0.0)
@@ -131,7 +131,14 @@ def _mutual_information(encoded: EncodedExamples) -> float | None:
 
 
 def _mutual_information_limit(encoded: EncodedExamples) -> float | None:
-    return None if encoded.log_variances is None else math.log(min(len(encoded.codes), MAX_EXAMPLES))
+    if encoded.log_variances is None or not _has_gaussian_posterior(encoded.autoencoder):
+        return None
+    return math.log(min(len(encoded.codes), MAX_EXAMPLES))
+
+
+def _has_gaussian_posterior(autoencoder: Autoencoder) -> bool:
+    """Returns whether the code's entries are independent given the example; those of several layers are not."""
+    return autoencoder.variational is not None and autoencoder.variational.joint_posterior is None
 
 
 MEASURES = (

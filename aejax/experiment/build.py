@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import jax
@@ -37,6 +38,7 @@ from aejax.likelihoods.columns import Column
 from aejax.likelihoods.table_inputs import input_size
 from aejax.likelihoods.tables import TableLoss, target_likelihood
 from aejax.networks import (
+    MLP,
     computing_in,
     followed_by,
     preceded_by,
@@ -188,8 +190,12 @@ def _base(experiment: Experiment, facts: Facts) -> Autoencoder:
         of_table = None if columns is None else target_likelihood(columns)
         likelihood = of_table or starting_at_moments(starting_at_rate(build_likelihood(model), facts), facts)
         likelihood = likelihood if facts.lengths is None else likelihoods.over_known(likelihood)
+        encoder, decoder = _networks(experiment, facts, likelihood)
+        if model.upper_code_sizes:
+            return _hierarchical(encoder, decoder, model, likelihood, _beta(regularization))
         return autoencoders.variational(
-            *_networks(experiment, facts, likelihood),
+            encoder,
+            decoder,
             beta=_beta(regularization),
             likelihood=likelihood,
             prior=_prior(regularization, facts),  # in the units of the data, as `standardized` expects
@@ -203,6 +209,27 @@ def _base(experiment: Experiment, facts: Facts) -> Autoencoder:
     if model.family == "k_sparse":
         return autoencoders.k_sparse(encoder, decoder, k=model.active_entries, loss=loss, link=link)
     return autoencoders.undercomplete(encoder, decoder, loss=loss, link=link)
+
+
+def _hierarchical(
+    encoder: SupportsInitApply,
+    decoder: SupportsInitApply,
+    model: Model,
+    likelihood: Likelihood,
+    beta: float | schedules.Schedule,
+) -> Autoencoder:
+    """Returns the autoencoder with further stochastic layers, connected by dense networks."""
+    assert model.code_size is not None  # ensured by configuration.check
+    sizes, activation = (model.code_size, *model.upper_code_sizes), ACTIVATIONS[model.activation]
+    encoders, decoders = [encoder], [decoder]
+    for below, above in pairwise(sizes):
+        pair = (
+            MLP((2 * above,), model.upper_hidden, activation),
+            MLP((2 * below,), model.upper_hidden[::-1], activation),
+        )
+        for networks, network in zip((encoders, decoders), pair, strict=True):
+            networks.append(network if model.compute_dtype == "float32" else computing_in(network, model.compute_dtype))
+    return autoencoders.hierarchical(encoders, decoders, code_sizes=sizes, beta=beta, likelihood=likelihood)
 
 
 def _columns(experiment: Experiment, facts: Facts) -> tuple[Column, ...] | None:

@@ -13,7 +13,7 @@ class Requires:
     """Metadata of a field: it has an effect only if another knob has one of these values, or a value above 0."""
 
     knob: str
-    values: tuple[str, ...] = ()  # empty: any value above 0
+    values: tuple[str, ...] = ()  # empty: any value above 0, or any sequence that is not empty
 
     def allows(self, value: Any) -> bool:
         """Returns whether the field has an effect if the other knob has this value."""
@@ -22,7 +22,7 @@ class Requires:
     def refusal(self, value: Any) -> str:
         """Returns the error message, without the field's name, for a field that was set although it has no effect."""
         if not self.values:
-            return f"requires {self.knob} above 0"
+            return f"requires {self.knob}" if isinstance(value, tuple) else f"requires {self.knob} above 0"
         return f"requires {self.knob} {' or '.join(self.values)}, but the {self.knob} is {value}"
 
 

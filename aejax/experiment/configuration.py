@@ -239,6 +239,11 @@ class Model:
     )
     """Number format of the networks' computation; bfloat16 halves their memory and is faster on GPUs and TPUs.
     Parameters, codes and losses are always float32."""
+    upper_code_sizes: Annotated[tuple[PositiveInt, ...], _VARIATIONAL, AddsPart("hierarchical")] = ()
+    """variational: sizes of further stochastic layers above the code, such as 50 above a code_size of 100, each given
+    the one below. The run's code is the concatenation of all layers; the decoder's output depends on the first one."""
+    upper_hidden: Annotated[tuple[PositiveInt, ...], _VARIATIONAL, Requires("upper_code_sizes")] = (100,)
+    """variational: widths of the hidden layers between two stochastic layers, in both directions."""
 
 
 @dataclass(frozen=True)
@@ -541,6 +546,11 @@ def _check_combination(model: Model, dictionary: Dictionary, regularization: Reg
             f"standardize: {model.standardize} requires a loss that accepts any number, and {bounded} does not; use "
             f"{knob_name('standardize none')}"
         )
+    if model.upper_code_sizes and model.code_size is None:
+        raise UserError("upper_code_sizes: requires a code that is a vector: give a code_size")
+    if model.upper_code_sizes and (regularization.prior != "normal" or regularization.free_bits):
+        other = "free_bits" if regularization.prior == "normal" else f"prior {regularization.prior}"
+        raise UserError(f"upper_code_sizes: cannot be combined with {other}: the layers are each other's prior")
     if model.standardize == "feature" and model.code_size is None:
         raise UserError(
             "standardize: feature requires a code_size: without one the network accepts images of any size; use global"

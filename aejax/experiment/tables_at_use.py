@@ -11,6 +11,7 @@ import polars as pl
 from jaxtyping import Array, Float, PyTree
 
 from aejax.autoencoders import Autoencoder
+from aejax.autoencoders.record import posterior_of
 from aejax.datasets.dataset import Dataset
 from aejax.datasets.tables.columns import TableColumn, UnknownCategories, model_columns
 from aejax.datasets.tables.files import PARQUET, SUFFIXES, is_table_file, open_table
@@ -20,7 +21,6 @@ from aejax.errors import UserError
 from aejax.evaluation.representation import map_over_examples
 from aejax.experiment.trained import TrainedRun
 from aejax.keys import named_key
-from aejax.sampling import reparameterize
 
 _BATCH = 500  # rows at a time
 _UNIT = "unit_"  # the names of a code's columns are unit_1, unit_2, ...
@@ -151,9 +151,9 @@ def impute(
 
 def _draw(autoencoder: Autoencoder, params: PyTree, key: Array, x: Array, *condition: Array) -> Array:
     assert autoencoder.variational is not None
-    posterior, _, likelihood, decode_parameters = autoencoder.variational
+    _, _, likelihood, decode_parameters, _ = autoencoder.variational
     code_key, row_key = jax.random.split(key)
-    code = reparameterize(code_key, *posterior(params, x, *condition))
+    code = posterior_of(autoencoder.variational, params, x, *condition).sample(code_key)
     return likelihood.sample(row_key, decode_parameters(params, code, *condition))
 
 

@@ -220,6 +220,9 @@ MISMATCHES = [
     (of(likelihood="gaussian"), "likelihood: requires family variational"),
     (of(likelihood_variance=2.0), "likelihood_variance: requires family variational"),
     (of(importance_samples=5), "importance_samples: requires family variational"),
+    (of("variational", upper_hidden=(5,)), "upper_hidden: requires upper_code_sizes$"),
+    (of("variational", upper_code_sizes=(5,), free_bits=0.1), "upper_code_sizes: cannot be combined with free_bits"),
+    (of("variational", upper_code_sizes=(5,), prior="vamp"), "upper_code_sizes: cannot be combined with prior vamp"),
     (of("variational", importance_gradient="dreg"), "importance_gradient: requires importance_samples above 0"),
     (
         of("variational", importance_samples=5, importance_groups=2),
@@ -337,6 +340,8 @@ def test_differences_name_the_knobs_and_both_values():
         "free_bits",
         "prior",
         "prior_components",
+        "upper_code_sizes",
+        "upper_hidden",
         "importance_samples",
         "importance_bound",
         "importance_groups",
