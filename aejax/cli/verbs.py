@@ -13,6 +13,7 @@ class Verb(NamedTuple):
 VERBS = {
     "train": Verb("aejax.cli.train", "train an autoencoder into a run folder, or continue a run"),
     "sweep": Verb("aejax.cli.sweep", "train many values of knobs and several seeds at once; the best by validation"),
+    "reproduce": Verb("aejax.cli.reproduce", "reproduce a table of a paper, beside the published numbers"),
     "report": Verb("aejax.cli.report", "write a page about a run: metrics, curves, reconstructions, codes, samples"),
     "compare": Verb("aejax.cli.compare", "write a page with runs side by side: settings that differ, losses, curves"),
     "explore": Verb("aejax.cli.explore", "write a page that decodes the code at the pointer, in a browser"),

@@ -1,0 +1,98 @@
+"""Where a reproduction works: runs that are trained once and continued, and numbers that are measured once."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from aejax.datasets.dataset import Splits
+from aejax.experiment.configuration import Data, Experiment
+from aejax.experiment.job import make_job
+from aejax.experiment.loading import bytes_of, load_splits, locate
+from aejax.experiment.run import train_run
+from aejax.experiment.run_folder import check_unchanged, is_unbegun, read_experiment, read_records
+from aejax.experiment.trained import TrainedRun, open_run
+from aejax.host.files import read_text, write_text
+
+_RUNS, _NUMBERS = "runs", "measured"
+_MAX_BYTES = 2**24
+
+
+class Bench:
+    """A folder of runs and of measured numbers; what it holds is not trained or measured again."""
+
+    def __init__(
+        self, folder: Path, *, budget: str, seeds: int, data_dir: str | None = None, console: Console | None = None
+    ) -> None:
+        """Stores the arguments.
+
+        Args:
+          folder: an existing folder, in which runs and numbers are kept.
+          budget: full, reduced or smoke.
+          seeds: the number of seeds of every setting.
+          data_dir: the folder of prepared data sets, as the knob of this name; None for its default.
+          console: the console for progress; None prints nothing.
+        """
+        self.folder, self.budget, self.seeds, self.console = folder, budget, seeds, console
+        self._data_dir = data_dir
+        self._loaded: dict[Data, Splits] = {}
+
+    def train(self, name: str, experiment: Experiment) -> TrainedRun:
+        """Returns a run that is trained to its end: opened if it is there, continued if it was stopped.
+
+        Args:
+          name: of its folder, different for every experiment of the reproduction.
+          experiment: its configuration.
+
+        Raises:
+          UserError: the data are not at hand, or the folder holds a run of another experiment.
+          StoppedError: the training was stopped by Ctrl-C or SIGTERM.
+        """
+        data = experiment.data if self._data_dir is None else replace(experiment.data, data_dir=self._data_dir)
+        experiment = replace(experiment, data=locate(data))
+        folder = self.folder / _RUNS / name
+        begun = folder.exists() and not is_unbegun(folder)
+        if begun and _is_finished(folder):
+            check_unchanged(read_experiment(folder), experiment, folder)
+            return open_run(folder)._replace(load_splits=lambda: self.splits(experiment))
+        folder.parent.mkdir(exist_ok=True)
+        if begun:
+            return train_run(experiment, folder, resume=True, figures=False, console=self.console)
+        job = make_job(experiment, self.splits(experiment))
+        return train_run(job, folder, figures=False, console=self.console, title=name)
+
+    def splits(self, experiment: Experiment) -> Splits:
+        """Returns the examples of an experiment, read once for all experiments with the same data."""
+        data = locate(experiment.data)
+        if data not in self._loaded:
+            self._loaded[data] = load_splits(data, bytes_as=bytes_of(experiment))
+        return self._loaded[data]
+
+    def measured(self, name: str, measure: Callable[[], Any]) -> Any:
+        """Returns numbers that are measured once: read from their file if they are there.
+
+        Args:
+          name: of the file, without its suffix.
+          measure: returns what JSON can hold.
+        """
+        path = self.folder / _NUMBERS / f"{name}.json"
+        if path.exists():
+            return json.loads(read_text(path, limit=_MAX_BYTES))
+        found = measure()
+        path.parent.mkdir(exist_ok=True)
+        write_text(path, json.dumps(found) + "\n")
+        return found
+
+    def note(self, line: str) -> None:
+        """Print a line, if there is a console."""
+        if self.console is not None:
+            self.console.print(line)
+
+
+def _is_finished(folder: Path) -> bool:
+    """Returns whether a run has its last record, that of test examples."""
+    records = read_records(folder)
+    return bool(records) and "test/loss" in records[-1]

@@ -1,0 +1,54 @@
+"""What a reproduction is, and what it finds: rows of measured and published numbers, and claims."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+from matplotlib.figure import Figure
+
+from aejax.studies.reproductions.bench import Bench
+
+Budget = Literal["full", "reduced", "smoke"]
+
+
+class Row(NamedTuple):
+    """A setting of a table."""
+
+    setting: str
+    measured: Mapping[str, Sequence[float]]  # column -> the value of every seed
+    published: Mapping[str, float] = MappingProxyType({})  # column -> the paper's value
+
+
+class Claim(NamedTuple):
+    """What must hold for the reproduction to succeed, whether it does, and the values that decide."""
+
+    text: str
+    held: bool
+    measured: str
+
+
+class Result(NamedTuple):
+    """What a reproduction finds."""
+
+    columns: Mapping[str, str]  # column -> its title, with the unit
+    rows: Sequence[Row]
+    claims: Sequence[Claim]
+    figures: Mapping[str, Callable[[], Figure]]  # name of the file -> draws it
+
+
+class Scale(NamedTuple):
+    """What a budget means for a table."""
+
+    minutes: float  # on two cores with nothing else running
+    what: str  # the setting, and what is smaller than in the paper
+    seeds: int  # by default
+
+
+class Reproduction(NamedTuple):
+    """A table of a paper that one command reproduces."""
+
+    title: str
+    source: str
+    scales: Mapping[str, Scale]  # budget -> its meaning
+    run: Callable[[Bench], Result]
+    needs: str  # the data set, for the help
