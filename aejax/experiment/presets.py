@@ -11,6 +11,7 @@ from aejax.experiment.image_presets import IMAGES
 from aejax.experiment.series_presets import ADBENCH as ADBENCH
 from aejax.experiment.series_presets import ONE_CLASS as ONE_CLASS
 from aejax.experiment.series_presets import SERIES
+from aejax.experiment.sprites_presets import SPRITES
 from aejax.host.commands import verb_command
 
 DEFAULT = "digits-vae"
@@ -41,7 +42,7 @@ OWN_TABLE = Experiment(
     training=Training(epochs=100, patience=30, checkpoint_every=10),
 )
 
-PRESETS: dict[str, tuple[str, Experiment]] = {**DIGITS, **IMAGES, **SERIES, **DICTIONARIES_OF_DATA}
+PRESETS: dict[str, tuple[str, Experiment]] = {**DIGITS, **IMAGES, **SPRITES, **SERIES, **DICTIONARIES_OF_DATA}
 
 
 def default_for(dataset: str, autoencoder: str | None = None, family: str | None = None) -> Experiment:

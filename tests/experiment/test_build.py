@@ -116,6 +116,7 @@ def test_every_preset_builds(name: str) -> None:
         "natural_patches": (12, 12, 1),
         "cifar10_first4000": (32, 32, 3),
         "cifar10": (32, 32, 3),
+        "sprites": (32, 32, 1),
     }
     shape = shapes.get(experiment.data.dataset, (28, 28, 1))
     train = examples(shape, max(4, experiment.regularization.prior_components))
