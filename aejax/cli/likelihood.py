@@ -11,7 +11,7 @@ from aejax.host.files import write_text
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     from rich.table import Table
 
-    from aejax.experiment.likelihood import RunLikelihood
+    from aejax.experiment.likelihood_record import RunLikelihood
 
 DESCRIPTION = """Estimate the log-likelihood of a run's test examples, with standard errors.
 
@@ -59,7 +59,8 @@ def main(arguments: Sequence[str]) -> None:
     command_line.check_seed(options.seed)
     import jax
 
-    from aejax.experiment.likelihood import FILE, Settings, check_settings, evaluate_likelihood, to_json
+    from aejax.experiment.likelihood import Settings, check_settings, evaluate_likelihood
+    from aejax.experiment.likelihood_record import FILE, gap_lines, to_json
     from aejax.experiment.progress import reading, working
     from aejax.host.terminal import PlainConsole
 
@@ -72,18 +73,14 @@ def main(arguments: Sequence[str]) -> None:
         result = evaluate_likelihood(run, settings, devices=jax.local_devices(), on_stage=on_stage)
     write_text(run.path / FILE, to_json(result))
     console.print(_table(result, f"log p(x) of test examples of {run.experiment.data.dataset}, mean"))
-    for line in lines_of(result):
-        console.print(line)
-    console.print(f"the numbers are in {run.path / FILE}")
-
-
-def lines_of(result: "RunLikelihood") -> list[str]:
-    """Returns the lines below the table: the likelihood, how the data were treated, the weights, and warnings."""
-    return [
+    for line in (
         f"likelihood {result.likelihood}; data {result.treatment}",
+        *gap_lines(result),
         f"effective sample size of the weights: {result.effective_samples:,.1f} of {result.samples:,} (median)",
         *(f"warning: {note}" for note in result.notes),
-    ]
+    ):
+        console.print(line)
+    console.print(f"the numbers are in {run.path / FILE}")
 
 
 def _table(result: "RunLikelihood", title: str) -> "Table":
@@ -91,7 +88,7 @@ def _table(result: "RunLikelihood", title: str) -> "Table":
 
     table = Table(title=title, title_justify="left")
     table.add_column("")
-    for column in ("examples", "nats", "± samples", "± examples", "bits per dimension"):
+    for column in ("examples", "nats", "± samples", "± examples", "bits/dim"):
         table.add_column(column, justify="right")
     for row in result.rows:
         errors = ("-" if error is None else f"{error:.3f}" for error in (row.samples_error, row.examples_error))

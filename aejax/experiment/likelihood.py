@@ -1,17 +1,12 @@
 """The log-likelihood of a run's test examples: bounds and estimates with their errors, in nats and bits."""
 
-import dataclasses
-import json
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float
-from pydantic import ConfigDict, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
+from jaxtyping import Array, Float, Key
 
 from aejax.autoencoders import Examples
 from aejax.autoencoders.record import as_batch
@@ -20,6 +15,7 @@ from aejax.datasets.treatment import describe_treatment
 from aejax.errors import ArgumentError, UserError, knob_name
 from aejax.evaluation.likelihood import (
     MAX_PARETO_K,
+    Annealed,
     ImportanceSampled,
     StepSizes,
     annealed_log_likelihood,
@@ -30,50 +26,19 @@ from aejax.evaluation.likelihood import (
     tuned_step_sizes,
 )
 from aejax.experiment.at_use import check_kind
+from aejax.experiment.likelihood_record import Gap, Row, RunLikelihood, finite
 from aejax.experiment.loading import as_examples, treatment_of
 from aejax.experiment.trained import TrainedRun
 from aejax.experiment.treatment_notes import is_gray_bernoulli, levels_for_bits, treatment_lines
-from aejax.host.files import read_bytes
-from aejax.host.schema import first_error, parse_json
 from aejax.keys import named_key
 from aejax.likelihoods.bounded import LOW
 
-FILE = "likelihood.json"
 ELBO = "ELBO"
 Start = Literal["prior", "encoder"]
 OnStage = Callable[[str, int, int], None]  # (what is computed, steps done, steps in total)
-_MAX_BYTES = 2**24
 _PILOT_EXAMPLES = 32
 _ROWS_IN_MEMORY = 10_000  # codes that are decoded at a time
 _CHECKED = 100  # examples, of whose decoder the variance is looked at
-_CONFIG = ConfigDict(strict=True, extra="forbid")
-
-
-@dataclass(frozen=True, config=_CONFIG)
-class Row:
-    """An estimate of the mean log-likelihood; numbers are in nats per example, and None where they are not defined."""
-
-    name: str
-    examples: PositiveInt
-    mean: float
-    samples_error: float | None  # standard error from samples or chains
-    examples_error: float | None  # standard error from the choice of test examples
-    bits_per_dimension: float | None
-
-
-@dataclass(frozen=True, config=_CONFIG)
-class RunLikelihood:
-    """The log-likelihood of a run's test examples, as `evaluate_likelihood` estimates it."""
-
-    likelihood: str  # name of p(x | z)
-    treatment: str  # how the data were binarized or dequantized
-    is_likelihood: bool  # whether the values are ones that p(x | z) is a probability or a density of
-    rows: tuple[Row, ...]
-    samples: PositiveInt  # K of importance sampling
-    effective_samples: float  # median over examples, of K
-    untrusted: NonNegativeInt  # examples whose weights have a Pareto shape above 0.7
-    notes: tuple[str, ...]  # warnings
-    settings: dict[str, int | str | list[str]]
 
 
 class Settings(NamedTuple):
@@ -152,9 +117,14 @@ def evaluate_likelihood(
         block_size=block,
         on_progress=_progress(on_stage, "importance sampling"),
     )
-    rows = table.of_sampled(sampled)
+    rows, gaps = table.of_sampled(sampled), dict[str, Gap]()
     if settings.distributions:
-        rows += _annealed(run, settings, table, examples, sampled, devices, on_stage)
+        if (few := min(settings.annealed_examples, count)) < count:
+            rows.append(table.row(_sampled_name(settings.samples), sampled.log_likelihood[:few], sampled.error[:few]))
+        for start in settings.start:
+            annealed, gap = _Annealing(run, settings, start, examples, devices, on_stage).rows(table)
+            rows += annealed
+            gaps |= {} if gap is None else {start: gap}
     untrusted = int(np.sum(sampled.pareto_k > MAX_PARETO_K))
     return RunLikelihood(
         likelihood=likelihood.name,
@@ -165,6 +135,11 @@ def evaluate_likelihood(
         effective_samples=float(np.median(sampled.effective_samples)),
         untrusted=untrusted,
         notes=tuple(_notes(run, test.x, sampled, untrusted, is_likelihood, levels)),
+        gaps=gaps,
+        by_example={
+            name: tuple(map(finite, getattr(sampled, name).tolist()))
+            for name in ("log_likelihood", "error", "effective_samples", "pareto_k")
+        },
         settings={name: list(v) if isinstance(v, tuple) else v for name, v in settings._asdict().items()},
     )
 
@@ -178,7 +153,7 @@ class _Table(NamedTuple):
     def row(self, name: str, values: Float[np.ndarray, "N"], errors: Float[np.ndarray, "N"]) -> Row:
         mean = mean_with_errors(values, errors)
         bits = None if self.levels is None else bits_per_dimension(mean.mean, self.dimensions, levels=self.levels)
-        return Row(name, len(values), mean.mean, _finite(mean.samples_error), _finite(mean.examples_error), bits)
+        return Row(name, len(values), mean.mean, finite(mean.samples_error), finite(mean.examples_error), bits)
 
     def of_sampled(self, sampled: ImportanceSampled) -> list[Row]:
         rows = [self.row(ELBO, sampled.elbo, sampled.elbo_error)]
@@ -192,70 +167,70 @@ def _sampled_name(samples: int) -> str:
     return f"IWAE bound, K = {samples:,}"
 
 
-def _annealed(
-    run: TrainedRun,
-    settings: Settings,
-    table: _Table,
-    examples: Examples,
-    sampled: ImportanceSampled,
-    devices: Sequence[jax.Device] | None,
-    on_stage: OnStage | None,
-) -> list[Row]:
-    """Returns the rows of annealed importance sampling, of test examples and of examples that the model has made."""
-    key, count = jax.random.key(settings.seed), min(settings.annealed_examples, len(examples.x))
-    some = jax.tree.map(lambda array: array[:count], examples)
-    rows = []
-    if count < len(examples.x):
-        rows.append(table.row(_sampled_name(sampled.samples), sampled.log_likelihood[:count], sampled.error[:count]))
-    made = None
-    if settings.simulated_examples:
-        number = settings.simulated_examples
-        like = as_batch(jax.tree.map(lambda array: array[np.arange(number) % len(array)], examples))
-        made = simulated_examples(run.autoencoder, run.params, named_key(key, "simulated"), like)
-    for start in settings.start:
-        what = f"AIS from the {start}, T = {settings.distributions:,}"
-        pilot = jax.tree.map(lambda array: array[:_PILOT_EXAMPLES], examples)
-        if on_stage is not None:
-            on_stage(f"tuning steps from the {start}", 0, 1)
-        sizes = tuned_step_sizes(
-            run.autoencoder,
-            run.params,
-            named_key(key, f"pilot {start}"),
+class _Annealing(NamedTuple):
+    """Annealed importance sampling from one start, of test examples and of examples that the model has made."""
+
+    run: TrainedRun
+    settings: Settings
+    start: Start
+    test: Examples
+    devices: Sequence[jax.Device] | None
+    on_stage: OnStage | None
+
+    def rows(self, table: _Table) -> tuple[list[Row], Gap | None]:
+        """Returns the rows of the table, and the distance of the bounds of the model's examples, if any are made."""
+        sizes, number = self._step_sizes(), self.settings.simulated_examples
+        name = f"AIS from the {self.start}, T = {self.settings.distributions:,}"
+        few = jax.tree.map(lambda array: array[: self.settings.annealed_examples], self.test)
+        estimates = self._estimated(name, sizes, few)
+        rows = [table.row(name, estimates.log_likelihood, estimates.error)]
+        if not number:
+            return rows, None
+        like = jax.tree.map(lambda array: array[np.arange(number) % len(array)], self.test)
+        made = simulated_examples(self.run.autoencoder, self.run.params, self._key("simulated"), like)
+        bounds = []
+        for side, codes in {"lower": None, "upper": made.codes}.items():
+            name = f"the model's examples, {side} bound, {self.start}"
+            bounds.append(self._estimated(name, sizes, made.examples, codes))
+            rows.append(table.row(name, bounds[-1].log_likelihood, bounds[-1].error))
+        gaps = bounds[1].log_likelihood - bounds[0].log_likelihood
+        error = float(np.std(gaps, ddof=1)) / math.sqrt(number) if number > 1 else math.nan
+        return rows, Gap(number, float(np.mean(gaps)), finite(error))
+
+    def _key(self, name: str) -> Key[Array, ""]:
+        return named_key(jax.random.key(self.settings.seed), f"{name} {self.start}")
+
+    def _step_sizes(self) -> StepSizes:
+        if self.on_stage is not None:
+            self.on_stage(f"tuning the steps from the {self.start}", 0, 1)
+        pilot = jax.tree.map(lambda array: array[:_PILOT_EXAMPLES], self.test)
+        return tuned_step_sizes(
+            self.run.autoencoder,
+            self.run.params,
+            self._key("pilot"),
             pilot,
-            start=start,
-            schedule=settings.schedule,
+            start=self.start,
+            schedule=self.settings.schedule,
         )
 
-        def annealed(
-            name: str,
-            examples: Examples,
-            codes: jax.Array | None = None,
-            *,
-            start: Start = start,
-            sizes: StepSizes = sizes,
-        ) -> Row:
-            estimates = annealed_log_likelihood(
-                run.autoencoder,
-                run.params,
-                named_key(key, f"{name} {start}"),
-                examples,
-                distributions=settings.distributions,
-                step_sizes=sizes,
-                chains=settings.chains,
-                start=start,
-                schedule=settings.schedule,
-                codes=codes,
-                devices=devices,
-                block_size=max(1, _ROWS_IN_MEMORY // settings.chains),
-                on_progress=_progress(on_stage, name),
-            )
-            return table.row(name, estimates.log_likelihood, estimates.error)
-
-        rows.append(annealed(what, some))
-        if made is not None:
-            rows.append(annealed(f"the model's examples, lower bound, {start}", made.examples))
-            rows.append(annealed(f"the model's examples, upper bound, {start}", made.examples, made.codes))
-    return rows
+    def _estimated(
+        self, name: str, sizes: StepSizes, examples: Examples, codes: Float[Array, "N ..."] | None = None
+    ) -> Annealed:
+        return annealed_log_likelihood(
+            self.run.autoencoder,
+            self.run.params,
+            self._key(name),
+            examples,
+            distributions=self.settings.distributions,
+            step_sizes=sizes,
+            chains=self.settings.chains,
+            start=self.start,
+            schedule=self.settings.schedule,
+            codes=codes,
+            devices=self.devices,
+            block_size=max(1, _ROWS_IN_MEMORY // self.settings.chains),
+            on_progress=_progress(self.on_stage, name),
+        )
 
 
 def _notes(
@@ -314,30 +289,3 @@ def _in_memory(test: Dataset, count: int) -> Dataset:
 
 def _progress(on_stage: OnStage | None, what: str) -> Callable[[int, int], None] | None:
     return None if on_stage is None else lambda done, total: on_stage(what, done, total)
-
-
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None
-
-
-def to_json(result: RunLikelihood) -> str:
-    """Returns the result as a JSON document, with the version of its schema."""
-    return json.dumps({"version": 1, **dataclasses.asdict(result)}, indent=2) + "\n"
-
-
-def read_likelihood(folder: Path) -> RunLikelihood | None:
-    """Returns the result that was last written into a run folder; None if there is none.
-
-    Raises:
-      UserError: the file cannot be read, or holds no such result.
-    """
-    path = folder / FILE
-    if not path.exists() and not path.is_symlink():
-        return None
-    content = parse_json(read_bytes(path, limit=_MAX_BYTES), name=str(path))
-    if not isinstance(content, dict) or content.pop("version", None) != 1:
-        raise UserError(f"{path}: expected a likelihood of version 1; it was changed, or written by a newer version")
-    try:
-        return TypeAdapter(RunLikelihood).validate_json(json.dumps(content))
-    except ValidationError as error:
-        raise UserError(f"{path}: {first_error(error)}") from error

@@ -1,6 +1,6 @@
 """The section of a run's page on the log-likelihood of its test examples, if it has been estimated."""
 
-from aejax.experiment.likelihood import read_likelihood
+from aejax.experiment.likelihood_record import gap_lines, read_likelihood
 from aejax.experiment.report import Cell, Section, aligned, paragraph, table
 from aejax.experiment.trained import TrainedRun
 
@@ -37,7 +37,7 @@ def likelihood_section(run: TrainedRun) -> list[Section]:
         f"Likelihood {result.likelihood}; data {result.treatment}. Every row but the upper bound is a lower bound of "
         "log p(x) in expectation. The errors are standard errors, from the samples and from the choice of test "
         f"examples. The effective sample size of the weights is {result.effective_samples:,.1f} of "
-        f"{result.samples:,} (median)."
+        f"{result.samples:,} (median)." + "".join(f" {line}." for line in gap_lines(result))
     )
     warnings = "".join(paragraph(f"Warning: {note}.") for note in result.notes)
     return [Section("Likelihood", paragraph(text) + table(heads, rows) + warnings)]

@@ -17,7 +17,7 @@ def is_gray_bernoulli(likelihood: str, x: np.ndarray) -> bool:
     >>> is_gray_bernoulli("bernoulli", np.array([0.0, 0.5])), is_gray_bernoulli("bernoulli", np.array([0.0, 1.0]))
     (True, False)
     """
-    return likelihood == "bernoulli" and bool(np.any((x != 0) & (x != 1)))
+    return likelihood == "bernoulli" and bool(np.any((x > 0) & (x < 1)))  # NaN is padding
 
 
 def levels_for_bits(data: Data, likelihood: str) -> int | None:

@@ -11,7 +11,8 @@ import pytest
 from aejax.errors import UserError
 from aejax.experiment.configuration import Data, Experiment, Model, Training
 from aejax.experiment.evaluate import report_page
-from aejax.experiment.likelihood import FILE, Settings, evaluate_likelihood, read_likelihood, to_json
+from aejax.experiment.likelihood import Settings, evaluate_likelihood
+from aejax.experiment.likelihood_record import FILE, read_likelihood, to_json
 from aejax.experiment.trained import open_run
 
 BINARY = Experiment(
@@ -39,6 +40,9 @@ def test_rows_and_file_and_page(make_run):
     assert below.mean < above.mean + 0.5
     assert whole.bits_per_dimension == pytest.approx(-whole.mean / 64 / np.log(2))
     assert result.is_likelihood
+    assert result.gaps["prior"].mean == pytest.approx(above.mean - below.mean)
+    assert np.mean(result.by_example["log_likelihood"]) == pytest.approx(whole.mean)
+    assert len(result.by_example["pareto_k"]) == 40
     assert "stochastic" in result.treatment
     assert stages[0][1:] == (1, 2)
     assert stages[-1][1] == stages[-1][2]
