@@ -37,7 +37,9 @@ ELBO = "ELBO"
 Start = Literal["prior", "encoder"]
 OnStage = Callable[[str, int, int], None]  # (what is computed, steps done, steps in total)
 _PILOT_EXAMPLES = 32
-_ROWS_IN_MEMORY = 10_000  # codes that are decoded at a time
+_NUMBERS = 2**22  # of decoded examples that are in memory at a time, besides the activations of their networks
+_MAX_CODES = 10_000  # that are decoded at a time
+_CHUNK = 100  # samples of one example at a time
 _CHECKED = 100  # examples, of whose decoder the variance is looked at
 
 
@@ -106,15 +108,16 @@ def evaluate_likelihood(
     is_likelihood = not is_gray_bernoulli(likelihood.name, test.x)
     levels = levels_for_bits(run.experiment.data, likelihood.name) if is_likelihood else None
     table = _Table(math.prod(run.example_shape), None if run.facts.columns or run.facts.lengths else levels)
-    key, block = jax.random.key(settings.seed), max(1, _ROWS_IN_MEMORY // 100)
+    codes = _codes_in_memory(run)
     sampled = importance_sampled_log_likelihood(
         run.autoencoder,
         run.params,
-        named_key(key, "importance"),
+        named_key(jax.random.key(settings.seed), "importance"),
         examples,
         samples=settings.samples,
         devices=devices,
-        block_size=block,
+        block_size=max(1, codes // _CHUNK),
+        chunk_size=min(_CHUNK, codes),
         on_progress=_progress(on_stage, "importance sampling"),
     )
     rows, gaps = table.of_sampled(sampled), dict[str, Gap]()
@@ -161,6 +164,11 @@ class _Table(NamedTuple):
             # two halves: the error of their mean is about that of all samples
             rows.append(self.row(_sampled_name(sampled.samples // 2), sampled.half, sampled.error))
         return [*rows, self.row(_sampled_name(sampled.samples), sampled.log_likelihood, sampled.error)]
+
+
+def _codes_in_memory(run: TrainedRun) -> int:
+    """Returns how many codes are decoded at a time."""
+    return max(1, min(_MAX_CODES, _NUMBERS // math.prod(run.example_shape)))
 
 
 def _sampled_name(samples: int) -> str:
@@ -228,7 +236,7 @@ class _Annealing(NamedTuple):
             schedule=self.settings.schedule,
             codes=codes,
             devices=self.devices,
-            block_size=max(1, _ROWS_IN_MEMORY // self.settings.chains),
+            block_size=max(1, _codes_in_memory(self.run) // self.settings.chains),
             on_progress=_progress(self.on_stage, name),
         )
 

@@ -118,6 +118,32 @@ def test_the_truth_is_between_the_bounds_and_the_gap_falls(start, linear_gaussia
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("backwards", [False, True])
+def test_weights_are_unbiased_with_few_distributions(backwards, linear_gaussian):
+    """E[w] = p(x) forwards, and E[1/w] = 1/p(x) backwards, for any number of distributions and any step sizes.
+
+    100,000 chains of three distributions for one example; backwards, each begins in another exact sample of p(z | x).
+    """
+    known, number = linear_gaussian(0.4, -0.3, examples=1), 100_000
+    x = np.repeat(known.x, number, axis=0)
+    mean, log_variance = known.autoencoder.variational.posterior(known.params, jnp.asarray(known.x[0]))
+    noise = np.random.default_rng(0).standard_normal((number, 2))
+    codes = np.asarray(mean) - 0.4 + np.exp(0.5 * (np.asarray(log_variance) + 0.3)) * noise  # the exact posterior's
+    estimates = annealed(
+        known._replace(x=x),
+        3,
+        chains=1,
+        start="encoder",
+        codes=jnp.asarray(codes, jnp.float32) if backwards else None,
+        block_size=number,
+    )
+    ratios = np.exp((known.log_p[0] - estimates.log_likelihood) * (1 if backwards else -1))
+    error = ratios.std() / np.sqrt(number)
+    assert error < 0.01
+    assert abs(ratios.mean() - 1) < 4 * error
+
+
+@pytest.mark.slow
 def test_two_far_modes_by_quadrature(two_modes):
     """The chains find both modes from the prior; a bound from one mode alone would be log 2 too low."""
     known = two_modes
