@@ -8,7 +8,7 @@ import numpy as np
 
 from aejax.datasets.byte_values import BY_VALUES, BytesAs, ByteValues, divisor_of
 from aejax.datasets.channels import Channels, are_first, channels_last
-from aejax.datasets.dataset import Dataset, Splits, as_dataset, as_labels, take, with_input
+from aejax.datasets.dataset import Dataset, Factors, Splits, as_dataset, as_labels, take, with_input
 from aejax.datasets.division import SplitOrder
 from aejax.datasets.paths import is_array_file, refuse_path
 from aejax.datasets.sequences import check_lengths, describe_lengths, is_padding
@@ -35,7 +35,8 @@ def load_arrays(
     .npz file says how many steps of each are real; they become NaN.
 
     The entry `input` holds the inputs of the encoder, such as noisy examples, and `x` the targets that are
-    reconstructed from them.
+    reconstructed from them. The entry `factors`, numbers (N, F), holds known factors of variation; `factor_names` may
+    name them.
 
     A .npy file whose examples exceed one GiB as float32 is not read here: the examples stay in the file and are read
     when they are needed (`StoredArray`). A .npz file and labels are read into memory whatever their size.
@@ -80,6 +81,8 @@ def load_arrays(
         dataset = dataset._replace(stored=dataset.stored._replace(channels_first=True))
     if condition:
         dataset = dataset._replace(condition=condition_of(content, condition, len(dataset.x), path))
+    if "factors" in content:
+        dataset = dataset._replace(factors=factors_of(content, len(dataset.x), path))
     if "input" not in content:
         return dataset
     return with_input(dataset, content["input"], name=str(path), byte_values=bytes_as.input)
@@ -108,6 +111,36 @@ def condition_of(content: dict[str, Any], names: tuple[str, ...], examples: int,
     if len(arrays) == 1:
         return arrays[0]
     return np.concatenate([array.reshape(examples, -1) for array in arrays], axis=1)
+
+
+def factors_of(content: dict[str, Any], examples: int, path: Path) -> Factors:
+    """Returns the known factors of variation in the entries `factors` and (optional) `factor_names` of a .npz file.
+
+    Args:
+      content: the entries.
+      examples: N.
+      path: the file, for messages.
+
+    Raises:
+      UserError: the factors are not finite numbers (N, F), or there is not one name for each.
+
+    >>> factors_of({"factors": np.array([[0, 3], [1, 3]])}, 2, Path("mine.npz")).names
+    ('factor 1', 'factor 2')
+    """
+    values = content["factors"]
+    if values.dtype.kind not in "buif" or values.ndim != 2 or len(values) != examples or not np.isfinite(values).all():
+        raise UserError(
+            f"{path}, factors: expected finite numbers, one row for each of {examples} examples and one column per "
+            f"factor, got dtype {values.dtype} and shape {values.shape}"
+        )
+    count = values.shape[1]
+    names = content.get("factor_names", np.array([f"factor {number}" for number in range(1, count + 1)]))
+    if names.dtype.kind != "U" or names.shape != (count,):
+        raise UserError(
+            f"{path}, factor_names: expected {count} texts, one per factor, got dtype {names.dtype} and shape "
+            f"{names.shape}"
+        )
+    return Factors(values, tuple(names.tolist()))
 
 
 def _cut_to_lengths(

@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from aejax.host.escaping import as_name
 from aejax.plots.style import BLUE, COLUMN, QUIET, SMALL, clean_axes, house_style, title_lines, with_margin
 
+_OVERLAP = 0.06  # of the panel's width and height, within which two names overlap
+
 
 @house_style()
 def rate_distortion_plane(
@@ -37,6 +39,7 @@ def rate_distortion_plane(
     figure = Figure(figsize=(COLUMN, 2.9), layout="constrained")
     axes = figure.add_subplot()
     low, high = with_margin(float(np.min(rates)), float(np.max(rates)), 0.15)  # at the right for a name
+    low = max(low, min(-0.04 * high, float(np.min(rates))))  # a rate is not negative, up to rounding
     bottom, top = with_margin(float(np.min(distortions)), float(np.max(distortions)), 0.1)
     best = float(np.min(mean_rates + mean_distortions))
     label = f"-ELBO = {best:.4g} nats, the best"
@@ -49,17 +52,13 @@ def rate_distortion_plane(
     for chosen, face in ((on_hull, BLUE), (~on_hull, "white")):
         what = of_mean if face == BLUE else "above the hull"
         if chosen.any():
-            points = axes.plot(mean_rates[chosen], mean_distortions[chosen], "o", color=BLUE, zorder=4, label=what)[0]
-            points.set(markersize=3.5, markerfacecolor=face, markeredgewidth=0.8)
-    for place in hull:
-        axes.annotate(
-            as_name(names[place]),
-            (mean_rates[place], mean_distortions[place]),
-            xytext=(4, 3),
-            textcoords="offset points",
-            fontsize=SMALL,
-            zorder=5,
-        )
+            marks = axes.plot(mean_rates[chosen], mean_distortions[chosen], "o", color=BLUE, zorder=4, label=what)[0]
+            marks.set(markersize=3.5, markerfacecolor=face, markeredgewidth=0.8)
+    points = np.column_stack([mean_rates, mean_distortions])
+    for group in _close(points[hull] / [high - low, top - bottom]):
+        text = "; ".join(as_name(names[place]) for place in hull[group])
+        place = hull[group[-1]]
+        axes.annotate(text, points[place], xytext=(4, 3), textcoords="offset points", fontsize=SMALL, zorder=5)
     axes.set_xlim(low, high)
     axes.set_ylim(bottom, top)
     axes.set_xlabel("rate, KL divergence from the prior, nats")
@@ -68,3 +67,14 @@ def rate_distortion_plane(
     figure.legend(loc="outside lower left", ncols=2, borderpad=0)
     clean_axes(axes)
     return figure
+
+
+def _close(points: Float[np.ndarray, "M 2"]) -> list[list[int]]:
+    """Returns the positions of points, in order, in groups of neighbors whose names would overlap."""
+    groups: list[list[int]] = []
+    for place, point in enumerate(points):
+        if groups and np.all(np.abs(point - points[groups[-1][0]]) < _OVERLAP):
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    return groups

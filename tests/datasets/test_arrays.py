@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from aejax.datasets.arrays import load_arrays
+from aejax.datasets.dataset import split
 from aejax.errors import UserError
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -30,6 +31,40 @@ def test_npz_with_and_without_labels(save, tmp_path):
     dataset = load_arrays(tmp_path / "labeled.npz")
     np.testing.assert_array_equal(dataset.x, X)
     np.testing.assert_array_equal(dataset.labels, LABELS)
+
+
+def test_known_factors_follow_their_examples(tmp_path):
+    factors = np.array([[0, 5], [1, 5], [2, 6], [3, 6]])
+    np.savez(tmp_path / "plain.npz", x=X, factors=factors)
+    np.savez(tmp_path / "named.npz", x=X, factors=factors / 2, factor_names=np.array(["angle", "size"]))
+    plain, named = (load_arrays(tmp_path / name).factors for name in ("plain.npz", "named.npz"))
+    assert plain is not None
+    assert named is not None
+    assert (plain.names, named.names) == (("factor 1", "factor 2"), ("angle", "size"))
+    np.testing.assert_array_equal(named.values, factors / 2)
+    rest, held_out = split(load_arrays(tmp_path / "plain.npz"), fractions=(0.5,), seed=0)
+    for part in (rest, held_out):
+        assert part.factors is not None
+        np.testing.assert_array_equal(part.factors.values[:, 0], part.x[:, 0] / 3)
+    np.save(tmp_path / "x.npy", X)
+    assert load_arrays(tmp_path / "x.npy").factors is None
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"factors": np.arange(4)}, r"factors: expected finite numbers, .* 4 examples .* int64 and shape \(4,\)"),
+        ({"factors": np.ones((3, 2))}, r"one row for each of 4 examples"),
+        ({"factors": np.full((4, 2), np.nan)}, "expected finite numbers"),
+        ({"factors": np.full((4, 2), "a")}, "got dtype <U1"),
+        ({"factors": np.ones((4, 2)), "factor_names": np.array(["a"])}, r"factor_names: expected 2 texts, one per"),
+        ({"factors": np.ones((4, 2)), "factor_names": np.ones(2)}, r"expected 2 texts, .* got dtype float64"),
+    ],
+)
+def test_factors_that_do_not_fit_are_refused(entries, message, tmp_path):
+    np.savez(tmp_path / "x.npz", x=X, **entries)
+    with pytest.raises(UserError, match=message):
+        load_arrays(tmp_path / "x.npz")
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz"])

@@ -12,8 +12,10 @@ from aejax.experiment.code_sentences import code_of, code_sentences
 from aejax.experiment.configuration import Data, Experiment, Model, Training
 from aejax.experiment.factor_scores import MAX_EXAMPLES, describe_unscorable, factor_scores
 from aejax.experiment.job import make_job
+from aejax.experiment.knobs import with_knobs
 from aejax.experiment.report import term_of
 from aejax.experiment.run_folder import read_records
+from aejax.experiment.sprites_presets import SPRITES
 from aejax.studies.sweeps import sweep
 from aejax.studies.sweeps.factors import measure_of_factors
 from aejax.studies.sweeps.rate_distortion import draw_rate_distortion, on_hull
@@ -73,8 +75,10 @@ def test_a_sentence_names_every_score(factors: Factors) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_on_sprites_has_scores(make_run) -> None:
-    folder: Path = make_run(SMALL)
+@pytest.mark.parametrize("preset", SPRITES)
+def test_a_run_on_sprites_has_scores(preset: str, make_run) -> None:
+    small = {"image_size": (8,), "factor_values": SMALL.data.factor_values, "hidden": (8,), "epochs": 1}
+    folder: Path = make_run(with_knobs(SPRITES[preset][1], small))
     code = code_of(read_records(folder)[-1])
     assert set(TITLES) <= code.keys()
     assert 0 <= code["mig"] <= 1
@@ -114,7 +118,7 @@ def test_a_sweep_over_beta_has_scores_and_a_hull() -> None:
     figure = draw_rate_distortion(outcome.summaries, outcome.members)
     assert figure is not None
     figure.canvas.draw()
-    texts = [text.get_text() for text in figure.axes[0].texts]
+    texts = "; ".join(text.get_text() for text in figure.axes[0].texts).split("; ")
     assert texts == [f"β {summary.setting.knobs['beta']:g}" for summary in hull]
     one = [summary for summary in outcome.summaries if summary.setting.knobs["beta"] == 1.0]
     assert on_hull(one) == []

@@ -22,6 +22,13 @@ def test_the_hull_is_drawn_through_means_and_named() -> None:
     assert [text.get_text() for text in figure.axes[0].texts] == ["β 9", "β 1", "β 0.1"]
 
 
+def test_names_of_points_that_coincide_are_one_name() -> None:
+    rates, distortions = np.array([[0.0], [0.01], [5.0], [9.0]]), np.array([[10.0], [9.99], [3.0], [1.0]])
+    figure = rate_distortion_plane(rates, distortions, hull=np.arange(4), names=["a", "b", "c", "d"], title="two")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["a; b", "c", "d"]
+    assert -0.5 < figure.axes[0].get_xlim()[0] <= 0
+
+
 def test_one_run_of_each_setting_is_no_mean() -> None:
     figure = rate_distortion_plane(
         RATES[:1, :1], DISTORTIONS[:1, :1], hull=np.array([0]), names=["β 1"], title="rate and distortion"
