@@ -91,8 +91,8 @@ def main(arguments: Sequence[str]) -> None:
     write_text(folder / "table.md", markdown_table(result, lines))
     write_text(folder / "table.json", json.dumps(as_json(result), indent=2) + "\n")
     with optional("figures", console.print):
-        for file, draw in result.figures.items():
-            save_figure(draw(), folder, file, file_format=options.format)
+        for file, figure in result.draw().items():
+            save_figure(figure, folder, file, file_format=options.format)
     console.print(terminal_table(result, table.title))
     for line in claim_lines(result):
         console.print(line)

@@ -1,6 +1,5 @@
 """Training of all groups of a sweep from the terminal: progress, a folder to continue from, and its lock."""
 
-import contextlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
 
     from aejax.host.terminal import PlainConsole
     from aejax.studies.sweeps.members import Measure, Member
-    from aejax.studies.sweeps.study import Step, Sweep
+    from aejax.studies.sweeps.study import Sweep
 
 
 def train_all(
@@ -37,24 +36,10 @@ def train_all(
       console: where progress is shown.
       measure: as for `aejax.studies.sweeps.study.train_members`.
     """
-    from aejax.studies.progress import StudyProgress
+    from aejax.studies.sweeps.shown import steps_shown
     from aejax.studies.sweeps.study import GROUPS, lock, train_members
 
-    with contextlib.ExitStack() as stack:
-        displays: dict[tuple[int, bool], StudyProgress] = {}
-
-        def on_step(step: "Step") -> None:
-            measured = step.trained.measured
-            place = (step.group, measured > 0)
-            if place not in displays:
-                stack.close()
-                of_all = "" if step.groups == 1 else f"[{step.group + 1}/{step.groups}] "
-                work = ("measuring", step.members, "autoencoders") if measured else ("training", step.epochs, "epochs")
-                displays[place] = stack.enter_context(StudyProgress(console, f"{of_all}{work[0]}", *work[1:]))
-            autoencoders = "" if measured else f"{step.members} autoencoders, "
-            status = f"{autoencoders}mean loss {step.trained.loss:.4g}"
-            displays[place].show(measured or step.trained.epoch, status)
-
+    with steps_shown(console) as on_step:
         held = lock(folder)
         try:
             return train_members(ready, folder=folder, devices=devices, on_step=on_step, measure=measure)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # its module imports what help does without
 # name -> its line in the help, and the module that holds its TABLE
 TABLES = {
     "pca": ("PCA against linear and deep autoencoders of MNIST by code size", "aejax.studies.reproductions.pca"),
+    "contractive": ("contractive autoencoders against others, by Jacobians", "aejax.studies.reproductions.contractive"),
 }
 BUDGETS = {
     "full": "the setting of the paper",

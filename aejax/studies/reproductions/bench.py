@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
 from rich.console import Console
 
 from aejax.datasets.dataset import Splits
@@ -16,8 +17,12 @@ from aejax.experiment.run import train_run
 from aejax.experiment.run_folder import check_unchanged, is_unbegun, read_experiment, read_records
 from aejax.experiment.trained import TrainedRun, open_run
 from aejax.host.files import read_text, write_text
+from aejax.host.terminal import PlainConsole
+from aejax.studies.sweeps.members import Measure, Member
+from aejax.studies.sweeps.shown import steps_shown
+from aejax.studies.sweeps.study import Sweep, check_same_data, create, lock, train_members
 
-_RUNS, _NUMBERS = "runs", "measured"
+_RUNS, _SWEEPS, _NUMBERS = "runs", "sweeps", "measured"
 _MAX_BYTES = 2**24
 
 
@@ -51,8 +56,7 @@ class Bench:
           UserError: the data are not at hand, or the folder holds a run of another experiment.
           StoppedError: the training was stopped by Ctrl-C or SIGTERM.
         """
-        data = experiment.data if self._data_dir is None else replace(experiment.data, data_dir=self._data_dir)
-        experiment = replace(experiment, data=locate(data))
+        experiment = replace(experiment, data=self.data(experiment.data))
         folder = self.folder / _RUNS / name
         begun = folder.exists() and not is_unbegun(folder)
         if begun and _is_finished(folder):
@@ -64,9 +68,36 @@ class Bench:
         job = make_job(experiment, self.splits(experiment))
         return train_run(job, folder, figures=False, console=self.console, title=name)
 
+    def sweep(self, name: str, ready: Sweep, *, measure: Measure | None = None) -> list[Member]:
+        """Returns the members of a sweep that is trained to its end, continued if it was stopped.
+
+        Args:
+          name: of its folder, different for every sweep of the reproduction.
+          ready: the sweep, from `prepare` or `arrange`.
+          measure: what is measured of every member besides the terms of its loss; None for nothing.
+
+        Raises:
+          UserError: the folder holds a sweep on other data, or another process is running it.
+        """
+        folder = self.folder / _SWEEPS / name
+        if folder.exists():
+            check_same_data(folder, ready)
+        else:
+            create(folder, ready)
+        held = lock(folder)
+        try:
+            with steps_shown(self.console or PlainConsole(quiet=True)) as on_step:
+                return train_members(ready, folder=folder, devices=jax.devices(), on_step=on_step, measure=measure)
+        finally:
+            held.release()
+
+    def data(self, data: Data) -> Data:
+        """Returns the data with the folder of data sets that the user named, if any."""
+        return locate(data if self._data_dir is None else replace(data, data_dir=self._data_dir))
+
     def splits(self, experiment: Experiment) -> Splits:
         """Returns the examples of an experiment, read once for all experiments with the same data."""
-        data = locate(experiment.data)
+        data = self.data(experiment.data)
         if data not in self._loaded:
             self._loaded[data] = load_splits(data, bytes_as=bytes_of(experiment))
         return self._loaded[data]

@@ -77,11 +77,11 @@ def _run(bench: Bench) -> Result:
         for method in ("deep", "linear", "PCA")
     }
 
-    def figure() -> Figure:
+    def draw() -> dict[str, Figure]:
         title = "squared error of test images by the size of the code"
-        return trade_offs(curves, title=title, cost="numbers in the code", gain="squared error per image")
+        return {"error": trade_offs(curves, title=title, cost="numbers in the code", gain="squared error per image")}
 
-    return Result({_ERROR: "squared error per image"}, rows, claims, {"error": figure})
+    return Result({_ERROR: "squared error per image"}, rows, claims, draw)
 
 
 TABLE = Reproduction(

@@ -33,7 +33,7 @@ class Result(NamedTuple):
     columns: Mapping[str, str]  # column -> its title, with the unit
     rows: Sequence[Row]
     claims: Sequence[Claim]
-    figures: Mapping[str, Callable[[], Figure]]  # name of the file -> draws it
+    draw: Callable[[], Mapping[str, Figure]]  # returns the figures by the names of their files
 
 
 class Scale(NamedTuple):

@@ -52,7 +52,7 @@ def markdown_table(result: Result, lines: list[str]) -> str:
       result: what was measured.
       lines: of introduction, the first of which is the title.
 
-    >>> result = Result({"error": "error"}, [Row("PCA", {"error": [0.5]}, {"error": 0.4})], [], {})
+    >>> result = Result({"error": "error"}, [Row("PCA", {"error": [0.5]}, {"error": 0.4})], [], dict)
     >>> print(markdown_table(result, ["Title"]))
     # Title
     <BLANKLINE>

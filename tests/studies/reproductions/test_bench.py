@@ -63,7 +63,7 @@ def test_numbers_are_measured_once(tmp_path):
 
 def test_a_table_shows_deviations_published_values_and_claims():
     rows = [Row("A", {"e": [1.0, 3.0]}, {"e": 1.5}), Row("B", {})]
-    result = Result({"e": "error"}, rows, [Claim("A is small", False, "2")], {})
+    result = Result({"e": "error"}, rows, [Claim("A is small", False, "2")], dict)
     page = markdown_table(result, ["T", "After someone."])
     assert "| A | 2 ± 1.414 (1.5) |" in page
     assert "| B | - |" in page
