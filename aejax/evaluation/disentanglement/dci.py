@@ -59,9 +59,9 @@ def disentanglement_completeness_informativeness(
     given = checked(codes, factors, score="DCI", least_factors=2)
     count = given.values.shape[1]
     positions = check_categorical(categorical, count)
-    fitted, tested = halves(len(given.codes), seed)
     importance, errors = np.zeros((given.codes.shape[1], count)), np.zeros(count)
     for place in range(count):
+        fitted, tested = halves(given.classes[:, place], seed)
         predict = _classify if place in positions else _regress
         target = (given.classes if place in positions else given.values)[:, place]
         importance[:, place], errors[place] = predict(

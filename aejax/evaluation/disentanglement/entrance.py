@@ -98,14 +98,19 @@ def check_categorical(categorical: Iterable[int], factors: int) -> frozenset[int
     return positions
 
 
-def halves(examples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def halves(classes: Int[np.ndarray, "N"], seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns the positions of two random halves of the examples, to fit on the first and to test on the second.
 
-    >>> [len(half) for half in halves(5, seed=0)]
+    Args:
+      classes: of the examples; each with at least two examples is in both halves.
+      seed: of the division.
+
+    >>> [len(half) for half in halves(np.array([0, 0, 1, 1, 1]), seed=0)]
     [3, 2]
     """
-    order = np.random.default_rng(seed).permutation(examples)
-    return order[: (examples + 1) // 2], order[(examples + 1) // 2 :]
+    order = np.random.default_rng(seed).permutation(len(classes))
+    order = order[np.argsort(classes[order], kind="stable")]
+    return order[::2], order[1::2]
 
 
 def _as_matrix(name: str, array: np.ndarray) -> np.ndarray:

@@ -25,8 +25,8 @@ def explicitness(
 
     Raises:
       TypeError: arrays are not numbers.
-      ValueError: a constant factor, only dead units, fewer than 10 examples per value of a factor, or a value that only
-        one of the halves has.
+      ValueError: a constant factor, only dead units, fewer than 10 examples per value of a factor, or a value with a
+        single example.
 
     Source: K. Ridgeway, M. C. Mozer (2018), Learning Deep Disentangled Embeddings with the F-Statistic Loss, section 2.
 
@@ -39,17 +39,14 @@ def explicitness(
     from sklearn.metrics import roc_auc_score
 
     given = checked(codes, factors, score="explicitness")
-    fitted, tested = halves(len(given.codes), seed)
     areas = []
     for place, classes in enumerate(given.classes.T):
+        fitted, tested = halves(classes, seed)
         own = []
         for value in range(classes.max() + 1):
             is_value = classes == value
             if not is_value[fitted].any() or not is_value[tested].any():
-                raise ValueError(
-                    f"factor {place} (from 0) has a value with too few examples, {is_value.sum()}: explicitness needs "
-                    "each in both halves"
-                )
+                raise ValueError(f"factor {place} (from 0) has a value with one example: explicitness expects two")
             classifier = LogisticRegression(tol=1e-3)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # the order of examples is enough

@@ -62,7 +62,7 @@ def _accuracies(codes: np.ndarray, classes: np.ndarray, seed: int) -> np.ndarray
     from sklearn.metrics import balanced_accuracy_score
     from sklearn.svm import LinearSVC
 
-    fitted, tested = halves(len(codes), seed)
+    fitted, tested = halves(classes, seed)
     accuracies = []
     for unit in codes.T[:, :, None]:
         # the primal problem has no random order of examples

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from aejax.evaluation.disentanglement import explicitness, separated_predictability
+from aejax.evaluation.disentanglement.entrance import halves
 
 
 def test_sap_of_the_factors_themselves_is_1(grid: np.ndarray) -> None:
@@ -43,8 +44,19 @@ def test_explicitness_of_independent_codes_is_one_half(grid: np.ndarray, indepen
     np.testing.assert_allclose(explicitness(independent, grid), 0.5, atol=0.07)
 
 
-def test_explicitness_needs_every_value_in_both_halves(grid: np.ndarray) -> None:
+def test_explicitness_needs_two_examples_of_every_value(grid: np.ndarray) -> None:
     factors = grid.copy()
     factors[0, 1] = 9
-    with pytest.raises(ValueError, match=r"factor 1 \(from 0\) has a value with too few examples, 1:"):
+    with pytest.raises(ValueError, match=r"factor 1 \(from 0\) has a value with one example"):
         explicitness(grid, factors)
+    factors[1, 1] = 9
+    for seed in range(8):  # in any division
+        assert explicitness(grid, factors, seed=seed).shape == (3,)
+
+
+def test_halves_share_the_examples_of_every_value() -> None:
+    classes = np.random.default_rng(0).integers(0, 7, 101)
+    first, second = halves(classes, seed=3)
+    assert sorted([*first, *second]) == list(range(101))
+    assert (np.abs(np.bincount(classes[first]) - np.bincount(classes[second])) <= 1).all()
+    assert not np.array_equal(np.sort(first), np.sort(halves(classes, seed=4)[0]))
