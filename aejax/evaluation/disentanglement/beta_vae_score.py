@@ -1,4 +1,4 @@
-"""The score of the beta-VAE paper: whether a linear classifier tells which factor two examples share."""
+"""The score of the beta-VAE paper: whether a linear classifier identifies the factor that pairs of examples share."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""The score of the FactorVAE paper: whether the unit that varies least tells which factor was fixed."""
+"""The score of the FactorVAE paper: whether the unit that varies least identifies the factor that is fixed."""
 
 import numpy as np
 from jaxtyping import Shaped
