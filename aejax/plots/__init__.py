@@ -16,6 +16,7 @@ from aejax.plots.firing import firing_rates
 from aejax.plots.hull import rate_distortion_plane
 from aejax.plots.mosaic import mosaic
 from aejax.plots.power_laws import Measured, power_laws
+from aejax.plots.published import beside_published
 from aejax.plots.scores import anomaly_scores
 from aejax.plots.style import clean_axes, hide_axes, house_style, save_figure
 from aejax.plots.vectors import Axis, frames_of_vectors
@@ -26,6 +27,7 @@ __all__ = [
     "Family",
     "Measured",
     "anomaly_scores",
+    "beside_published",
     "clean_axes",
     "compared_curves",
     "embeddings",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # its module imports what help does without
 TABLES = {
     "pca": ("PCA against linear and deep autoencoders of MNIST by code size", "aejax.studies.reproductions.pca"),
     "contractive": ("contractive autoencoders against others, by Jacobians", "aejax.studies.reproductions.contractive"),
+    "denoising": ("stacked denoising autoencoders as a start for classifiers", "aejax.studies.reproductions.denoising"),
 }
 BUDGETS = {
     "full": "the setting of the paper",
