@@ -21,6 +21,7 @@ from aejax.host.terminal import PlainConsole
 from aejax.studies.sweeps.members import Measure, Member
 from aejax.studies.sweeps.shown import steps_shown
 from aejax.studies.sweeps.study import Sweep, check_same_data, create, lock, train_members
+from aejax.training.devices import choose_devices
 
 _RUNS, _SWEEPS, _NUMBERS = "runs", "sweeps", "measured"
 _MAX_BYTES = 2**24
@@ -63,10 +64,13 @@ class Bench:
             check_unchanged(read_experiment(folder), experiment, folder)
             return open_run(folder)._replace(load_splits=lambda: self.splits(experiment))
         folder.parent.mkdir(exist_ok=True)
+        devices = _devices_for(experiment.training.batch_size)
         if begun:
-            return train_run(experiment, folder, resume=True, figures=False, console=self.console)
+            return train_run(
+                experiment, folder, resume=True, devices=devices, figures=False, console=self.console, title=name
+            )
         job = make_job(experiment, self.splits(experiment))
-        return train_run(job, folder, figures=False, console=self.console, title=name)
+        return train_run(job, folder, devices=devices, figures=False, console=self.console, title=name)
 
     def sweep(self, name: str, ready: Sweep, *, measure: Measure | None = None) -> list[Member]:
         """Returns the members of a sweep that is trained to its end, continued if it was stopped.
@@ -121,6 +125,13 @@ class Bench:
         """Print a line, if there is a console."""
         if self.console is not None:
             self.console.print(line)
+
+
+def _devices_for(batch_size: int) -> list[jax.Device]:
+    """Returns as many devices as divide a batch: papers' batches are small, and the result does not depend on them."""
+    devices = choose_devices(None)
+    number = max(number for number in range(1, len(devices) + 1) if batch_size % number == 0)
+    return devices[:number]
 
 
 def _is_finished(folder: Path) -> bool:
