@@ -158,6 +158,7 @@ def test_bits_and_uniform_noise_are_those_of_their_distributions():
     assert values.max() < 1
     np.testing.assert_array_equal(np.floor(5 * values), np.tile([0, 1, 2, 4], (number, 1)))
     np.testing.assert_allclose((5 * values % 1).mean(axis=0), 0.5, atol=4 * np.sqrt(1 / 12 / number))
+    np.testing.assert_allclose((5 * values % 1).std(axis=0), np.sqrt(1 / 12), rtol=0.04)
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])

@@ -463,6 +463,8 @@ def _check_treatment(data: Data, model: Model) -> None:
         raise UserError("levels: has no effect without dequantize uniform")
     if data.noise_seed != Data.noise_seed and data.dequantize == "none" and data.binarize in ("none", "fixed"):
         raise UserError("noise_seed: has no effect without binarize stochastic or dynamic, or dequantize uniform")
+    if data.dequantize != "none" and model.family == "variational" and model.likelihood == "beta":
+        raise UserError("dequantize: cannot be combined with likelihood beta, which excludes the levels 0 and 1")
     is_discrete = model.likelihood in ("bernoulli", "poisson", "discretized_logistic", "table")
     if data.dequantize != "none" and model.autoencoder is None and model.family == "variational" and is_discrete:
         raise UserError(

@@ -91,6 +91,7 @@ def test_lines_name_likelihood_and_treatment(make_initial_run):
         (Data(binarize="fixed", dequantize="uniform"), Model(), "binarize: cannot be combined with dequantize"),
         (Data(levels=17), Model(), "levels: has no effect without dequantize uniform"),
         (Data(noise_seed=1, binarize="fixed"), Model(), "noise_seed: has no effect without"),
+        (Data(dequantize="uniform"), Model(likelihood="beta"), "dequantize: cannot be combined with likelihood beta"),
         (Data(dequantize="uniform"), Model(), "dequantize: requires a likelihood that is a density.*is bernoulli"),
     ],
 )
