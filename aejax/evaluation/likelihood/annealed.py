@@ -67,6 +67,9 @@ def annealed_log_likelihood(
     and log p̂(x) = log (1/C) Σ w over C chains, which is below log p(x) in expectation. Each weight is updated before
     the move. With one distribution it is importance sampling from f₀: the prior, or the encoder's posterior.
 
+    Every trajectory has a step size of its own, uniform within 20 % of that of its distribution: where the posterior is
+    nearly Gaussian, trajectories of half a period would not mix.
+
     With `codes`, exact samples of p(z | x), the chains run backwards from them, and -log (1/C) Σ 1/w is above log p(x)
     in expectation. Only of examples that the model itself has made are such samples known: the codes that they were
     decoded from. Between the two means lies the mean of log p(x) (bidirectional Monte Carlo).

@@ -73,6 +73,14 @@ def test_an_encoder_that_is_too_narrow_is_noticed(linear_gaussian):
 
 
 @pytest.mark.slow
+def test_two_far_modes_by_quadrature(two_modes):
+    """The encoder is N(0, 1), so the samples are the prior's; 20,000 of them reach both modes."""
+    estimates = sampled(two_modes, 20_000, chunk_size=10_000)
+    assert estimates.error[0] < 0.03
+    assert estimates.log_likelihood[0] == pytest.approx(two_modes.log_p[0], abs=4 * estimates.error[0])
+
+
+@pytest.mark.slow
 def test_condition_is_given_to_posterior_and_decoder():
     """Z ~ N(0, 1), x | z, c ~ N(z + c, 1): log p(x | c) = log N(x; c, 2)."""
     encoder = Network(
