@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import jax
 from jaxtyping import Array, Float, Key, PyTree
 
 from aejax.autoencoders import Autoencoder, part_names
-from aejax.sampling import gaussian_log_prob, reparameterize
+from aejax.autoencoders.record import posterior_of
 
 
 class Densities(NamedTuple):
@@ -32,7 +33,6 @@ def densities_of(autoencoder: Autoencoder, params: PyTree, x: Array, *inputs: Ar
     Raises:
       TypeError: the autoencoder is not variational.
 
-    >>> import jax
     >>> import jax.numpy as jnp
     >>> from aejax.autoencoders import variational
     >>> from aejax.networks import MLP
@@ -44,8 +44,8 @@ def densities_of(autoencoder: Autoencoder, params: PyTree, x: Array, *inputs: Ar
     check_variational(autoencoder)
     distributions = autoencoder.variational
     assert distributions is not None  # ensured by check_variational
-    mean, log_variance = distributions.posterior(params, *inputs)
-    prior = distributions.prior(params)
+    posterior, prior = posterior_of(distributions, params, *inputs), distributions.prior(params)
+    code = jax.eval_shape(posterior.sample, jax.random.key(0))
 
     def log_likelihood(code: Array) -> Array:
         return distributions.likelihood.log_prob(x, distributions.decode_parameters(params, code, *inputs[1:]))
@@ -53,9 +53,9 @@ def densities_of(autoencoder: Autoencoder, params: PyTree, x: Array, *inputs: Ar
     return Densities(
         prior.log_prob,
         log_likelihood,
-        log_posterior=lambda code: gaussian_log_prob(code, mean, log_variance),
-        sample_prior=lambda key: prior.sample(key, mean.shape).astype(mean.dtype),
-        sample_posterior=lambda key: reparameterize(key, mean, log_variance),
+        log_posterior=posterior.log_prob,
+        sample_prior=lambda key: prior.sample(key, code.shape).astype(code.dtype),
+        sample_posterior=posterior.sample,
     )
 
 

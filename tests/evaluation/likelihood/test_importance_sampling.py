@@ -5,9 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.autoencoders import Examples, as_batch, conditional, undercomplete, variational
+from aejax.autoencoders import Examples, as_batch, conditional, hierarchical, undercomplete, variational
 from aejax.autoencoders.importance_weighted import log_importance_weights
-from aejax.evaluation.likelihood import importance_sampled_log_likelihood, mean_with_errors
+from aejax.evaluation.likelihood import (
+    StepSizes,
+    annealed_log_likelihood,
+    importance_sampled_log_likelihood,
+    mean_with_errors,
+)
 from aejax.likelihoods import gaussian
 from aejax.networks import Network
 
@@ -50,7 +55,9 @@ def test_weights_are_those_of_the_importance_weighted_loss(linear_gaussian):
     estimates = sampled(known, 8)
     for index, x in enumerate(known.x):
         key = jax.random.fold_in(KEY, index)
-        weights = log_importance_weights(known.autoencoder, known.params, key, jnp.asarray(x), x, samples=8)
+        weights = log_importance_weights(
+            known.autoencoder, known.params, key, jnp.asarray(x), jnp.asarray(x), samples=8
+        )
         expected = jax.nn.logsumexp(weights) - np.log(8)
         assert estimates.log_likelihood[index] == pytest.approx(float(expected), rel=1e-5)
 
@@ -78,6 +85,31 @@ def test_two_far_modes_by_quadrature(two_modes):
     estimates = sampled(two_modes, 20_000, chunk_size=10_000)
     assert estimates.error[0] < 0.03
     assert estimates.log_likelihood[0] == pytest.approx(two_modes.log_p[0], abs=4 * estimates.error[0])
+
+
+@pytest.mark.slow
+def test_layers_of_a_code_depend_on_each_other():
+    """h₂ ~ N(0, 1), h₁ | h₂ ~ N(h₂, 1), x | h₁ ~ N(h₁, 1), so that x ~ N(0, 3); h₁ | x ~ N(2x/3, 2/3).
+
+    With q(h₂ | h₁) = N(h₁/2, 1/2) the encoder's posterior is exact; q(h₂ | mean of h₁) would not be.
+    """
+
+    def gaussian_of(factor, variance):
+        moments = lambda params, x: jnp.concatenate([factor * x, jnp.full(1, np.log(variance), x.dtype)])  # noqa: E731
+        return Network(lambda key, x: {}, moments)
+
+    decoders = Network(lambda key, z: {}, lambda params, z: z), gaussian_of(1.0, 1.0)
+    encoders = gaussian_of(2 / 3, 2 / 3), gaussian_of(0.5, 0.5)
+    model = hierarchical(encoders, decoders, code_sizes=(1, 1), likelihood=gaussian())
+    x = np.array([[1.0], [-3.0]], np.float32)
+    params = model.init(KEY, jnp.asarray(x[0]))
+    expected = -(x[:, 0] ** 2) / 6 - 0.5 * np.log(2 * np.pi * 3)
+    estimates = importance_sampled_log_likelihood(model, params, KEY, x, samples=20)
+    np.testing.assert_allclose(estimates.log_likelihood, expected, rtol=1e-5)
+    sizes = StepSizes(np.array([0.0, 1.0]), np.array([0.3, 0.3]))
+    annealed = annealed_log_likelihood(model, params, KEY, x, distributions=100, step_sizes=sizes, chains=100)
+    assert (abs(annealed.log_likelihood - expected) < 4 * annealed.error).all()
+    assert (annealed.error < 0.1).all()
 
 
 @pytest.mark.slow
