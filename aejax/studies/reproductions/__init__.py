@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # its module imports what help does without
 # name -> its line in the help, and the module that holds its TABLE
 TABLES = {
     "iwae": ("importance weighted autoencoders of MNIST by samples", "aejax.studies.reproductions.iwae"),
+    "ais": ("annealed importance sampling of such a model, and its bounds", "aejax.studies.reproductions.ais"),
     "pca": ("PCA against linear and deep autoencoders of MNIST by code size", "aejax.studies.reproductions.pca"),
     "contractive": ("contractive autoencoders against others, by Jacobians", "aejax.studies.reproductions.contractive"),
     "denoising": ("stacked denoising autoencoders as a start for classifiers", "aejax.studies.reproductions.denoising"),
