@@ -16,6 +16,7 @@ TABLES = {
     "pca": ("PCA against linear and deep autoencoders of MNIST by code size", "aejax.studies.reproductions.pca"),
     "contractive": ("contractive autoencoders against others, by Jacobians", "aejax.studies.reproductions.contractive"),
     "denoising": ("stacked denoising autoencoders as a start for classifiers", "aejax.studies.reproductions.denoising"),
+    "beta-tcvae": ("disentanglement of sprites over β", "aejax.studies.reproductions.beta_tcvae"),
     "rate-distortion": ("rate and distortion of MNIST over β", "aejax.studies.reproductions.rate_distortion"),
 }
 BUDGETS = {

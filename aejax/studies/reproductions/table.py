@@ -9,6 +9,9 @@ from rich.table import Table
 from aejax.studies.reproductions.record import Result, Row
 
 
+_IN_PARENTHESES = "published values in parentheses"
+
+
 def shown(values: Any, digits: str = ".4g") -> str:
     """Returns the mean of the seeds' values, with their deviation if there are several.
 
@@ -36,10 +39,11 @@ def terminal_table(result: Result, title: str) -> Table:
       result: what was measured.
       title: of the table.
     """
-    table = Table(title=f"{title}; published values in parentheses", title_justify="left")
+    heading = f"{title}; {_IN_PARENTHESES}" if _has_published(result) else title
+    table = Table(title=heading, title_justify="left")
     table.add_column("setting")
-    for heading in result.columns.values():
-        table.add_column(heading, justify="right")
+    for column in result.columns.values():
+        table.add_column(column, justify="right")
     for row in result.rows:
         table.add_row(row.setting, *_cells(row, result.columns))
     return table
@@ -60,7 +64,7 @@ def markdown_table(result: Result, lines: list[str]) -> str:
     | --- | ---: |
     | PCA | 0.5 (0.4) |
     <BLANKLINE>
-    Published values stand in parentheses.
+    Published values in parentheses.
     <BLANKLINE>
     """
     head, *others = lines
@@ -70,9 +74,13 @@ def markdown_table(result: Result, lines: list[str]) -> str:
         page += [line, ""]
     page += [f"| setting | {' | '.join(titles)} |", f"| --- |{' ---: |' * len(titles)}"]
     page += [f"| {row.setting} | {' | '.join(_cells(row, result.columns))} |" for row in result.rows]
-    page += ["", "Published values stand in parentheses.", ""]
+    page += ["", *([f"{_IN_PARENTHESES.capitalize()}.", ""] if _has_published(result) else [])]
     page += claim_lines(result, bullet="- ")
     return "\n".join(page) + ("\n" if result.claims else "")
+
+
+def _has_published(result: Result) -> bool:
+    return any(row.published for row in result.rows)
 
 
 def claim_lines(result: Result, bullet: str = "  ") -> list[str]:
