@@ -8,7 +8,6 @@ from rich.table import Table
 
 from aejax.studies.reproductions.record import Result, Row
 
-
 _IN_PARENTHESES = "published values in parentheses"
 
 
