@@ -47,6 +47,7 @@ from aejax.experiment.report import (
 )
 from aejax.experiment.report_dictionary import dictionary_section
 from aejax.experiment.report_likelihood import likelihood_section
+from aejax.experiment.report_sample_quality import sample_quality_section
 from aejax.experiment.report_samples import samples_section
 from aejax.experiment.run_folder import Record, read_records
 from aejax.experiment.table_results import OURS, describe_result, table_result
@@ -88,6 +89,7 @@ def report_page(run: TrainedRun) -> ReportPage:
         "Codes": lambda: _codes(run, records),
         "Units of the dictionary": lambda: dictionary_section(run),
         "Samples": lambda: samples_section(run),
+        "Scores of samples": lambda: sample_quality_section(run),
         "Configuration": lambda: _configuration(run),
     }.items():
         failures: list[str] = []

@@ -22,6 +22,7 @@ from aejax.experiment.plausibility import check_result
 from aejax.experiment.progress import summary_table
 from aejax.experiment.report import loss_note, term_of
 from aejax.experiment.run_folder import RunFolder
+from aejax.experiment.sample_quality import can_score_samples, describe_samples, score_samples, write_samples
 from aejax.experiment.scores import score, write_scores
 from aejax.experiment.table_results import describe_result, table_result
 from aejax.experiment.trained import TrainedRun
@@ -126,6 +127,12 @@ def conclude(
     if code is not None:
         for sentence in code_sentences(code):
             console.print(sentence)
+    if can_score_samples(run):
+        with optional("scores of samples", console.print):
+            result = score_samples(run)
+            write_samples(folder.path, result)
+            for line in describe_samples(result):
+                console.print(line)
     with optional("anomaly scores of the validation examples", console.print):
         write_scores(folder.path, score(run, run.splits.validation))
     if figure_format is None:

@@ -91,6 +91,7 @@ def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str], dra
         "checkpoints",
         ".lock",
         "figures",
+        "samples.json",
         "validation_scores.npy",
     }
     for name in ("training_curves", "reconstructions", "samples", "latent_space", "code_units"):
@@ -98,6 +99,7 @@ def test_the_run_folder_holds_all_that_it_should(finished: tuple[Path, str], dra
     assert "test" in output
     assert re.search(r"\d of the 3 code units are active", output)
     assert "The codes hold at least" in output
+    assert re.search(r"samples: \d+ decoded from the prior, the decoder's means, against \d+ test examples", output)
     assert "means over examples, for the parameters after that epoch" in output
     assert "loss = reconstruction + 0.3 × KL divergence from the prior; terms are shown without their weights" in output
     assert "examples/s" in output

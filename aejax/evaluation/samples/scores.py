@@ -36,6 +36,9 @@ def sample_scores(
 ) -> dict[str, Score]:
     """Returns every score of samples by name; the distances between points are computed once.
 
+    Precision and recall are by 3 neighbors, density and coverage by 5, the classifier is that of `classifier_test`, and
+    the last two compare the distances to the nearest training examples, as `copying` does.
+
     Args:
       samples: N >= 20 samples of a model.
       held_out: M >= 20 examples that it was not trained on.
@@ -49,7 +52,7 @@ def sample_scores(
     >>> rng = np.random.default_rng(0)
     >>> scores = sample_scores(*(rng.normal(size=(50, 3)) for _ in range(3)))
     >>> scores["density"].title, scores["density"].equal
-    ('density, 5 neighbors', 1.0)
+    ('density', 1.0)
     """
     points = as_points("the comparison of samples", LEAST_EXAMPLES, samples=samples, held_out=held_out, train=train)
     of = distances(*points[:2])
@@ -61,17 +64,17 @@ def sample_scores(
     ratio, nearer = copying(*points)
     unit = "unit of data"
     return {
-        "mmd": Score(unbiased_mmd_of(of), "squared maximum mean discrepancy, unbiased", "no unit", 0.0),
+        "mmd": Score(unbiased_mmd_of(of), "MMD²", "no unit", 0.0),
         "energy_distance": Score(energy_distance_of(of), "energy distance", unit, 0.0),
         "frechet_distance": Score(
             frechet, f"Fréchet distance in {components} principal components", f"({unit})²", None
         ),
-        "classifier_accuracy": Score(two_sample.accuracy, "accuracy of telling samples from data", "fraction", 0.5),
-        "classifier_p_value": Score(two_sample.p_value, "p-value of that accuracy", "no unit", 0.5),
-        "precision": Score(precision, "precision, 3 neighbors", "fraction", None),
-        "recall": Score(recall, "recall, 3 neighbors", "fraction", None),
-        "density": Score(density, "density, 5 neighbors", "no unit", 1.0),
-        "coverage": Score(coverage, "coverage, 5 neighbors", "fraction", expected_coverage(*map(len, points[:2]))),
-        "nearest_ratio": Score(ratio, "distance to the nearest training example, of held-out ones", "no unit", 1.0),
-        "nearer": Score(nearer, "probability of being nearer to training examples than held-out ones", "no unit", 0.5),
+        "classifier_accuracy": Score(two_sample.accuracy, "classifier accuracy", "fraction", 0.5),
+        "classifier_p_value": Score(two_sample.p_value, "classifier p-value", "no unit", None),
+        "precision": Score(precision, "precision", "fraction", None),
+        "recall": Score(recall, "recall", "fraction", None),
+        "density": Score(density, "density", "no unit", 1.0),
+        "coverage": Score(coverage, "coverage", "fraction", expected_coverage(*map(len, points[:2]))),
+        "nearest_ratio": Score(ratio, "nearest-neighbor ratio", "no unit", 1.0),
+        "nearer": Score(nearer, "nearer than held-out examples", "no unit", 0.5),
     }

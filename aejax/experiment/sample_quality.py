@@ -1,0 +1,173 @@
+"""Scores of a run's decoded samples from its prior, against its test and training examples."""
+
+import json
+import math
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+from jaxtyping import Array, PyTree
+from pydantic import ConfigDict, PositiveInt, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from aejax.autoencoders import Autoencoder
+from aejax.datasets.dataset import Dataset, take
+from aejax.datasets.treatment import treated
+from aejax.errors import UserError
+from aejax.evaluation.representation import map_over_examples
+from aejax.evaluation.samples import sample_scores
+from aejax.evaluation.samples.scores import LEAST_EXAMPLES
+from aejax.experiment.loading import treatment_of
+from aejax.experiment.trained import TrainedRun
+from aejax.host.files import read_bytes, write_text
+from aejax.host.schema import first_error, parse_json
+from aejax.keys import named_key
+
+FILE = "samples.json"
+MAX_EXAMPLES = 1000  # samples, and as many test and training examples
+_MAX_PRODUCTS = 1e9  # of all pairs of samples and test examples, so that large images have fewer samples
+_AT_ONCE = 100  # samples that are decoded at a time
+_MAX_BYTES = 2**20
+_CONFIG = ConfigDict(strict=True, extra="forbid")
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class RunScore:
+    """A score of samples; numbers that are not finite are None."""
+
+    name: str
+    title: str
+    unit: str
+    value: float | None
+    equal: float | None  # its mean for samples of the data's own distribution, where it is known
+
+
+@dataclass(frozen=True, config=_CONFIG)
+class RunSamples:
+    """The scores of a run's samples, and the numbers of examples that they were computed from."""
+
+    samples: PositiveInt
+    test_examples: PositiveInt
+    training_examples: PositiveInt
+    drawn: bool  # whether samples are drawn from the likelihood, instead of its means
+    scores: list[RunScore]
+
+
+def can_score_samples(run: TrainedRun) -> bool:
+    """Returns whether a run has samples that can be compared with its data.
+
+    It needs a prior; rows of a table, padded sequences and examples given other numbers have no distances to score by.
+    """
+    facts = run.facts
+    return run.prior is not None and facts.columns is None and facts.lengths is None and facts.given is None
+
+
+def score_samples(run: TrainedRun, *, seed: int = 0) -> RunSamples:
+    """Returns the scores of decoded samples from a run's prior, as many as test examples are used.
+
+    Samples are the decoder's means; where the likelihood is one of bits or counts and the test examples are such
+    numbers, they are drawn from it. A conditional run has the classes of the test examples.
+
+    Args:
+      run: a run that `can_score_samples`.
+      seed: of the codes, of the chosen examples and of the classifier's halves.
+
+    Raises:
+      UserError: there are fewer than 20 test or training examples, or the data are missing or have changed.
+    """
+    count = min(MAX_EXAMPLES, max(LEAST_EXAMPLES, int(math.sqrt(_MAX_PRODUCTS / math.prod(run.example_shape)))))
+    test, train = (_some(run, split, count, seed) for split in ("test", "train"))
+    if (fewest := min(len(test.x), len(train.x))) < LEAST_EXAMPLES:
+        raise UserError(f"they need at least {LEAST_EXAMPLES} test and training examples, got {fewest}")
+    labels = test.labels if run.experiment.model.conditional else None
+    codes = Dataset(run.sample_codes(len(test.x), seed=seed), labels)
+    drawn = _is_discrete(run, test.x)
+    decoded = _draw(run, codes, seed) if drawn else run.decode(codes)
+    found = sample_scores(decoded, np.asarray(test.x), np.asarray(train.x), seed=seed)
+    scores = [
+        RunScore(name, score.title, score.unit, score.value if math.isfinite(score.value) else None, score.equal)
+        for name, score in found.items()
+    ]
+    return RunSamples(len(decoded), len(test.x), len(train.x), drawn, scores)
+
+
+def describe_samples(result: RunSamples) -> list[str]:
+    """Returns lines with all scores of samples, and with the numbers of examples.
+
+    >>> scores = [RunScore("density", "density", "no unit", 0.91234, 1.0)]
+    >>> describe_samples(RunSamples(100, 90, 80, False, scores))[1]
+    '  density 0.9123 (1)'
+    """
+    kind = "drawn from the likelihood" if result.drawn else "the decoder's means"
+    first = (
+        f"samples: {result.samples:,} decoded from the prior, {kind}, against {result.test_examples:,} test examples "
+        f"and the nearest of {result.training_examples:,} training examples (in parentheses: for equal distributions)"
+    )
+    parts = [_in_words(score) for score in result.scores]
+    return [first, *(f"  {', '.join(parts[start : start + 5])}" for start in range(0, len(parts), 5))]
+
+
+def _in_words(score: RunScore) -> str:
+    value = "not finite" if score.value is None else f"{score.value:.4g}"
+    equal = "" if score.equal is None else f" ({score.equal:.3g})"
+    return f"{score.title} {value}{equal}"
+
+
+def write_samples(folder: Path, result: RunSamples) -> None:
+    """Writes the scores of samples to a run folder."""
+    content = TypeAdapter(RunSamples).dump_python(result)
+    write_text(folder / FILE, json.dumps({"version": 1, **content}, indent=2, allow_nan=False) + "\n")
+
+
+def read_samples(folder: Path) -> RunSamples | None:
+    """Returns the scores of samples in a run folder; None if there are none.
+
+    Raises:
+      UserError: the file cannot be read, or holds no such scores.
+    """
+    path = folder / FILE
+    if not path.exists() and not path.is_symlink():
+        return None
+    content = parse_json(read_bytes(path, limit=_MAX_BYTES), name=str(path))
+    if not isinstance(content, dict) or content.pop("version", None) != 1:
+        raise UserError(f"{path}: expected scores of version 1; it was changed, or written by a newer version")
+    try:
+        return TypeAdapter(RunSamples).validate_json(json.dumps(content))
+    except ValidationError as error:
+        raise UserError(f"{path}: {first_error(error)}") from error
+
+
+def _some(run: TrainedRun, split: str, count: int, seed: int) -> Dataset:
+    """Returns at most so many examples of a split, chosen at random, in their order, as the loss receives them."""
+    examples: Dataset = getattr(run.splits, split)
+    if len(examples.x) > count:
+        order = np.random.default_rng(seed).permutation(len(examples.x))
+        examples = take(examples, np.sort(order[:count]))
+    examples = examples._replace(x=np.asarray(examples.x))
+    treatment = treatment_of(run.experiment.data)
+    if split != "train" or not treatment.is_drawn_anew:
+        return examples
+    return treated(examples, treatment, split=split, name=run.experiment.data.dataset)
+
+
+def _is_discrete(run: TrainedRun, x: np.ndarray) -> bool:
+    """Returns whether examples and likelihood are of bits or counts, of which a mean is no example."""
+    distributions = run.autoencoder.variational
+    if distributions is None or not np.all(np.equal(x, np.round(x))):
+        return False
+    return distributions.likelihood.name in ("bernoulli", "poisson")
+
+
+def _draw(run: TrainedRun, codes: Dataset, seed: int) -> np.ndarray:
+    keys = jax.random.split(named_key(jax.random.key(seed), "samples"), len(codes.x))
+    draw = partial(_draw_one, run.autoencoder)
+    return np.asarray(
+        map_over_examples(draw, run.params, keys, codes.x, *run.conditions_of(codes), batch_size=_AT_ONCE)
+    )
+
+
+def _draw_one(autoencoder: Autoencoder, params: PyTree, key: Array, code: Array, *condition: Array) -> Array:
+    assert autoencoder.variational is not None
+    parameters = autoencoder.variational.decode_parameters(params, code, *condition)
+    return autoencoder.variational.likelihood.sample(key, parameters)
