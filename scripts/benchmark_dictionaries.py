@@ -28,7 +28,8 @@ DESCRIPTION = """Measure a training step of sparse dictionaries: forward, backwa
 Every pair of shape and program runs in its own process, to measure its memory, and the rounds are interleaved, so that
 other load on the machine affects all programs equally. Times are medians over rounds of the median step. "products" are
 the five dense matrix products of a step alone, by XLA: 10 B D F operations; the column "of products" is their time
-divided by a program's. torch is the same TopK step in PyTorch, eager and compiled; it is skipped if PyTorch is not
+divided by a program's. "generation" makes the B examples of a step from the 16,384 features of SynthSAEBench, which does
+not depend on F. torch is the same TopK step in PyTorch, eager and compiled; it is skipped if PyTorch is not
 installed.
 
 What limits a step on two cores, at D 576, F 4,608, B 1,024: of what it takes beyond the products, a third is the
@@ -36,7 +37,7 @@ selection (lax.top_k of 1,024 rows), a fifth is Adam on 5.3 million parameters, 
 19 MB (bias and rectifier, mask, its gradient). A decoder that gathers only the k active rows is slower than the dense
 product there, 82 against 48 ms, and is not used."""
 
-PROGRAMS = ("products", "top_k", "batch_top_k", "torch", "torch.compile")
+PROGRAMS = ("products", "top_k", "batch_top_k", "generation", "torch", "torch.compile")
 K = 32
 SHAPES = tuple(f"{d}x{f}x{b}" for d in (576, 768) for f in (4608, 16384) for b in (1024, 4096))
 
@@ -48,7 +49,7 @@ class Options:
     shapes: tuple[str, ...] = SHAPES
     """Features, units and examples, as 576x4608x1024."""
     programs: tuple[str, ...] = PROGRAMS
-    """Any of products, top_k, batch_top_k, torch (eager), torch.compile."""
+    """Any of products, top_k, batch_top_k, generation, torch (eager), torch.compile."""
     rounds: int = 3
     """Number of runs of every pair."""
     steps: int = 7
@@ -118,7 +119,8 @@ def sizes_of(shape: str) -> tuple[int, int, int]:
 
 def work(sizes: tuple[int, int, int], program: str, steps: int) -> Figures:
     """Times one pair in this process."""
-    run = {"products": products, "torch": torch_step, "torch.compile": torch_step}.get(program, aejax_step)
+    own = {"products": products, "generation": generation, "torch": torch_step, "torch.compile": torch_step}
+    run = own.get(program, aejax_step)
     step = run(sizes, program)
     seconds = []
     for _ in range(steps):
@@ -145,6 +147,22 @@ def products(sizes: tuple[int, int, int], program: str) -> Callable[[], Any]:
         return codes.T @ decoded, x.T @ of_codes
 
     return lambda: jax.block_until_ready(multiply(x, kernel))
+
+
+def generation(sizes: tuple[int, int, int], program: str) -> Callable[[], Any]:
+    """Returns the generation of B examples of D features, in the program that trains on them."""
+    del program
+    import jax
+
+    from aejax.datasets.synthetic_features.generator import make_feature_model, sample_x
+    from aejax.datasets.synthetic_features.setting import SETTINGS
+
+    features, _, examples = sizes
+    # how orthogonal the features are changes no cost
+    setting = SETTINGS["synth_sae_bench_16k"]._replace(dimensions=features, orthogonal_steps=0)
+    model = make_feature_model(jax.random.key(0), setting)
+    generate = jax.jit(lambda key: jax.vmap(lambda key: sample_x(model, key, setting))(jax.random.split(key, examples)))
+    return lambda: jax.block_until_ready(generate(jax.random.key(1)))
 
 
 def aejax_step(sizes: tuple[int, int, int], program: str) -> Callable[[], Any]:

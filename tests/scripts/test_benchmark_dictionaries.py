@@ -8,7 +8,7 @@ import pytest
 @pytest.mark.slow
 def test_every_program_is_timed(run_script, tmp_path):
     path = tmp_path / "figures.json"
-    programs = ("products", "top_k", "batch_top_k")
+    programs = ("products", "top_k", "batch_top_k", "generation")
     few = ("--shapes", "8x64x4", "--programs", *programs, "--rounds", "1", "--steps", "3")
     result = run_script("benchmark_dictionaries", *few, "--json", path)
     assert result.code == 0, result.errors
@@ -27,7 +27,7 @@ def test_every_program_is_timed(run_script, tmp_path):
         (("--shapes", "8x8x8"), "--shapes must have at least 32 units, got 8x8x8"),
         (
             ("--programs", "mine"),
-            "--programs must be one or more of products, top_k, batch_top_k, torch, torch.compile",
+            "--programs must be one or more of products, top_k, batch_top_k, generation, torch, torch.compile",
         ),
     ],
 )
