@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 from jaxtyping import Int
 
-from aejax.datasets.dataset import Dataset, Factors, Splits, split
+from aejax.datasets.dataset import Dataset, Factors, Splits, split, take
 from aejax.datasets.source import Request, Source
 from aejax.datasets.sprites.drawing import SIZE, draw_sprites
 from aejax.datasets.sprites.grid import FACTORS, NAMES, SHAPES, factors_at, parse_values, places_of
@@ -62,13 +62,14 @@ def _load_splits(
     if len(sides) > 1:
         raise ArgumentError("image_size", f"sprites are squares: expected one number, got {image_size}")
     places = places_of(parse_values(factor_values))
-    count, of_all = min(examples, len(places)), len(places)
+    count, of_all, generator = min(examples, len(places)), len(places), np.random.default_rng(request.seed)
     if count < of_all:
-        generator = np.random.default_rng(request.seed)
         places = np.sort(generator.choice(places, count, replace=False))
     dataset = sprites(places, size=sides.pop(), stored=request.stored)
     note = f"sprites: {count:,} of the {of_all:,} combinations of {', '.join(NAMES)}, which are known factors"
-    return Splits(*split(dataset._replace(notes=(note,)), fractions=request.fractions, seed=request.seed))
+    parts = split(dataset._replace(notes=(note,)), fractions=request.fractions, seed=request.seed)
+    # the first examples of a split, which figures show, are of all shapes
+    return Splits(*(take(part, generator.permutation(len(part.x))) for part in parts))
 
 
 SOURCE = Source(

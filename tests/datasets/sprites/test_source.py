@@ -23,6 +23,7 @@ def test_splits_are_disjoint_samples_of_the_grid() -> None:
         assert part.factors.categorical == ("shape",)
         assert np.array_equal(part.x, draw_sprites(part.factors.values, size=16))
         assert np.array_equal(part.labels, part.factors.values[:, 0])
+        assert len(np.unique(part.labels[:20])) == 3  # of all shapes, in figures of the first examples
     assert names_of_classes(_SMALL) == {0: "square", 1: "ellipse", 2: "heart"}
     assert "300 of the 737,280 combinations" in splits.train.notes[0]
     assert fingerprint(splits) == fingerprint(load_splits(_SMALL))
