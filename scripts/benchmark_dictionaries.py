@@ -28,8 +28,8 @@ DESCRIPTION = """Measure a training step of sparse dictionaries: forward, backwa
 Every pair of shape and program runs in its own process, to measure its memory, and the rounds are interleaved, so that
 other load on the machine affects all programs equally. Times are medians over rounds of the median step. "products" are
 the five dense matrix products of a step alone, by XLA: 10 B D F operations; the column "of products" is their time
-divided by a program's. "generation" makes the B examples of a step from the 16,384 features of SynthSAEBench, which does
-not depend on F. torch is the same TopK step in PyTorch, eager and compiled; it is skipped if PyTorch is not
+divided by a program's. "generation" makes the B examples of a step from the 16,384 features of SynthSAEBench, whatever
+F is. torch is the same TopK step in PyTorch, eager and compiled; it is skipped if PyTorch is not
 installed.
 
 What limits a step on two cores, at D 576, F 4,608, B 1,024: of what it takes beyond the products, a third is the

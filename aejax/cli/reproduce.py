@@ -79,7 +79,9 @@ def main(arguments: Sequence[str]) -> None:
         result = table.run(bench)
     except KeyboardInterrupt:
         words = [name, "--budget", options.budget, "--seeds", str(seeds)]
-        console.print(f"stopped; continue with: {verb_command('reproduce', *words, '--run-dir', folder)}")
+        words += [] if options.data_dir is None else ["--data-dir", options.data_dir]
+        words += ["--format", options.format, "--run-dir", str(folder)]
+        console.print(f"stopped; continue with: {verb_command('reproduce', *words)}")
         raise
     took = time.perf_counter() - started
     lines = [

@@ -175,7 +175,7 @@ def _table(
         )
     table = Table(title=title, title_justify="left")
     table.add_column("family")
-    of_loss = [] if network is None else ["loss, nats", "loss recovered"]
+    of_loss = [] if network is None else ["loss, nats", "recovered over zeros", "over the mean"]
     for name in ("strength", "active units", *_TITLES.values(), "left by as many components", *of_loss):
         table.add_column(name, justify="right")
     for family, strength in dict.fromkeys((point.family, point.strength) for point in points):
@@ -186,7 +186,7 @@ def _table(
         cells.append("" if alike is None else f"{alike:.4f}")
         found = [point.recovered for point in group if point.recovered is not None]
         if found:
-            cells += [_mean([each.loss for each in found]), _mean([each.over_zero for each in found])]
+            cells += [_mean([getattr(each, name) for each in found]) for name in ("loss", "over_zero", "over_mean")]
         table.add_row(family, f"{strength:g}", *cells)
     return table
 

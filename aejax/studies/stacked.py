@@ -113,13 +113,13 @@ def logits(layers: Sequence[Layer], x: Float[Array, "D"]) -> Float[Array, "C"]:
 
 
 _batch_logits = jax.vmap(logits, in_axes=(None, 0))
+_classify = jax.jit(lambda layers, x: jnp.argmax(_batch_logits(layers, x), axis=1))
 
 
 def error_rate(layers: Sequence[Layer], x: Float[np.ndarray, "N D"], labels: Int[np.ndarray, "N"]) -> float:
     """Returns the fraction of examples whose largest logit is not that of their label."""
-    classify = jax.jit(lambda layers, x: jnp.argmax(_batch_logits(layers, x), axis=1))
     blocks = range(0, len(x), _EVALUATED)
-    found = np.concatenate([classify(layers, x[first : first + _EVALUATED]) for first in blocks])
+    found = np.concatenate([_classify(layers, x[first : first + _EVALUATED]) for first in blocks])
     return float(np.mean(found != labels))
 
 

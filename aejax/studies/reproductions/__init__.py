@@ -20,7 +20,7 @@ TABLES = {
     "rate-distortion": ("rate and distortion of MNIST over β", "aejax.studies.reproductions.rate_distortion"),
 }
 BUDGETS = {
-    "full": "the setting of the paper",
+    "full": "near the setting of the paper, for a GPU; what differs is printed",
     "reduced": "minutes on two cores; what is smaller is printed",
     "smoke": "seconds: every step runs, and no number means anything",
 }

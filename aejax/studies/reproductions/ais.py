@@ -1,5 +1,6 @@
 """Annealed importance sampling of an importance weighted autoencoder of binarized MNIST, against its bound."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -13,9 +14,10 @@ from aejax.studies.reproductions.bench import Bench
 from aejax.studies.reproductions.iwae import Key, experiment_of, name_of
 from aejax.studies.reproductions.record import Claim, Reproduction, Result, Row, Scale
 
-_VALUE, _SAMPLES, _EXAMPLES = "value", "samples", "examples"
+_VALUE, _ABOVE, _SAMPLES, _EXAMPLES = "value", "above", "samples", "examples"
 _COLUMNS = {
     _VALUE: "log p(x), nats",
+    _ABOVE: "above the IWAE bound, nats",
     _SAMPLES: "± samples, nats",
     _EXAMPLES: "± test examples, nats",
 }
@@ -26,13 +28,8 @@ _SCALES: dict[str, tuple[int, dict[Any, tuple[int, ...]], int, int]] = {
     "reduced": (10_000, {"prior": (500, 2000), "encoder": (100, 500)}, 20, 10),
     "smoke": (20, {"prior": (8,), "encoder": (4,)}, 3, 2),
 }
-_PUBLISHED = {
-    ("prior", 1000): -85.679,
-    ("prior", 10_000): -85.619,
-    ("encoder", 100): -85.754,
-    ("encoder", 1000): -85.621,
-    ("bound", 10_000): -86.902,
-}
+# Over the bound of 10,000 samples, -86.902 nats. The paper's model is another one, so the values do not compare.
+_PUBLISHED = {("prior", 1000): 1.223, ("prior", 10_000): 1.283, ("encoder", 100): 1.148, ("encoder", 1000): 1.281}
 _CLOSED = 0.5  # nats between the bounds of the model's examples
 
 
@@ -60,50 +57,65 @@ def _numbers(row: Any) -> list[float]:
     return [row.mean, row.samples_error or 0.0, row.examples_error or 0.0]
 
 
+Found = dict[tuple[Any, int], list[dict[str, Any]]]  # (start, distributions) -> what `_measured` returns of every seed
+
+
 def _run(bench: Bench) -> Result:
     key = _MODEL[bench.budget]
-    run = bench.train(name_of(key, 0), experiment_of(bench, key, 0))
     samples, starts, _, _ = _SCALES[bench.budget]
-    found = {
-        (start, number): bench.measured(f"{start}-{number}", partial(_measured, bench, run, start, number))
-        for start, numbers in starts.items()
-        for number in numbers
-    }
-    bound = next(iter(found.values()))["bound"]
-    rows = [_row(f"IWAE bound, {samples:,} samples", bound, _PUBLISHED.get(("bound", samples)))]
-    for (start, number), content in found.items():
-        name = f"AIS from the {start}, {number:,} distributions"
-        rows.append(_row(name, content["annealed"], _PUBLISHED.get((start, number))))
-    return Result(_COLUMNS, rows, _claims(bound, found), partial(_draw, rows))
+    found: Found = {}
+    for seed in range(bench.seeds):
+        run = bench.train(name := name_of(key, seed), experiment_of(bench, key, seed))
+        for start, numbers in starts.items():
+            for number in numbers:
+                measure = partial(_measured, bench, run, start, number)
+                own = bench.measured(f"{name}-{start}-{number}", measure)
+                found.setdefault((start, number), []).append(own)
+    bounds = [content["bound"] for content in next(iter(found.values()))]
+    rows = [Row(f"IWAE bound, {samples:,} samples", _columns(bounds))]
+    for (start, number), contents in found.items():
+        annealed = [content["annealed"] for content in contents]
+        above = [own[0] - bound[0] for own, bound in zip(annealed, bounds, strict=True)]
+        is_published = bench.budget == "full" and (start, number) in _PUBLISHED
+        rows.append(
+            Row(
+                f"AIS {_shown(start, number)}",
+                {**_columns(annealed), _ABOVE: above},
+                {_ABOVE: _PUBLISHED[start, number]} if is_published else {},
+            )
+        )
+    return Result(_COLUMNS, rows, _claims(bounds, found), partial(_draw, rows))
 
 
-def _row(name: str, numbers: Sequence[float], published: float | None) -> Row:
-    measured = {column: [value] for column, value in zip(_COLUMNS, numbers, strict=True)}
-    return Row(name, measured, {} if published is None else {_VALUE: published})
+def _columns(numbers: Sequence[Sequence[float]]) -> dict[str, list[float]]:
+    return {column: [own[place] for own in numbers] for place, column in enumerate((_VALUE, _SAMPLES, _EXAMPLES))}
 
 
-def _claims(bound: Sequence[float], found: dict[tuple[Any, int], dict[str, Any]]) -> list[Claim]:
-    best = max(found, key=lambda each: found[each]["annealed"][0])
-    above = found[best]["annealed"][0] - bound[0]
+def _claims(bounds: Sequence[Sequence[float]], found: Found) -> list[Claim]:
+    few, most = (choose(number for start, number in found if start == "encoder") for choose in (min, max))
+    claims = []
+    for number in sorted({few, most}):
+        differences = [
+            (content["annealed"][0] - bound[0], math.hypot(content["annealed"][1], bound[1]))
+            for content, bound in zip(found["encoder", number], bounds, strict=True)
+        ]
+        claims.append(
+            Claim(
+                f"annealing over {number:,} distributions from the encoder is above the bound by two standard errors",
+                all(difference > 2 * error for difference, error in differences),
+                ", ".join(f"{difference:+.3f} ± {error:.3f} nats" for difference, error in differences),
+            )
+        )
     longest = {start: max(number for each, number in found if each == start) for start, _ in found}
-    gaps = {start: found[start, number]["gap"] for start, number in longest.items()}
-    few = min(number for start, number in found if start == "encoder")
-    at_few = found["encoder", few]["annealed"][0]
-    return [
-        Claim("annealing is above the bound of importance sampling", above > 0, f"{above:+.3f} nats ({_shown(*best)})"),
+    gaps = [(start, content["gap"]) for start, number in longest.items() for content in found[start, number]]
+    claims.append(
         Claim(
-            f"{few:,} distributions from the encoder are above the bound of importance sampling",
-            at_few > bound[0],
-            f"{at_few:.3f} and {bound[0]:.3f} nats",
-        ),
-        Claim(
-            f"the bounds of the model's examples are at most {_CLOSED} nats apart",
-            all(gap <= _CLOSED for gap, _ in gaps.values()),
-            "; ".join(
-                f"{_shown(start, longest[start])}: {gap:.3f} ± {error:.3f}" for start, (gap, error) in gaps.items()
-            ),
-        ),
-    ]
+            f"the bounds of the model's examples are at most {_CLOSED} nats apart, and not crossed",
+            all(-2 * error <= gap <= _CLOSED for _, (gap, error) in gaps),
+            "; ".join(f"{_shown(start, longest[start])}: {gap:.3f} ± {error:.3f}" for start, (gap, error) in gaps),
+        )
+    )
+    return claims
 
 
 def _shown(start: str, distributions: int) -> str:
@@ -112,8 +124,7 @@ def _shown(start: str, distributions: int) -> str:
 
 def _draw(rows: Sequence[Row]) -> dict[str, Figure]:
     measured = {row.setting: row.measured[_VALUE] for row in rows}
-    published = {row.setting: row.published[_VALUE] for row in rows if row.published}
-    return {"likelihoods": beside_published(measured, published, value=_COLUMNS[_VALUE])}
+    return {"likelihoods": beside_published(measured, {}, value=_COLUMNS[_VALUE])}
 
 
 TABLE = Reproduction(
@@ -121,7 +132,7 @@ TABLE = Reproduction(
     source="Y. Wu, Y. Burda, R. Salakhutdinov, R. Grosse (2017), On the Quantitative Analysis of Decoder-Based "
     "Generative Models, section 5",
     scales={
-        "full": Scale(40_000, "the IWAE with k = 50 after 3,280 epochs, 1,000 test images, 16 chains", 1),
+        "full": Scale(40_000, "the IWAE with one layer and k = 50 after 3,280 epochs, 1,000 test images, 16 chains", 1),
         "reduced": Scale(12, "an IWAE with k = 5 after 6 epochs, 20 test images, 16 chains", 1),
         "smoke": Scale(1, "a small IWAE of 8x8 digits, 3 test images, 2 chains", 1),
     },

@@ -36,6 +36,7 @@ _SETTINGS = {
 }
 _EPOCHS = {"full": 3280, "reduced": 6, "smoke": 1}
 _MEASURED = {"full": Settings(5000, 10_000, 0), "reduced": Settings(500, 500, 0), "smoke": Settings(10, 20, 0)}
+_WITHIN = 0.3  # nats
 Key = tuple[int, str, int]  # layers, objective, k
 
 
@@ -130,13 +131,13 @@ def _claims(bench: Bench, means: dict[Key, float]) -> list[Claim]:
         )
     )
     if bench.budget == "full":
-        furthest = max(means, key=lambda key: abs(means[key] - _PUBLISHED[key]))
-        distance = means[furthest] - _PUBLISHED[furthest]
+        worst = max(means, key=lambda key: means[key] - _PUBLISHED[key])
+        distance = means[worst] - _PUBLISHED[worst]
         claims.append(
             Claim(
-                "every value is within 0.3 nats of the published one, or better",
-                all(means[key] - _PUBLISHED[key] <= 0.3 for key in means),
-                f"{_shown(furthest)}: {distance:+.2f} nats",
+                f"every value is within {_WITHIN} nats of the published one, or better",
+                distance <= _WITHIN,
+                f"the furthest above is {_shown(worst)}: {distance:+.2f} nats",
             )
         )
     return claims
@@ -156,7 +157,11 @@ TABLE = Reproduction(
     title="Importance weighted autoencoders of dynamically binarized MNIST",
     source="Y. Burda, R. Grosse, R. Salakhutdinov (2016), Importance Weighted Autoencoders, Table 1",
     scales={
-        "full": Scale(60_000, "3,280 epochs of batches of 20, all ten settings, 5,000 samples of 10,000 images", 1),
+        "full": Scale(
+            60_000,
+            "3,280 epochs of batches of 20, a cosine schedule, all ten settings, 5,000 samples of 10,000 images",
+            1,
+        ),
         "reduced": Scale(20, "6 epochs of batches of 100, five settings, 500 samples of 500 test images", 1),
         "smoke": Scale(1, "8x8 digits, small networks, 1 epoch, three settings", 1),
     },
