@@ -18,7 +18,7 @@ from aejax.studies.reproductions import BUDGETS, TABLES
 DESCRIPTION = f"""Reproduce a table of a paper: train what it needs, and compare the results with the published ones.
 
   aejax reproduce pca                       at the budget reduced, in runs/reproduce-pca-reduced
-  aejax reproduce pca --budget full         at the setting of the paper
+  aejax reproduce pca --budget full         near the setting of the paper
   aejax reproduce pca --seeds 3             mean and deviation over three seeds
 
 What the folder already holds is not trained again, so the same command continues a reproduction that was stopped. It
@@ -51,10 +51,12 @@ class Options(FigureOptions):
 def main(arguments: Sequence[str]) -> None:
     """Parse, train and measure, write, and print the table."""
     started = time.perf_counter()
-    name, arguments = command_line.take_name(
-        arguments, TABLES, default=next(iter(TABLES)), kind="table", kinds="tables"
-    )
-    options = command_line.parse(Options, arguments, default=Options(), names=f"[{name}]", description=DESCRIPTION)
+    is_named = bool(arguments) and not arguments[0].startswith("-")
+    first = next(iter(TABLES))
+    name, arguments = command_line.take_name(arguments, TABLES, default=first, kind="table", kinds="tables")
+    options = command_line.parse(Options, arguments, default=Options(), names="TABLE", description=DESCRIPTION)
+    if not is_named:
+        raise UserError(f"name a table: {', '.join(TABLES)}")
     if options.seeds is not None and options.seeds < 1:
         raise UserError(f"--seeds: must be at least 1, got {options.seeds}")
     from aejax.host.terminal import PlainConsole

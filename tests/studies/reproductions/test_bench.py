@@ -72,6 +72,9 @@ def test_a_table_shows_deviations_published_values_and_claims():
 
 
 def test_another_folder_is_refused(tmp_path):
+    for words in ([], ["--budget", "smoke"]):
+        with pytest.raises(UserError, match="name a table: iwae, ais"):
+            main(words)
     with pytest.raises(UserError, match="is no folder of a reproduction"):
         main(["pca", "--run-dir", str(tmp_path)])
     (tmp_path / "config.json").write_text(json.dumps({"table": "pca", "budget": "full", "seeds": 3}), encoding="utf-8")
