@@ -20,11 +20,12 @@ DESCRIPTION = """Estimate the log-likelihood of a run's test examples, with stan
   aejax likelihood runs/NAME --start prior --distributions 10000   annealing as in papers
   aejax likelihood runs/NAME --distributions 0                     importance sampling only
 
-Every row is a lower bound of log p(x) in expectation, and the higher the closer: the evidence lower bound (ELBO); the
-bound of importance weighted autoencoders (IWAE) with half of K samples and with all, so that a bias shows; annealed
-importance sampling (AIS) over T distributions with Hamiltonian moves. Of examples that the model itself has made, AIS
-also bounds log p(x) from above: the distance of the two is what AIS misses. Errors of samples and of the choice of test
-examples are apart.
+Every row of test examples is a lower bound of log p(x) in expectation, and the higher the closer: the evidence lower
+bound (ELBO); the bound of importance weighted autoencoders (IWAE) with half of K samples and with all, so that a bias
+shows; annealed importance sampling (AIS) over T distributions with Hamiltonian moves. Of examples that the model itself
+has made, AIS bounds log p(x) from below and, in the rows named upper bound, from above: the distance of the two is what
+AIS misses. Errors of samples and of the choice of test examples are apart; an upper bound has none, since all its
+chains begin in one code, and the distance has its own.
 
 The table is written to likelihood.json in the run folder, and shown by `aejax report`."""
 

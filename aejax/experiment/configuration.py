@@ -446,6 +446,7 @@ def _parse(text: str) -> Experiment:
             "conditional: cannot be combined with condition; of a table, name the column of labels among the condition"
         )
     _check_treatment(experiment.data, experiment.model)
+    _check_half(experiment.data)
     if experiment.model.autoencoder is not None and experiment.training.rematerialize:
         raise UserError("rematerialize: has no effect on your own autoencoder: use aejax.networks.rematerialized in it")
     if experiment.model.family not in _WITH_NETWORKS and experiment.training.rematerialize:
@@ -471,6 +472,26 @@ def _check_treatment(data: Data, model: Model) -> None:
             f"dequantize: requires a likelihood that is a density, such as gaussian, but the likelihood is "
             f"{model.likelihood}"
         )
+
+
+def _check_half(data: Data) -> None:
+    """Raise UserError for a change at every step that the rest of an image would have, but not its given half."""
+    if len(data.condition) != 1:
+        return
+    from aejax.datasets.halves import HALVES  # NumPy is imported where it is used, so that --help answers at once
+
+    [half] = data.condition
+    if half not in HALVES:
+        return
+    combined = f"cannot be combined with condition {half}"
+    if data.binarize == "dynamic":
+        raise UserError(f"binarize: dynamic {combined}, which is not drawn anew in every epoch: use stochastic")
+    if data.dequantize == "uniform":
+        raise UserError(
+            f"dequantize: uniform {combined}, which is not drawn anew in every epoch: leave one of them out"
+        )
+    if data.shift:
+        raise UserError(f"shift: {combined}, which would not move with the rest of the image: leave one of them out")
 
 
 def has_counts(model: Model) -> bool:

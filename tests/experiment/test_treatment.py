@@ -93,11 +93,32 @@ def test_lines_name_likelihood_and_treatment(make_initial_run):
         (Data(noise_seed=1, binarize="fixed"), Model(), "noise_seed: has no effect without"),
         (Data(dequantize="uniform"), Model(likelihood="beta"), "dequantize: cannot be combined with likelihood beta"),
         (Data(dequantize="uniform"), Model(), "dequantize: requires a likelihood that is a density.*is bernoulli"),
+        (
+            Data(binarize="dynamic", condition=("upper_half",)),
+            Model(),
+            "binarize: dynamic cannot be combined with condition upper_half.*: use stochastic",
+        ),
+        (
+            Data(dequantize="uniform", condition=("left_half",)),
+            Model(likelihood="gaussian"),
+            "dequantize: uniform cannot be combined with condition left_half",
+        ),
+        (Data(shift=1, condition=("lower_half",)), Model(), "shift: cannot be combined with condition lower_half"),
     ],
 )
 def test_what_cannot_be_combined(data, model, complaint):
     with pytest.raises(UserError, match=complaint):
         check(Experiment(data=data, model=model))
+
+
+def test_a_half_is_of_bits_like_the_rest():
+    """What is drawn once is drawn before images are cut; an entry of a file may be called like a half."""
+    data = Data(binarize="stochastic", condition=("upper_half",))
+    check(Experiment(data=data))
+    check(Experiment(data=Data("mine.npz", binarize="dynamic", condition=("better_half",))))
+    for part in load_splits(data):
+        assert is_binary(part)
+        assert np.isin(part.condition, [0, 1]).all()
 
 
 def test_levels_of_digits_are_seventeen():

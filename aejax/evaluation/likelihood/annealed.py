@@ -30,8 +30,8 @@ class Annealed(NamedTuple):
     """Estimates of log p(x) for N examples, in nats."""
 
     log_likelihood: Float[np.ndarray, "N"]  # in expectation below log p(x), or above it by the reverse chains
-    error: Float[np.ndarray, "N"]  # its standard error over the chains; NaN for one chain
-    effective_chains: Float[np.ndarray, "N"]  # (Σ w)² / Σ w², from 1 to the number of chains
+    error: Float[np.ndarray, "N"]  # its standard error over the chains; NaN for one chain and for reverse chains
+    effective_chains: Float[np.ndarray, "N"]  # (Σ w)² / Σ w², from 1 to the number of chains; backwards of 1/w
     acceptance: Float[np.ndarray, "N"]  # mean probability of acceptance over moves and chains; NaN without moves
 
 
@@ -72,7 +72,9 @@ def annealed_log_likelihood(
 
     With `codes`, exact samples of p(z | x), the chains run backwards from them, and -log (1/C) Σ 1/w is above log p(x)
     in expectation. Only of examples that the model itself has made are such samples known: the codes that they were
-    decoded from. Between the two means lies the mean of log p(x) (bidirectional Monte Carlo).
+    decoded from. Between the two means lies the mean of log p(x) (bidirectional Monte Carlo). All reverse chains of an
+    example begin in its one code, so that they are not independent: their spread is several times less than the error
+    of the estimate, which is not known for one example. The spread over examples holds it.
 
     Args:
       autoencoder: a variational autoencoder.
@@ -217,7 +219,7 @@ def _estimates(state: _Chains, count: int, distributions: int, *, is_reversed: b
     acceptance = np.asarray(jax.device_get(state.acceptance), np.float64)[:count].mean(axis=1)
     return Annealed(
         -log_mean(sums) if is_reversed else log_mean(sums),
-        log_mean_error(sums),
+        np.full(count, math.nan) if is_reversed else log_mean_error(sums),
         effective_sample_size(sums),
         acceptance / (distributions - 1) if distributions > 1 else np.full(count, math.nan),
     )

@@ -88,7 +88,7 @@ def test_from_the_exact_posterior_there_is_no_variance(backwards, linear_gaussia
         codes = moments[0] + jnp.exp(0.5 * moments[1])  # any code serves
     estimates = annealed(known, 7, chains=4, start="encoder", codes=codes)
     np.testing.assert_allclose(estimates.log_likelihood, known.log_p, rtol=2e-5)
-    np.testing.assert_allclose(estimates.error, 0, atol=2e-5)
+    np.testing.assert_allclose(estimates.error, np.full(6, np.nan) if backwards else 0, atol=2e-5)
     np.testing.assert_allclose(estimates.effective_chains, 4, rtol=1e-5)
 
 
@@ -141,6 +141,20 @@ def test_weights_are_unbiased_with_few_distributions(backwards, linear_gaussian)
     error = ratios.std() / np.sqrt(number)
     assert error < 0.01
     assert abs(ratios.mean() - 1) < 4 * error
+
+
+@pytest.mark.slow
+def test_reverse_chains_of_one_code_are_not_independent(linear_gaussian):
+    """The spread of their mean over exact codes is several times that over its 16 chains: no error is reported."""
+    known, number, chains = linear_gaussian(0.4, -0.3, examples=1), 400, 16
+    mean, log_variance = known.autoencoder.variational.posterior(known.params, jnp.asarray(known.x[0]))
+    noise = np.random.default_rng(0).standard_normal((number, 2))
+    codes = np.asarray(mean) - 0.4 + np.exp(0.5 * (np.asarray(log_variance) + 0.3)) * noise  # the exact posterior's
+    known = known._replace(x=np.repeat(known.x, number, axis=0))
+    estimates = annealed(known, 5, chains=chains, start="prior", codes=jnp.asarray(codes, jnp.float32))
+    within = np.sqrt((1 / estimates.effective_chains - 1 / chains) * chains / (chains - 1))  # of log (1/C) Σ 1/w
+    assert estimates.log_likelihood.std() > 2 * np.median(within)
+    assert np.isnan(estimates.error).all()
 
 
 @pytest.mark.slow
