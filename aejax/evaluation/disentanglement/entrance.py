@@ -10,6 +10,7 @@ from aejax.checks import as_float64
 
 EXAMPLES_PER_VALUE = 10  # of the factor with the most values, on average
 _ROUNDING = 1e-6  # range of a constant unit in single precision, relative to its largest value
+_ROUNDING_OF_ALL = 2.0**-23  # relative to the largest value of all units: the spacing of single precision
 
 
 class Checked(NamedTuple):
@@ -23,6 +24,9 @@ class Checked(NamedTuple):
 def is_dead(codes: Shaped[np.ndarray, "N K"]) -> np.ndarray:
     """Returns whether each unit is dead: constant over the examples, up to rounding error.
 
+    Its range is at most 10⁻⁶ of its own largest magnitude, or 2⁻²³ of that of all units: a unit near 0 has the rounding
+    error of the numbers that it is a sum of. So scores do not depend on scales that differ by less than that.
+
     Args:
       codes: codes of N >= 1 examples.
 
@@ -34,7 +38,8 @@ def is_dead(codes: Shaped[np.ndarray, "N K"]) -> np.ndarray:
     [False, True]
     """
     matrix = _as_matrix("codes", codes)
-    return np.ptp(matrix, axis=0) <= _ROUNDING * np.max(np.abs(matrix), axis=0)
+    largest = np.max(np.abs(matrix), axis=0)
+    return np.ptp(matrix, axis=0) <= np.maximum(_ROUNDING * largest, _ROUNDING_OF_ALL * largest.max())
 
 
 def dead_share(codes: Shaped[np.ndarray, "N K"]) -> float:

@@ -13,7 +13,8 @@ def bin_codes(codes: Float[np.ndarray, "N L"], *, bins: int = BINS) -> Int[np.nd
 
     Equal values are in one bin; a unit with at most `bins` different values has a bin for each. Bins of equal width
     between the smallest and the largest value would be empty but for a few if there is an outlier; bins of equal counts
-    depend on the order of values alone.
+    depend on the order of values alone. They are those of the negative unit in reverse, but for a value with as
+    many examples above as below: with an even number of bins, it is in the upper one of the two in the middle.
 
     Args:
       codes: codes of N examples.
@@ -34,8 +35,9 @@ def _bin(unit: np.ndarray, bins: int) -> np.ndarray:
     values, inverse, counts = np.unique(unit, return_inverse=True, return_counts=True)
     if len(values) <= bins:
         return inverse
-    middle_ranks = np.cumsum(counts) - counts / 2  # the same from above as from below, so that a sign does nothing
-    return np.floor(bins * middle_ranks / len(unit)).astype(np.int64)[inverse]
+    twice_middle_ranks = 2 * np.cumsum(counts) - counts  # the same from above as from below, up to the boundaries
+    number, rest = np.divmod(bins * twice_middle_ranks, 2 * len(unit))
+    return (number - ((rest == 0) & (2 * number < bins)))[inverse]  # on a boundary, the bin farther from the middle
 
 
 def mutual_informations(bins: Int[np.ndarray, "N L"], classes: Int[np.ndarray, "N F"]) -> Float[np.ndarray, "L F"]:

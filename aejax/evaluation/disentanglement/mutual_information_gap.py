@@ -17,7 +17,7 @@ def mutual_information_gap(
     where z₍₁₎ and z₍₂₎ are the two units with the most information about vⱼ; of one live unit, I(z₍₂₎; vⱼ) = 0. The gap
     is 1 if one unit determines the factor and no other unit is informative. A unit has at most log b nats, so the gap
     of a factor with v > b equally frequent values is at most log b / log v. Invariant to the order of units, to their
-    sign and to any increasing function of each; dead units do nothing.
+    sign (but for a median, see `bin_codes`) and to any increasing function of each; dead units do nothing.
 
     Args:
       codes: codes of N examples, such as posterior means.

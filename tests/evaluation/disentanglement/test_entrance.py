@@ -54,8 +54,11 @@ def test_order_sign_scale_and_dead_units_do_nothing(grid: np.ndarray, change: Ca
 
 def test_dead_units_are_constant_up_to_rounding() -> None:
     codes = np.column_stack([np.full(4, 0.1), 0.1 + 1e-9 * np.arange(4), 1e-9 * np.arange(4), [0.0, 0, 0, 1]])
-    assert is_dead(codes.astype(np.float32)).tolist() == [True, True, False, False]
-    assert dead_share(codes) == 0.5
+    assert is_dead(codes.astype(np.float32)).tolist() == [True, True, True, False]
+    assert dead_share(codes) == 0.75
+    assert is_dead(codes[:, 2:3]).tolist() == [False]  # alone, it may be in another unit
+    small = np.column_stack([codes[:, 3], 1e-6 * codes[:, 3], 1e-7 * codes[:, 3]])
+    assert is_dead(small).tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize("score", [*_ANY, *_COMPARE])

@@ -20,6 +20,30 @@ def test_bins_hold_equally_many_examples() -> None:
     np.testing.assert_array_equal(bin_codes(np.exp(codes.clip(-9, 9)), bins=20), bin_codes(codes, bins=20))
 
 
+@pytest.mark.parametrize("examples", [50, 63, 70, 90, 101])
+def test_bins_of_a_negative_unit_are_reversed(examples: int) -> None:
+    """Where N is no multiple of the bins, ranks fall on their boundaries; only a value in the middle has no reverse."""
+    generator = np.random.default_rng(examples)
+    distinct, tied = generator.normal(size=(examples, 1)), generator.integers(0, 40, (examples, 1)) - 17.0
+    for codes in (distinct, tied):
+        for bins in (7, 20):
+            above, below = bin_codes(codes, bins=bins)[:, 0], bin_codes(-codes, bins=bins)[:, 0]
+            differ = above + below != max(above.max(), below.max())
+            is_middle = [bins % 2 == 0 and np.sum(codes < code) == np.sum(codes > code) for code in codes]
+            np.testing.assert_array_equal(differ, is_middle)
+            assert (above[differ] == bins // 2).all()
+            assert codes is tied or np.ptp(np.bincount(above, minlength=bins)) <= 2
+
+
+def test_a_sign_does_nothing_to_the_gap_of_few_examples() -> None:
+    generator = np.random.default_rng(0)
+    factors = generator.permutation(np.repeat([[0, 0], [0, 1], [1, 0], [1, 1], [1, 1]], 10, axis=0))
+    codes = factors + 0.5 * generator.normal(size=factors.shape)
+    gap = mutual_information_gap(codes, factors)
+    np.testing.assert_allclose(mutual_information_gap(-codes, factors), gap, rtol=0, atol=1e-12)
+    assert (gap > 0.1).all()
+
+
 def test_the_gap_of_the_factors_themselves_is_1(grid: np.ndarray) -> None:
     np.testing.assert_allclose(mutual_information_gap(grid[:, [2, 0, 1]], grid), 1.0, atol=1e-12)
     np.testing.assert_allclose(modularity(-3 * grid, grid), 1.0, atol=1e-12)
