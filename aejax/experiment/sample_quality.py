@@ -12,7 +12,8 @@ from pydantic import ConfigDict, PositiveInt, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from aejax.autoencoders import Autoencoder
-from aejax.datasets.dataset import Dataset, take
+from aejax.datasets.dataset import Dataset
+from aejax.datasets.subset import random_subset
 from aejax.datasets.treatment import treated
 from aejax.errors import UserError
 from aejax.evaluation.representation import map_over_examples
@@ -139,11 +140,8 @@ def read_samples(folder: Path) -> RunSamples | None:
 
 
 def _some(run: TrainedRun, split: str, count: int, seed: int) -> Dataset:
-    """Returns at most so many examples of a split, chosen at random, in their order, as the loss receives them."""
-    examples: Dataset = getattr(run.splits, split)
-    if len(examples.x) > count:
-        order = np.random.default_rng(seed).permutation(len(examples.x))
-        examples = take(examples, np.sort(order[:count]))
+    """Returns at most `count` random examples of a split, in their order, as the loss receives them."""
+    examples = random_subset(getattr(run.splits, split), count, seed=seed)
     examples = examples._replace(x=np.asarray(examples.x))
     treatment = treatment_of(run.experiment.data)
     if split != "train" or not treatment.is_drawn_anew:

@@ -14,7 +14,7 @@ from aejax.evaluation import as_terms, code_statistics
 from aejax.experiment.build import bounds_of_code
 from aejax.experiment.code_sentences import code_sentences
 from aejax.experiment.dictionary_units import MAX_EXAMPLES, draw_units, is_dictionary
-from aejax.experiment.factor_scores import factor_scores
+from aejax.experiment.factor_scores import factor_scores, scorable
 from aejax.experiment.figures import draw_figures
 from aejax.experiment.job import Job
 from aejax.experiment.loading import as_examples, treatment_of
@@ -90,7 +90,8 @@ def conclude(
 ) -> None:
     """Write a run's last record, the anomaly scores of its validation examples and its figures; print its summary.
 
-    The statistics of the code and the figures use the first `MAX_EXAMPLES` test examples.
+    The statistics of the code and the figures use the first `MAX_EXAMPLES` test examples, scores of disentanglement
+    those that are `scorable`.
 
     Args:
       folder: the run folder to write to.
@@ -109,7 +110,9 @@ def conclude(
         )
     if code is not None and test.factors is not None:
         with optional("scores of disentanglement", console.print):
-            code.update(factor_scores(run.encode(test), test.factors))
+            scored = scorable(run.splits.test)
+            assert scored.factors is not None  # as of the first test examples
+            code.update(factor_scores(run.encode(scored), scored.factors))
     terms = means["test"] | ({} if code is None else as_terms(code))
     folder.write({"step": step, "epoch": run.best_epoch, **{f"test/{term}": value for term, value in terms.items()}})
     epochs = step // (len(run.splits.train.x) // run.experiment.training.batch_size)

@@ -1,16 +1,18 @@
 """Scores of disentanglement where factors are known: in a run's record and sentences, and for a sweep's members."""
 
+from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
-from aejax.datasets.dataset import Factors
+from aejax.datasets.dataset import Dataset, Factors
+from aejax.datasets.subset import random_positions
 from aejax.evaluation.disentanglement import TITLES, disentanglement_scores
 from aejax.experiment.code_sentences import code_of, code_sentences
 from aejax.experiment.configuration import Data, Experiment, Model, Training
-from aejax.experiment.factor_scores import MAX_EXAMPLES, describe_unscorable, factor_scores
+from aejax.experiment.factor_scores import MAX_EXAMPLES, describe_unscorable, factor_scores, scorable
 from aejax.experiment.job import make_job
 from aejax.experiment.knobs import with_knobs
 from aejax.experiment.report import term_of
@@ -46,12 +48,38 @@ def test_constant_factors_are_left_out(factors: Factors) -> None:
     assert found == disentanglement_scores(codes, factors.values[:, 1:], categorical=[0])
 
 
-def test_only_the_first_examples_are_scored(factors: Factors) -> None:
-    repeats = MAX_EXAMPLES // len(factors.values) + 2
-    many = factors._replace(values=np.tile(factors.values, (repeats, 1))[: MAX_EXAMPLES + 7])
-    codes = many.values[:, 1:].astype(np.float64)
-    codes[MAX_EXAMPLES:] = 1e9
-    assert factor_scores(codes, many)["irs"] == pytest.approx(1.0)
+def test_many_examples_are_scored_on_random_ones(factors: Factors) -> None:
+    """The first examples of a grid in its order are a corner of it, over which most factors do not vary."""
+    ordered = np.unique(factors.values, axis=0).repeat(100, axis=0)
+    many = factors._replace(values=ordered)
+    assert len(ordered) > MAX_EXAMPLES
+    assert len(np.unique(ordered[:MAX_EXAMPLES, 1])) < 4
+    chosen = scorable(Dataset(ordered, factors=many))
+    assert len(chosen.x) == MAX_EXAMPLES
+    assert [len(np.unique(column)) for column in chosen.factors.values.T] == [1, 4, 6, 3]
+    codes = ordered[:, 1:] + 0.3 * np.random.default_rng(1).normal(size=(len(ordered), 3))
+    positions = random_positions(len(ordered), MAX_EXAMPLES, seed=0)
+    np.testing.assert_array_equal(chosen.x, ordered[positions])
+    assert factor_scores(codes, many) == factor_scores(codes[positions], chosen.factors)
+    by_shape = factors._replace(values=np.repeat([[0, 0, 0, 0], [0, 1, 1, 1]], MAX_EXAMPLES, axis=0))
+    assert describe_unscorable(by_shape) is None
+
+
+def test_a_rare_value_loses_no_score(factors: Factors) -> None:
+    values = factors.values.copy()
+    values[0, 2] = 17
+    rare = factors._replace(values=values)
+    assert describe_unscorable(rare) is None
+    codes = factors.values[:, 1:] + 0.1 * np.random.default_rng(1).normal(size=(len(values), 3))
+    found, usual = factor_scores(codes, rare), factor_scores(codes, factors)
+    assert found.keys() == usual.keys()
+    assert found["explicitness"] == pytest.approx(usual["explicitness"], abs=0.02)
+    values[1, 1] = 9  # of a factor whose values have no order, too
+    assert factor_scores(codes, rare).keys() == usual.keys()
+    values[:, 1] = 3  # one shape, of one example another
+    values[0, 1] = 2
+    without = factors._replace(values=np.delete(values, 1, axis=1), names=("fixed", "x", "y"))
+    assert factor_scores(codes, rare) == factor_scores(codes, without)
 
 
 def test_what_cannot_be_scored_is_described(factors: Factors) -> None:
@@ -86,7 +114,7 @@ def test_a_run_on_sprites_has_scores(preset: str, make_run) -> None:
 
 
 @pytest.mark.slow
-def test_members_of_a_sweep_have_the_scores_of_their_codes() -> None:
+def test_members_of_a_sweep_have_the_scores_of_their_codes(monkeypatch: pytest.MonkeyPatch) -> None:
     with jax.numpy_dtype_promotion("standard"):
         job = make_job(SMALL)
         measure = measure_of_factors(job)
@@ -100,8 +128,17 @@ def test_members_of_a_sweep_have_the_scores_of_their_codes() -> None:
         assert found.keys() == {f"{split}/code/{name}" for split in ("validation", "test") for name in TITLES}
         for name, value in expected.items():
             assert found[f"test/code/{name}"] == pytest.approx(value, abs=0.05 if "dci" in name else 1e-3), name
-        dead = measure(jax.tree.map(np.zeros_like, params)).terms
-        assert all(np.isnan(value) for value in dead.values())
+        for undefined in (0.0, np.nan):
+            terms = measure(jax.tree.map(partial(np.full_like, fill_value=undefined), params)).terms
+            assert terms.keys() == found.keys()
+            assert all(np.isnan(value) for value in terms.values())
+
+        def refuse(*_: object) -> None:
+            raise ValueError("a bug")
+
+        monkeypatch.setattr("aejax.studies.sweeps.factors.factor_scores", refuse)
+        with pytest.raises(ValueError, match="a bug"):  # only codes that are all equal have scores that are NaN
+            measure(params)
     assert measure_of_factors(make_job(Experiment())) is None
 
 

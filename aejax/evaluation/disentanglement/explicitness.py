@@ -7,6 +7,8 @@ from jaxtyping import Float, Shaped
 
 from aejax.evaluation.disentanglement.entrance import checked, halves
 
+LEAST_EXAMPLES = 2  # with a value, one to fit to and one to test on
+
 
 def explicitness(
     codes: Shaped[np.ndarray, "N K"], factors: Shaped[np.ndarray, "N F"], *, seed: int = 0
@@ -16,7 +18,8 @@ def explicitness(
     For every value of a factor, a logistic regression on the standardized live units separates examples with this value
     from all others; explicitness is the mean over values of the area under its ROC curve: 0.5 by chance, 1 at best. It
     is fitted to a random half of the examples and tested on the other. A middle value of an ordered factor that is in
-    one unit alone is not linearly separable, and counts as chance.
+    one unit alone is not linearly separable, and counts as chance. A value with a single example cannot be both fitted
+    and tested, so it is left out of the mean.
 
     Args:
       codes: codes of N examples, such as posterior means.
@@ -25,8 +28,8 @@ def explicitness(
 
     Raises:
       TypeError: arrays are not numbers.
-      ValueError: a constant factor, only dead units, fewer than 10 examples per value of a factor, or a value with a
-        single example.
+      ValueError: a constant factor, only dead units, fewer than 10 examples per value of a factor, or a factor of which
+        fewer than two values have two examples.
 
     Source: K. Ridgeway, M. C. Mozer (2018), Learning Deep Disentangled Embeddings with the F-Statistic Loss, section 2.
 
@@ -43,10 +46,14 @@ def explicitness(
     for place, classes in enumerate(given.classes.T):
         fitted, tested = halves(classes, seed)
         own = []
-        for value in range(classes.max() + 1):
+        values = np.flatnonzero(np.bincount(classes) >= LEAST_EXAMPLES)
+        if len(values) < 2:
+            raise ValueError(
+                f"explicitness expects at least two values with {LEAST_EXAMPLES} examples or more of every factor, but "
+                f"factor {place} (from 0) has {len(values)}"
+            )
+        for value in values:
             is_value = classes == value
-            if not is_value[fitted].any() or not is_value[tested].any():
-                raise ValueError(f"factor {place} (from 0) has a value with one example: explicitness expects two")
             classifier = LogisticRegression(tol=1e-3)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # the order of examples is enough

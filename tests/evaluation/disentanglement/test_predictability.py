@@ -44,14 +44,19 @@ def test_explicitness_of_independent_codes_is_one_half(grid: np.ndarray, indepen
     np.testing.assert_allclose(explicitness(independent, grid), 0.5, atol=0.07)
 
 
-def test_explicitness_needs_two_examples_of_every_value(grid: np.ndarray) -> None:
-    factors = grid.copy()
-    factors[0, 1] = 9
-    with pytest.raises(ValueError, match=r"factor 1 \(from 0\) has a value with one example"):
-        explicitness(grid, factors)
-    factors[1, 1] = 9
+def test_explicitness_leaves_out_values_with_one_example(grid: np.ndarray) -> None:
+    """Of a unit that is larger for one value than for the others, and of a code that knows nothing of the rare one."""
+    codes, factors = np.concatenate([np.eye(4)[grid[:, 1]], grid], axis=1), grid.copy()
+    rare = factors.copy()
+    rare[0, 1] = 9
     for seed in range(8):  # in any division
-        assert explicitness(grid, factors, seed=seed).shape == (3,)
+        np.testing.assert_allclose(explicitness(codes, rare, seed=seed)[1], 1.0, atol=0.01)
+    rare[1, 1] = 9  # two examples that look like others: their value is no longer left out
+    assert explicitness(codes, rare)[1] < 0.97
+    factors[:, 2] = 0
+    factors[5, 2] = 1
+    with pytest.raises(ValueError, match=r"at least two values with 2 examples .* factor 2 \(from 0\) has 1"):
+        explicitness(codes, factors)
 
 
 def test_halves_share_the_examples_of_every_value() -> None:
