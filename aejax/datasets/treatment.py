@@ -3,13 +3,14 @@
 Draws that change with every epoch are augmentations (`aejax.augmentation`).
 """
 
+import math
 import zlib
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 
 from aejax.datasets.dataset import Dataset
-from aejax.datasets.stored import blocks_of
+from aejax.datasets.stored import StoredArray, blocks_of
 from aejax.errors import UserError
 
 Binarize = Literal["none", "fixed", "dynamic", "stochastic"]
@@ -37,7 +38,7 @@ class Treatment(NamedTuple):
 
 
 def treated(dataset: Dataset, treatment: Treatment, *, split: str, name: str) -> Dataset:
-    """Returns examples whose values are binarized or dequantized once; those in a file are read into memory.
+    """Returns examples whose values are binarized or dequantized once; those in a file stay there, with the same draws.
 
     - fixed: x ≥ 1/2
     - stochastic, dynamic: b with P(b = 1) = x, independently for each value
@@ -62,10 +63,12 @@ def treated(dataset: Dataset, treatment: Treatment, *, split: str, name: str) ->
     if treatment.is_identity:
         return dataset
     check_treatable(dataset, treatment, name=name)
-    rng = np.random.default_rng([treatment.seed, zlib.crc32(split.encode())])
+    rows = _TreatedRows(dataset.x, treatment, split)
+    if isinstance(dataset.x, StoredArray):
+        return dataset._replace(x=cast(np.ndarray, StoredArray(rows)))
     x, first = np.empty(dataset.x.shape, np.float32), 0
     for block in blocks_of(dataset.x):
-        x[first : first + len(block)] = _treated(block, treatment, rng)
+        x[first : first + len(block)] = rows.treated(block, np.arange(first, first + len(block)))
         first += len(block)
     return dataset._replace(x=x)
 
@@ -92,14 +95,49 @@ def check_treatable(dataset: Dataset, treatment: Treatment, *, name: str) -> Non
                 )
 
 
-def _treated(block: np.ndarray, treatment: Treatment, rng: np.random.Generator) -> np.ndarray:
-    if treatment.binarize == "fixed":
-        return block >= 0.5
-    uniform = rng.random(block.shape, np.float32)
-    if treatment.binarize != "none":
-        return uniform < block
-    levels = np.round(block * (treatment.levels - 1))
-    return np.minimum((levels + uniform) / treatment.levels, np.nextafter(np.float32(1), np.float32(0)))
+class _TreatedRows:
+    """Rows of a split that are treated when they are read; what is drawn depends on a row's position alone."""
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, x: np.ndarray, treatment: Treatment, split: str) -> None:
+        """Takes the examples of a split, in memory or in their file; none is read."""
+        self._x, self._treatment = x, treatment
+        self._entropy = [treatment.seed, zlib.crc32(split.encode())]
+        self.shape = x.shape
+        if isinstance(x, StoredArray):
+            self.path = x.path
+
+    def read(self, index: np.ndarray) -> np.ndarray:
+        """Returns the treated rows at positions `index`, in this order."""
+        return self.treated(self._x[index], index)
+
+    def treated(self, block: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """Returns a block of rows, which are those at positions `index`, binarized or dequantized."""
+        treatment = self._treatment
+        if treatment.binarize == "fixed":
+            return (block >= 0.5).astype(np.float32)
+        uniform = self._uniform(index).reshape(block.shape)
+        if treatment.binarize != "none":
+            return (uniform < block).astype(np.float32)
+        levels = np.round(block * (treatment.levels - 1))
+        return np.minimum((levels + uniform) / treatment.levels, np.nextafter(np.float32(1), np.float32(0)))
+
+    def _uniform(self, index: np.ndarray) -> np.ndarray:
+        """Returns the random numbers of rows: those that one pass over all rows in order would draw."""
+        bits = np.random.PCG64(self._entropy)
+        first, size = bits.state, math.prod(self.shape[1:])
+        uniform = np.empty(len(index) * size, np.float32)
+        ends = np.flatnonzero(np.diff(index) != 1) + 1
+        for start, stop in zip([0, *ends.tolist()], [*ends.tolist(), len(index)], strict=True) if len(index) else ():
+            bits.state = first
+            skipped = int(index[start]) * size
+            bits.advance(skipped // 2)  # a step of the generator is two numbers in single precision
+            rng = np.random.Generator(bits)
+            if skipped % 2:
+                rng.random(dtype=np.float32)
+            rng.random(dtype=np.float32, out=uniform[start * size : stop * size])
+        return uniform
 
 
 def describe_treatment(treatment: Treatment) -> str:

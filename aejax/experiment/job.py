@@ -12,7 +12,7 @@ from aejax.datasets.dataset import Splits
 from aejax.experiment.build import build_augmentation, build_autoencoder
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.facts import Facts
-from aejax.experiment.loading import as_examples, bytes_of, check_data, example_of, load_splits, locate
+from aejax.experiment.loading import as_evaluated, as_examples, bytes_of, check_data, example_of, load_splits, locate
 from aejax.experiment.optimizers import build_optimizer
 from aejax.experiment.plausibility import check_result
 from aejax.experiment.scaling import make_facts
@@ -32,6 +32,11 @@ class Job(NamedTuple):
     def examples(self, split: Literal["train", "validation", "test"]) -> Examples:
         """Returns the examples of a split in the form that training and evaluation expect."""
         return as_examples(self.experiment.model, getattr(self.splits, split), self.facts)
+
+    def evaluated_examples(self) -> dict[str, Examples]:
+        """Returns the examples of every split as they are evaluated, by `as_evaluated`: split -> examples."""
+        splits = as_evaluated(self.splits, self.experiment.data)
+        return {name: as_examples(self.experiment.model, part, self.facts) for name, part in splits._asdict().items()}
 
     def start(self) -> Snapshot:
         """Returns the snapshot before the first step."""

@@ -79,6 +79,17 @@ def _treated(splits: Splits, treatment: Treatment, dataset: str) -> Splits:
     return splits._replace(**drawn)
 
 
+def as_evaluated(splits: Splits, data: Data) -> Splits:
+    """Returns splits as they are evaluated: training examples that are drawn anew in every epoch are drawn once.
+
+    So training examples are of the distribution of the other splits, wherever the two are compared.
+    """
+    treatment = treatment_of(data)
+    if not treatment.is_drawn_anew:
+        return splits
+    return splits._replace(train=treated(splits.train, treatment, split="train", name=data.dataset))
+
+
 def request_of(data: Data) -> Request:
     """Returns the request to the source of the data."""
     return Request(

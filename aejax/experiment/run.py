@@ -1,6 +1,7 @@
 """Runs: train a job into a folder with records, checkpoints and figures; a run can be stopped and continued."""
 
 import contextlib
+import functools
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from aejax.experiment.data_of_run import at_place, load_data_of_run
 from aejax.experiment.going_on import Continuation, as_json, go_on, read_origin
 from aejax.experiment.introduction import introduce
 from aejax.experiment.job import Job, fit, make_job
-from aejax.experiment.loading import bytes_of, conditions_of, load_splits, locate, notes_on
+from aejax.experiment.loading import as_evaluated, bytes_of, conditions_of, load_splits, locate, notes_on
 from aejax.experiment.own_autoencoder import with_own_copy
 from aejax.experiment.plausibility import check_memory
 from aejax.experiment.progress import TrainingProgress, reading
@@ -162,7 +163,7 @@ def train_run(
             snapshot.stopping.best_epoch,
             job.facts,
             run_keys(snapshot.state),
-            lambda: job.splits,
+            functools.cache(lambda: as_evaluated(job.splits, job.experiment.data)),
         )
         if run is not None:
             drawn = figure_format if figures else None

@@ -14,12 +14,10 @@ from pydantic.dataclasses import dataclass
 from aejax.autoencoders import Autoencoder
 from aejax.datasets.dataset import Dataset
 from aejax.datasets.subset import random_subset
-from aejax.datasets.treatment import treated
 from aejax.errors import UserError
 from aejax.evaluation.representation import map_over_examples
 from aejax.evaluation.samples import sample_scores
 from aejax.evaluation.samples.scores import LEAST_EXAMPLES
-from aejax.experiment.loading import treatment_of
 from aejax.experiment.trained import TrainedRun
 from aejax.host.files import read_bytes, write_text
 from aejax.host.schema import first_error, parse_json
@@ -142,11 +140,7 @@ def read_samples(folder: Path) -> RunSamples | None:
 def _some(run: TrainedRun, split: str, count: int, seed: int) -> Dataset:
     """Returns at most `count` random examples of a split, in their order, as the loss receives them."""
     examples = random_subset(getattr(run.splits, split), count, seed=seed)
-    examples = examples._replace(x=np.asarray(examples.x))
-    treatment = treatment_of(run.experiment.data)
-    if split != "train" or not treatment.is_drawn_anew:
-        return examples
-    return treated(examples, treatment, split=split, name=run.experiment.data.dataset)
+    return examples._replace(x=np.asarray(examples.x))
 
 
 def _is_discrete(run: TrainedRun, x: np.ndarray) -> bool:

@@ -9,7 +9,6 @@ import numpy as np
 from rich.console import Console
 
 from aejax.datasets.dataset import Dataset, take
-from aejax.datasets.treatment import treated
 from aejax.evaluation import as_terms, code_statistics
 from aejax.experiment.build import bounds_of_code
 from aejax.experiment.code_sentences import code_sentences
@@ -17,7 +16,6 @@ from aejax.experiment.dictionary_units import MAX_EXAMPLES, draw_units, is_dicti
 from aejax.experiment.factor_scores import factor_scores, scorable
 from aejax.experiment.figures import draw_figures
 from aejax.experiment.job import Job
-from aejax.experiment.loading import as_examples, treatment_of
 from aejax.experiment.plausibility import check_result
 from aejax.experiment.progress import summary_table
 from aejax.experiment.report import loss_note, term_of
@@ -49,11 +47,7 @@ def evaluate_best(job: Job, snapshot: Snapshot, *, devices: Sequence[jax.Device]
       UserError: the autoencoder is orders of magnitude worse than predicting the mean.
     """
     size, devices = job.experiment.training.batch_size, list(devices)
-    examples = {name: job.examples(name) for name in ("train", "validation", "test")}
-    treatment = treatment_of(job.experiment.data)
-    if treatment.is_drawn_anew:  # the training examples are drawn once for this evaluation, as the others are
-        drawn = treated(job.splits.train, treatment, split="train", name=job.experiment.data.dataset)
-        examples["train"] = as_examples(job.experiment.model, drawn, job.facts)
+    examples = job.evaluated_examples()
     plan = choose_plan(
         job.autoencoder,
         snapshot.best_params,

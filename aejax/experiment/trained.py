@@ -21,7 +21,7 @@ from aejax.experiment.build import build_autoencoder
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.data_of_run import at_place, load_data_of_run
 from aejax.experiment.facts import Facts, read_facts
-from aejax.experiment.loading import conditions_of, example_of
+from aejax.experiment.loading import as_evaluated, conditions_of, example_of
 from aejax.experiment.optimizers import build_optimizer
 from aejax.experiment.own_autoencoder import with_own_copy
 from aejax.experiment.run_folder import read_experiment
@@ -46,7 +46,7 @@ class TrainedRun(NamedTuple):
 
     @property
     def splits(self) -> Splits:
-        """The training, validation and test examples, as in training; they are read at the first use.
+        """The training, validation and test examples, as they are evaluated (`as_evaluated`), read at the first use.
 
         Raises:
           UserError: the data are missing or have changed.
@@ -169,5 +169,6 @@ def open_run(path: str | Path, *, data: str | Path | None = None, trust_code: bo
         command = verb_command("train", "--resume", path)
         raise UserError(f"{path}: was stopped before its first evaluation; continue it with {command}")
     keys = run_keys(snapshot.state)
+    splits = functools.cache(lambda: as_evaluated(load()[0], experiment.data))
     params, epoch = snapshot.best_params, snapshot.stopping.best_epoch
-    return TrainedRun(path, experiment, autoencoder, params, epoch, facts, keys, lambda: load()[0])
+    return TrainedRun(path, experiment, autoencoder, params, epoch, facts, keys, splits)

@@ -14,7 +14,7 @@ from aejax.evaluation.anomaly import Detection, anomaly_scores, measure_detectio
 from aejax.evaluation.anomaly_baselines import isolation_forest_scores, pca_scores
 from aejax.experiment.configuration import Experiment
 from aejax.experiment.job import Job, fit, make_job
-from aejax.experiment.loading import bytes_of, load_splits
+from aejax.experiment.loading import as_evaluated, bytes_of, load_splits
 from aejax.keys import named_key
 
 METHODS = ("autoencoder", "PCA", "isolation forest")
@@ -137,7 +137,7 @@ def compare(job: Job, *, normal: str, components: int, resamples: int) -> list[T
     Returns:
       One trial per method.
     """
-    seed, splits = job.experiment.training.seed, job.splits
+    seed, splits = job.experiment.training.seed, as_evaluated(job.splits, job.experiment.data)
     truth = truth_of(splits)
     snapshot = fit(job, devices=jax.devices()[:1])
     known = splits.train.x

@@ -1,9 +1,13 @@
 """Binarized and dequantized values: their distributions, seeds and splits, and what is refused."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from aejax.datasets.dataset import Dataset
+from aejax import augmentation
+from aejax.datasets.dataset import Dataset, take
+from aejax.datasets.stored import FileRows, StoredArray
 from aejax.datasets.treatment import Treatment, check_treatable, describe_treatment, treated
 from aejax.errors import UserError
 
@@ -51,6 +55,34 @@ def test_blocks_do_not_change_the_draws(monkeypatch):
     whole = x_of(Treatment("stochastic"))
     monkeypatch.setattr("aejax.datasets.stored._BLOCK", 1000)
     np.testing.assert_array_equal(whole, x_of(Treatment("stochastic")))
+
+
+@pytest.mark.parametrize(
+    "treatment", [Treatment("fixed"), Treatment("dynamic"), Treatment(dequantize="uniform", levels=5)]
+)
+def test_examples_in_a_file_are_drawn_when_they_are_read(treatment, tmp_path):
+    """Rows of five values: every other row begins in the middle of a step of the generator."""
+    np.save(tmp_path / "gray.npy", GRAY.x)
+    stored = StoredArray(FileRows(np.load(tmp_path / "gray.npy", mmap_mode="r")))
+    inside, x = x_of(treatment), treated(GRAY._replace(x=stored), treatment, split="test", name="gray.npy").x
+    assert isinstance(x, StoredArray)
+    np.testing.assert_array_equal(x, inside)
+    rows = np.array([7, 8, 3, 3999, 0])
+    np.testing.assert_array_equal(x[rows], inside[rows])
+    np.testing.assert_array_equal(take(Dataset(x), rows).x[1:3], inside[rows[1:3]])
+
+
+def test_training_draws_by_the_same_formulas(monkeypatch):
+    """From the same uniform numbers, of which some are extreme, NumPy and JAX make the same bits and levels."""
+    uniform = np.random.default_rng(0).random((4000, 5), np.float32)
+    uniform[0], uniform[1] = 0, 1 - 2**-24
+    monkeypatch.setattr("aejax.datasets.treatment._TreatedRows._uniform", lambda rows, index: uniform[index])
+    monkeypatch.setattr(jax.random, "uniform", lambda key, shape, dtype: jnp.asarray(uniform, dtype))
+    key, x = jax.random.key(0), jnp.asarray(GRAY.x)
+    bits, values = augmentation.binarize(key, x), augmentation.dequantize(key, x, levels=5)
+    np.testing.assert_array_equal(bits, x_of(Treatment("dynamic")))
+    np.testing.assert_allclose(values, x_of(Treatment(dequantize="uniform", levels=5)), rtol=2e-7)
+    assert values.max() < 1
 
 
 def test_nothing_is_done_without_a_treatment():

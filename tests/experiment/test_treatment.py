@@ -6,10 +6,11 @@ import jax
 import numpy as np
 import pytest
 
+from aejax.datasets.stored import StoredArray
 from aejax.errors import UserError
 from aejax.experiment.build import build_augmentation
 from aejax.experiment.configuration import Data, Experiment, Model, Training, check
-from aejax.experiment.loading import load_splits
+from aejax.experiment.loading import as_evaluated, load_splits
 from aejax.experiment.run import train_run
 from aejax.experiment.trained import open_run
 from aejax.experiment.treatment_notes import treatment_lines
@@ -72,6 +73,24 @@ def test_devices_and_stops_do_not_change_what_is_drawn(stops, tmp_path, monkeypa
     other = train_run(SMALL, tmp_path / "eight", devices=jax.devices(), figures=False)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), one.params, other.params)
     np.testing.assert_array_equal(open_run(tmp_path / "one").splits.test.x, other.splits.test.x)
+
+
+def test_examples_that_stay_in_their_file_are_drawn_as_in_memory(tmp_path):
+    np.save(tmp_path / "gray.npy", np.random.default_rng(0).random((50, 3), np.float32))
+    for binarize in ("fixed", "stochastic", "dynamic"):
+        data = Data(str(tmp_path / "gray.npy"), binarize=binarize)
+        in_file, in_memory = (as_evaluated(load_splits(data, stored=stored), data) for stored in (True, False))
+        for one, other in zip(in_file, in_memory, strict=True):
+            assert isinstance(one.x, StoredArray)
+            assert is_binary(other)
+            np.testing.assert_array_equal(one.x, other.x)
+
+
+@pytest.mark.slow
+def test_an_opened_run_compares_bits_with_bits(make_initial_run):
+    run = open_run(make_initial_run(SMALL))
+    assert all(is_binary(part) for part in run.splits)
+    assert run.splits.train.x is run.splits.train.x
 
 
 @pytest.mark.slow

@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from aejax.autoencoders import Examples
 from aejax.experiment.build import build_augmentation
 from aejax.experiment.job import Job
 from aejax.experiment.knobs import value_of
@@ -97,13 +96,12 @@ def train_group(
     try:
         if kept is not None and kept.has_begun:
             progress = _restored(kept, progress, devices)
-        splits: dict[str, Examples] = {name: job.examples(name) for name in ("train", "validation", "test")}
         for now, metrics in train_population(
             build,
             optimizer,
             progress,
-            splits["train"],
-            splits["validation"],
+            job.examples("train"),
+            job.examples("validation"),
             batch_size=training.batch_size,
             epochs=training.epochs,
             evaluate_every=training.evaluate_every,
@@ -126,7 +124,7 @@ def train_group(
     evaluate = make_evaluate_population(build, batch_size=training.batch_size, devices=devices)
     means = {
         f"{name}/{term}": values
-        for name, of_split in splits.items()
+        for name, of_split in job.evaluated_examples().items()
         for term, values in evaluate(progress.population, progress.best_params, of_split).items()
     }
     best = best_of(progress) if measure is not None else None

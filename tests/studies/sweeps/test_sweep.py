@@ -61,6 +61,7 @@ def alone(experiment):
             {"corruption_level": [0.1, 0.4], "weight_decay": [0.01, 0.1], "sparse_weight": [0.1, 0.2]},
         ),
         (VARIATIONAL, {"beta": [0.5, 4.0], "free_bits": [0.05, 0.2]}),
+        (replace(TIED, data=Data(binarize="dynamic")), {"learning_rate": [1e-3, 1e-2]}),
     ],
 )
 def test_a_member_learns_what_a_run_learns(experiment, values):
