@@ -37,7 +37,7 @@ class Options(RunOptions):
     samples: int = 1000
     """Importance sampling: samples of the posterior of each example, K."""
     examples: int = 1000
-    """Maximum number of test examples; the first ones are used."""
+    """Maximum number of test examples; of more, random ones are used."""
     distributions: int = 500
     """Annealing: number of distributions between start and posterior; 0 leaves annealing out."""
     chains: int = 16
@@ -47,11 +47,11 @@ class Options(RunOptions):
     schedule: Literal["linear", "sigmoid"] = "sigmoid"
     """Annealing: the inverse temperatures."""
     annealed_examples: int = 100
-    """Annealing: maximum number of test examples; the first ones are used."""
+    """Annealing: maximum number of test examples, chosen at random among those of --examples."""
     simulated_examples: int = 50
     """Annealing: examples that the model makes, whose log p(x) is bounded from both sides; 0 leaves them out."""
     seed: int = 0
-    """Seed of the samples."""
+    """Seed of the samples and of the chosen test examples."""
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -9,7 +9,8 @@ from aejax.datasets.dataset import Dataset, take
 def random_positions(examples: int, count: int, *, seed: int) -> Int[np.ndarray, "N"]:
     """Returns the sorted positions of at most `count` random examples; of all examples if there are no more.
 
-    The first examples are no sample of data that are ordered, by class for instance.
+    The first examples are no sample of data that are ordered, by class for instance. With the same seed, the positions
+    of a smaller count are among those of a larger one.
 
     Args:
       examples: the number of examples.

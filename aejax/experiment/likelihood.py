@@ -6,11 +6,12 @@ from typing import Literal, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from aejax.autoencoders import Examples
 from aejax.autoencoders.record import as_batch
 from aejax.datasets.dataset import Dataset, take
+from aejax.datasets.subset import random_positions
 from aejax.datasets.treatment import describe_treatment
 from aejax.errors import ArgumentError, UserError, knob_name
 from aejax.evaluation.likelihood import (
@@ -47,14 +48,14 @@ class Settings(NamedTuple):
     """What is estimated, and at what cost."""
 
     samples: int = 1000  # of the posterior of every example
-    examples: int = 1000  # maximum number of test examples; the first ones are used
+    examples: int = 1000  # maximum number of test examples; of more, random ones are used
     distributions: int = 500  # of annealed importance sampling; 0 leaves it out
     chains: int = 16  # of each example
     start: tuple[Start, ...] = ("encoder",)
     schedule: Literal["linear", "sigmoid"] = "sigmoid"
-    annealed_examples: int = 100  # maximum number of test examples
+    annealed_examples: int = 100  # maximum number of test examples, chosen among the others
     simulated_examples: int = 50  # that the model makes, for bounds from both sides; 0 leaves them out
-    seed: int = 0
+    seed: int = 0  # of the samples and of the chosen examples
 
 
 def check_settings(settings: Settings) -> None:
@@ -83,8 +84,8 @@ def evaluate_likelihood(
     """Returns bounds and estimates of log p(x) of a run's test examples, with standard errors.
 
     The rows: the evidence lower bound; importance sampling from the posterior with K/2 and with K samples (the bound of
-    importance weighted autoencoders); annealed importance sampling of the first test examples, from each start; and,
-    of examples that the model has made, bounds of their log p(x) from below and from above, whose distance is what
+    importance weighted autoencoders); annealed importance sampling of fewer of the test examples, from each start;
+    and, of examples that the model has made, bounds of their log p(x) from below and from above, whose distance is what
     annealing misses there.
 
     Args:
@@ -101,10 +102,10 @@ def evaluate_likelihood(
     check_kind(run, run.autoencoder.variational is not None, "a variational run, with a likelihood", what="likelihood")
     assert run.autoencoder.variational is not None  # ensured by check_kind
     likelihood = run.autoencoder.variational.likelihood
-    count = min(settings.examples, len(run.splits.test.x))
-    test = _in_memory(run.splits.test, count)
+    chosen = _Chosen(len(run.splits.test.x), settings.examples, settings.seed)
+    test = _in_memory(run.splits.test, chosen)
     examples = as_examples(run.experiment.model, test, run.facts)
-    _check_variance(run, examples)
+    _check_variance(run, examples, chosen)
     is_likelihood = not is_gray_bernoulli(likelihood.name, test.x)
     levels = levels_for_bits(run.experiment.data, likelihood.name) if is_likelihood else None
     table = _Table(math.prod(run.example_shape), None if run.facts.columns or run.facts.lengths else levels)
@@ -122,10 +123,10 @@ def evaluate_likelihood(
     )
     rows, gaps = table.of_sampled(sampled), dict[str, Gap]()
     if settings.distributions:
-        if (few := min(settings.annealed_examples, count)) < count:
-            rows.append(table.row(_sampled_name(settings.samples), sampled.log_likelihood[:few], sampled.error[:few]))
+        if len(few := chosen.places(settings.annealed_examples)) < len(chosen.positions):
+            rows.append(table.row(_sampled_name(settings.samples), sampled.log_likelihood[few], sampled.error[few]))
         for start in settings.start:
-            annealed, gap = _Annealing(run, settings, start, examples, devices, on_stage).rows(table)
+            annealed, gap = _Annealing(run, settings, start, examples, chosen, devices, on_stage).rows(table)
             rows += annealed
             gaps |= {} if gap is None else {start: gap}
     untrusted = int(np.sum(sampled.pareto_k > MAX_PARETO_K))
@@ -140,11 +141,32 @@ def evaluate_likelihood(
         notes=tuple(_notes(run, test.x, sampled, untrusted, is_likelihood, levels)),
         gaps=gaps,
         by_example={
-            name: tuple(map(finite, getattr(sampled, name).tolist()))
-            for name in ("log_likelihood", "error", "effective_samples", "pareto_k")
+            "position": tuple(chosen.positions.tolist()),
+            **{
+                name: tuple(map(finite, getattr(sampled, name).tolist()))
+                for name in ("log_likelihood", "error", "effective_samples", "pareto_k")
+            },
         },
         settings={name: list(v) if isinstance(v, tuple) else v for name, v in settings._asdict().items()},
     )
+
+
+class _Chosen(NamedTuple):
+    """The test examples that are used: random ones, of which every smaller number is a part of any larger one."""
+
+    of: int  # number of test examples
+    count: int  # maximum number that is used
+    seed: int
+
+    @property
+    def positions(self) -> Int[np.ndarray, "N"]:
+        """The positions of the N examples in the test split, sorted."""
+        return random_positions(self.of, self.count, seed=self.seed)
+
+    def places(self, number: int) -> Int[np.ndarray, "M"]:
+        """Returns the places of at most `number` examples among the N ones, sorted."""
+        few = random_positions(self.of, min(number, self.count), seed=self.seed)
+        return np.searchsorted(self.positions, few)
 
 
 class _Table(NamedTuple):
@@ -182,6 +204,7 @@ class _Annealing(NamedTuple):
     settings: Settings
     start: Start
     test: Examples
+    chosen: _Chosen
     devices: Sequence[jax.Device] | None
     on_stage: OnStage | None
 
@@ -189,12 +212,12 @@ class _Annealing(NamedTuple):
         """Returns the rows of the table, and the distance of the bounds of the model's examples, if any are made."""
         sizes, number = self._step_sizes(), self.settings.simulated_examples
         name = f"AIS from the {self.start}, T = {self.settings.distributions:,}"
-        few = jax.tree.map(lambda array: array[: self.settings.annealed_examples], self.test)
+        few = self._some(self.settings.annealed_examples)
         estimates = self._estimated(name, sizes, few)
         rows = [table.row(name, estimates.log_likelihood, estimates.error)]
         if not number:
             return rows, None
-        like = jax.tree.map(lambda array: array[np.arange(number) % len(array)], self.test)
+        like = jax.tree.map(lambda array: array[np.arange(number) % len(array)], self._some(number))
         made = simulated_examples(self.run.autoencoder, self.run.params, self._key("simulated"), like)
         bounds = []
         for side, codes in {"lower": None, "upper": made.codes}.items():
@@ -205,18 +228,21 @@ class _Annealing(NamedTuple):
         error = float(np.std(gaps, ddof=1)) / math.sqrt(number) if number > 1 else math.nan
         return rows, Gap(number, float(np.mean(gaps)), finite(error))
 
+    def _some(self, number: int) -> Examples:
+        places = self.chosen.places(number)
+        return jax.tree.map(lambda array: array[places], self.test)
+
     def _key(self, name: str) -> Key[Array, ""]:
         return named_key(jax.random.key(self.settings.seed), f"{name} {self.start}")
 
     def _step_sizes(self) -> StepSizes:
         if self.on_stage is not None:
             self.on_stage(f"tuning the steps from the {self.start}", 0, 1)
-        pilot = jax.tree.map(lambda array: array[:_PILOT_EXAMPLES], self.test)
         return tuned_step_sizes(
             self.run.autoencoder,
             self.run.params,
             self._key("pilot"),
-            pilot,
+            self._some(_PILOT_EXAMPLES),
             start=self.start,
             schedule=self.settings.schedule,
         )
@@ -268,13 +294,14 @@ def _notes(
     return notes
 
 
-def _check_variance(run: TrainedRun, examples: Examples) -> None:
+def _check_variance(run: TrainedRun, examples: Examples, chosen: _Chosen) -> None:
     """Raise UserError if the decoder predicts a variance of 0 up to rounding, whose density has no bound."""
     distributions = run.autoencoder.variational
     assert distributions is not None  # ensured by the caller
     if distributions.likelihood.name != "gaussian_with_predicted_variance":
         return
-    batch = as_batch(jax.tree.map(lambda array: array[:_CHECKED], examples))
+    places = chosen.places(_CHECKED)
+    batch = as_batch(jax.tree.map(lambda array: array[places], examples))
     given = () if batch.condition is None else (batch.condition,)
 
     def lowest(params: dict, x: jax.Array, *given: jax.Array) -> jax.Array:
@@ -283,15 +310,16 @@ def _check_variance(run: TrainedRun, examples: Examples) -> None:
 
     of_examples = np.asarray(jax.vmap(lowest, in_axes=(None, 0, *(0 for _ in given)))(run.params, batch.input, *given))
     if of_examples.min() <= LOW:
+        position = chosen.positions[places[of_examples.argmin()]]
         raise UserError(
-            f"{run.path}: the decoder's variance of test example {int(of_examples.argmin())} is 0 (its logarithm is "
+            f"{run.path}: the decoder's variance of test example {position} is 0 (its logarithm is "
             f"{of_examples.min():.4g}), so its density has no bound; train with likelihood gaussian, or on dequantized "
             "data"
         )
 
 
-def _in_memory(test: Dataset, count: int) -> Dataset:
-    few = take(test, np.arange(count))
+def _in_memory(test: Dataset, chosen: _Chosen) -> Dataset:
+    few = take(test, chosen.positions)
     return few._replace(x=np.asarray(few.x))
 
 

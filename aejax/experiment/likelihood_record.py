@@ -51,7 +51,9 @@ class RunLikelihood:
     untrusted: NonNegativeInt  # examples whose weights have a Pareto shape above 0.7
     notes: tuple[str, ...]  # warnings
     gaps: dict[str, Gap]  # by start of annealing: what it misses of examples that the model has made
-    by_example: dict[str, tuple[float | None, ...]]  # of importance sampling; None where a value is not defined
+    by_example: dict[
+        str, tuple[float | None, ...]
+    ]  # position in the test split, importance sampling; None: not defined
     settings: dict[str, int | str | list[str]]
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from aejax.datasets.subset import random_subset
 from aejax.evaluation.principal import fit_pca
 from aejax.evaluation.table_baselines import fit_linear_code
 from aejax.experiment.table_results import errors_of_rows, table_columns
@@ -62,18 +63,17 @@ def errors_by_class(labels: np.ndarray, errors: Float[np.ndarray, "N"]) -> list[
 def pca_error(run: TrainedRun) -> float | None:
     """Returns the mean squared error per feature of PCA on the test examples, with as many components as code units.
 
-    PCA is fitted to at most the first 10,000 training examples. None if it is no baseline: the code is not a vector or
-    not shorter than the example, inputs differ from targets, there are fewer training examples than components, or the
-    examples have more than 4,096 features.
+    PCA is fitted to at most 10,000 training examples, random ones of more. None if it is no baseline: the code is not a
+    vector or not shorter than the example, inputs differ from targets, there are fewer training examples than
+    components, or the examples have more than 4,096 features.
     """
     if run.facts.columns is not None:
         return _pca_error_of_table(run)
-    splits, features = run.splits, math.prod(run.example_shape)
+    splits, train_x, features = run.splits, _fitted(run), math.prod(run.example_shape)
     components = run.code_shape[0] if len(run.code_shape) == 1 else features
-    fitted = min(len(splits.train.x), _MAX_FITTED)
-    if splits.test.input is not None or not components < min(features, fitted) or features > _MAX_FEATURES:
+    if splits.test.input is not None or not components < min(features, len(train_x)) or features > _MAX_FEATURES:
         return None
-    train, test = (np.asarray(x, np.float32).reshape(len(x), -1) for x in (splits.train.x[:fitted], splits.test.x))
+    train, test = (np.asarray(x, np.float32).reshape(len(x), -1) for x in (train_x, splits.test.x))
     filled_train, filled_test = train, test
     if run.facts.lengths is not None:  # padding is filled by the mean of the training sequences at that step
         counts = np.maximum((~np.isnan(train)).sum(axis=0), 1)
@@ -85,11 +85,16 @@ def pca_error(run: TrainedRun) -> float | None:
 
 def _pca_error_of_table(run: TrainedRun) -> float | None:
     columns, components = table_columns(run), math.prod(run.code_shape)
-    train_x, test_x = run.splits.train.x[:_MAX_FITTED], np.asarray(run.splits.test.x)
+    train_x, test_x = _fitted(run), np.asarray(run.splits.test.x)
     if not components < min(places_of(columns).input_size, len(train_x)):
         return None
     code = fit_linear_code(columns, np.asarray(train_x), components, method="PCA")
     return float(errors_of_rows(run, test_x, code.reconstruct(test_x)).mean())
+
+
+def _fitted(run: TrainedRun) -> np.ndarray:
+    """Returns the training examples that PCA is fitted to; files are not read."""
+    return random_subset(run.splits.train, _MAX_FITTED, seed=0).x
 
 
 def _errors(x: np.ndarray, reconstruction: np.ndarray) -> Float[np.ndarray, "N"]:

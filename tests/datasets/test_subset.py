@@ -12,6 +12,7 @@ def test_positions_are_a_sample_without_replacement():
     assert (np.abs(counts - 250) < 5 * np.sqrt(1000 * 0.25 * 0.75)).all()
     positions = random_positions(10_000, 1000, seed=0)
     assert (np.diff(positions) > 0).all()
+    assert set(random_positions(10_000, 10, seed=0)) < set(positions)
     assert abs(positions.mean() - 5000) < 5 * 10_000 / np.sqrt(12 * 1000)
 
 

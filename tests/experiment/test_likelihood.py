@@ -8,7 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from aejax.autoencoders.record import as_batch
+from aejax.datasets.dataset import take
+from aejax.datasets.subset import random_positions
 from aejax.errors import UserError
+from aejax.experiment import likelihood
 from aejax.experiment.configuration import Data, Experiment, Model, Training
 from aejax.experiment.evaluate import report_page
 from aejax.experiment.likelihood import Settings, evaluate_likelihood
@@ -43,6 +47,10 @@ def test_rows_and_file_and_page(make_run):
     assert result.gaps["prior"].mean == pytest.approx(above.mean - below.mean)
     assert np.mean(result.by_example["log_likelihood"]) == pytest.approx(whole.mean)
     assert len(result.by_example["pareto_k"]) == 40
+    positions = list(map(int, result.by_example["position"]))
+    assert positions == random_positions(len(run.splits.test.x), 40, seed=SMALL.seed).tolist()
+    places = [positions.index(position) for position in random_positions(len(run.splits.test.x), 5, seed=SMALL.seed)]
+    assert same.mean == pytest.approx(np.mean([result.by_example["log_likelihood"][place] for place in places]))
     assert "stochastic" in result.treatment
     assert stages[0][1:] == (1, 2)
     assert stages[-1][1] == stages[-1][2]
@@ -63,6 +71,39 @@ def test_the_bound_is_that_of_training(make_run):
     assert len(result.rows) == 3
     assert result.rows[0].mean == pytest.approx(records[-1]["test/elbo"], abs=1.5)
     assert result.rows[0].examples == 359
+
+
+@pytest.mark.slow
+def test_examples_of_ordered_data_are_of_all_classes(make_initial_run, monkeypatch):
+    """Those of importance sampling, of annealing and of its pilot, and those whose conditions are used again."""
+    run = open_run(make_initial_run(BINARY))
+    order = np.argsort(run.splits.test.labels, kind="stable")
+    splits = run.splits._replace(test=take(run.splits.test, order))
+    run = run._replace(load_splits=lambda: splits)
+    used, patched = {}, "aejax.experiment.likelihood"
+
+    def keep(name, place, call):
+        def kept(*given, **knobs):
+            used.setdefault(name, np.asarray(as_batch(given[place]).x))
+            return call(*given, **knobs)
+
+        monkeypatch.setattr(f"{patched}.{name}", kept)
+
+    keep("importance_sampled_log_likelihood", 3, likelihood.importance_sampled_log_likelihood)
+    keep("annealed_log_likelihood", 3, likelihood.annealed_log_likelihood)
+    keep("tuned_step_sizes", 3, likelihood.tuned_step_sizes)
+    keep("simulated_examples", 3, likelihood.simulated_examples)
+    result = evaluate_likelihood(run, SMALL._replace(annealed_examples=30, simulated_examples=50))
+    labels = {x.tobytes(): label for x, label in zip(run.splits.test.x, run.splits.test.labels, strict=True)}
+    assert {name: len(x) for name, x in used.items()} == {
+        "importance_sampled_log_likelihood": 40,
+        "annealed_log_likelihood": 30,
+        "tuned_step_sizes": 32,
+        "simulated_examples": 50,
+    }
+    for name, x in used.items():
+        assert len({labels[one.tobytes()] for one in x}) > 7, name
+    assert [row.examples for row in result.rows] == [40, 40, 40, 30, 30, 50, 50]
 
 
 @pytest.mark.slow
