@@ -155,17 +155,17 @@ class _Chosen(NamedTuple):
     """The test examples that are used: random ones, of which every smaller number is a part of any larger one."""
 
     of: int  # number of test examples
-    count: int  # maximum number that is used
+    limit: int  # maximum number that is used
     seed: int
 
     @property
     def positions(self) -> Int[np.ndarray, "N"]:
         """The positions of the N examples in the test split, sorted."""
-        return random_positions(self.of, self.count, seed=self.seed)
+        return random_positions(self.of, self.limit, seed=self.seed)
 
     def places(self, number: int) -> Int[np.ndarray, "M"]:
         """Returns the places of at most `number` examples among the N ones, sorted."""
-        few = random_positions(self.of, min(number, self.count), seed=self.seed)
+        few = random_positions(self.of, min(number, self.limit), seed=self.seed)
         return np.searchsorted(self.positions, few)
 
 
