@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Literal, get_args
 
 import jax
@@ -10,6 +11,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from aejax.autoencoders.bits import bits_of, bits_terms
 from aejax.autoencoders.composition import check_composition
+from aejax.autoencoders.densities import densities_of, log_weight
 from aejax.autoencoders.part import Part, Term
 from aejax.autoencoders.record import (
     Autoencoder,
@@ -19,7 +21,6 @@ from aejax.autoencoders.record import (
     example_keys,
     masked_batch,
     mean_over_batch,
-    posterior_of,
 )
 
 Gradient = Literal["plain", "dreg", "stl"]
@@ -147,22 +148,14 @@ def log_importance_weights(
     Wu, D. Duvenaud (2017), Sticking the Landing; dreg: G. Tucker et al. (2019), Doubly Reparameterized Gradient
     Estimators for Monte Carlo Objectives.
     """
-    distributions = autoencoder.variational
-    assert distributions is not None
     model_params = params if model_params is None else model_params
     constant, constant_model = jax.lax.stop_gradient((params, model_params))
     keys = jax.random.split(key, samples)
-    codes = jax.vmap(posterior_of(distributions, params, *inputs).sample)(keys)
+    codes = jax.vmap(densities_of(autoencoder, params, x, *inputs).sample_posterior)(keys)
 
     def weigh(codes: Array, params: PyTree, model_params: PyTree) -> Array:
-        prior, posterior = distributions.prior(model_params), posterior_of(distributions, params, *inputs)
-
-        def log_weight(code: Array) -> Array:
-            parameters = distributions.decode_parameters(model_params, code, *inputs[1:])
-            log_joint = distributions.likelihood.log_prob(x, parameters) + prior.log_prob(code)
-            return log_joint - posterior.log_prob(code)
-
-        return jax.vmap(log_weight)(codes)
+        densities = densities_of(autoencoder, params, x, *inputs, model_params=model_params)
+        return jax.vmap(partial(log_weight, densities))(codes)
 
     if gradient == "plain":
         return weigh(codes, params, model_params)

@@ -1,5 +1,6 @@
 """Log-likelihoods of a variational autoencoder's decoder, each with its errors: bounds that hold in expectation."""
 
+from aejax.autoencoders.bits import bits_per_dimension as bits_per_dimension
 from aejax.evaluation.likelihood.annealed import Annealed as Annealed
 from aejax.evaluation.likelihood.annealed import annealed_log_likelihood as annealed_log_likelihood
 from aejax.evaluation.likelihood.hamiltonian import hamiltonian_transition as hamiltonian_transition
@@ -10,7 +11,6 @@ from aejax.evaluation.likelihood.importance_sampling import (
     importance_sampled_log_likelihood as importance_sampled_log_likelihood,
 )
 from aejax.evaluation.likelihood.mean import MeanWithErrors as MeanWithErrors
-from aejax.evaluation.likelihood.mean import bits_per_dimension as bits_per_dimension
 from aejax.evaluation.likelihood.mean import mean_with_errors as mean_with_errors
 from aejax.evaluation.likelihood.pareto import MAX_PARETO_K as MAX_PARETO_K
 from aejax.evaluation.likelihood.pareto import pareto_k as pareto_k

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from aejax.autoencoders import Autoencoder
+from aejax.autoencoders.densities import check_variational, densities_of, log_weight
 from aejax.autoencoders.record import BatchLike, as_batch, encoder_inputs, example_keys
 from aejax.checks import check_count
 from aejax.evaluation.likelihood.blocks import OnProgress, blocks_of, number_of_blocks, over_devices
-from aejax.evaluation.likelihood.densities import check_variational, densities_of, log_weight
 from aejax.evaluation.likelihood.entrance import check_finite_weights
 from aejax.evaluation.likelihood.pareto import tail_size
 from aejax.evaluation.likelihood.weights import (

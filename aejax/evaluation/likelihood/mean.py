@@ -1,4 +1,4 @@
-"""Means of log-likelihoods over examples, with the errors of samples and of examples apart; bits per dimension."""
+"""Means of log-likelihoods over examples, with the errors of samples and of examples apart."""
 
 import math
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from aejax.checks import as_float64, check_count, check_same_shape, check_vector
+from aejax.checks import as_float64, check_same_shape, check_vector
 
 
 class MeanWithErrors(NamedTuple):
@@ -51,24 +51,3 @@ def mean_with_errors(values: Float[np.ndarray, "N"], errors: Float[np.ndarray, "
         spread = np.var(values, ddof=1) - np.mean(np.square(errors))
         between = math.sqrt(float(np.maximum(spread, 0.0)) / number)  # NaN where an error is not known
     return MeanWithErrors(float(np.mean(values)), float(np.sqrt(np.sum(np.square(errors)))) / number, between)
-
-
-def bits_per_dimension(log_likelihood: float, dimensions: int, *, levels: int = 1) -> float:
-    """Returns -log p(x) / (D log 2) + log₂ levels.
-
-    Args:
-      log_likelihood: log p(x), in nats: of a probability, or of a density on [0, 1] of values that are dequantized,
-        uniform within each of `levels` intervals of length 1 / levels.
-      dimensions: D, the number of values of an example.
-      levels: the number of levels that were dequantized; 1 if x is discrete itself.
-
-    Raises:
-      ValueError: dimensions or levels is below 1.
-      TypeError: dimensions or levels is not an integer.
-
-    >>> bits_per_dimension(0.0, 784, levels=256)  # a uniform density on [0, 1]
-    8.0
-    """
-    check_count("dimensions", dimensions)
-    check_count("levels", levels)
-    return -log_likelihood / (dimensions * math.log(2)) + math.log2(levels)

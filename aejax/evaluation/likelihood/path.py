@@ -6,8 +6,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
+from aejax.autoencoders.densities import Densities, log_weight
 from aejax.checks import check_count, check_positive
-from aejax.evaluation.likelihood.densities import Densities, log_weight
 from aejax.evaluation.likelihood.hamiltonian import Point, PointAt
 
 Schedule = Literal["linear", "sigmoid"]

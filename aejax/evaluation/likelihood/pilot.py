@@ -10,9 +10,9 @@ from jax import lax
 from jaxtyping import Array, Float, Key, PyTree
 
 from aejax.autoencoders import Autoencoder
+from aejax.autoencoders.densities import check_variational, densities_of
 from aejax.autoencoders.record import BatchLike, as_batch, encoder_inputs, example_keys
 from aejax.checks import check_count
-from aejax.evaluation.likelihood.densities import check_variational, densities_of
 from aejax.evaluation.likelihood.hamiltonian import Point, hamiltonian_transition
 from aejax.evaluation.likelihood.path import Path, Schedule, Start, at, temperatures
 from aejax.keys import named_key

@@ -6,8 +6,8 @@ import jax
 from jaxtyping import Array, Float, Key, PyTree
 
 from aejax.autoencoders import Autoencoder, Examples
+from aejax.autoencoders.densities import check_variational, densities_of
 from aejax.autoencoders.record import BatchLike, as_batch, encoder_inputs, example_keys
-from aejax.evaluation.likelihood.densities import check_variational, densities_of
 from aejax.keys import named_key
 
 

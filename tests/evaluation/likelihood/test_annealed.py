@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from aejax.autoencoders import as_batch
+from aejax.autoencoders.densities import densities_of
 from aejax.evaluation.likelihood import (
     StepSizes,
     annealed_log_likelihood,
@@ -15,7 +16,6 @@ from aejax.evaluation.likelihood import (
     temperatures,
     tuned_step_sizes,
 )
-from aejax.evaluation.likelihood.densities import densities_of
 from aejax.evaluation.likelihood.path import step_sizes_at
 
 KEY = jax.random.key(0)

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import jax
 from jaxtyping import Array, Float, Key, PyTree
 
-from aejax.autoencoders import Autoencoder, part_names
-from aejax.autoencoders.record import posterior_of
+from aejax.autoencoders.part import part_names
+from aejax.autoencoders.record import Autoencoder, posterior_of
 
 
 class Densities(NamedTuple):
@@ -20,7 +20,9 @@ class Densities(NamedTuple):
     sample_posterior: Callable[[Key[Array, ""]], Array]  # key -> z ~ q(z | x)
 
 
-def densities_of(autoencoder: Autoencoder, params: PyTree, x: Array, *inputs: Array) -> Densities:
+def densities_of(
+    autoencoder: Autoencoder, params: PyTree, x: Array, *inputs: Array, model_params: PyTree | None = None
+) -> Densities:
     """Returns the densities of the code of ONE example.
 
     Args:
@@ -29,6 +31,8 @@ def densities_of(autoencoder: Autoencoder, params: PyTree, x: Array, *inputs: Ar
       x: the example, the target of the likelihood.
       *inputs: the arguments of the posterior: x itself or a corrupted x and, for a conditional autoencoder, the
         condition.
+      model_params: the parameters of decoder and prior, where they differ from `params`, for instance because only one
+        of the two is differentiated.
 
     Raises:
       TypeError: the autoencoder is not variational.
@@ -44,11 +48,12 @@ def densities_of(autoencoder: Autoencoder, params: PyTree, x: Array, *inputs: Ar
     check_variational(autoencoder)
     distributions = autoencoder.variational
     assert distributions is not None  # ensured by check_variational
-    posterior, prior = posterior_of(distributions, params, *inputs), distributions.prior(params)
+    model_params = params if model_params is None else model_params
+    posterior, prior = posterior_of(distributions, params, *inputs), distributions.prior(model_params)
     code = jax.eval_shape(posterior.sample, jax.random.key(0))
 
     def log_likelihood(code: Array) -> Array:
-        return distributions.likelihood.log_prob(x, distributions.decode_parameters(params, code, *inputs[1:]))
+        return distributions.likelihood.log_prob(x, distributions.decode_parameters(model_params, code, *inputs[1:]))
 
     return Densities(
         prior.log_prob,
