@@ -39,7 +39,7 @@ class RunScore:
     title: str
     unit: str
     value: float | None
-    equal: float | None  # its mean for samples of the data's own distribution, where it is known
+    equal: float | None  # for samples of the data's own distribution, where it is known
 
 
 @dataclass(frozen=True, config=_CONFIG)

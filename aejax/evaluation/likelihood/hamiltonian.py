@@ -86,7 +86,7 @@ def hamiltonian_transition(
       point: the present point of the chain.
       step_size: ε > 0; it must not depend on the point.
       steps: leapfrog steps of the trajectory.
-      jitter: the fraction 0 <= j < 1 by which the trajectory's step size is drawn below or above ε, uniformly. Without
+      jitter: the fraction 0 <= j <= 1 by which the trajectory's step size is drawn below or above ε, uniformly. Without
         it, trajectories of about half a period reach -z from z, at nearly the same density, again and again.
 
     Returns:

@@ -14,7 +14,7 @@ class ClassifierTest(NamedTuple):
     """The result of a classifier two-sample test."""
 
     accuracy: float  # on held-out points; 0.5 by chance
-    p_value: float  # the probability of this accuracy or more if the distributions are equal
+    p_value: float  # at least the probability of this accuracy or more if the distributions are equal
     held_out: int  # number of points that the accuracy is measured on
 
 
@@ -23,8 +23,10 @@ def classifier_test(
 ) -> ClassifierTest:
     """Trains a classifier to tell samples from data, on a half of both, and tests it on the other half.
 
-    If the distributions are equal, the number of correct answers is binomial with probability ½. The accuracy is at
-    most that of the best classifier, ½ + ½ TV(p, q) with the total variation distance of the two distributions.
+    The p-value is that of a binomial number of correct answers with probability ½. If the distributions are equal, it
+    is below a level α < ½ with probability at most α: of halves with equally many samples and data, the number of
+    correct answers has the binomial mean and at most its variance. The accuracy is in the mean at most that of the best
+    classifier, ½ + ½ TV(p, q) with the total variation distance of the two distributions.
 
     Args:
       samples: N >= 20 samples of a model.
@@ -37,7 +39,8 @@ def classifier_test(
       ValueError: there are too few examples, shapes differ, or values are not finite.
       TypeError: an array does not hold real numbers.
 
-    Source: D. Lopez-Paz, M. Oquab (2017), Revisiting Classifier Two-Sample Tests.
+    Source: D. Lopez-Paz, M. Oquab (2017), Revisiting Classifier Two-Sample Tests; for the level, W. Hoeffding (1956),
+    On the Distribution of the Number of Successes in Independent Trials.
 
     >>> rng = np.random.default_rng(0)
     >>> classifier_test(rng.normal(0, 1, (100, 2)), rng.normal(9, 1, (100, 2)))

@@ -20,8 +20,9 @@ def copying(
 ) -> Copying:
     """Compares the distances from samples and from held-out examples to their nearest training examples.
 
-    Samples of the data's own distribution have a ratio of 1 and are nearer with probability ½, in the mean; copies of
-    training examples have 0 and 1. Blurred samples are often nearer too, so read both with precision and density.
+    Samples of the data's own distribution are nearer with probability ½ in the mean, and if N = M, their ratio is as
+    often below as above 1; copies of training examples have a ratio of 0 and are nearer with probability 1. Blurred
+    samples are often nearer too, so read both with precision and density.
 
     Args:
       samples: N samples of a model.

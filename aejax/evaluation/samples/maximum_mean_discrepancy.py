@@ -12,7 +12,8 @@ def unbiased_mmd(
 ) -> float:
     """Returns the unbiased estimate of MMD² = E k(s, s') + E k(x, x') - 2 E k(s, x), k(a, b) = exp(-‖a - b‖² / 2 h²).
 
-    Means are over pairs of different points; the estimate has mean 0 for equal distributions, so it may be negative.
+    Means are over pairs of different points; the estimate has mean 0 for equal distributions and a given
+    bandwidth, so it may be negative.
     `aejax.autoencoders.information.maximum_mean_discrepancy` is the biased one, for training.
 
     Args:
@@ -24,8 +25,8 @@ def unbiased_mmd(
       A number without unit, at most 2.
 
     Raises:
-      ValueError: there are too few examples, shapes differ, values are not finite, bandwidth is not positive, or all
-        examples of the data are equal.
+      ValueError: there are too few examples, shapes differ, values are not finite, bandwidth is not positive, or it is
+        not given and the median distance is 0, as half of all pairs of the data are equal.
       TypeError: an array does not hold real numbers.
 
     Source: A. Gretton et al. (2012), A Kernel Two-Sample Test, eq. 3.

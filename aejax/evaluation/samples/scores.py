@@ -24,7 +24,7 @@ class Score(NamedTuple):
     value: float
     title: str
     unit: str
-    equal: float | None  # its mean for samples of the data's own distribution; None: not known in closed form
+    equal: float | None  # for samples of the data's own distribution; None: not known in closed form
 
 
 def sample_scores(
@@ -37,7 +37,9 @@ def sample_scores(
     """Returns every score of samples by name; the distances between points are computed once.
 
     Precision and recall are by 3 neighbors, density and coverage by 5, the classifier is that of `classifier_test`, and
-    the last two compare the distances to the nearest training examples, as `copying` does.
+    the last two compare the distances to the nearest training examples, as `copying` does. `equal` is a score's mean
+    for samples of the data's own distribution, but the median of the nearest-neighbor ratio, for N = M. That of MMD² is
+    exact for a bandwidth that does not depend on the data.
 
     Args:
       samples: N >= 20 samples of a model.

@@ -86,6 +86,25 @@ def test_p_values_of_equal_distributions_are_rarely_small():
     assert 0.4 < np.mean(p_values) < 0.7
 
 
+def test_p_values_are_at_least_those_of_the_answers():
+    """A rule that calls most points samples has answers that vary less than binomial ones; one answer does not vary."""
+
+    class Rule:
+        def __init__(self, limit):
+            self.limit = limit
+
+        def fit(self, points, kinds):
+            return self
+
+        def predict(self, points):
+            return (points[:, 0] > self.limit).astype(int)
+
+    rng = np.random.default_rng(0)
+    found = [classifier_test(*rng.normal(size=(2, 40, 1)), classifier=Rule(1.5)).p_value for _ in range(1000)]
+    assert np.mean(np.less(found, 0.2)) < 0.2 - 4 * np.sqrt(0.2 * 0.8 / 1000)
+    assert classifier_test(X, Y, classifier=Rule(np.inf)).accuracy == 0.5
+
+
 def test_equal_sets_have_the_best_neighbors():
     assert precision_recall(X, X.copy()) == (1.0, 1.0)
     assert density_coverage(X, X.copy(), neighbors=5) == (pytest.approx(6 / 5), 1.0)
