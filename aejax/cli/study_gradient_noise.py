@@ -18,7 +18,7 @@ from aejax.host.optional import optional
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     from rich.table import Table
 
-    from aejax.studies.gradient_noise.measure import Exponent, Setting
+    from aejax.studies.gradient_noise.measure import Exponent, Point, Setting
 
 DESCRIPTION = """Measure the signal-to-noise ratio of the gradients of importance weighted bounds.
 
@@ -47,7 +47,7 @@ class Options(FigureOptions):
     fit_from: int = 64
     """The smallest number of samples that the exponent of K is fitted to: it holds asymptotically."""
     repetitions: int = 16_000
-    """Samples of every gradient. A ratio far below 1/sqrt(repetitions) cannot be measured."""
+    """Samples of every gradient. A ratio far below 1/sqrt(repetitions) cannot be measured, and is left out."""
     dimensions: int = 5
     """Dimension of data and codes."""
     offset: float = 0.1
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
     from aejax import plots
     from aejax.host.terminal import PlainConsole
     from aejax.studies.gradient_noise.figure import panels_of
-    from aejax.studies.gradient_noise.measure import Point, Setting, exponents, measure, planned
+    from aejax.studies.gradient_noise.measure import Point, Setting, exponents, left_out, measure, planned
     from aejax.studies.progress import StudyProgress
 
     console = PlainConsole()
@@ -91,22 +91,26 @@ def main(arguments: Sequence[str]) -> None:
                 points += measure(setting, gradient, groups, samples)
             progress.show(len(plan), "done")
         found = exponents(points, setting, fit_from=options.fit_from)
+        small = left_out(points, setting, fit_from=options.fit_from)
         content = {
             "setting": setting._asdict(),
             "fit_from": options.fit_from,
             "points": [point._asdict() for point in points],
             "exponents": [exponent._asdict() for exponent in found],
+            "left_out": [point._asdict() for point in small],
         }
         write_text(written / "ratios.json", json.dumps(content, indent=2) + "\n")
-        write_text(written / "exponents.md", _markdown(found, setting, options.fit_from))
+        write_text(written / "exponents.md", _markdown(found, setting, options.fit_from, _notes(small)))
         table = _table(found, setting, options.fit_from)
         report = PlainConsole(file=io.StringIO(), record=True, width=110, soft_wrap=False)
-        report.print(table)
+        for line in (table, *_notes(small)):
+            report.print(line)
         write_text(written / "report.txt", report.export_text())
         with optional("figures", console.print):
             figure = plots.power_laws(panels_of(points, setting), y_label="signal-to-noise ratio")
             plots.save_figure(figure, written, "ratios", file_format=options.format)
-    console.print(table)
+    for line in (table, *_notes(small)):
+        console.print(line)
     console.print(f"{time.perf_counter() - started:.1f} s in all; the study is in {folder}")
 
 
@@ -153,8 +157,25 @@ def _title(setting: "Setting") -> str:
     )
 
 
-def _markdown(found: "Sequence[Exponent]", setting: "Setting", fit_from: int) -> str:
-    """Returns the exponents as a Markdown table."""
+def _notes(small: "Sequence[Point]") -> list[str]:
+    """Returns lines that name the ratios that no exponent is fitted to; none if there are none."""
+    from aejax.studies.gradient_noise.measure import NETWORKS
+
+    if not small:
+        return []
+    return [
+        "left out of the fits: ratios below 2 standard errors; without them exponents are too near 0, so use more "
+        "--repetitions:",
+        *(
+            f"  {each.gradient}, {NETWORKS[each.network]}, M {each.groups}, K {each.samples}: "
+            f"{each.ratio:.2g} ± {each.error:.1g}"
+            for each in small
+        ),
+    ]
+
+
+def _markdown(found: "Sequence[Exponent]", setting: "Setting", fit_from: int, notes: list[str]) -> str:
+    """Returns the exponents as a Markdown table, with notes below it."""
     lines = [
         f"{_title(setting).capitalize()}; measured ± standard error; expected for large K.",
         "",
@@ -162,6 +183,7 @@ def _markdown(found: "Sequence[Exponent]", setting: "Setting", fit_from: int) ->
         "| --- " * 5 + "|",
     ]
     lines += [f"| {' | '.join(row)} |" for row in _rows(found, setting, fit_from)]
+    lines += ["", *notes] if notes else []
     return "\n".join(lines) + "\n"
 
 

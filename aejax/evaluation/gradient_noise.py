@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from aejax.checks import as_float64
 
+LEAST_ERRORS = 2.0  # of a ratio, in standard errors, for its logarithm to be of use
 _BLOCKS = 20  # of samples, which the jackknife leaves out in turn
 
 
@@ -27,14 +28,18 @@ class Slope(NamedTuple):
 def signal_to_noise(gradients: Float[np.ndarray, "R P"]) -> SignalToNoise:
     """Returns ‖E g‖ / √(E ‖g - E g‖²) of a stochastic gradient g, from R independent samples of it.
 
-    The squared norm of the samples' mean is too large by 1/R of the variance, which is subtracted. So a ratio can be
-    measured that is far below 1/√R, and one that is 0 is not found to be larger. Of one parameter it is |E g| / σ.
+    The squared norm of the samples' mean is too large by 1/R of the variance, which is subtracted, so that the squared
+    ratio is nearly unbiased before it is cut off at 0. The ratio itself cannot be measured far below (2/P)^¼ / √R, of P
+    equally noisy parameters: without a signal, somewhat less than half of the estimates are positive and of that size.
+    Those that are no larger than about two standard errors are no evidence of a signal. Of one parameter the ratio is
+    |E g| / σ.
 
     Args:
       gradients: R >= 40 samples of a gradient with respect to P parameters.
 
     Returns:
-      The ratio, 0 where the mean does not differ from 0, and its standard error by a jackknife of 20 blocks.
+      The ratio, 0 where the squared norm of the mean is at most what noise alone has in expectation, and its standard
+      error by a jackknife of 20 blocks.
 
     Raises:
       ValueError: there are fewer than 40 samples, or all are equal.
@@ -71,16 +76,31 @@ def signal_to_noise(gradients: Float[np.ndarray, "R P"]) -> SignalToNoise:
     return SignalToNoise(ratio(counts.sum(), sums.sum(axis=0), squares.sum()), float(error))
 
 
+def is_measured(y: Float[np.ndarray, "N"], errors: Float[np.ndarray, "N"]) -> Bool[np.ndarray, "N"]:
+    """Returns whether values are positive and at least 2 of their standard errors.
+
+    The logarithm of a smaller one is mostly noise, and of estimates that are cut off at 0 only those that are too large
+    have one. Values that are measured only just are too large in the mean, too: they are those that chance has raised.
+
+    >>> is_measured(np.array([3.0, 1.0, 0.0]), np.array([1.0, 1.0, 0.0])).tolist()
+    [True, False, False]
+    """
+    return (y > 0) & (y >= LEAST_ERRORS * errors)
+
+
 def power_law(x: Float[np.ndarray, "N"], y: Float[np.ndarray, "N"], errors: Float[np.ndarray, "N"]) -> Slope:
     """Returns the exponent a of y ~ x^a: the slope of the weighted least-squares line of log y against log x.
 
     Args:
       x: at least 2 different positive numbers.
-      y: the values at x; those that are not positive are left out.
+      y: the values at x; those below 2 of their standard errors are left out, see `is_measured`.
       errors: their standard errors, positive where y is.
 
+    Returns:
+      The exponent and its error. Where values are left out, it is nearer to 0 than the true one: others are too large.
+
     Raises:
-      ValueError: fewer than 2 values of y at different x are positive.
+      ValueError: fewer than 2 values of y at different x are left.
       TypeError: an argument does not hold real numbers.
 
     >>> x = np.array([1.0, 4.0, 16.0])
@@ -88,11 +108,14 @@ def power_law(x: Float[np.ndarray, "N"], y: Float[np.ndarray, "N"], errors: Floa
     [0.5, 0.005]
     """
     x, y, errors = (as_float64(name, each) for name, each in (("x", x), ("y", y), ("errors", errors)))
-    positive = y > 0
-    if len(np.unique(x[positive])) < 2:
-        raise ValueError(f"a power law needs positive values at 2 or more places, got {y.tolist()} at {x.tolist()}")
-    log_x, log_y = np.log(x[positive]), np.log(y[positive])
-    weights = np.square(y[positive] / errors[positive])  # of log y the error is that of y divided by y
+    kept = is_measured(y, errors)
+    if len(np.unique(x[kept])) < 2:
+        raise ValueError(
+            f"a power law needs values above {LEAST_ERRORS:g} standard errors at 2 or more places, got {y.tolist()} "
+            f"with errors {errors.tolist()} at {x.tolist()}"
+        )
+    log_x, log_y = np.log(x[kept]), np.log(y[kept])
+    weights = np.square(y[kept] / errors[kept])  # of log y the error is that of y divided by y
     offset = log_x - np.average(log_x, weights=weights)
     spread = np.sum(weights * offset**2)
     return Slope(float(np.sum(weights * offset * log_y) / spread), float(1 / np.sqrt(spread)))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aejax.evaluation.gradient_noise import power_law, signal_to_noise
+from aejax.evaluation.gradient_noise import is_measured, power_law, signal_to_noise
 
 RNG = np.random.default_rng(0)
 DEVIATIONS = np.array([1.0, 2.0, 0.5])
@@ -29,11 +29,13 @@ def test_the_error_is_the_deviation_of_repeated_measurements():
     assert np.mean([each.ratio for each in found]) == pytest.approx(0.2 * np.sqrt(3 / 5.25), abs=4 * spread / 17)
 
 
-def test_no_signal_is_not_found_to_be_one():
-    """The square of the ratio is right in the mean: it is 0 for half of all samples without a signal."""
-    ratios = [signal_to_noise(samples(0.0, 400)).ratio for _ in range(200)]
-    assert 0.35 < np.mean(np.equal(ratios, 0)) < 0.75
-    assert max(ratios) < 0.15
+def test_without_a_signal_few_ratios_count_as_measured():
+    """The square of the ratio is right in the mean before it is cut off: about half of the ratios are positive."""
+    found = [signal_to_noise(np.random.default_rng(seed).standard_normal((400, 30))) for seed in range(300)]
+    ratios, errors = (np.array(column) for column in zip(*found, strict=True))
+    assert 0.35 < np.mean(ratios > 0) < 0.55
+    assert max(ratios) < 3 * (2 / 30) ** 0.25 / np.sqrt(400)
+    assert np.mean(is_measured(ratios, errors)) < 0.1
 
 
 def test_a_far_away_mean_leaves_the_precision():
@@ -49,6 +51,8 @@ def test_an_exact_power_law_and_what_is_left_out():
     assert power_law(x, y, 0.1 * y).error == pytest.approx(expected, rel=1e-12)
     y[-1] = 0.0
     assert power_law(x, y, np.array([0.1, 0.1, 0.1, 0.0])).slope == pytest.approx(-0.5, abs=1e-12)
+    y[-1] = 20.0  # far above the line, but only 1.9 errors from 0
+    assert power_law(x, y, np.array([0.1, 0.1, 0.1, 20 / 1.9])).slope == pytest.approx(-0.5, abs=1e-12)
 
 
 def test_too_little_is_refused():

@@ -12,7 +12,7 @@ from aejax import plots
 from aejax.cli.study_gradient_noise import main
 from aejax.errors import UserError
 from aejax.studies.gradient_noise.figure import panels_of
-from aejax.studies.gradient_noise.measure import Point, Setting, exponents, measure, planned
+from aejax.studies.gradient_noise.measure import Point, Setting, exponents, left_out, measure, planned
 from aejax.studies.gradient_noise.model import near_optimum
 
 SETTING = Setting(3, 0.3, (1, 4, 16), (1, 2), 4, ("plain", "dreg"), 4000, 0)
@@ -61,6 +61,31 @@ def test_exponents_are_those_of_the_points():
         "prior's mean",
         "expected exponent",
     ]
+
+
+def test_ratios_below_two_errors_are_named_and_not_fitted():
+    of_encoder = [Point("plain", "encoder", 1, samples, samples**-0.5, 0.01) for samples in (1, 4)]
+    small, outside = Point("plain", "encoder", 1, 16, 0.9, 0.5), Point("plain", "prior", 1, 1, 0.0, 0.0)
+    points, fit_from = [*of_encoder, small, outside], 1
+    [found] = [each for each in exponents(points, SETTING, fit_from=fit_from) if each.network == "encoder"]
+    assert found.slope == pytest.approx(-0.5, abs=1e-9)
+    assert left_out(points, SETTING, fit_from=fit_from) == [small, outside]
+    assert left_out(points, SETTING, fit_from=4) == [small]  # what is not fitted anyway is not left out
+
+
+@pytest.mark.slow
+def test_the_verb_names_what_it_leaves_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """At the optimum the prior's gradient has no signal, and nothing of it is fitted."""
+    options = ["--samples", "2", "4", "--fit-from", "2", "--groups", "1", "--repetitions", "40", "--dimensions", "1"]
+    main([*options, "--samples-of-groups", "2", "--offset", "0", "--run-dir", str(tmp_path / "study")])
+    content = json.loads((tmp_path / "study" / "ratios.json").read_text())
+    named = [each for each in content["left_out"] if each["network"] == "prior"]
+    assert named
+    lines = [f"  {each['gradient']}, prior's mean, M 1, K {each['samples']}: " for each in named]
+    files = [(tmp_path / "study" / name).read_text() for name in ("exponents.md", "report.txt")]
+    for text in (*files, capsys.readouterr().out):
+        assert "below 2 standard errors" in text
+        assert all(line in text for line in lines)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PyTree
 
 from aejax.autoencoders import Autoencoder, multiply_importance_weighted
 from aejax.autoencoders.importance_weights import Gradient
-from aejax.evaluation.gradient_noise import power_law, signal_to_noise
+from aejax.evaluation.gradient_noise import is_measured, power_law, signal_to_noise
 from aejax.studies.gradient_noise.model import gaussian_model, near_optimum
 
 NETWORKS = {"encoder": "encoder", "prior": "prior's mean"}
@@ -111,17 +111,36 @@ def along(points: Sequence[Point], setting: Setting, gradient: Gradient, network
 def exponents(points: Sequence[Point], setting: Setting, *, fit_from: int) -> list[Exponent]:
     """Returns the exponents of all measured ratios; those that were not measured at two or more places are left out.
 
+    They are fitted without the points that `left_out` returns; with some, the exponent is too near 0.
+
     Args:
       points: the ratios.
       setting: what was measured.
       fit_from: the least number of samples that the exponent of samples is fitted to: it holds asymptotically.
     """
     found = []
-    for gradient, network, of in product(setting.gradients, NETWORKS, ("samples", "groups")):
-        own = along(points, setting, gradient, network, of)
-        own = [point for point in own if of == "groups" or point.samples >= fit_from]
+    for (gradient, network, of), own in _fitted(points, setting, fit_from).items():
         x, y, errors = (np.array([getattr(point, name) for point in own]) for name in (of, "ratio", "error"))
-        if len(set(x[y > 0].tolist())) > 1:
+        if len(set(x[is_measured(y, errors)].tolist())) > 1:
             expected = expected_exponent(gradient, network, of)
             found.append(Exponent(gradient, network, of, *power_law(x, y, errors), expected))
+    return found
+
+
+def left_out(points: Sequence[Point], setting: Setting, *, fit_from: int) -> list[Point]:
+    """Returns the points that no exponent is fitted to since their ratio is below two standard errors.
+
+    The arguments are those of `exponents`.
+    """
+    fitted = list(dict.fromkeys(point for own in _fitted(points, setting, fit_from).values() for point in own))
+    measured = is_measured(np.array([point.ratio for point in fitted]), np.array([point.error for point in fitted]))
+    return [point for point, is_kept in zip(fitted, measured, strict=True) if not is_kept]
+
+
+def _fitted(points: Sequence[Point], setting: Setting, fit_from: int) -> dict[tuple[Gradient, str, str], list[Point]]:
+    """Returns (gradient, network, of) -> the points in the range of the fit."""
+    found = {}
+    for gradient, network, of in product(setting.gradients, NETWORKS, ("samples", "groups")):
+        own = along(points, setting, gradient, network, of)
+        found[gradient, network, of] = [point for point in own if of == "groups" or point.samples >= fit_from]
     return found
