@@ -74,10 +74,11 @@ def main(arguments: Sequence[str]) -> None:
         result = evaluate_likelihood(run, settings, devices=jax.local_devices(), on_stage=on_stage)
     write_text(run.path / FILE, to_json(result))
     console.print(_table(result, f"log p(x) of test examples of {run.experiment.data.dataset}, mean"))
+    effective = "not finite" if result.effective_samples is None else f"{result.effective_samples:,.1f}"
     for line in (
         f"likelihood {result.likelihood}; data {result.treatment}",
         *gap_lines(result),
-        f"effective sample size of the weights: {result.effective_samples:,.1f} of {result.samples:,} (median)",
+        f"effective sample size of the weights: {effective} of {result.samples:,} (median)",
         *(f"warning: {note}" for note in result.notes),
     ):
         console.print(line)
@@ -87,6 +88,8 @@ def main(arguments: Sequence[str]) -> None:
 def _table(result: "RunLikelihood", title: str) -> "Table":
     from rich.table import Table
 
+    from aejax.experiment.likelihood_record import shown_mean
+
     table = Table(title=title, title_justify="left")
     table.add_column("")
     for column in ("examples", "nats", "± samples", "± examples", "bits/dim"):
@@ -94,5 +97,5 @@ def _table(result: "RunLikelihood", title: str) -> "Table":
     for row in result.rows:
         errors = ("-" if error is None else f"{error:.3f}" for error in (row.samples_error, row.examples_error))
         bits = "-" if row.bits_per_dimension is None else f"{row.bits_per_dimension:.4f}"
-        table.add_row(row.name, f"{row.examples:,}", f"{row.mean:,.3f}", *errors, bits)
+        table.add_row(row.name, f"{row.examples:,}", shown_mean(row), *errors, bits)
     return table

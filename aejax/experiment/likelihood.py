@@ -1,5 +1,6 @@
 """The log-likelihood of a run's test examples: bounds and estimates with their errors, in nats and bits."""
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
@@ -13,7 +14,7 @@ from aejax.autoencoders.record import as_batch
 from aejax.datasets.dataset import Dataset, take
 from aejax.datasets.subset import random_positions
 from aejax.datasets.treatment import describe_treatment
-from aejax.errors import ArgumentError, UserError, knob_name
+from aejax.errors import ArgumentError, UserError
 from aejax.evaluation.likelihood import (
     MAX_PARETO_K,
     Annealed,
@@ -27,10 +28,12 @@ from aejax.evaluation.likelihood import (
     tuned_step_sizes,
 )
 from aejax.experiment.at_use import check_kind
-from aejax.experiment.likelihood_record import Gap, Row, RunLikelihood, finite
+from aejax.experiment.likelihood_notes import chain_notes, sampling_notes
+from aejax.experiment.likelihood_record import Gap, Row, RunLikelihood
 from aejax.experiment.loading import as_examples, treatment_of
+from aejax.experiment.records import finite
 from aejax.experiment.trained import TrainedRun
-from aejax.experiment.treatment_notes import is_gray_bernoulli, levels_for_bits, treatment_lines
+from aejax.experiment.treatment_notes import is_gray_bernoulli, levels_for_bits
 from aejax.keys import named_key
 from aejax.likelihoods.bounded import LOW
 
@@ -121,13 +124,13 @@ def evaluate_likelihood(
         chunk_size=min(_CHUNK, codes),
         on_progress=_progress(on_stage, "importance sampling"),
     )
-    rows, gaps = table.of_sampled(sampled), dict[str, Gap]()
+    rows, gaps, warnings = table.of_sampled(sampled), dict[str, Gap](), list[str]()
     if settings.distributions:
         if len(few := chosen.places(settings.annealed_examples)) < len(chosen.positions):
             rows.append(table.row(_sampled_name(settings.samples), sampled.log_likelihood[few], sampled.error[few]))
         for start in settings.start:
-            annealed, gap = _Annealing(run, settings, start, examples, chosen, devices, on_stage).rows(table)
-            rows += annealed
+            annealed, gap, notes = _Annealing(run, settings, start, examples, chosen, devices, on_stage).rows(table)
+            rows, warnings = rows + annealed, warnings + notes
             gaps |= {} if gap is None else {start: gap}
     untrusted = int(np.sum(sampled.pareto_k > MAX_PARETO_K))
     return RunLikelihood(
@@ -136,9 +139,9 @@ def evaluate_likelihood(
         is_likelihood=is_likelihood,
         rows=tuple(rows),
         samples=settings.samples,
-        effective_samples=float(np.median(sampled.effective_samples)),
+        effective_samples=finite(np.median(sampled.effective_samples)),
         untrusted=untrusted,
-        notes=tuple(_notes(run, test.x, sampled, untrusted, is_likelihood, levels)),
+        notes=(*sampling_notes(run, test.x, sampled, untrusted, is_likelihood, levels), *warnings),
         gaps=gaps,
         by_example={
             "position": tuple(chosen.positions.tolist()),
@@ -177,8 +180,26 @@ class _Table(NamedTuple):
 
     def row(self, name: str, values: Float[np.ndarray, "N"], errors: Float[np.ndarray, "N"]) -> Row:
         mean = mean_with_errors(values, errors)
-        bits = None if self.levels is None else bits_per_dimension(mean.mean, self.dimensions, levels=self.levels)
-        return Row(name, len(values), mean.mean, finite(mean.samples_error), finite(mean.examples_error), bits)
+        bits = None
+        if self.levels is not None:
+            bits = finite(bits_per_dimension(mean.mean, self.dimensions, levels=self.levels))
+        return Row(
+            name,
+            len(values),
+            mean=finite(mean.mean),
+            samples_error=finite(mean.samples_error),
+            examples_error=finite(mean.examples_error),
+            bits_per_dimension=bits,
+            acceptance=None,
+            effective_chains=None,
+        )
+
+    def of_annealed(self, name: str, estimates: Annealed) -> Row:
+        return dataclasses.replace(
+            self.row(name, estimates.log_likelihood, estimates.error),
+            acceptance=finite(np.mean(estimates.acceptance)),
+            effective_chains=finite(np.median(estimates.effective_chains)),
+        )
 
     def of_sampled(self, sampled: ImportanceSampled) -> list[Row]:
         rows = [self.row(ELBO, sampled.elbo, sampled.elbo_error)]
@@ -208,25 +229,26 @@ class _Annealing(NamedTuple):
     devices: Sequence[jax.Device] | None
     on_stage: OnStage | None
 
-    def rows(self, table: _Table) -> tuple[list[Row], Gap | None]:
-        """Returns the rows of the table, and the distance of the bounds of the model's examples, if any are made."""
+    def rows(self, table: _Table) -> tuple[list[Row], Gap | None, list[str]]:
+        """Returns the rows of the table, the distance of the bounds of the model's examples, if any, and warnings."""
         sizes, number = self._step_sizes(), self.settings.simulated_examples
         name = f"AIS from the {self.start}, T = {self.settings.distributions:,}"
         few = self._some(self.settings.annealed_examples)
         estimates = self._estimated(name, sizes, few)
-        rows = [table.row(name, estimates.log_likelihood, estimates.error)]
+        rows, notes = [table.of_annealed(name, estimates)], chain_notes(name, estimates, self.settings.chains)
         if not number:
-            return rows, None
+            return rows, None, notes
         like = jax.tree.map(lambda array: array[np.arange(number) % len(array)], self._some(number))
         made = simulated_examples(self.run.autoencoder, self.run.params, self._key("simulated"), like)
         bounds = []
         for side, codes in {"lower": None, "upper": made.codes}.items():
             name = f"the model's examples, {side} bound, {self.start}"
             bounds.append(self._estimated(name, sizes, made.examples, codes))
-            rows.append(table.row(name, bounds[-1].log_likelihood, bounds[-1].error))
+            rows.append(table.of_annealed(name, bounds[-1]))
+            notes += chain_notes(name, bounds[-1], self.settings.chains)
         gaps = bounds[1].log_likelihood - bounds[0].log_likelihood
         error = float(np.std(gaps, ddof=1)) / math.sqrt(number) if number > 1 else math.nan
-        return rows, Gap(number, float(np.mean(gaps)), finite(error))
+        return rows, Gap(number, float(np.mean(gaps)), finite(error)), notes
 
     def _some(self, number: int) -> Examples:
         places = self.chosen.places(number)
@@ -265,33 +287,6 @@ class _Annealing(NamedTuple):
             block_size=max(1, _codes_in_memory(self.run) // self.settings.chains),
             on_progress=_progress(self.on_stage, name),
         )
-
-
-def _notes(
-    run: TrainedRun,
-    x: np.ndarray,
-    sampled: ImportanceSampled,
-    untrusted: int,
-    is_likelihood: bool,
-    levels: int | None,
-) -> list[str]:
-    """Returns lines on what the numbers must not be taken for."""
-    number, data = len(sampled.log_likelihood), run.experiment.data
-    notes = [] if is_likelihood else treatment_lines(run, x)[1:]
-    if untrusted:
-        notes.append(
-            f"importance sampling is not to be trusted for {untrusted:,} of {number:,} examples, whose weights have a "
-            f"Pareto shape above {MAX_PARETO_K:g}: the value is too low by an unknown amount"
-        )
-    if np.isnan(sampled.pareto_k).all():
-        notes.append(f"{sampled.samples:,} samples are too few for a Pareto shape of their weights: use 25 or more")
-    is_image = run.facts.targets.dtype == "uint8" and run.facts.targets.divided_by == 255
-    if is_likelihood and levels is None and is_image and data.dequantize == "none":
-        notes.append(
-            "the values are levels, of which a density has no bound and no number of bits: train with "
-            f"{knob_name('dequantize uniform')}, or with {knob_name('likelihood discretized_logistic')}"
-        )
-    return notes
 
 
 def _check_variance(run: TrainedRun, examples: Examples, chosen: _Chosen) -> None:

@@ -1,16 +1,13 @@
 """What is stored of a run's log-likelihood, in its folder: rows of a table, values of every example, warnings."""
 
-import dataclasses
-import json
-import math
 from pathlib import Path
+from typing import Any
 
-from pydantic import ConfigDict, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
+from pydantic import ConfigDict, NonNegativeInt, PositiveInt
 from pydantic.dataclasses import dataclass
 
-from aejax.errors import UserError
-from aejax.host.files import read_bytes
-from aejax.host.schema import first_error, parse_json
+from aejax.experiment.records import read_record, record_to_json
+from aejax.experiment.upgrades import Upgrade
 
 FILE = "likelihood.json"
 _MAX_BYTES = 2**26
@@ -23,10 +20,12 @@ class Row:
 
     name: str
     examples: PositiveInt
-    mean: float
-    samples_error: float | None  # standard error from samples or chains
+    mean: float | None  # None if an example has no finite one, as for an ELBO with a weight of 0
+    samples_error: float | None  # standard error from samples or chains; None of bounds from above
     examples_error: float | None  # standard error from the choice of test examples
     bits_per_dimension: float | None
+    acceptance: float | None  # of annealing: mean probability that a move is accepted
+    effective_chains: float | None  # of annealing: (Σ w)² / Σ w² of the chains' weights, median over examples
 
 
 @dataclass(frozen=True, config=_CONFIG)
@@ -47,14 +46,22 @@ class RunLikelihood:
     is_likelihood: bool  # whether the values are ones that p(x | z) is a probability or a density of
     rows: tuple[Row, ...]
     samples: PositiveInt  # K of importance sampling
-    effective_samples: float  # median over examples, of K
+    effective_samples: float | None  # median over examples, of K
     untrusted: NonNegativeInt  # examples whose weights have a Pareto shape above 0.7
     notes: tuple[str, ...]  # warnings
     gaps: dict[str, Gap]  # by start of annealing: what it misses of examples that the model has made
-    by_example: dict[
-        str, tuple[float | None, ...]
-    ]  # position in the test split, importance sampling; None: not defined
+    # the position in the test split, and estimates by importance sampling; None where a value is not defined
+    by_example: dict[str, tuple[float | None, ...]]
     settings: dict[str, int | str | list[str]]
+
+
+def shown_mean(row: Row) -> str:
+    """Returns the mean of a row as text, in nats.
+
+    >>> shown_mean(Row("ELBO", 10, None, None, None, None, None, None))
+    'not finite'
+    """
+    return "not finite" if row.mean is None else f"{row.mean:,.3f}"
 
 
 def gap_lines(result: RunLikelihood) -> list[str]:
@@ -66,14 +73,9 @@ def gap_lines(result: RunLikelihood) -> list[str]:
     ]
 
 
-def finite(number: float) -> float | None:
-    """Returns a number as JSON can hold it: None for NaN and infinity."""
-    return float(number) if math.isfinite(number) else None
-
-
 def to_json(result: RunLikelihood) -> str:
     """Returns the result as a JSON document, with the version of its schema."""
-    return json.dumps({"version": 1, **dataclasses.asdict(result)}, indent=2) + "\n"
+    return record_to_json(result, upgrades=_UPGRADES)
 
 
 def read_likelihood(folder: Path) -> RunLikelihood | None:
@@ -82,13 +84,15 @@ def read_likelihood(folder: Path) -> RunLikelihood | None:
     Raises:
       UserError: the file cannot be read, or holds no such result.
     """
-    path = folder / FILE
-    if not path.exists() and not path.is_symlink():
-        return None
-    content = parse_json(read_bytes(path, limit=_MAX_BYTES), name=str(path))
-    if not isinstance(content, dict) or content.pop("version", None) != 1:
-        raise UserError(f"{path}: expected a likelihood of version 1; it was changed, or written by a newer version")
-    try:
-        return TypeAdapter(RunLikelihood).validate_json(json.dumps(content))
-    except ValidationError as error:
-        raise UserError(f"{path}: {first_error(error)}") from error
+    return read_record(folder / FILE, RunLikelihood, limit=_MAX_BYTES, upgrades=_UPGRADES)
+
+
+def _with_chains(content: dict[str, Any]) -> dict[str, Any]:
+    """Returns the content of version 1, which did not hold what the chains of annealing were like."""
+    rows = content.get("rows")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return content  # which is refused by its schema
+    return content | {"rows": [row | {"acceptance": None, "effective_chains": None} for row in rows]}
+
+
+_UPGRADES: tuple[Upgrade, ...] = (_with_chains,)

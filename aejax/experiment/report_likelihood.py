@@ -20,7 +20,7 @@ def likelihood_section(run: TrainedRun) -> list[Section]:
         [
             row.name,
             f"{row.examples:,}",
-            *(text for [text] in shown),
+            *("not finite" if row.mean is None and not place else text for place, [text] in enumerate(shown)),
             "" if row.bits_per_dimension is None else f"{row.bits_per_dimension:.4f}",
         ]
         for row, shown in zip(result.rows, numbers, strict=True)
@@ -33,11 +33,12 @@ def likelihood_section(run: TrainedRun) -> list[Section]:
         ("error of examples", "nats"),
         ("", "bits per dimension"),
     ]
+    effective = "not finite" if result.effective_samples is None else f"{result.effective_samples:,.1f}"
     text = (
         f"Likelihood {result.likelihood}; data {result.treatment}. Every row but the upper bound is a lower bound of "
         "log p(x) in expectation. The errors are standard errors, from the samples and from the choice of test "
-        f"examples. The effective sample size of the weights is {result.effective_samples:,.1f} of "
-        f"{result.samples:,} (median)." + "".join(f" {line}." for line in gap_lines(result))
+        f"examples. The effective sample size of the weights is {effective} of {result.samples:,} "
+        "(median)." + "".join(f" {line}." for line in gap_lines(result))
     )
     warnings = "".join(paragraph(f"Warning: {note}.") for note in result.notes)
     return [Section("Likelihood", paragraph(text) + table(heads, rows) + warnings)]

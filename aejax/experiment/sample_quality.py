@@ -1,6 +1,5 @@
 """Scores of a run's decoded samples from its prior, against its test and training examples."""
 
-import json
 import math
 from functools import partial
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 from jaxtyping import Array, PyTree
-from pydantic import ConfigDict, PositiveInt, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PositiveInt
 from pydantic.dataclasses import dataclass
 
 from aejax.autoencoders import Autoencoder
@@ -18,9 +17,9 @@ from aejax.errors import UserError
 from aejax.evaluation.representation import map_over_examples
 from aejax.evaluation.samples import sample_scores
 from aejax.evaluation.samples.scores import LEAST_EXAMPLES
+from aejax.experiment.records import finite, read_record, record_to_json
 from aejax.experiment.trained import TrainedRun
-from aejax.host.files import read_bytes, write_text
-from aejax.host.schema import first_error, parse_json
+from aejax.host.files import write_text
 from aejax.keys import named_key
 
 FILE = "samples.json"
@@ -85,8 +84,7 @@ def score_samples(run: TrainedRun, *, seed: int = 0) -> RunSamples:
     decoded = _draw(run, codes, seed) if drawn else run.decode(codes)
     found = sample_scores(decoded, np.asarray(test.x), np.asarray(train.x), seed=seed)
     scores = [
-        RunScore(name, score.title, score.unit, score.value if math.isfinite(score.value) else None, score.equal)
-        for name, score in found.items()
+        RunScore(name, score.title, score.unit, finite(score.value), score.equal) for name, score in found.items()
     ]
     return RunSamples(len(decoded), len(test.x), len(train.x), drawn, scores)
 
@@ -115,8 +113,7 @@ def _in_words(score: RunScore) -> str:
 
 def write_samples(folder: Path, result: RunSamples) -> None:
     """Writes the scores of samples to a run folder."""
-    content = TypeAdapter(RunSamples).dump_python(result)
-    write_text(folder / FILE, json.dumps({"version": 1, **content}, indent=2, allow_nan=False) + "\n")
+    write_text(folder / FILE, record_to_json(result))
 
 
 def read_samples(folder: Path) -> RunSamples | None:
@@ -125,16 +122,7 @@ def read_samples(folder: Path) -> RunSamples | None:
     Raises:
       UserError: the file cannot be read, or holds no such scores.
     """
-    path = folder / FILE
-    if not path.exists() and not path.is_symlink():
-        return None
-    content = parse_json(read_bytes(path, limit=_MAX_BYTES), name=str(path))
-    if not isinstance(content, dict) or content.pop("version", None) != 1:
-        raise UserError(f"{path}: expected scores of version 1; it was changed, or written by a newer version")
-    try:
-        return TypeAdapter(RunSamples).validate_json(json.dumps(content))
-    except ValidationError as error:
-        raise UserError(f"{path}: {first_error(error)}") from error
+    return read_record(folder / FILE, RunSamples, limit=_MAX_BYTES)
 
 
 def _some(run: TrainedRun, split: str, count: int, seed: int) -> Dataset:

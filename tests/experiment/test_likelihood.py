@@ -12,11 +12,14 @@ from aejax.autoencoders.record import as_batch
 from aejax.datasets.dataset import take
 from aejax.datasets.subset import random_positions
 from aejax.errors import UserError
+from aejax.evaluation.likelihood import Annealed, StepSizes
 from aejax.experiment import likelihood
 from aejax.experiment.configuration import Data, Experiment, Model, Training
 from aejax.experiment.evaluate import report_page
 from aejax.experiment.likelihood import Settings, evaluate_likelihood
-from aejax.experiment.likelihood_record import FILE, read_likelihood, to_json
+from aejax.experiment.likelihood_notes import chain_notes
+from aejax.experiment.likelihood_record import FILE, read_likelihood, shown_mean, to_json
+from aejax.experiment.report_likelihood import likelihood_section
 from aejax.experiment.trained import open_run
 
 BINARY = Experiment(
@@ -54,12 +57,74 @@ def test_rows_and_file_and_page(make_run):
     assert "stochastic" in result.treatment
     assert stages[0][1:] == (1, 2)
     assert stages[-1][1] == stages[-1][2]
+    assert all(0 < row.acceptance <= 1 and 1 <= row.effective_chains <= 2 for row in (annealed, below, above))
+    assert (whole.acceptance, whole.effective_chains) == (None, None)
+    assert below.samples_error is not None
+    assert above.samples_error is None
     (run.path / FILE).write_text(to_json(result))
     assert read_likelihood(run.path) == result
     page = report_page(run).html
     assert "<h2>Likelihood</h2>" in page
     assert "IWAE bound, K = 60" in page
     (run.path / FILE).unlink()
+
+
+@pytest.mark.slow
+def test_chains_that_do_not_move_are_named(make_run, monkeypatch):
+    """With steps that are far too large no move is accepted, and one chain from the prior has most of the weight."""
+    steps = StepSizes(np.array([0.0, 1.0]), np.array([100.0, 100.0]))
+    monkeypatch.setattr("aejax.experiment.likelihood.tuned_step_sizes", lambda *given, **knobs: steps)
+    settings = SMALL._replace(samples=30, chains=8, distributions=3, simulated_examples=0)
+    result = evaluate_likelihood(open_run(make_run(BINARY)), settings)
+    assert result.rows[-1].acceptance < 0.01
+    [note] = [note for note in result.notes if "of the moves are accepted" in note]
+    assert note.startswith("AIS from the prior, T = 3: below 20 % of the moves are accepted for 5 of 5 examples")
+
+
+def test_chains_with_few_effective_ones_are_named():
+    enough = Annealed(np.zeros(2), np.zeros(2), np.array([2.5, 16.0]), np.full(2, np.nan))
+    assert chain_notes("AIS", enough, chains=16) == []
+    few = enough._replace(effective_chains=np.array([1.5, 16.0]))
+    [note] = chain_notes("AIS", few, chains=16)
+    assert note.startswith("AIS: for 1 of 2 examples one of 16 chains has most of the weight (below 2")
+    alone = enough._replace(effective_chains=np.ones(2))
+    assert chain_notes("AIS", alone, chains=1) == chain_notes("AIS", alone, chains=2) == []
+
+
+@pytest.mark.slow
+def test_a_weight_of_zero_is_stored_as_no_number(make_initial_run, monkeypatch):
+    """Its logarithm makes the ELBO -∞, and leaves the other bounds finite."""
+    call = likelihood.importance_sampled_log_likelihood
+
+    def with_zero_weight(*given, **knobs):
+        sampled = call(*given, **knobs)
+        return sampled._replace(elbo=sampled.elbo - np.array([np.inf, 0, 0]), elbo_error=np.full(3, np.nan))
+
+    monkeypatch.setattr("aejax.experiment.likelihood.importance_sampled_log_likelihood", with_zero_weight)
+    run = open_run(make_initial_run(BINARY))
+    result = evaluate_likelihood(run, Settings(samples=4, examples=3, distributions=0))
+    elbo, *others = result.rows
+    assert (elbo.mean, elbo.bits_per_dimension, shown_mean(elbo)) == (None, None, "not finite")
+    assert all(np.isfinite(row.mean) for row in others)
+    text = to_json(result)
+    assert "Infinity" not in text
+    assert "NaN" not in text
+    (run.path / FILE).write_text(text)
+    assert read_likelihood(run.path) == result
+    assert "not finite" in likelihood_section(run)[0].content
+    (run.path / FILE).unlink()
+
+
+def test_a_file_of_version_1_is_upgraded(tmp_path):
+    row = {"name": "ELBO", "examples": 3, "mean": -1.5, "samples_error": 0.1, "examples_error": None}
+    content = {
+        **{"version": 1, "likelihood": "bernoulli", "treatment": "binarized", "is_likelihood": True, "samples": 2},
+        **{"effective_samples": 1.5, "untrusted": 0, "notes": [], "gaps": {}, "by_example": {}, "settings": {}},
+        "rows": [{**row, "bits_per_dimension": None}],
+    }
+    (tmp_path / FILE).write_text(json.dumps(content))
+    [read] = read_likelihood(tmp_path).rows
+    assert (read.name, read.mean, read.acceptance, read.effective_chains) == ("ELBO", -1.5, None, None)
 
 
 @pytest.mark.slow
@@ -146,7 +211,7 @@ def test_refuses_numbers_below_one(name):
 
 def test_a_damaged_file_is_named(tmp_path):
     assert read_likelihood(tmp_path) is None
-    for text in ("[]", '{"version": 2}', '{"version": 1, "rows": 3}'):
+    for text in ("[]", '{"version": 3}', '{"version": 1, "rows": 3}', '{"version": 2}', '{"rows": []}'):
         (tmp_path / FILE).write_text(text)
         with pytest.raises(UserError, match=FILE):
             read_likelihood(tmp_path)

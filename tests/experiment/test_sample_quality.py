@@ -71,7 +71,7 @@ def test_the_file_holds_what_was_written(run, tmp_path):
     with pytest.raises(UserError, match=r"samples.json: samples: input should be greater than 0, got 0"):
         read_samples(tmp_path)
     (tmp_path / FILE).write_text(json.dumps({"version": 2}))
-    with pytest.raises(UserError, match="expected scores of version 1"):
+    with pytest.raises(UserError, match="version: is 2, and this version of aejax reads up to 1"):
         read_samples(tmp_path)
 
 

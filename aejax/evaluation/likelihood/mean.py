@@ -48,6 +48,7 @@ def mean_with_errors(values: Float[np.ndarray, "N"], errors: Float[np.ndarray, "
         raise ValueError("values must hold at least one example, got none")
     between = math.nan
     if number > 1:
-        spread = np.var(values, ddof=1) - np.mean(np.square(errors))
+        with np.errstate(invalid="ignore"):  # a value of -∞, as of an ELBO with a weight of 0
+            spread = np.var(values, ddof=1) - np.mean(np.square(errors))
         between = math.sqrt(float(np.maximum(spread, 0.0)) / number)  # NaN where an error is not known
     return MeanWithErrors(float(np.mean(values)), float(np.sqrt(np.sum(np.square(errors)))) / number, between)

@@ -84,6 +84,7 @@ def name_of(key: Key, seed: int) -> str:
 def _nll(bench: Bench, run: TrainedRun) -> list[float]:
     """Returns the mean of -log p(x) over test examples, and its standard error over examples."""
     row = evaluate_likelihood(run, _MEASURED[bench.budget]).rows[-1]
+    assert row.mean is not None  # an estimate that is not finite is refused
     return [-row.mean, row.examples_error or 0.0]
 
 
