@@ -10,7 +10,7 @@ import pytest
 from aejax.datasets.dataset import Dataset, Splits
 from aejax.errors import UserError
 from aejax.evaluation.anomaly_baselines import pca_scores
-from aejax.experiment.configuration import Experiment, Model, Optimization, Training
+from aejax.experiment.configuration import Data, Experiment, Model, Optimization, Training
 from aejax.experiment.job import make_job
 from aejax.studies.one_class import METHODS, check_kinds, compare, one_class
 
@@ -64,6 +64,28 @@ def test_all_three_methods_detect_examples_outside_a_plane():
     for trial in trials:
         assert trial.detection.prevalence == 0.5
         assert trial.detection.auroc.value > 0.9, trial
+
+
+@pytest.mark.slow
+def test_all_methods_are_fitted_to_bits(monkeypatch):
+    """Training examples that are drawn in every epoch are drawn once for the other methods."""
+    gray = Dataset(RNG.uniform(size=(80, 6)).astype(np.float32), np.zeros(80, np.int32))
+    held_out = gray._replace(x=(gray.x > 0.5).astype(np.float32), labels=np.arange(80, dtype=np.int32) % 2)
+    fitted = []
+
+    def scores(known, x, **knobs):
+        fitted.append(known)
+        return np.arange(len(x), dtype=np.float64)
+
+    monkeypatch.setattr("aejax.studies.one_class.pca_scores", scores)
+    monkeypatch.setattr("aejax.studies.one_class.isolation_forest_scores", scores)
+    model, training = Model(family="undercomplete", hidden=(), code_size=2), Training(batch_size=20, epochs=1)
+    job = make_job(
+        Experiment(Data("gray.npy", binarize="dynamic"), model, training=training), Splits(gray, gray, held_out)
+    )
+    compare(job, normal="class 0", components=2, resamples=10)
+    assert len(fitted) == 4
+    assert all(np.isin(known, [0, 1]).all() for known in fitted)
 
 
 def test_refusals():
