@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from aejax.autoencoders import Term
 from aejax.host.escaping import as_label, as_name
@@ -28,6 +29,7 @@ from aejax.plots.style import (
 
 _COLORS = {"train": TRAIN, "validation": VALIDATION}
 _CENTRAL = (0.05, 0.95)  # quantiles of a panel's values; values further away than their difference are left out
+_MAX_TICKS = 7
 _PANEL = 1.35  # inches: the height of a panel
 
 
@@ -159,6 +161,12 @@ def trade_offs(
         line.set(color=PALETTE[place % len(PALETTE)], marker="os^vDP"[place % 6], markersize=3 if place == 0 else 2.5)
         line.set(label=as_name(name), zorder=3 if place == 0 else 2)
     axes.set_xscale("log")
+    shared = sorted({float(each) for costs, _ in curves.values() for each in costs})
+    if len(shared) <= _MAX_TICKS and all(
+        after > 1.2 * before for before, after in pairwise(shared)
+    ):  # within a decade, the ticks of a logarithmic axis would overlap
+        axes.set_xticks(shared, [f"{each:g}" for each in shared])
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(cost)
     axes.set_ylabel(gain)
     figure.suptitle(title, x=0, ha="left")
