@@ -162,9 +162,8 @@ def trade_offs(
         line.set(label=as_name(name), zorder=3 if place == 0 else 2)
     axes.set_xscale("log")
     shared = sorted({float(each) for costs, _ in curves.values() for each in costs})
-    if len(shared) <= _MAX_TICKS and all(
-        after > 1.2 * before for before, after in pairwise(shared)
-    ):  # within a decade, the ticks of a logarithmic axis would overlap
+    are_apart = all(after > 1.2 * before for before, after in pairwise(shared))
+    if len(shared) <= _MAX_TICKS and are_apart:  # within a decade, the ticks of a logarithmic axis would overlap
         axes.set_xticks(shared, [f"{each:g}" for each in shared])
         axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xlabel(cost)
