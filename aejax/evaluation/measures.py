@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key, PyTree
 
 from aejax.autoencoders import Autoencoder, part_names
+from aejax.datasets.subset import random_positions
 from aejax.evaluation.codes import ACTIVE_VARIANCE, is_active, mutual_information
 from aejax.evaluation.dictionaries import ReconstructionMeasures, add_reconstructions, reconstruction_measures
 from aejax.evaluation.disentanglement import TITLES
@@ -123,11 +124,12 @@ def _mutual_information(encoded: EncodedExamples) -> float | None:
     """Within the bounds of the exact value over the same examples, which the noise of sampling may exceed."""
     if encoded.log_variances is None or not _has_gaussian_posterior(encoded.autoencoder):
         return None
-    moments = (jnp.asarray(array[:MAX_EXAMPLES]) for array in (encoded.codes, encoded.log_variances))
+    some = random_positions(len(encoded.codes), MAX_EXAMPLES, seed=0)
+    moments = (jnp.asarray(array[some]) for array in (encoded.codes, encoded.log_variances))
     estimate = max(mutual_information(encoded.key, *moments).item(), 0.0)
     if encoded.divergences is None:
         return estimate
-    return min(estimate, float(encoded.divergences[:MAX_EXAMPLES].sum(axis=1).mean(dtype=np.float64)))
+    return min(estimate, float(encoded.divergences[some].sum(axis=1).mean(dtype=np.float64)))
 
 
 def _mutual_information_limit(encoded: EncodedExamples) -> float | None:
@@ -207,7 +209,7 @@ def code_statistics(
 
     Scores that need known factors of the examples are not among them (`disentanglement_scores`).
 
-    The mutual information is computed over at most the first 2,000 examples, and limited to their mean divergence from
+    The mutual information is computed over at most 2,000 random examples, and limited to their mean divergence from
     the prior, which the exact value cannot exceed; the mean norm of the Jacobian is computed over the examples that
     `mean_frobenius_norm` uses.
 

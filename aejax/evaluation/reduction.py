@@ -6,6 +6,7 @@ import numpy as np
 
 from aejax.checks import as_float64, as_floats, check_count, check_same_shape
 from aejax.datasets.dataset import Dataset, Splits
+from aejax.datasets.subset import random_positions, random_subset
 from aejax.evaluation.principal import fit_pca
 from aejax.evaluation.probe import classes_of, error_percent, fit_probe
 
@@ -61,13 +62,13 @@ def measure_reduction(splits: Splits, codes: Splits, reconstruction: np.ndarray)
         neighbors = 100.0 - error_percent(classifier, codes.test)
         if len(np.unique(labels)) > 1:
             probe = 100.0 - error_percent(fit_probe(codes.train, codes.validation), codes.test)
-    some = min(len(splits.test.x), _MAX_EXAMPLES)
-    k, examples = min(NEIGHBORS, (some - 1) // 2), flatten("test", splits.test.x[:some])
+    some = random_positions(len(splits.test.x), _MAX_EXAMPLES, seed=0)
+    k, examples = min(NEIGHBORS, (len(some) - 1) // 2), flatten("test", splits.test.x[some])
     return Reduction(
         squared_error,
         neighbors,
         probe,
-        None if some < 3 else float(trustworthiness(examples, codes.test.x[:some], n_neighbors=k)),
+        None if len(some) < 3 else float(trustworthiness(examples, codes.test.x[some], n_neighbors=k)),
     )
 
 
@@ -123,8 +124,9 @@ def principal_components(splits: Splits, components: int) -> tuple[Splits, np.nd
 
 
 def embed_2d(codes: Dataset, *, seed: int = 0) -> Dataset:
-    """Returns a 2-dimensional embedding of the first 2,000 codes, by t-SNE if they have more than two units.
+    """Returns a 2-dimensional embedding of codes, by t-SNE if they have more than two units.
 
+    Of more than 2,000 codes, random ones are embedded, in their order.
     t-SNE is for visualization only: distances between distant points have little meaning. Of fewer than four codes, or
     of equal codes, the first two units are returned instead, since t-SNE requires neighbors.
 
@@ -143,15 +145,15 @@ def embed_2d(codes: Dataset, *, seed: int = 0) -> Dataset:
     """
     from sklearn.manifold import TSNE
 
-    some = min(len(codes.x), _MAX_EXAMPLES)
-    x = flatten("codes", codes.x[:some])
+    codes = random_subset(codes, _MAX_EXAMPLES, seed=seed)
+    some, x = len(codes.x), flatten("codes", codes.x)
     if x.shape[1] == 1:
         x = np.column_stack([x, np.zeros(some)])
     elif x.shape[1] > 2 and (some < 4 or np.ptp(x, axis=0).max() == 0):
         x = x[:, :2]
     elif x.shape[1] > 2:
         x = TSNE(2, perplexity=min(30.0, (some - 1) / 3), init="pca", random_state=seed).fit_transform(x)
-    return Dataset(x, None if codes.labels is None else codes.labels[:some])
+    return Dataset(x, codes.labels)
 
 
 def flatten(name: str, x: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key, PyTree
 
 from aejax.autoencoders import Autoencoder
+from aejax.datasets.subset import random_positions
 from aejax.evaluation.representation import as_examples, map_over_examples
 from aejax.jacobian import estimate_frobenius_norm_squared, frobenius_norm_squared
 from aejax.keys import named_key
@@ -65,7 +66,8 @@ def mean_frobenius_norm(
     at_a_time = batch_size if norm_of is _estimated_norm else min(max(_MAX_ROWS_AT_A_TIME // rows, 1), batch_size)
     count = min(len(given[0]), MAX_EXAMPLES, limit)
     directions = jax.random.split(named_key(key, "projections"), count)
-    arrays = [array[:count] for array in given]
+    some = random_positions(len(given[0]), count, seed=0)
+    arrays = [array[some] for array in given]
     norms = map_over_examples(partial(norm_of, autoencoder), params, directions, *arrays, batch_size=at_a_time)
     return float(np.mean(jax.device_get(norms), dtype=np.float64))
 
@@ -75,7 +77,7 @@ def make_mean_frobenius_norm(
 ) -> Callable[[PyTree], float]:
     """Returns a compiled function from parameters to the mean of ‖∂h/∂x‖_F over a few examples, for training.
 
-    The function uses the first 200 examples, or fewer, so that their Jacobians have at most 4,000 rows and 2.4 million
+    The function uses 200 random examples, or fewer, so that their Jacobians have at most 4,000 rows and 2.4 million
     entries in total: its cost is a small fraction of an epoch's. A single Jacobian with more than 4,000 rows, or 4
     million entries, is estimated from 8 random projections, as in `mean_frobenius_norm`, which are the same at every
     call.
@@ -109,7 +111,8 @@ def make_mean_frobenius_norm(
         max_projected=_MAX_WATCHED_PROJECTED,
     )
     count = min(len(given[0]), limit, _MAX_WATCHED_EXAMPLES)
-    arrays = [np.asarray(array[:count]) for array in given]
+    some = random_positions(len(given[0]), count, seed=0)
+    arrays = [np.asarray(array[some]) for array in given]
 
     @jax.jit
     def mean_norm(params: PyTree, *arrays: Array) -> Array:

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from aejax.datasets.dataset import Dataset, take
+from aejax.datasets.dataset import Dataset
+from aejax.datasets.subset import random_subset
 from aejax.evaluation import as_terms, code_statistics
 from aejax.experiment.build import bounds_of_code
 from aejax.experiment.code_sentences import code_sentences
@@ -84,8 +85,8 @@ def conclude(
 ) -> None:
     """Write a run's last record, the anomaly scores of its validation examples and its figures; print its summary.
 
-    The statistics of the code and the figures use the first `MAX_EXAMPLES` test examples, scores of disentanglement
-    those that are `scorable`.
+    The statistics of the code and the figures use `MAX_EXAMPLES` test examples, random ones of more; scores of
+    disentanglement use those that are `scorable`.
 
     Args:
       folder: the run folder to write to.
@@ -145,5 +146,5 @@ def conclude(
 
 
 def _shown(test: Dataset) -> Dataset:
-    few = take(test, np.arange(min(len(test.x), MAX_EXAMPLES)))
+    few = random_subset(test, MAX_EXAMPLES, seed=0)
     return few._replace(x=np.asarray(few.x))

@@ -196,3 +196,17 @@ def test_invalid_numbers_of_components_are_refused():
             principal_components(SPLITS, components)
     with pytest.raises(ValueError, match="examples must have one shape"):
         principal_components(SPLITS._replace(test=Dataset(SPLITS.test.x[:, :4])), 2)
+
+
+def test_measures_of_ordered_examples_are_of_all_classes():
+    """Codes of the second class, which comes last, know nothing of its examples."""
+    x = RNG.normal(size=(4000, 3)).astype(np.float32)
+    labels = np.repeat([0, 1], 2000)
+    test = Dataset(x + 100 * labels[:, None].astype(np.float32), labels)
+    codes = Dataset(np.where(labels[:, None] == 1, RNG.permutation(test.x[2000:]).repeat(2, axis=0), test.x), labels)
+    splits = Splits(test._replace(x=test.x[::40], labels=labels[::40]), test._replace(x=x[:2], labels=labels[:2]), test)
+    of_codes = splits._replace(test=codes)
+    assert 0.5 < measure_reduction(splits, of_codes, test.x).trustworthiness < 0.9
+    one = embed_2d(Dataset(test.x[:, :1], labels))
+    assert one.x.shape == (2000, 2)
+    assert abs(one.labels.mean() - 0.5) < 0.1
