@@ -79,7 +79,7 @@ TABLE = Reproduction(
     source="S. Rifai et al. (2011), Contractive Auto-Encoders: Explicit Invariance During Feature Extraction, Table 1",
     scales={
         "full": Scale(2000, "1,000 units, 50 epochs, every strength of the study", 3),
-        "reduced": Scale(8, "300 units, 5,000 training images, 12 epochs, two strengths of each method", 1),
+        "reduced": Scale(5, "300 units, 5,000 training images, 12 epochs, two strengths of each method", 1),
         "smoke": Scale(0.5, "8 units on 8x8 digits, 2 epochs", 1),
     },
     run=_run,

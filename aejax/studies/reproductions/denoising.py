@@ -123,7 +123,7 @@ TABLE = Reproduction(
     source="P. Vincent et al. (2010), Stacked Denoising Autoencoders, Table 3",
     scales={
         "full": Scale(1500, "three layers of 1,000 units; basic (10,000 training images) and all of MNIST", 3),
-        "reduced": Scale(8, "basic alone, 10,000 training images; three layers of 500 units, 15 and 25 epochs", 1),
+        "reduced": Scale(4, "basic alone, 10,000 training images; three layers of 500 units, 15 and 25 epochs", 1),
         "smoke": Scale(0.5, "8x8 digits, three layers of 16 units, 1 epoch", 1),
     },
     run=_run,

@@ -99,7 +99,7 @@ TABLE = Reproduction(
         "full": Scale(
             300, "codes of 2 to 64 numbers; deep networks 784-1000-500-250 with GELU and no pretraining, 200 epochs", 3
         ),
-        "reduced": Scale(12, "codes of 2, 8 and 30 numbers; deep networks 784-1000-500-250, 10 epochs", 1),
+        "reduced": Scale(6, "codes of 2, 8 and 30 numbers; deep networks 784-1000-500-250, 10 epochs", 1),
         "smoke": Scale(0.3, "8x8 digits, 2 numbers, 1 epoch", 1),
     },
     run=_run,
