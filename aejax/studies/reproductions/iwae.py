@@ -163,7 +163,7 @@ TABLE = Reproduction(
             "3,280 epochs of batches of 20, a cosine schedule, all ten settings, 5,000 samples of 10,000 images",
             1,
         ),
-        "reduced": Scale(20, "6 epochs of batches of 100, five settings, 500 samples of 500 test images", 1),
+        "reduced": Scale(12, "6 epochs of batches of 100, five settings, 500 samples of 500 test images", 1),
         "smoke": Scale(1, "8x8 digits, small networks, 1 epoch, three settings", 1),
     },
     run=_run,
