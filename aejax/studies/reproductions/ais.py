@@ -133,7 +133,7 @@ TABLE = Reproduction(
     "Generative Models, section 5",
     scales={
         "full": Scale(40_000, "the IWAE with one layer and k = 50 after 3,280 epochs, 1,000 test images, 16 chains", 1),
-        "reduced": Scale(12, "an IWAE with k = 5 after 6 epochs, 20 test images, 16 chains", 1),
+        "reduced": Scale(5, "an IWAE with k = 5 after 6 epochs, 20 test images, 16 chains", 1),
         "smoke": Scale(1, "a small IWAE of 8x8 digits, 3 test images, 2 chains", 1),
     },
     run=_run,
