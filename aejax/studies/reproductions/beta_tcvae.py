@@ -89,7 +89,7 @@ TABLE = Reproduction(
         "full": Scale(
             3000, "200,000 of the 737,280 sprites of 64x64 pixels, dense networks, β from 2 to 10, 60 epochs", 10
         ),
-        "reduced": Scale(12, "20,000 sprites of 32x32 pixels, β of 4 and 8, 25 epochs, 3 seeds instead of 10", 3),
+        "reduced": Scale(6, "20,000 sprites of 32x32 pixels, β of 4 and 8, 25 epochs, 3 seeds instead of 10", 3),
         "smoke": Scale(1, "600 sprites, small networks, 1 epoch", 1),
     },
     run=_run,
