@@ -127,7 +127,7 @@ ADDITIONS = {
         {"aejax/datasets/moons.py": DATA_SET},
         {
             "aejax/datasets/sources.py": [('"image_folder", "activations.source"', '"moons", ')],
-            "aejax/experiment/configuration.py": [("    crop: PositiveInt = 64", "    points: PositiveInt = 50\n")],
+            "aejax/experiment/data_knobs.py": [("    crop: PositiveInt = 64", "    points: PositiveInt = 50\n")],
         },
         """
 from aejax.datasets.paths import refuse_dataset

@@ -61,9 +61,10 @@ def main(arguments: Sequence[str]) -> None:
         raise UserError(f"--seeds: must be at least 1, got {options.seeds}")
     from aejax.host.terminal import PlainConsole
     from aejax.plots import save_figure
+    from aejax.studies.claims import claim_lines
     from aejax.studies.reproductions import table_of
     from aejax.studies.reproductions.bench import Bench
-    from aejax.studies.reproductions.table import as_json, claim_lines, markdown_table, terminal_table
+    from aejax.studies.reproductions.table import as_json, markdown_table, terminal_table
 
     table = table_of(name)
     scale = table.scales[options.budget]
@@ -98,7 +99,7 @@ def main(arguments: Sequence[str]) -> None:
         for file, figure in result.draw().items():
             save_figure(figure, folder, file, file_format=options.format)
     console.print(terminal_table(result, table.title))
-    for line in claim_lines(result):
+    for line in claim_lines(result.claims):
         console.print(line)
     console.print(f"{_duration(took / 60)} in all; the table is in {folder / 'table.md'}")
 

@@ -134,6 +134,7 @@ def _conclude(
     """Write tables, figures and the report, and print the report."""
     from aejax.host.terminal import PlainConsole
     from aejax.plots import save_figure
+    from aejax.studies.claims import claim_lines
     from aejax.studies.jacobian.published import comparison_table
     from aejax.studies.jacobian.study import conclude, draw_figures
     from aejax.studies.jacobian.table import study_table
@@ -161,8 +162,8 @@ def _conclude(
             out.print(against)
             out.print()
         out.print("Claims of Rifai et al. (2011) on MNIST, and what was measured here:")
-        for claim in outcome.claims:
-            out.print(f"  {'held' if claim.held else 'did not hold'}: {claim.text} ({claim.measured})")
+        for line in claim_lines(outcome.claims):
+            out.print(line)
     write_text(folder / "report.txt", report.export_text())
     (folder / "figures").mkdir(exist_ok=True)
     for file, figure in draw_figures(study, splits, outcome).items():

@@ -14,6 +14,8 @@ MAX_TERMS: Final = 100  # of one split; the divergences of single code units (co
 MAX_VALUE: Final = 1e100  # of a mean; larger values cannot be drawn
 Positive = Annotated[float, Field(gt=1e-30, lt=1e30)]  # single precision rounds these to neither 0 nor infinity
 NonNegative = Annotated[float, Field(ge=0, lt=1e30)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # JAX's keys repeat for larger seeds
 _NAME = re.compile(r"(train|validation|test)/([^\W_][\w./ -]{0,99})")
 _BY_UNIT = re.compile(r"code/kl/[1-9][0-9]*")
 

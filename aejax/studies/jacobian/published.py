@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from rich.table import Table
 
+from aejax.studies.claims import Claim
 from aejax.studies.jacobian.measure import Curves
 from aejax.studies.jacobian.methods import METHODS
 from aejax.studies.jacobian.settings import MethodName
@@ -37,14 +38,6 @@ _CURVES: tuple[tuple[MethodName, str, bool], ...] = (
     ("dae-gaussian", "the Gaussian DAE's contraction ratio only falls", False),
 )
 RISE = 1.01  # a contraction curve rises if its maximum exceeds this multiple of its first value
-
-
-class Claim(NamedTuple):
-    """A claim of the paper, whether it held in the study, and the measured values."""
-
-    text: str
-    held: bool
-    measured: str
 
 
 def comparison_table(chosen: Mapping[MethodName, Summary], *, title: str) -> Table:

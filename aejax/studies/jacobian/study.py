@@ -15,10 +15,11 @@ from aejax.experiment.build import build_autoencoder
 from aejax.experiment.loading import load_splits, locate
 from aejax.experiment.optimizers import count_steps
 from aejax.likelihoods import bernoulli, check_support
+from aejax.studies.claims import Claim
 from aejax.studies.jacobian import figures
 from aejax.studies.jacobian.measure import Curves, distance_to_nearest, make_measure
 from aejax.studies.jacobian.methods import plain_experiment, settings_of
-from aejax.studies.jacobian.published import Claim, claims
+from aejax.studies.jacobian.published import claims
 from aejax.studies.jacobian.settings import MethodName, Study, to_json
 from aejax.studies.jacobian.table import choose, mean_curves
 from aejax.studies.sweeps.members import Measure, Measured, Member

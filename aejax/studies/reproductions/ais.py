@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 from aejax.experiment.likelihood import Settings, evaluate_likelihood
 from aejax.experiment.trained import TrainedRun
 from aejax.plots import beside_published
+from aejax.studies.claims import Claim
 from aejax.studies.reproductions.bench import Bench
 from aejax.studies.reproductions.iwae import Key, experiment_of, name_of
-from aejax.studies.reproductions.record import Claim, Reproduction, Result, Row, Scale
+from aejax.studies.reproductions.record import Reproduction, Result, Row, Scale
 
 _VALUE, _ABOVE, _SAMPLES, _EXAMPLES = "value", "above", "samples", "examples"
 _COLUMNS = {
@@ -137,5 +138,4 @@ TABLE = Reproduction(
         "smoke": Scale(1, "a small IWAE of 8x8 digits, 3 test images, 2 chains", 1),
     },
     run=_run,
-    needs="mnist",
 )

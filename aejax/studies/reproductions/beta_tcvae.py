@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 
 from aejax.experiment.configuration import Data, Experiment, Model, Optimization, Training
 from aejax.plots import trade_offs
+from aejax.studies.claims import Claim
 from aejax.studies.reproductions.bench import Bench
-from aejax.studies.reproductions.record import Claim, Reproduction, Result, Row, Scale
+from aejax.studies.reproductions.record import Reproduction, Result, Row, Scale
 from aejax.studies.sweeps.factors import measure_of_factors
 from aejax.studies.sweeps.plan import make_plan
 from aejax.studies.sweeps.study import prepare
@@ -93,5 +94,4 @@ TABLE = Reproduction(
         "smoke": Scale(1, "600 sprites, small networks, 1 epoch", 1),
     },
     run=_run,
-    needs="sprites",
 )

@@ -10,7 +10,7 @@ from aejax.studies.jacobian.published import TABLE as PUBLISHED
 from aejax.studies.jacobian.settings import PRESETS, Study
 from aejax.studies.jacobian.study import conclude, draw_figures, load, make_measure_of, prepare
 from aejax.studies.reproductions.bench import Bench
-from aejax.studies.reproductions.record import Claim, Reproduction, Result, Row, Scale
+from aejax.studies.reproductions.record import Reproduction, Result, Row, Scale
 
 _COLUMNS = {
     "ratio": "‖J‖_F over the plain autoencoder's",
@@ -70,8 +70,7 @@ def _run(bench: Bench) -> Result:
         ratio = round(paper.jacobian_norm / PUBLISHED["ae"].jacobian_norm, 3)
         published = {"ratio": ratio, "saturated": paper.saturated_percent, "error": paper.test_error_percent}
         rows.append(Row(METHODS[method].title, measured, published))
-    claims = [Claim(*claim) for claim in outcome.claims]
-    return Result(_COLUMNS, rows, claims, partial(draw_figures, study, splits, outcome))
+    return Result(_COLUMNS, rows, outcome.claims, partial(draw_figures, study, splits, outcome))
 
 
 TABLE = Reproduction(
@@ -83,5 +82,4 @@ TABLE = Reproduction(
         "smoke": Scale(0.5, "8 units on 8x8 digits, 2 epochs", 1),
     },
     run=_run,
-    needs="mnist",
 )

@@ -10,8 +10,9 @@ from aejax.datasets.dataset import Splits
 from aejax.experiment.configuration import Data, Experiment, Model
 from aejax.keys import named_key
 from aejax.plots import beside_published
+from aejax.studies.claims import Claim
 from aejax.studies.reproductions.bench import Bench
-from aejax.studies.reproductions.record import Claim, Reproduction, Result, Row, Scale
+from aejax.studies.reproductions.record import Reproduction, Result, Row, Scale
 from aejax.studies.stacked import error_rate, fine_tune, pretrain, random_layers
 
 _ERROR = "error"
@@ -127,5 +128,4 @@ TABLE = Reproduction(
         "smoke": Scale(0.5, "8x8 digits, three layers of 16 units, 1 epoch", 1),
     },
     run=_run,
-    needs="mnist",
 )

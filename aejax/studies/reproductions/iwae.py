@@ -12,8 +12,9 @@ from aejax.experiment.configuration import Data, Experiment, Model, Optimization
 from aejax.experiment.likelihood import Settings, evaluate_likelihood
 from aejax.experiment.trained import TrainedRun
 from aejax.plots import beside_published
+from aejax.studies.claims import Claim
 from aejax.studies.reproductions.bench import Bench
-from aejax.studies.reproductions.record import Claim, Reproduction, Result, Row, Scale
+from aejax.studies.reproductions.record import Reproduction, Result, Row, Scale
 
 _NLL, _ERROR = "nll", "error"
 _COLUMNS = {_NLL: "-log p(x), nats", _ERROR: "standard error of the test examples, nats"}
@@ -167,5 +168,4 @@ TABLE = Reproduction(
         "smoke": Scale(1, "8x8 digits, small networks, 1 epoch, three settings", 1),
     },
     run=_run,
-    needs="mnist",
 )

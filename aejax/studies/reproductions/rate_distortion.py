@@ -8,8 +8,9 @@ from matplotlib.figure import Figure
 from aejax.evaluation.rate_distortion import RateDistortion, lower_hull, rate_and_distortion
 from aejax.experiment.configuration import Data, Experiment, Model, Optimization, Training
 from aejax.plots import rate_distortion_plane
+from aejax.studies.claims import Claim
 from aejax.studies.reproductions.bench import Bench
-from aejax.studies.reproductions.record import Claim, Reproduction, Result, Row, Scale
+from aejax.studies.reproductions.record import Reproduction, Result, Row, Scale
 from aejax.studies.sweeps.plan import make_plan
 from aejax.studies.sweeps.study import prepare
 
@@ -102,5 +103,4 @@ TABLE = Reproduction(
         "smoke": Scale(0.3, "three values of β on 8x8 digits, 2 epochs", 1),
     },
     run=_run,
-    needs="mnist",
 )

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from matplotlib.figure import Figure
 
+from aejax.studies.claims import Claim
 from aejax.studies.reproductions.bench import Bench
 
 Budget = Literal["full", "reduced", "smoke"]
@@ -17,14 +18,6 @@ class Row(NamedTuple):
     setting: str
     measured: Mapping[str, Sequence[float]]  # column -> the value of every seed
     published: Mapping[str, float] = MappingProxyType({})  # column -> the paper's value
-
-
-class Claim(NamedTuple):
-    """What must hold for the reproduction to succeed, whether it does, and the values that decide."""
-
-    text: str
-    held: bool
-    measured: str
 
 
 class Result(NamedTuple):
@@ -51,4 +44,3 @@ class Reproduction(NamedTuple):
     source: str
     scales: Mapping[str, Scale]  # budget -> its meaning
     run: Callable[[Bench], Result]
-    needs: str  # the data set, for the help

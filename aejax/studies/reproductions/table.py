@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from aejax.studies.claims import claim_lines
 from aejax.studies.reproductions.record import Result, Row
 
 _IN_PARENTHESES = "published values in parentheses"
@@ -74,20 +75,12 @@ def markdown_table(result: Result, lines: list[str]) -> str:
     page += [f"| setting | {' | '.join(titles)} |", f"| --- |{' ---: |' * len(titles)}"]
     page += [f"| {row.setting} | {' | '.join(_cells(row, result.columns))} |" for row in result.rows]
     page += ["", *([f"{_IN_PARENTHESES.capitalize()}.", ""] if _has_published(result) else [])]
-    page += claim_lines(result, bullet="- ")
+    page += claim_lines(result.claims, bullet="- ")
     return "\n".join(page) + ("\n" if result.claims else "")
 
 
 def _has_published(result: Result) -> bool:
     return any(row.published for row in result.rows)
-
-
-def claim_lines(result: Result, bullet: str = "  ") -> list[str]:
-    """Returns a line for each claim: whether it held, and the values that decide."""
-    return [
-        f"{bullet}{'held' if claim.held else 'did not hold'}: {claim.text} ({claim.measured})"
-        for claim in result.claims
-    ]
 
 
 def as_json(result: Result) -> dict[str, Any]:

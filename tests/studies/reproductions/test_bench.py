@@ -10,9 +10,10 @@ import pytest
 from aejax.cli.reproduce import main
 from aejax.errors import UserError
 from aejax.experiment.configuration import Experiment, Model, Training
+from aejax.studies.claims import Claim
 from aejax.studies.reproductions import BUDGETS, TABLES, table_of
 from aejax.studies.reproductions.bench import Bench
-from aejax.studies.reproductions.record import Claim, Result, Row
+from aejax.studies.reproductions.record import Result, Row
 from aejax.studies.reproductions.table import as_json, markdown_table
 
 SMALL = Experiment(model=Model(family="undercomplete", hidden=(), code_size=2), training=Training(epochs=1))
