@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.table import Table
 
@@ -26,7 +26,8 @@ DESCRIPTION = """Measure a training step of sparse dictionaries: forward, backwa
   benchmark_dictionaries.py --json figures.json            also save the table
 
 Every pair of shape and program runs in its own process, to measure its memory, and the rounds are interleaved, so that
-other load on the machine affects all programs equally. Times are medians over rounds of the median step. "products" are
+other load on the machine affects all programs equally. Times are medians over rounds of the median step. On a GPU, both
+libraries use it, and TF32 in products; memory is then that of the GPU. "products" are
 the five dense matrix products of a step alone, by XLA: 10 B D F operations; the column "of products" is their time
 divided by a program's. "generation" makes the B examples of a step from the 16,384 features of SynthSAEBench, whatever
 F is. torch is the same TopK step in PyTorch, eager and compiled; it is skipped if PyTorch is not
@@ -39,6 +40,7 @@ product there, 82 against 48 ms, and is not used."""
 
 PROGRAMS = ("products", "top_k", "batch_top_k", "generation", "torch", "torch.compile")
 K = 32
+_CALLS = 20  # steps that are timed together on a GPU, where they are only begun when a call returns
 SHAPES = tuple(f"{d}x{f}x{b}" for d in (576, 768) for f in (4608, 16384) for b in (1024, 4096))
 
 
@@ -63,7 +65,15 @@ class Figures:
     """The results of one shape and program."""
 
     seconds: float  # the median step
-    peak_bytes: int  # largest resident memory of the process
+    peak_bytes: int  # largest memory: resident, of the process; on a GPU allocated there
+
+
+class Prepared(NamedTuple):
+    """A program that is ready to be timed."""
+
+    begin: Callable[[], Any]  # takes a step, or begins one on a GPU
+    wait: Callable[[Any], Any]  # returns when the step that returned this has ended
+    peak_on_gpu: Callable[[], int] | None  # None without a GPU
 
 
 def main() -> None:
@@ -121,23 +131,42 @@ def work(sizes: tuple[int, int, int], program: str, steps: int) -> Figures:
     """Times one pair in this process."""
     own = {"products": products, "generation": generation, "torch": torch_step, "torch.compile": torch_step}
     run = own.get(program, aejax_step)
-    step = run(sizes, program)
+    prepared = run(sizes, program)
+    calls = 1 if prepared.peak_on_gpu is None else _CALLS
     seconds = []
     for _ in range(steps):
         start = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - start)
+        for _ in range(calls):
+            begun = prepared.begin()
+        prepared.wait(begun)
+        seconds.append((time.perf_counter() - start) / calls)
+    return Figures(statistics.median(seconds[2:]), (prepared.peak_on_gpu or resident_peak)())
+
+
+def resident_peak() -> int:
+    """Returns the largest resident memory of this process, in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in kilobytes on Linux, in bytes on macOS
-    return Figures(statistics.median(seconds[2:]), unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def products(sizes: tuple[int, int, int], program: str) -> Callable[[], Any]:
+def in_jax(begin: Callable[[], Any]) -> Prepared:
+    """Returns a program of JAX, ready to be timed."""
+    import jax
+
+    def peak_on_gpu() -> int:
+        statistics = jax.local_devices()[0].memory_stats()
+        return int(statistics["peak_bytes_in_use"])
+
+    return Prepared(begin, jax.block_until_ready, peak_on_gpu if jax.default_backend() == "gpu" else None)
+
+
+def products(sizes: tuple[int, int, int], program: str) -> Prepared:
     """Returns the five dense products of a step: two of the code, the gradients of two kernels and of the code."""
     del program
     import jax
 
     features, units, _ = sizes
-    x, kernel = data(sizes), weights(features, units)
+    x, kernel = jax.device_put((data(sizes), weights(features, units)))
 
     @jax.jit
     def multiply(x: Any, kernel: Any) -> Any:
@@ -146,10 +175,10 @@ def products(sizes: tuple[int, int, int], program: str) -> Callable[[], Any]:
         of_codes = decoded @ kernel
         return codes.T @ decoded, x.T @ of_codes
 
-    return lambda: jax.block_until_ready(multiply(x, kernel))
+    return in_jax(lambda: multiply(x, kernel))
 
 
-def generation(sizes: tuple[int, int, int], program: str) -> Callable[[], Any]:
+def generation(sizes: tuple[int, int, int], program: str) -> Prepared:
     """Returns the generation of B examples of D features, in the program that trains on them."""
     del program
     import jax
@@ -162,10 +191,11 @@ def generation(sizes: tuple[int, int, int], program: str) -> Callable[[], Any]:
     setting = SETTINGS["synth_sae_bench_16k"]._replace(dimensions=features, orthogonal_steps=0)
     model = make_feature_model(jax.random.key(0), setting)
     generate = jax.jit(lambda key: jax.vmap(lambda key: sample_x(model, key, setting))(jax.random.split(key, examples)))
-    return lambda: jax.block_until_ready(generate(jax.random.key(1)))
+    key = jax.random.key(1)
+    return in_jax(lambda: generate(key))
 
 
-def aejax_step(sizes: tuple[int, int, int], program: str) -> Callable[[], Any]:
+def aejax_step(sizes: tuple[int, int, int], program: str) -> Prepared:
     """Returns a step of this loop, as `train` compiles it."""
     from functools import partial
 
@@ -178,27 +208,30 @@ def aejax_step(sizes: tuple[int, int, int], program: str) -> Callable[[], Any]:
     features, units, _ = sizes
     autoencoder = getattr(autoencoders, program)(features, units, k=K)
     optimizer = optax.adam(1e-4)
-    x = data(sizes)
+    x = jax.device_put(data(sizes))[None]
     step = partial(train_step, autoencoder, optimizer)
     compiled = jax.pmap(
         step, AXIS, in_axes=(None, 0), out_axes=(None, None), devices=jax.devices()[:1], donate_argnums=0
     )
-    state = create_state(autoencoder, optimizer, jax.random.key(0), x[0])
+    state = create_state(autoencoder, optimizer, jax.random.key(0), x[0, 0])
 
-    def take() -> None:
+    def begin() -> Any:
         nonlocal state
-        state, _ = compiled(state, x[None])
-        jax.block_until_ready(state)
+        state, _ = compiled(state, x)
+        return state
 
-    return take
+    return in_jax(begin)
 
 
-def torch_step(sizes: tuple[int, int, int], program: str) -> Callable[[], Any]:
+def torch_step(sizes: tuple[int, int, int], program: str) -> Prepared:
     """Returns the TopK step in PyTorch."""
     import torch
 
     features, units, _ = sizes
-    x, kernel = torch.from_numpy(data(sizes)), torch.from_numpy(weights(features, units))
+    has_gpu = torch.cuda.is_available()
+    torch.set_default_device("cuda" if has_gpu else "cpu")
+    torch.set_float32_matmul_precision("high")  # TF32, as JAX has it
+    x, kernel = torch.tensor(data(sizes)), torch.tensor(weights(features, units))
     encoder, decoder = (torch.nn.Parameter(array.contiguous()) for array in (kernel, kernel.T))
     encoder_bias, decoder_bias = torch.nn.Parameter(torch.zeros(units)), torch.nn.Parameter(torch.zeros(features))
     parameters = [encoder, decoder, encoder_bias, decoder_bias]
@@ -214,7 +247,7 @@ def torch_step(sizes: tuple[int, int, int], program: str) -> Callable[[], Any]:
 
     compute = torch.compile(loss_of) if program == "torch.compile" else loss_of
 
-    def take() -> None:
+    def begin() -> None:
         optimizer.zero_grad(set_to_none=True)
         loss, places = compute(x)
         loss.backward()
@@ -222,7 +255,11 @@ def torch_step(sizes: tuple[int, int, int], program: str) -> Callable[[], Any]:
         fired = torch.zeros(units, dtype=torch.bool).index_fill_(0, places.reshape(-1), True)
         silent.add_(len(x)).masked_fill_(fired, 0)
 
-    return take
+    def wait(_: Any) -> None:
+        if has_gpu:
+            torch.cuda.synchronize()
+
+    return Prepared(begin, wait, torch.cuda.max_memory_allocated if has_gpu else None)
 
 
 def data(sizes: tuple[int, int, int]) -> Any:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import io
+import json
 import logging
 import os
 import re
@@ -10,13 +11,14 @@ import shutil
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import tyro
 
 from aejax.errors import ArgumentError, UserError, knobs_as_options
 from aejax.host.environment import avoid_slow_fusions
 from aejax.host.exits import INTERRUPTED, print_error, program
+from aejax.host.files import read_text, write_text
 from aejax.host.streams import PipeSafeStream
 from aejax.host.suggestions import did_you_mean, unknown
 
@@ -114,6 +116,29 @@ def check_can_be_made(path: Path) -> None:
         raise UserError(f"{path}: cannot be created: {above} is not a folder")
     if not os.access(above, os.W_OK | os.X_OK):
         raise UserError(f"{path}: cannot be created: {above} is not writable")
+
+
+def open_folder(folder: Path, configuration: dict[str, Any], *, kind: str) -> None:
+    """Makes a new folder with its configuration, or ensures that the folder holds the same one, to go on with.
+
+    Args:
+      folder: the value of --run-dir.
+      configuration: what must be the same, as JSON can hold it.
+      kind: a noun for what the folder holds.
+
+    Raises:
+      UserError: the folder cannot be made, holds something else, or was made with another configuration.
+    """
+    path = folder / "config.json"
+    if not os.path.lexists(folder):
+        check_can_be_made(folder)
+        folder.mkdir(parents=True)
+        write_text(path, json.dumps(configuration, indent=2) + "\n")
+    elif not path.is_file():
+        raise UserError(f"{folder}: exists, and is no folder of a {kind}; choose another --run-dir")
+    elif (found := json.loads(read_text(path, limit=2**20))) != configuration:
+        differing = ", ".join(f"{key} {value}" for key, value in found.items() if configuration.get(key) != value)
+        raise UserError(f"{folder}: holds a {kind} with {differing}; choose another --run-dir")
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from aejax.cli import command_line
 from aejax.cli.figure_options import FigureOptions
 from aejax.errors import UserError
 from aejax.host.commands import verb_command
-from aejax.host.files import read_text, write_text
+from aejax.host.files import write_text
 from aejax.host.optional import optional
 from aejax.studies.reproductions import BUDGETS, TABLES
 
@@ -30,8 +30,6 @@ Tables:
 
 Budgets:
 {chr(10).join(f"  {name:18}{description}" for name, description in BUDGETS.items())}"""
-
-_CONFIGURATION = "config.json"
 
 
 @dataclass(frozen=True)
@@ -70,7 +68,8 @@ def main(arguments: Sequence[str]) -> None:
     scale = table.scales[options.budget]
     seeds = options.seeds or scale.seeds
     folder = options.run_dir or Path("runs") / f"reproduce-{name}-{options.budget}"
-    _open(folder, {"table": name, "budget": options.budget, "seeds": seeds})
+    configuration = {"table": name, "budget": options.budget, "seeds": seeds}
+    command_line.open_folder(folder, configuration, kind="reproduction")
     console = PlainConsole()
     console.print(f"{table.title}: {table.source}")
     console.print(
@@ -102,19 +101,6 @@ def main(arguments: Sequence[str]) -> None:
     for line in claim_lines(result.claims):
         console.print(line)
     console.print(f"{_duration(took / 60)} in all; the table is in {folder / 'table.md'}")
-
-
-def _open(folder: Path, configuration: dict[str, object]) -> None:
-    """Make a new folder, or ensure that the folder holds the same reproduction."""
-    path = folder / _CONFIGURATION
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        write_text(path, json.dumps(configuration, indent=2) + "\n")
-    elif not path.is_file():
-        raise UserError(f"{folder}: exists, and is no folder of a reproduction; choose another --run-dir")
-    elif (found := json.loads(read_text(path, limit=2**16))) != configuration:
-        differing = ", ".join(f"{key} {value}" for key, value in found.items() if configuration.get(key) != value)
-        raise UserError(f"{folder}: holds a reproduction with {differing}; choose another --run-dir")
 
 
 def _duration(minutes: float) -> str:

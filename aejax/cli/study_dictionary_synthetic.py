@@ -5,17 +5,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from aejax.cli import command_line
 from aejax.errors import UserError
-from aejax.host.files import write_text
+from aejax.host.files import read_text, write_text
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
     from rich.table import Table
 
-    from aejax.studies.dictionaries.synthetic import Trial
+    from aejax.autoencoders.record import Metrics
+    from aejax.studies.dictionaries.synthetic import Level, Trial
+    from aejax.studies.progress import StudyProgress
 
 DESCRIPTION = """Train dictionaries on sparse mixtures of known features, and measure which features they find.
 
@@ -26,8 +29,10 @@ DESCRIPTION = """Train dictionaries on sparse mixtures of known features, and me
 Examples are generated at every step, where they are used. Every dictionary is measured on the same new examples: F1,
 precision and recall of each unit as a detector of its best-matching feature, MCC and MMCS of its directions, the
 fraction of units that match different features, explained variance, active and dead units. The folder written holds
-trials.json and config.json."""
+trials.json and config.json. The same command on a folder that exists goes on where it was stopped: what is in
+trials.json is not trained again."""
 
+_MAX_BYTES = 2**24
 _COLUMNS = {
     "l0": "active units",
     "f1": "F1",
@@ -38,10 +43,10 @@ _COLUMNS = {
     "relative_bias": "relative bias",
     "dead": "dead",
 }
-_SIZES = {  # setting: units, k, weights of l1_dictionary, jump_relu, gated; steps, batch size, learning rate
+_SIZES = {  # setting: units, active units, steps, batch size, learning rate
     # l1_dictionary, seed 0: MMCS and MCC 0.969, 7.3 active units; with 512 units and 3,000 steps MMCS 0.888
-    "small": (1024, (5.0,), (0.15,), (0.03,), (0.6,), 2000, 512, 3e-3),
-    "synth_sae_bench_16k": (4096, (25.0, 20.0), (2.0,), (0.5,), (2.0,), 4000, 1024, 3e-4),
+    "small": (1024, (5.0,), 2000, 512, 3e-3),
+    "synth_sae_bench_16k": (4096, (25.0, 20.0), 4000, 1024, 3e-4),
 }
 
 
@@ -61,13 +66,14 @@ class Options:
     )
     """The families of dictionaries."""
     active_entries: tuple[float, ...] = ()
-    """top_k, batch_top_k, matryoshka: numbers of active units; 5 for small, 25 and 20 for synth_sae_bench_16k."""
+    """Numbers of active units: k of top_k, batch_top_k and matryoshka; the weights of the others' penalties are adapted
+    in training to reach them. 5 for small, 25 and 20 for synth_sae_bench_16k."""
     l1_weights: tuple[float, ...] = ()
-    """l1_dictionary: weights of the penalty; one of the setting if not given."""
+    """l1_dictionary: weights of the penalty, instead of weights that are adapted."""
     jump_relu_weights: tuple[float, ...] = ()
-    """jump_relu: weights of the number of active units; one of the setting if not given."""
+    """jump_relu: weights of the number of active units, instead of weights that are adapted."""
     gated_weights: tuple[float, ...] = ()
-    """gated: weights of the penalty; one of the setting if not given."""
+    """gated: weights of the penalty, instead of weights that are adapted."""
     seeds: int = 1
     """Number of seeds, from 0: of the dictionaries' parameters and examples, not of the features."""
     feature_seed: int = 0
@@ -83,7 +89,7 @@ class Options:
     examples: int = 20_000
     """Examples that dictionaries are measured on."""
     run_dir: Path | None = None
-    """The folder to write, which must not exist yet; runs/dictionary-synthetic-DATE-TIME if not given."""
+    """The folder to write, or to go on with; runs/dictionary-synthetic-DATE-TIME if not given."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -94,14 +100,14 @@ def main(arguments: Sequence[str]) -> None:
         if (value := getattr(options, name)) is not None and value < 1:
             raise UserError(f"--{name.replace('_', '-')}: must be at least 1, got {value}")
     folder = options.run_dir or Path("runs") / f"dictionary-synthetic-{datetime.now():%Y%m%d-%H%M%S}"
-    command_line.check_free(folder)
     from aejax.datasets.synthetic_features.drawn import known_features
     from aejax.datasets.synthetic_features.setting import SETTINGS
     from aejax.experiment.progress import working
     from aejax.host.terminal import PlainConsole
-    from aejax.studies.dictionaries.synthetic import PUBLISHED, Training, run_trial
+    from aejax.studies.dictionaries.synthetic import PUBLISHED, Level, Training, Trial, level_of, run_trial
+    from aejax.studies.progress import StudyProgress
 
-    units, k, l1, jump, gated, steps, batch_size, rate = _SIZES[options.features]
+    units, active, steps, batch_size, rate = _SIZES[options.features]
     training = Training(
         options.units or units,
         options.steps or steps,
@@ -109,26 +115,36 @@ def main(arguments: Sequence[str]) -> None:
         options.learning_rate or rate,
         options.examples,
     )
-    strengths = {"l1_dictionary": options.l1_weights or l1, "jump_relu": options.jump_relu_weights or jump}
-    strengths |= {"gated": options.gated_weights or gated}
+    weights = {"l1_dictionary": options.l1_weights, "jump_relu": options.jump_relu_weights}
+    weights |= {"gated": options.gated_weights}
+    by_number = [Level(number) for number in options.active_entries or active]
     planned = [
-        (family, strength, seed)
+        (family, level, seed)
         for family in options.families
-        for strength in strengths.get(family, options.active_entries or k)
+        for level in [Level(weight=weight) for weight in weights.get(family, ())] or by_number
         for seed in range(options.seeds)
     ]
+    content = {"features": options.features, "feature_seed": options.feature_seed, **training._asdict()}
+    command_line.open_folder(folder, content, kind="study of dictionaries")
+    path = folder / "trials.json"
+    known = [Trial(**trial) for trial in json.loads(read_text(path, limit=_MAX_BYTES))] if path.is_file() else []
     console = PlainConsole()
     setting = SETTINGS[options.features]
+    model = None
     trials: list[Trial] = []
-    with command_line.new_folder(folder) as written:
-        with working(console, "making the features"):
-            model = known_features(options.features, options.feature_seed)
-        for family, strength, seed in planned:
-            with working(console, f"[{len(trials) + 1}/{len(planned)}] {family} {strength:g}, seed {seed}"):
-                trials.append(run_trial(family, strength, model, setting, training, seed=seed))
-        content = {"features": options.features, "feature_seed": options.feature_seed, **training._asdict()}
-        write_text(written / "config.json", json.dumps(content, indent=2) + "\n")
-        write_text(written / "trials.json", json.dumps([trial._asdict() for trial in trials], indent=2) + "\n")
+    for number, (family, level, seed) in enumerate(planned, 1):
+        same = [trial for trial in known if (trial.family, level_of(trial), trial.seed) == (family, level, seed)]
+        if not same:
+            if model is None:
+                with working(console, "making the features"):
+                    model = known_features(options.features, options.feature_seed)
+            work = f"[{number}/{len(planned)}] {family}, {_shown(level)}, seed {seed}"
+            with StudyProgress(console, work, training.steps, "steps") as progress:
+                on_steps = partial(_show, progress)
+                same = [run_trial(family, level, model, setting, training, seed=seed, on_steps=on_steps)]
+            known += same
+            write_text(path, json.dumps([trial._asdict() for trial in known], indent=2) + "\n")
+        trials += same
     console.print(_table(trials, options.seeds, training.steps * training.batch_size))
     if options.features == "synth_sae_bench_16k":
         console.print(
@@ -140,8 +156,12 @@ def main(arguments: Sequence[str]) -> None:
     console.print(f"{time.perf_counter() - started:.1f} s in all; the study is in {folder}")
 
 
+def _show(progress: "StudyProgress", done: int, metrics: "Metrics") -> None:
+    progress.show(done, f"loss {float(metrics['loss']):.4g}, {float(metrics['l0']):.3g} active units")
+
+
 def _table(trials: "list[Trial]", seeds: int, examples: int) -> "Table":
-    """Returns a table with a row per family and strength: mean and deviation over seeds."""
+    """Returns a table with a row per family and level: mean and deviation over seeds."""
     from rich.table import Table
 
     from aejax.studies.dictionaries.synthetic import summarize
@@ -149,14 +169,18 @@ def _table(trials: "list[Trial]", seeds: int, examples: int) -> "Table":
     over = f"mean ± deviation over {seeds} seeds" if seeds > 1 else "one seed"
     table = Table(title=f"dictionaries after {examples:,} examples; {over}", title_justify="left")
     table.add_column("family")
-    table.add_column("k or weight", justify="right")
+    table.add_column("level")
     for title in _COLUMNS.values():
         table.add_column(title, justify="right")
-    for (family, strength), measures in summarize(trials).items():
+    for (family, level), measures in summarize(trials).items():
         cells = []
         for name in _COLUMNS:
             mean, deviation = measures[name]
             digits = 1 if name == "l0" else 3
             cells.append(f"{mean:.{digits}f}" + (f" ± {deviation:.{digits}f}" if seeds > 1 else ""))
-        table.add_row(family, f"{strength:g}", *cells)
+        table.add_row(family, _shown(level), *cells)
     return table
+
+
+def _shown(level: "Level") -> str:
+    return f"weight {level.weight:g}" if level.active is None else f"{level.active:g} active"

@@ -88,10 +88,10 @@ def test_selection_over_units_is_that_of_one_device():
         mapped = jax.vmap(jax.vmap(function, axis_name=UNITS), axis_name=AXIS)
         return np.asarray(jax.jit(mapped)(grid)).transpose(0, 2, 1, 3).reshape(6, 16)
 
-    each = over(lambda v: largest_of_each(v, 5, axis_name=UNITS).mask(v.shape))
-    np.testing.assert_array_equal(each, largest_of_each(jnp.asarray(values), 5).mask(values.shape))
+    each = over(lambda v: largest_of_each(v, 5, axis_name=UNITS).mask)
+    np.testing.assert_array_equal(each, largest_of_each(jnp.asarray(values), 5).mask)
     five = jnp.asarray(5)
-    of_nine = over(lambda v: largest_of_each(v, 9, number=five, axis_name=UNITS).mask(v.shape))
+    of_nine = over(lambda v: largest_of_each(v, 9, number=five, axis_name=UNITS).mask)
     np.testing.assert_array_equal(of_nine, each)
     batch = over(lambda v: largest_of_batch(v, 31, axis_name=AXIS, units_axis=UNITS))
     np.testing.assert_array_equal(batch, largest_of_batch(jnp.asarray(values), 31))

@@ -5,6 +5,7 @@ depend on the number of devices. No capacity is assumed, and nothing is approxim
 """
 
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -16,41 +17,56 @@ from aejax.autoencoders.dictionaries.division import AxisName
 
 _LOWER = 16  # bits
 _UPPER = 15  # bits of a float32 that is not negative
+_AT_A_TIME = 3  # bits that are found in one pass where many numbers are compared at once
 
 
-class Selection(NamedTuple):
-    """What is selected of each row: at most so many of this device's units, in descending order of their values."""
+class Kept(NamedTuple):
+    """What is kept of each row."""
 
-    values: Float[Array, "B most"]
-    units: Int[Array, "B most"]
-    kept: Bool[Array, "B most"]
-
-    def mask(self, shape: tuple[int, ...]) -> Bool[Array, "B F"]:
-        """Returns which units of a row are selected, as an array of this shape."""
-        rows = jnp.arange(shape[0])[:, None]
-        return jnp.zeros(shape, bool).at[rows, self.units].set(self.kept, unique_indices=True)
+    mask: Bool[Array, "B F"]  # zeros are not kept
+    number: Float[Array, "B"]  # of this device's units that are kept
+    weight: Float[Array, "F"]  # the sum of the weights of the rows that keep each unit
 
 
 def largest_of_each(
-    values: Float[Array, "B F"], most: int, *, number: ArrayLike | None = None, axis_name: AxisName = None
-) -> Selection:
-    """Returns the largest values of each row; among equal ones the first are taken.
+    values: Float[Array, "B F"],
+    most: int,
+    *,
+    number: ArrayLike | None = None,
+    weights: Float[Array, "B"] | None = None,
+    axis_name: AxisName = None,
+) -> Kept:
+    """Returns which positive values are among the largest of each row; among equal ones the first are taken.
 
-    Where units are divided over devices, each finds its own largest; the largest of these are those of all.
+    On a CPU each row is sorted in part; where units are divided over devices, each finds its own largest, and the
+    largest of these are those of all. Elsewhere the smallest number of each row that is kept is found bit by bit, from
+    counts of larger ones.
 
     Args:
-      values: of the units of this device.
+      values: of the units of this device, none negative.
       most: the largest number that is kept of each row.
       number: how many are kept, which may be traced; `most` by default.
+      weights: of the rows, for the weights of units; 1 by default.
       axis_name: the mapped axis over which units are divided.
 
-    >>> largest_of_each(jnp.array([[1.0, 3.0, 2.0, 3.0]]), 2).mask((1, 4)).tolist()
+    >>> largest_of_each(jnp.array([[1.0, 3.0, 2.0, 3.0]]), 2).mask.tolist()
     [[False, True, False, True]]
     """
-    values = lax.stop_gradient(values)
+    limit = jnp.asarray(most if number is None else number, jnp.int32)
+    weights = jnp.ones(len(values), jnp.float32) if weights is None else weights
+    kept: Kept = lax.platform_dependent(
+        lax.stop_gradient(values),
+        limit,
+        lax.stop_gradient(weights),
+        cpu=partial(_by_sorting, most, axis_name),
+        default=partial(_by_bits, axis_name),
+    )
+    return kept
+
+
+def _by_sorting(most: int, axis_name: AxisName, values: Array, limit: Array, weights: Array) -> Kept:
     own, units = lax.top_k(values, min(most, values.shape[1]))
     ranks = jnp.arange(own.shape[1])
-    limit = jnp.asarray(most if number is None else number, jnp.int32)
     if axis_name is None:
         kept = jnp.broadcast_to(ranks < limit, own.shape)
     else:
@@ -61,7 +77,31 @@ def largest_of_each(
         # a device's candidates fall, so those that are chosen are its first
         count = jnp.sum(is_own & (jnp.arange(chosen.shape[1])[None] < limit), axis=1, dtype=jnp.int32)
         kept = ranks[None] < count[:, None]
-    return Selection(own, units, kept)
+    kept &= own > 0
+    rows = jnp.arange(len(values))[:, None]
+    mask = jnp.zeros(values.shape, bool).at[rows, units].set(kept, unique_indices=True)
+    active = kept.astype(jnp.float32)
+    weight = jnp.zeros(values.shape[1]).at[units].add(active * weights[:, None])
+    return Kept(mask, jnp.sum(active, axis=1), weight)
+
+
+def _by_bits(axis_name: AxisName, values: Array, limit: Array, weights: Array) -> Kept:
+    bits = _bits(values)
+
+    def of_rows(counted: Bool[Array, "B F"]) -> Int[Array, "B 1"]:
+        return _over(jnp.sum(counted, axis=1, dtype=jnp.int32, keepdims=True), [axis_name], lax.psum)
+
+    smallest, above = _smallest_by_bits(bits, jnp.broadcast_to(limit, (len(values), 1)), of_rows)
+    equal = (bits == smallest) & (bits > 0)
+    room = limit - above
+
+    def first_of_equal() -> Bool[Array, "B F"]:
+        earlier = _before(jnp.sum(equal, axis=1, dtype=jnp.int32), axis_name)
+        return equal & (earlier[:, None] + jnp.cumsum(equal, axis=1, dtype=jnp.int32) <= room)
+
+    mask = (bits > smallest) | lax.cond(jnp.any(of_rows(equal) > room), first_of_equal, lambda: equal)
+    active = mask.astype(jnp.float32)
+    return Kept(mask, jnp.sum(active, axis=1), jnp.sum(active * weights[:, None], axis=0))
 
 
 def largest_of_batch(
@@ -70,8 +110,9 @@ def largest_of_batch(
     """Returns which positive values are among the largest of the global batch; among equal ones the first are taken.
 
     Coupled through the batch: never `vmap` it over examples. The bits of float32 numbers that are not negative are
-    ordered like the numbers. Those of the smallest number that is kept are found from two histograms, of the upper half
-    of the bits and, where this half is equal, of the lower one, summed over the devices.
+    ordered like the numbers. On a CPU those of the smallest number that is kept are found from two histograms, of the
+    upper half of the bits and, where this half is equal, of the lower one, summed over the devices; elsewhere, where
+    many additions to one bin are slow, bit by bit as those of `largest_of_each`.
 
     Args:
       values: of the examples and units of this device, none negative; zeros are never kept.
@@ -82,19 +123,20 @@ def largest_of_batch(
     >>> largest_of_batch(jnp.array([[1.0, 3.0, 2.0], [0.0, 3.0, 0.5]]), 2).tolist()
     [[False, True, False], [False, True, False]]
     """
-    bits = lax.bitcast_convert_type(lax.stop_gradient(values).astype(jnp.float32), jnp.int32)
-    number, axes = jnp.asarray(number, jnp.int32), (axis_name, units_axis)
+    bits = _bits(lax.stop_gradient(values))
+    axes = (axis_name, units_axis)
 
-    def counts(places: Int[Array, "B F"], counted: Bool[Array, "B F"], length: int) -> Int[Array, "bins"]:
-        own = jnp.zeros(2**length, jnp.int32).at[places.reshape(-1)].add(counted.reshape(-1).astype(jnp.int32))
-        return _over(own, axes, lax.psum)
+    def of_all(counted: Bool[Array, "B F"]) -> Int[Array, ""]:
+        return _over(jnp.sum(counted, dtype=jnp.int32), axes, lax.psum)
 
-    upper, above_upper = _crossing(counts(bits >> _LOWER, bits > 0, _UPPER), number)
-    is_upper = (bits > 0) & (bits >> _LOWER == upper)
-    lower, above_lower = _crossing(counts(bits & (2**_LOWER - 1), is_upper, _LOWER), number - above_upper)
-    smallest = (upper << _LOWER) | lower
-    above, equal = bits > smallest, (bits == smallest) & (bits > 0)
-    room = number - above_upper - above_lower
+    smallest, above = lax.platform_dependent(
+        bits,
+        jnp.asarray(number, jnp.int32),
+        cpu=partial(_smallest_by_histograms, axes),
+        default=lambda bits, number: _smallest_by_bits(bits, number, of_all),
+    )
+    equal = (bits == smallest) & (bits > 0)
+    room = jnp.asarray(number, jnp.int32) - above
 
     def first_of_equal() -> Bool[Array, "B F"]:
         count = jnp.sum(equal, axis=1, dtype=jnp.int32)
@@ -103,14 +145,51 @@ def largest_of_batch(
         place = (earlier_rows + _before(count, units_axis))[:, None] + jnp.cumsum(equal, axis=1, dtype=jnp.int32)
         return equal & (place <= room)
 
-    total = _over(jnp.sum(equal, dtype=jnp.int32), axes, lax.psum)
-    return above | lax.cond(total > room, first_of_equal, lambda: equal)
+    return (bits > smallest) | lax.cond(of_all(equal) > room, first_of_equal, lambda: equal)
 
 
 def smallest_kept(codes: Float[Array, "B F"], axis_names: Sequence[AxisName]) -> Float[Array, ""]:
     """Returns the smallest positive entry of the codes of all devices; infinity if there is none."""
     codes = lax.stop_gradient(codes)
     return _over(jnp.min(jnp.where(codes > 0, codes, jnp.inf).astype(jnp.float32)), axis_names, lax.pmin)
+
+
+def _bits(values: Float[Array, "..."]) -> Int[Array, "..."]:
+    return lax.bitcast_convert_type(values.astype(jnp.float32), jnp.int32)
+
+
+def _smallest_by_bits(
+    bits: Int[Array, "B F"], number: Int[Array, "..."], count: Callable[[Array], Array]
+) -> tuple[Int[Array, "..."], Int[Array, "..."]]:
+    """Returns the bits of the smallest number that is kept, and how many numbers are above it; 0 if all are kept.
+
+    Args:
+      bits: none negative.
+      number: how many are kept.
+      count: (which are counted) -> their numbers, of the shape of `number`.
+    """
+    smallest = jnp.zeros_like(number)
+    width = _LOWER + _UPPER
+    for shift in [*range(width - _AT_A_TIME, 0, -_AT_A_TIME), 0]:
+        nexts = [smallest + (step << shift) for step in range(1, 2 ** min(_AT_A_TIME, width - shift))]
+        width = shift
+        smallest = smallest + (sum((count(bits >= each) >= number).astype(jnp.int32) for each in nexts) << shift)
+    return smallest, count(bits > smallest)
+
+
+def _smallest_by_histograms(
+    axes: Sequence[AxisName], bits: Int[Array, "B F"], number: Int[Array, ""]
+) -> tuple[Int[Array, ""], Int[Array, ""]]:
+    """Returns what `_smallest_by_bits` returns of a whole batch."""
+
+    def counts(places: Int[Array, "B F"], counted: Bool[Array, "B F"], length: int) -> Int[Array, "bins"]:
+        own = jnp.zeros(2**length, jnp.int32).at[places.reshape(-1)].add(counted.reshape(-1).astype(jnp.int32))
+        return _over(own, axes, lax.psum)
+
+    upper, above_upper = _crossing(counts(bits >> _LOWER, bits > 0, _UPPER), number)
+    is_upper = (bits > 0) & (bits >> _LOWER == upper)
+    lower, above_lower = _crossing(counts(bits & (2**_LOWER - 1), is_upper, _LOWER), number - above_upper)
+    return (upper << _LOWER) | lower, above_upper + above_lower
 
 
 def _crossing(counts: Int[Array, "bins"], number: Int[Array, ""]) -> tuple[Int[Array, ""], Int[Array, ""]]:

@@ -18,7 +18,7 @@ from aejax.autoencoders.dictionaries.activity import (
     sum_of_squares,
     with_activity,
 )
-from aejax.autoencoders.dictionaries.division import AxisName, summed_over_units
+from aejax.autoencoders.dictionaries.division import summed_over_units
 from aejax.autoencoders.dictionaries.networks import Networks, networks_of
 from aejax.autoencoders.dictionaries.selection import largest_of_each
 from aejax.autoencoders.part import Part, Term
@@ -84,20 +84,20 @@ def top_k(
     def activate(params: PyTree, pre_activations: Array) -> Array:
         check_at_most_units("k", largest_k, pre_activations)
         activations = jax.nn.relu(pre_activations)
-        selection = largest_of_each(activations[None], largest_k, number=k)
-        return jnp.where(selection.mask((1, activations.size))[0], activations, 0)
+        return jnp.where(largest_of_each(activations[None], largest_k, number=k).mask[0], activations, 0)
 
     def codes_of_batch(params: PyTree, activations: Array, batch: Batch) -> Codes:
         if networks.units_axis is None:
             check_at_most_units("first_k", annealing[0], activations)
-        largest = partial(_selected, activations, batch=batch, axis_name=networks.units_axis)
+        weights = (jnp.asarray(batch.weight) / nonzero(jnp.sum(batch.weight))).astype(jnp.float32)
+        largest = partial(largest_of_each, activations, weights=weights, axis_name=networks.units_axis)
         if annealing[1] == 0:
-            mask, active_units, firing_rate = largest(largest_k, number=k)
+            kept = largest(largest_k, number=k)
         else:
             number = jnp.round(annealed(k, annealing, batch)).astype(jnp.int32)
             at_first = partial(largest, int(annealing[0]), number=number)
-            mask, active_units, firing_rate = jax.lax.cond(number > k, at_first, partial(largest, largest_k, number=k))
-        return Codes(jnp.where(mask, activations, 0), active_units, firing_rate)
+            kept = jax.lax.cond(number > k, at_first, partial(largest, largest_k, number=k))
+        return Codes(jnp.where(kept.mask, activations, 0), kept.number, firing_rate=kept.weight)
 
     def added(params: PyTree, activity: Activity) -> Added:
         loss, auxiliary = auxiliary_loss(networks, params, activity, auxiliary_weight, auxiliary_k, dead_after)
@@ -143,8 +143,8 @@ def auxiliary_loss(
     def error(learned: tuple[PyTree, Array], constants: tuple[Array, Array, Batch]) -> Float[Array, ""]:
         (decoder, activations), (dead, residual, batch) = learned, constants
         of_dead = jnp.where(dead[None], activations, 0)
-        selection = largest_of_each(of_dead, number, axis_name=networks.units_axis)
-        codes = jnp.where(selection.mask(of_dead.shape), of_dead, 0)
+        kept = largest_of_each(of_dead, number, axis_name=networks.units_axis)
+        codes = jnp.where(kept.mask, of_dead, 0)
         condition = () if batch.condition is None else (batch.condition,)
         reconstructed = jax.vmap(lambda *one: networks.directions({"decoder": decoder}, *one))(codes, *condition)
         mean: Array = mean_over_batch(sum_of_squares(residual - reconstructed), batch)
@@ -184,19 +184,3 @@ def check_at_most_units(name: str, k: Any, pre_activations: Array) -> None:
     """Raise ValueError if more units are to be kept than there are; a traced number passes."""
     if not isinstance(k, jax.core.Tracer) and k > pre_activations.shape[-1]:
         raise ValueError(f"{name} must be at most the {pre_activations.shape[-1]} units, got {k:g}")
-
-
-def _selected(
-    activations: Float[Array, "B F"],
-    most: int,
-    *,
-    batch: Batch,
-    axis_name: AxisName,
-    number: ArrayLike | None = None,
-) -> tuple[Array, Array, Array]:
-    """Returns which activations are selected, how many of them are positive, and how often each unit is active."""
-    selection = largest_of_each(activations, most, number=number, axis_name=axis_name)
-    active = (selection.kept & (selection.values > 0)).astype(jnp.float32)
-    weight = (jnp.asarray(batch.weight) / nonzero(jnp.sum(batch.weight))).astype(jnp.float32)
-    firing_rate = jnp.zeros(activations.shape[1]).at[selection.units].add(active * weight[:, None])
-    return selection.mask(activations.shape), jnp.sum(active, axis=1), firing_rate

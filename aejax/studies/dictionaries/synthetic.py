@@ -1,17 +1,20 @@
 """Families of dictionaries on sparse mixtures of known features, which are generated in the compiled training loop."""
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
-from jaxtyping import Array
+from jax.typing import ArrayLike
+from jaxtyping import Array, PyTree
 
 from aejax.autoencoders import Autoencoder, batch_top_k, gated, jump_relu, l1_dictionary, matryoshka, top_k
+from aejax.autoencoders.record import Metrics
 from aejax.datasets.synthetic_features.generator import FeatureModel, sample, sample_x
 from aejax.datasets.synthetic_features.setting import FeatureSetting
 from aejax.evaluation.dictionaries import (
@@ -26,12 +29,15 @@ from aejax.evaluation.dictionaries import (
 )
 from aejax.keys import named_key
 from aejax.schedules import linear_warm_up
-from aejax.training.devices import AXIS
+from aejax.training.devices import AXIS, replicate
+from aejax.training.kept import kept
 from aejax.training.state import TrainState, create_state
 from aejax.training.step import train_step
 
 _EVALUATED = 2048  # examples that are encoded at a time
+_STEPS_PER_CALL, _CALLS = 100, 200  # at most so many steps, and at least so many calls, where there are as many steps
 _WARM_UP = 0.05  # of the steps, over which the weight of a penalty rises
+_ADAPTION = 20  # by how many e-folds a weight can change in a training: the error in active units counts as at most one
 
 PUBLISHED = {  # F1, MCC, uniqueness, explained variance at L0 25 and at L0 20, after 200 million examples
     "batch_top_k": ((0.7316, 0.7574, 0.9837, 0.7923), (0.8183, 0.7526, 0.9760, 0.7889)),
@@ -51,11 +57,20 @@ class Training(NamedTuple):
     examples: int = 20_000  # that it is evaluated on
 
 
+class Level(NamedTuple):
+    """How sparse the codes shall be: by the number of active units or, where a penalty sets it, by its weight."""
+
+    active: float | None = None
+    """k of `top_k`, `batch_top_k` and `matryoshka`; the others' weights are adapted, until so many units are active."""
+    weight: float | None = None  # of the penalty
+
+
 class Trial(NamedTuple):
     """One trained dictionary and its measures on examples that it was not trained on; none has a unit."""
 
     family: str
-    strength: float  # k, or the weight of the penalty
+    active: float | None  # of the level
+    weight: float | None  # of the penalty: that of the level, or the last one of a weight that was adapted
     seed: int
     l0: float  # active units per example
     f1: float
@@ -69,25 +84,12 @@ class Trial(NamedTuple):
     dead: float  # fraction of units that never fire
 
 
-def build_family(name: str, strength: float, features: int, training: Training) -> Autoencoder:
-    """Returns the dictionary of a family.
+class Family(NamedTuple):
+    """A family of dictionaries."""
 
-    Args:
-      name: of the constructor in `aejax.autoencoders`.
-      strength: k of `top_k`, `batch_top_k` and `matryoshka`; the weight of the penalty of the others.
-      features: D.
-      training: names the units and the steps.
-
-    Raises:
-      ValueError: there is no family of that name, or the constructor refuses the strength.
-    """
-    if name not in FAMILIES:
-        raise ValueError(f"family must be one of {', '.join(FAMILIES)}, got {name!r}")
-    return FAMILIES[name](features, strength, training)
-
-
-def _weight(strength: float, steps: int) -> Callable[..., Array]:
-    return linear_warm_up(max(1, round(_WARM_UP * steps)), end=strength)
+    build: Callable[[int, Any, Training, float], Autoencoder]  # (D, k or a schedule, training, mean norm of examples)
+    first_weight: Callable[[float], float] | None
+    """(Mean norm of examples) -> where a weight begins that is adapted; None for a family that keeps k units."""
 
 
 def _prefixes(units: int) -> tuple[int, ...]:
@@ -100,69 +102,164 @@ def _dead_after(training: Training) -> int:
     return max(1, training.steps * training.batch_size // 20)
 
 
-FAMILIES: dict[str, Callable[[int, float, Training], Autoencoder]] = {
-    "l1_dictionary": lambda d, weight, training: l1_dictionary(
-        d, training.units, weight=_weight(weight, training.steps)
+FAMILIES: dict[str, Family] = {
+    "l1_dictionary": Family(
+        lambda d, weight, training, _: l1_dictionary(d, training.units, weight=weight), lambda norm: 0.1 * norm
     ),
-    "top_k": lambda d, k, training: top_k(d, training.units, k=round(k), dead_after=_dead_after(training)),
-    "batch_top_k": lambda d, k, training: batch_top_k(d, training.units, k=k, dead_after=_dead_after(training)),
-    "matryoshka": lambda d, k, training: matryoshka(
-        d, training.units, k=k, prefixes=_prefixes(training.units), dead_after=_dead_after(training)
+    "top_k": Family(
+        lambda d, k, training, _: top_k(d, training.units, k=round(k), dead_after=_dead_after(training)), None
     ),
-    "jump_relu": lambda d, weight, training: jump_relu(
-        d, training.units, weight=_weight(weight, training.steps), bandwidth=0.1, start_threshold=0.1
+    "batch_top_k": Family(
+        lambda d, k, training, _: batch_top_k(d, training.units, k=k, dead_after=_dead_after(training)), None
     ),
-    "gated": lambda d, weight, training: gated(d, training.units, weight=_weight(weight, training.steps)),
+    "matryoshka": Family(
+        lambda d, k, training, _: matryoshka(
+            d, training.units, k=k, prefixes=_prefixes(training.units), dead_after=_dead_after(training)
+        ),
+        None,
+    ),
+    "jump_relu": Family(
+        lambda d, weight, training, norm: jump_relu(
+            d, training.units, weight=weight, bandwidth=0.08 * norm, start_threshold=0.08 * norm
+        ),
+        lambda norm: 0.003 * norm**2,
+    ),
+    "gated": Family(lambda d, weight, training, _: gated(d, training.units, weight=weight), lambda norm: 0.3 * norm),
 }
+
+OnSteps = Callable[[int, Metrics], None]  # (number of steps done, metrics of the last one) -> nothing
+
+
+class Trained(NamedTuple):
+    """A dictionary after its training."""
+
+    autoencoder: Autoencoder
+    params: PyTree
+    weight: float | None  # of the penalty at the end; None for a family without one
 
 
 def train_on_mixtures(
-    autoencoder: Autoencoder, model: FeatureModel, setting: FeatureSetting, training: Training, *, seed: int
-) -> TrainState:
-    """Returns the state after training on new examples at every step, generated where they are used.
+    family: str,
+    level: Level,
+    model: FeatureModel,
+    setting: FeatureSetting,
+    training: Training,
+    *,
+    seed: int,
+    on_steps: OnSteps | None = None,
+) -> Trained:
+    """Returns a dictionary after training on new examples at every step, generated where they are used.
+
+    A weight rises over the first twentieth of the steps. One that is adapted is then multiplied, every 100 steps or
+    more often, by a power of (active units)/(those that shall be).
 
     Args:
-      autoencoder: the dictionary.
+      family: of `FAMILIES`.
+      level: how sparse the codes shall be.
       model: the generator.
       setting: its setting.
       training: steps, batch size and learning rate; Adam, whose rate falls to 0 over the last fifth.
       seed: of the parameters and the examples.
+      on_steps: called after every 100 steps, or more often, and after the last.
+
+    Raises:
+      ValueError: there is no family of that name, the level does not suit it, or its constructor refuses it.
     """
+    _check(family, level)
+    norm = _mean_norm(model, setting)
+    first_weight = FAMILIES[family].first_weight
+    k, weight = (level.active, None) if first_weight is None else (None, level.weight)
+    is_adapted = first_weight is not None and weight is None
+    if first_weight is not None and weight is None:
+        weight = first_weight(norm)
+    build, take = _compiled(family, k, setting, training, norm)
+    autoencoder = build(weight)
+    key = jax.random.key(seed)
+    state = create_state(autoencoder, _optimizer(training), key, jnp.zeros(setting.dimensions))
+    data_keys = named_key(key, "mixtures")[None]  # one for the only device
+    state, model = replicate((state, model), jax.devices()[:1])  # as `take` returns them, so that it is compiled once
+    each = max(1, min(_STEPS_PER_CALL, training.steps // _CALLS))
+    rate = _ADAPTION * each / training.steps
+    for done in range(0, training.steps, each):
+        number = min(each, training.steps - done)
+        state, metrics = take(state, model, data_keys, np.int32(number), np.float32(weight or 0))
+        if is_adapted and done >= _WARM_UP * training.steps:
+            assert weight is not None
+            assert level.active is not None
+            error = math.log(max(float(metrics["l0"]), 1e-3) / level.active)
+            weight *= math.exp(rate * max(-1, min(error, 1)))
+        if on_steps is not None:
+            on_steps(done + number, metrics)
+    return Trained(autoencoder, state.params, weight)
+
+
+@kept
+def _compiled(
+    family: str, k: float | None, setting: FeatureSetting, training: Training, norm: float
+) -> tuple[Callable[[ArrayLike | None], Autoencoder], Callable[..., tuple[TrainState, Metrics]]]:
+    """Returns a function of a weight that makes the autoencoder, and a compiled one that trains it for some steps."""
+    optimizer = _optimizer(training)
+
+    def build(weight: ArrayLike | None) -> Autoencoder:
+        steps = max(1, round(_WARM_UP * training.steps))
+        of_level = k if weight is None else linear_warm_up(steps, end=weight)
+        return FAMILIES[family].build(setting.dimensions, of_level, training, norm)
+
+    def steps(
+        state: TrainState, model: FeatureModel, data_key: Array, number: Array, weight: Array
+    ) -> tuple[TrainState, Metrics]:
+        autoencoder = build(None if k is not None else weight)
+
+        def step(state: TrainState) -> tuple[TrainState, Metrics]:
+            keys = jax.random.split(jax.random.fold_in(data_key, state.step), training.batch_size)
+            return train_step(autoencoder, optimizer, state, jax.vmap(lambda key: sample_x(model, key, setting))(keys))
+
+        return lax.fori_loop(1, number, lambda _, after: step(after[0]), step(state))
+
+    in_axes = (None, None, 0, None, None)
+    device = jax.devices()[:1]
+    return build, jax.pmap(steps, AXIS, in_axes=in_axes, out_axes=(None, None), devices=device, donate_argnums=0)
+
+
+def _optimizer(training: Training) -> optax.GradientTransformation:
     falls = max(1, training.steps // 5)
     rate = optax.join_schedules(
         [optax.constant_schedule(training.learning_rate), optax.linear_schedule(training.learning_rate, 0.0, falls)],
         [training.steps - falls],
     )
-    optimizer = optax.adam(rate)
-    key = jax.random.key(seed)
-    state = create_state(autoencoder, optimizer, key, jnp.zeros(setting.dimensions))
-    data_keys = named_key(key, "mixtures")[None]  # one for the only device
+    return optax.adam(rate)
 
-    def steps(state: TrainState, model: FeatureModel, data_key: Array) -> TrainState:
-        def step(state: TrainState, _: None) -> tuple[TrainState, None]:
-            keys = jax.random.split(jax.random.fold_in(data_key, state.step), training.batch_size)
-            x = jax.vmap(lambda key: sample_x(model, key, setting))(keys)
-            return train_step(autoencoder, optimizer, state, x)[0], None
 
-        return lax.scan(step, state, length=training.steps)[0]
+def _check(family: str, level: Level) -> None:
+    if family not in FAMILIES:
+        raise ValueError(f"family must be one of {', '.join(FAMILIES)}, got {family!r}")
+    if (level.active is None) == (level.weight is None):
+        raise ValueError(f"expected a level with either active units or a weight, got {level}")
+    if FAMILIES[family].first_weight is None and level.active is None:
+        raise ValueError(f"{family} has no penalty: expected a number of active units, got {level}")
+    if not (level.active is None or level.active > 0):
+        raise ValueError(f"active must be above 0, got {level.active:g}")
 
-    device = jax.devices()[:1]
-    return jax.pmap(steps, AXIS, in_axes=(None, None, 0), out_axes=None, devices=device)(state, model, data_keys)
+
+def _mean_norm(model: FeatureModel, setting: FeatureSetting) -> float:
+    """Returns the root of the mean squared norm of examples without their bias, by 1,024 of them."""
+    keys = jax.random.split(named_key(jax.random.key(0), "norm of mixtures"), 1024)
+    x = jax.jit(jax.vmap(lambda key: sample_x(model, key, setting)))(keys)
+    return float(jnp.sqrt(jnp.mean(jnp.sum(jnp.square(x - model.bias[None]), axis=1))))
 
 
 def measure(
-    autoencoder: Autoencoder, state: TrainState, model: FeatureModel, setting: FeatureSetting, *, examples: int
+    autoencoder: Autoencoder, params: PyTree, model: FeatureModel, setting: FeatureSetting, *, examples: int
 ) -> dict[str, float]:
     """Returns the measures of `Trial` on new examples, the same for every dictionary.
 
     Args:
       autoencoder: the dictionary.
-      state: after training.
+      params: its parameters.
       model: the generator.
       setting: its setting.
       examples: the number of examples.
     """
-    params = state.params
     match = match_features(np.asarray(params["decoder"]["kernel"]), np.asarray(model.features))
 
     @jax.jit
@@ -197,34 +294,47 @@ def measure(
 
 
 def run_trial(
-    family: str, strength: float, model: FeatureModel, setting: FeatureSetting, training: Training, *, seed: int
+    family: str,
+    level: Level,
+    model: FeatureModel,
+    setting: FeatureSetting,
+    training: Training,
+    *,
+    seed: int,
+    on_steps: OnSteps | None = None,
 ) -> Trial:
     """Trains one dictionary and measures it.
 
     Args:
       family: of `FAMILIES`.
-      strength: as for `build_family`.
+      level: how sparse its codes shall be.
       model: the generator.
       setting: its setting.
       training: how it is trained.
       seed: of its parameters and examples.
+      on_steps: as for `train_on_mixtures`.
+
+    Raises:
+      ValueError: as for `train_on_mixtures`.
     """
-    autoencoder = build_family(family, strength, setting.dimensions, training)
-    state = train_on_mixtures(autoencoder, model, setting, training, seed=seed)
-    return Trial(family, strength, seed, **measure(autoencoder, state, model, setting, examples=training.examples))
+    autoencoder, params, weight = train_on_mixtures(
+        family, level, model, setting, training, seed=seed, on_steps=on_steps
+    )
+    measures = measure(autoencoder, params, model, setting, examples=training.examples)
+    return Trial(family, level.active, weight, seed, **measures)
 
 
-def summarize(trials: Sequence[Trial]) -> dict[tuple[str, float], dict[str, tuple[float, float]]]:
-    """Returns mean and standard deviation over seeds of every measure, by family and strength; NaN for one seed.
+def summarize(trials: Sequence[Trial]) -> dict[tuple[str, Level], dict[str, tuple[float, float]]]:
+    """Returns mean and standard deviation over seeds of every measure, by family and level; NaN for one seed.
 
-    >>> trial = Trial("top_k", 5.0, 0, *(1.0,) * 10)
-    >>> summarize([trial, trial._replace(seed=1, f1=0.5)])["top_k", 5.0]["f1"]
+    >>> trial = Trial("top_k", 5.0, None, 0, *(1.0,) * 10)
+    >>> summarize([trial, trial._replace(seed=1, f1=0.5)])["top_k", Level(5.0)]["f1"]
     (0.75, 0.3535533905932738)
     """
-    groups: dict[tuple[str, float], list[Trial]] = {}
+    groups: dict[tuple[str, Level], list[Trial]] = {}
     for trial in trials:
-        groups.setdefault((trial.family, trial.strength), []).append(trial)
-    names = Trial._fields[3:]
+        groups.setdefault((trial.family, level_of(trial)), []).append(trial)
+    names = Trial._fields[4:]
     return {
         key: {
             name: (
@@ -235,3 +345,12 @@ def summarize(trials: Sequence[Trial]) -> dict[tuple[str, float], dict[str, tupl
         }
         for key, group in groups.items()
     }
+
+
+def level_of(trial: Trial) -> Level:
+    """Returns the level that was asked for.
+
+    >>> level_of(Trial("gated", 5.0, 0.32, 0, *(1.0,) * 10))
+    Level(active=5.0, weight=None)
+    """
+    return Level(weight=trial.weight) if trial.active is None else Level(trial.active)
