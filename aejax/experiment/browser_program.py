@@ -89,7 +89,7 @@ _ELEMENTWISE = (
     *("abs", "add", "add_any", "and", "atan2", "cbrt", "ceil", "clamp", "convert_element_type"),
     *("copy", "copy_p", "cos", "div", "eq", "erf", "erfc", "exp", "exp2"),
     *("expand_dims", "expm1", "floor", "ge", "gt", "is_finite", "le", "log", "log1p"),
-    *("logistic", "lt", "max", "min", "mul", "ne", "neg", "not", "or"),
+    *("logistic", "lt", "max", "min", "mul", "ne", "neg", "not", "one_minus_square", "or"),
     *("pow", "reduce_precision", "rem", "reshape", "rsqrt", "select_n", "sign", "sin"),
     *("sqrt", "square", "squeeze", "stop_gradient", "sub", "tan", "tanh", "xor"),
 )

@@ -11,7 +11,13 @@ from jaxtyping import Array, Float
 from aejax.jacobian.traces import Fact, Trace, is_floating, trace_of
 
 _KINKED = {"relu", "relu6", "leaky_relu", "hard_tanh", "hard_sigmoid", "hard_silu", "selu"}  # of jax.nn
-_WITHOUT_JUMP = {"elu", "celu", "soft_sign", "sparse_plus"}  # continuously differentiable, although they use `where`
+_WITHOUT_JUMP = {
+    "elu",
+    "celu",
+    "sinc",
+    "soft_sign",
+    "sparse_plus",
+}  # continuously differentiable, although they use `where`
 _CONTINUOUS = {  # continuous functions with kinks
     **dict.fromkeys(("max", "reduce_max", "reduce_window_max", "cummax", "pmax", "select_and_gather_add"), "max"),
     **dict.fromkeys(("min", "reduce_min", "reduce_window_min", "cummin", "pmin"), "min"),
@@ -29,8 +35,8 @@ def kinks(f: Callable[[Array], Array], x: Float[Array, "..."]) -> list[str]:
     It detects the activations of `jax.nn` with kinks; maxima and minima, such as in pooling; absolute values and signs;
     rounding and remainders; sorting, top-k and medians; and every choice that depends on a comparison of values that
     depend on the example: `jnp.where(x > 0, x, 0)`, an index such as `argmax`, or the number of iterations of a loop.
-    Such a choice is reported even where it is smooth, except for the smooth activations of `jax.nn`, which are
-    recognized by name. For a function with a custom derivative, that derivative is searched for discontinuities.
+    Such a choice is reported even where it is smooth, except for smooth functions of JAX such as `jax.nn.elu`, which
+    are recognized by name. For a function with a custom derivative, that derivative is searched for discontinuities.
 
     Operations that no derivative passes through, such as the maximum in softmax, are not reported. Neither are those
     that keep a nonnegative number away from 0 in a normalization: `jnp.maximum(norm, 1e-6)`,

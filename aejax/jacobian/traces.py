@@ -59,7 +59,7 @@ class Trace:
         """Returns the traces of an equation's bodies and branches, with the facts about their arguments."""
         name, inputs, params = equation.primitive.name, self.inputs(equation), equation.params
         if name == "scan":
-            return [_loop(params["jaxpr"], inputs, params["num_consts"], params["num_carry"])]
+            return [_loop(params["jaxpr"], inputs, *_numbers_of_scan(params))]
         if name == "while":
             of_condition, of_body = params["cond_nconsts"], params["body_nconsts"]
             start = inputs[of_condition + of_body :]
@@ -127,10 +127,10 @@ class Trace:
     def _of_loop(self, equation: JaxprEqn, called: list["Trace"]) -> list[Fact]:
         """Returns the facts about a loop's carried and stacked values; a `while` may stop depending on x."""
         params, (body, *condition) = equation.params, called
-        constants = params["body_nconsts"] if condition else params["num_consts"]
+        constants, number = (params["body_nconsts"], None) if condition else _numbers_of_scan(params)
         carried = [body.fact(variable) for variable in body.jaxpr.invars[constants:]]
         if not condition:
-            return [*carried[: params["num_carry"]], *body.results()[params["num_carry"] :]]
+            return [*carried[:number], *body.results()[number:]]
         chosen = condition[0].results()[0].jumps
         return [
             one._replace(of_x=one.of_x or chosen, jumps=one.jumps or (chosen and not is_floating(out)))
@@ -195,6 +195,14 @@ class Trace:
                 break
             variable = equation.invars[0]
         return variable
+
+
+def _numbers_of_scan(params: dict[str, Any]) -> tuple[int, int]:
+    """Returns how many constants and how many carried values a scan has."""
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    constants, carried, _ = params["ft_in"].unpack()  # since JAX 0.11
+    return len(constants), len(carried)
 
 
 _REDUCTIONS = {"reduce", "reduce_window", "reduce_and", "reduce_or"}

@@ -7,7 +7,7 @@ not depend on them.
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -75,7 +75,10 @@ def choose_plan(
     share = batch_size // len(devices)
     platform = devices[0].platform
 
-    batch = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((share, *leaf.shape[1:]), leaf.dtype), train_x)
+    def batch_of(leaf: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((share, *leaf.shape[1:]), jax.dtypes.canonicalize_dtype(leaf.dtype))
+
+    batch = jax.tree.map(batch_of, train_x)
     one_device = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((1, *leaf.shape), leaf.dtype), batch)
     shapes = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), (params, one_device))
     leaves, structure = jax.tree.flatten(shapes)

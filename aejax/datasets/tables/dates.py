@@ -118,9 +118,10 @@ def combined(parts: dict[str, np.ndarray], form: str) -> pl.Series:
     is_known = np.all([np.isfinite(part) for part in parts.values()], axis=0)
     whole = {name: np.where(is_known, np.round(part), 1).astype(np.int64) for name, part in parts.items()}
     year, month = (np.clip(whole[name], 1, most) for name, most in (("year", 9999), ("month", 12)))
-    first = (year - 1970).astype("datetime64[Y]").astype("datetime64[M]") + (month - 1)
-    last_day = ((first + 1).astype("datetime64[D]") - first.astype("datetime64[D]")).astype(np.int64)
-    days = first.astype("datetime64[D]") + (np.clip(whole["day"], 1, last_day) - 1)
+    first = (year - 1970).astype("datetime64[Y]").astype("datetime64[M]") + (month - 1).astype("timedelta64[M]")
+    next_first = first + np.timedelta64(1, "M")
+    last_day = (next_first.astype("datetime64[D]") - first.astype("datetime64[D]")).astype(np.int64)
+    days = first.astype("datetime64[D]") + (np.clip(whole["day"], 1, last_day) - 1).astype("timedelta64[D]")
     hours = np.clip(whole.get("hour", np.zeros_like(year)), 0, 23)
     times = days.astype("datetime64[us]") + hours.astype("timedelta64[h]")
     text = pl.Series(times).dt.strftime(form)

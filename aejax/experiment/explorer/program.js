@@ -215,6 +215,7 @@ const UNARY = {
   abs: Math.abs, cbrt: Math.cbrt, ceil: Math.ceil, cos: Math.cos, erf, erfc: (x) => 1 - erf(x), exp: Math.exp,
   exp2: (x) => 2 ** x, expm1: Math.expm1, floor: Math.floor, is_finite: (x) => Number.isFinite(x) ? 1 : 0,
   log: Math.log, log1p: Math.log1p, logistic: (x) => 1 / (1 + Math.exp(-x)), neg: (x) => -x,
+  one_minus_square: (x) => (1 - x) * (1 + x),
   rsqrt: (x) => 1 / Math.sqrt(x), sign: Math.sign, sin: Math.sin, sqrt: Math.sqrt, square: (x) => x * x,
   tan: Math.tan, tanh: Math.tanh,
 };
