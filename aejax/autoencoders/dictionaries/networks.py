@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, PyTree
 
@@ -28,15 +30,20 @@ class DictionaryEncoder:
     dtype: str  # of the product; parameters and output are float32
     units_axis: AxisName
 
-    def init(self, key: Array, x: Array) -> PyTree:
+    def init(self, key: Array, x: Array, center: Array | None = None) -> PyTree:
         """Returns `kernel` (D, F) and `bias` (F,)."""
+        del center
         features = _size(self.shape)
         kernel = jax.random.normal(key, (features, self.units), x.dtype) / jnp.sqrt(jnp.asarray(features, x.dtype))
         return {"kernel": kernel, "bias": jnp.zeros(self.units, x.dtype)}
 
-    def apply(self, params: PyTree, x: Array) -> Array:
-        """Returns the pre-activations (F,)."""
-        return _product(shared_by_units(x.reshape(-1), self.units_axis), params["kernel"], self.dtype) + params["bias"]
+    def apply(self, params: PyTree, x: Array, center: Array | None = None) -> Array:
+        """Returns the pre-activations (F,); without a center, c is 0."""
+        x = shared_by_units(x.reshape(-1), self.units_axis)
+        if center is None:
+            return _product(x, params["kernel"], self.dtype) + params["bias"]
+        center = shared_by_units(center.reshape(-1), self.units_axis)
+        return centered_product(x, center, params["kernel"], self.dtype) + params["bias"]
 
 
 @dataclass(frozen=True)
@@ -212,9 +219,8 @@ def _networks_of(
         return params, code.size
 
     def pre_activations(params: PyTree, x: Array, *condition: Array) -> Array:
-        if has_bias:
-            x = x - params["decoder"]["bias"].reshape(x.shape)
-        return apply_to_one(encoder, part_of(params, "encoder"), x, *condition, role="encoder", name="x")
+        center = (params["decoder"]["bias"],) if has_bias else ()
+        return apply_to_one(encoder, part_of(params, "encoder"), x, *center, *condition, role="encoder", name="x")
 
     def decode(params: PyTree, code: Array, *condition: Array) -> Array:
         return apply_to_one(decoder, part_of(params, "decoder"), code, *condition, role="decoder", name="code")
@@ -280,6 +286,36 @@ def _radial_backward(kernel: Array, gradient: Array) -> tuple[Array]:
 
 
 without_radial_gradient.defvjp(_radial_forward, _radial_backward)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(3,))
+def centered_product(
+    x: Float[Array, "D"], center: Float[Array, "D"], kernel: Float[Array, "D F"], dtype: str
+) -> Float[Array, "F"]:
+    """Returns (x - c) W.
+
+    In a batch, the gradient of c is the sum over examples times Wᵀ, a product with one vector; the derivative of x - c
+    would be a product with all examples, the sixth of a step.
+
+    >>> centered_product(jnp.ones(2), jnp.zeros(2), jnp.ones((2, 3)), "float32").tolist()
+    [2.0, 2.0, 2.0]
+    """
+    return _product(x - center, kernel, dtype)
+
+
+@partial(centered_product.defjvp, symbolic_zeros=True)
+def _centered_derivative(
+    dtype: str, primals: tuple[Array, Array, Array], tangents: tuple[Any, Any, Any]
+) -> tuple[Array, Array]:
+    (x, center, kernel), (of_x, of_center, of_kernel) = primals, tangents
+    terms = []
+    if not isinstance(of_x, SymbolicZero):
+        terms.append(_product(of_x, kernel, dtype))
+    if not isinstance(of_center, SymbolicZero):
+        terms.append(-_product(of_center, kernel, dtype))
+    if not isinstance(of_kernel, SymbolicZero):
+        terms.append(_product(x - center, of_kernel, dtype))
+    return centered_product(x, center, kernel, dtype), sum(terms[1:], terms[0])
 
 
 def _of_units(code: Float[Array, "F"], units: tuple[int, int], axis_name: AxisName) -> Float[Array, "F"]:

@@ -1,10 +1,13 @@
 """Each family against its closed forms, NumPy, and the special cases in which two families are one."""
 
+import math
+
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend.core import jaxprs_in_params
 
 from aejax.autoencoders import (
     Examples,
@@ -20,6 +23,7 @@ from aejax.autoencoders import (
     top_k,
 )
 from aejax.autoencoders.dictionaries.jump_relu import jump, step
+from aejax.autoencoders.dictionaries.networks import centered_product
 from aejax.networks import MLP
 
 D, F, B = 6, 16, 8
@@ -443,3 +447,40 @@ def test_bad_knobs(make, message):
 def test_more_than_there_are_units(family, message):
     with pytest.raises(ValueError, match=message):
         family.loss(family.init(KEY, X[0]), KEY, X)
+
+
+def test_a_product_with_a_center_has_the_derivatives_of_its_formula():
+    """To the second order, in both modes, also where the center is shared by a batch."""
+    keys = jax.random.split(jax.random.key(3), 3)
+    x, center, kernel = (jax.random.normal(key, shape) for key, shape in zip(keys, ((4, D), (D,), (D, F)), strict=True))
+
+    def own(x, center, kernel):
+        return jnp.sum(jnp.sin(jax.vmap(lambda one: centered_product(one, center, kernel, "float32"))(x)))
+
+    def formula(x, center, kernel):
+        return jnp.sum(jnp.sin((x - center[None]) @ kernel))
+
+    for places in ((0, 1, 2), (1,), (0,), (2,), (1, 2)):
+        for derivative in (jax.grad, jax.jacfwd, lambda f, places: jax.jacfwd(jax.grad(f, places), places)):
+            expected = derivative(formula, places)(x, center, kernel)
+            chex.assert_trees_all_close(derivative(own, places)(x, center, kernel), expected, rtol=1e-4, atol=1e-4)
+
+
+def products_of(jaxpr):
+    """The numbers of multiplications of all matrix products."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            axes = equation.params["dimension_numbers"][0][0]
+            shape = equation.invars[0].aval.shape
+            yield equation.outvars[0].aval.size * math.prod(shape[axis] for axis in axes)
+        for body in jaxprs_in_params(equation.params):
+            yield from products_of(body)
+
+
+def test_the_gradient_of_the_center_needs_no_product_of_all_examples():
+    """Five of a batch remain: codes, outputs, and the gradients of the two kernels and of the codes."""
+    family = top_k(D, F, k=2, auxiliary_weight=0)
+    params = family.init(KEY, X[0])
+    state = params.pop("state")
+    closed = jax.make_jaxpr(jax.grad(lambda trained: family.loss({**trained, "state": state}, KEY, X)[0]))(params)
+    assert list(products_of(closed.jaxpr)).count(B * D * F) == 5
