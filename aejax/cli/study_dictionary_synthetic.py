@@ -25,12 +25,16 @@ DESCRIPTION = """Train dictionaries on sparse mixtures of known features, and me
   aejax study dictionary-synthetic                                     all families on 512 features
   aejax study dictionary-synthetic --families top_k --seeds 3           one family, several seeds
   aejax study dictionary-synthetic --features synth_sae_bench_16k      16,384 features, as in SynthSAEBench: for a GPU
+  ... --features synth_sae_bench_16k --steps 195313                    with 200 million examples, as published
 
 Examples are generated at every step, where they are used. Every dictionary is measured on the same new examples: F1,
 precision and recall of each unit as a detector of its best-matching feature, MCC and MMCS of its directions, the
 fraction of units that match different features, explained variance, active and dead units. The folder written holds
 trials.json and config.json. The same command on a folder that exists goes on where it was stopped: what is in
-trials.json is not trained again."""
+trials.json is not trained again.
+
+With 16,384 features an H200 takes 700 to 800 steps a second, so 200 million examples four to five minutes for every
+dictionary; two cores take two minutes for the features and two to three steps a second."""
 
 _MAX_BYTES = 2**24
 _COLUMNS = {
