@@ -79,22 +79,31 @@ def test_divided_is_whole(family):
             assert {shard.data.shape for shard in array.addressable_shards} == {(F // parts, D)}
 
 
-def test_selection_over_units_is_that_of_one_device():
+@pytest.mark.parametrize("on_a_cpu", [True, False])
+def test_selection_over_units_is_that_of_one_device(on_a_cpu, monkeypatch):
     """With many ties, of examples and of units on several devices each."""
     values = np.random.default_rng(1).choice([0.0, 0.5, 0.5, 1.0, 2.0], (6, 16)).astype(np.float32)
     grid = jnp.asarray(values.reshape(3, 2, 4, 4).transpose(0, 2, 1, 3))  # (devices, units, examples, units of one)
+    of_each, of_batch = largest_of_each(jnp.asarray(values), 5), largest_of_batch(jnp.asarray(values), 31)
+    if not on_a_cpu:
+        monkeypatch.setattr(jax.lax, "platform_dependent", lambda *operands, default, cpu: default(*operands))
 
     def over(function):
         mapped = jax.vmap(jax.vmap(function, axis_name=UNITS), axis_name=AXIS)
-        return np.asarray(jax.jit(mapped)(grid)).transpose(0, 2, 1, 3).reshape(6, 16)
+        return jax.jit(mapped)(grid)
 
-    each = over(lambda v: largest_of_each(v, 5, axis_name=UNITS).mask)
-    np.testing.assert_array_equal(each, largest_of_each(jnp.asarray(values), 5).mask)
+    def joined(mask):
+        return np.asarray(mask).transpose(0, 2, 1, 3).reshape(6, 16)
+
+    each = over(lambda v: largest_of_each(v, 5, axis_name=UNITS))
+    np.testing.assert_array_equal(joined(each.mask), of_each.mask)
+    np.testing.assert_array_equal(each.number.sum(axis=1).reshape(-1), of_each.number)
+    np.testing.assert_array_equal(each.weight.sum(axis=0).reshape(-1), of_each.weight)
     five = jnp.asarray(5)
     of_nine = over(lambda v: largest_of_each(v, 9, number=five, axis_name=UNITS).mask)
-    np.testing.assert_array_equal(of_nine, each)
-    batch = over(lambda v: largest_of_batch(v, 31, axis_name=AXIS, units_axis=UNITS))
-    np.testing.assert_array_equal(batch, largest_of_batch(jnp.asarray(values), 31))
+    np.testing.assert_array_equal(joined(of_nine), of_each.mask)
+    batch = joined(over(lambda v: largest_of_batch(v, 31, axis_name=AXIS, units_axis=UNITS)))
+    np.testing.assert_array_equal(batch, of_batch)
     assert batch.sum() == 31
 
 
