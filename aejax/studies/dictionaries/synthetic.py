@@ -214,7 +214,8 @@ def _compiled(
             keys = jax.random.split(jax.random.fold_in(data_key, state.step), training.batch_size)
             return train_step(autoencoder, optimizer, state, jax.vmap(lambda key: sample_x(model, key, setting))(keys))
 
-        return lax.fori_loop(1, number, lambda _, after: step(after[0]), step(state))
+        before = jax.tree.map(lambda one: jnp.zeros(one.shape, one.dtype), jax.eval_shape(step, state)[1])
+        return lax.fori_loop(0, number, lambda _, after: step(after[0]), (state, before))
 
     in_axes = (None, None, 0, None, None)
     device = jax.devices()[:1]
