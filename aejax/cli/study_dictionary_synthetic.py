@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from aejax.cli import command_line
+from aejax.datasets.synthetic_features.setting import SettingName
 from aejax.errors import UserError
 from aejax.host.files import read_text, write_text
 
@@ -24,6 +25,7 @@ DESCRIPTION = """Train dictionaries on sparse mixtures of known features, and me
 
   aejax study dictionary-synthetic                                     all families on 512 features
   aejax study dictionary-synthetic --families top_k --seeds 3           one family, several seeds
+  aejax study dictionary-synthetic --features synth_sae_bench_2k       2,048 features in trees, minutes on two cores
   aejax study dictionary-synthetic --features synth_sae_bench_16k      16,384 features, as in SynthSAEBench: for a GPU
   ... --features synth_sae_bench_16k --steps 195313                    with 200 million examples, as published
 
@@ -50,6 +52,7 @@ _COLUMNS = {
 _SIZES = {  # setting: units, active units, steps, batch size, learning rate
     # l1_dictionary, seed 0: MMCS and MCC 0.969, 7.3 active units; with 512 units and 3,000 steps MMCS 0.888
     "small": (1024, (5.0,), 2000, 512, 3e-3),
+    "synth_sae_bench_2k": (512, (8.0,), 4000, 512, 1e-3),
     "synth_sae_bench_16k": (4096, (25.0, 20.0), 4000, 1024, 3e-4),
 }
 
@@ -58,8 +61,9 @@ _SIZES = {  # setting: units, active units, steps, batch size, learning rate
 class Options:
     """What to train, how often, and where to write the results."""
 
-    features: Literal["small", "synth_sae_bench_16k"] = "small"
-    """The generator. small: 512 features in 256 dimensions, 5 active; synth_sae_bench_16k: 16,384 in 768, 34 active."""
+    features: SettingName = "small"
+    """The generator. small: 512 features in 256 dimensions, 5 active; synth_sae_bench_16k: 16,384 in 768, 34 active, in
+    trees; synth_sae_bench_2k: 2,048 in 192, 11 active, an eighth of it."""
     families: tuple[Literal["l1_dictionary", "top_k", "batch_top_k", "matryoshka", "jump_relu", "gated"], ...] = (
         "l1_dictionary",
         "top_k",
@@ -71,7 +75,7 @@ class Options:
     """The families of dictionaries."""
     active_entries: tuple[float, ...] = ()
     """Numbers of active units: k of top_k, batch_top_k and matryoshka; the weights of the others' penalties are adapted
-    in training to reach them. 5 for small, 25 and 20 for synth_sae_bench_16k."""
+    in training to reach them. 5 for small, 8 for synth_sae_bench_2k, 25 and 20 for synth_sae_bench_16k."""
     l1_weights: tuple[float, ...] = ()
     """l1_dictionary: weights of the penalty, instead of weights that are adapted."""
     jump_relu_weights: tuple[float, ...] = ()
@@ -83,13 +87,14 @@ class Options:
     feature_seed: int = 0
     """Seed of the features."""
     units: int | None = None
-    """Units of every dictionary: 1,024 for small, 4,096 for synth_sae_bench_16k."""
+    """Units of every dictionary: 1,024 for small, 512 for synth_sae_bench_2k, 4,096 for synth_sae_bench_16k."""
     steps: int | None = None
-    """Training steps of every dictionary: 2,000 for small, 4,000 for synth_sae_bench_16k."""
+    """Training steps of every dictionary: 2,000 for small, 4,000 for the others."""
     batch_size: int | None = None
-    """Examples of a step: 512 for small, 1,024 for synth_sae_bench_16k."""
+    """Examples of a step: 512, or 1,024 for synth_sae_bench_16k."""
     learning_rate: float | None = None
-    """Learning rate of Adam: 0.003 for small, 0.0003 for synth_sae_bench_16k. It falls to 0 over the last fifth."""
+    """Learning rate of Adam: 0.003 for small, 0.001 for synth_sae_bench_2k, 0.0003 for synth_sae_bench_16k. It falls to
+    0 over the last fifth."""
     examples: int = 20_000
     """Examples that dictionaries are measured on."""
     run_dir: Path | None = None

@@ -1,7 +1,7 @@
-"""The knobs of the generator of sparse mixtures, and two named settings. Imports no JAX."""
+"""The knobs of the generator of sparse mixtures, and named settings. Imports no JAX."""
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from aejax.errors import ArgumentError
 
@@ -83,10 +83,14 @@ class FeatureSetting(NamedTuple):
     bias_norm: float = 0.0  # ‖b‖, in a random direction
 
 
-SETTINGS = {
+SettingName = Literal["small", "synth_sae_bench_2k", "synth_sae_bench_16k"]
+SETTINGS: dict[str, FeatureSetting] = {
     "small": FeatureSetting(
         512, 256, Geometric(), UniformMagnitudes(), correlation_rank=25, orthogonal_steps=0
     ),  # as in Cunningham et al. (2023), with a copula of low rank
+    "synth_sae_bench_2k": FeatureSetting(
+        2048, 192, Zipf(), NormalMagnitudes(), Hierarchy(roots=16), correlation_rank=25, bias_norm=0.5
+    ),  # an eighth of the following one, in a quarter of its dimensions
     "synth_sae_bench_16k": FeatureSetting(
         16_384, 768, Zipf(), NormalMagnitudes(), Hierarchy(), correlation_rank=25, bias_norm=0.5
     ),  # Chanin and Garriga-Alonso (2026)

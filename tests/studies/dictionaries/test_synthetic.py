@@ -11,8 +11,9 @@ import pytest
 from aejax.autoencoders import l1_dictionary
 from aejax.cli import study_dictionary_synthetic
 from aejax.datasets.synthetic_features import setting
+from aejax.datasets.synthetic_features.drawn import known_features
 from aejax.datasets.synthetic_features.generator import make_feature_model
-from aejax.datasets.synthetic_features.setting import FeatureSetting, Geometric, UniformMagnitudes
+from aejax.datasets.synthetic_features.setting import SETTINGS, FeatureSetting, Geometric, UniformMagnitudes
 from aejax.errors import UserError
 from aejax.studies.dictionaries import synthetic
 from aejax.studies.dictionaries.synthetic import (
@@ -54,6 +55,23 @@ def test_an_l1_dictionary_finds_more_features_than_dimensions() -> None:
     trial = run_trial("l1_dictionary", Level(weight=0.1), model, many, Training(128, 2000, 256, 5e-3, 2048), seed=0)
     assert trial.mmcs > 0.95
     assert trial.mcc > 0.95
+
+
+@pytest.mark.slow
+def test_families_are_ordered_as_published() -> None:
+    """At the same number of active units, on fewer examples of a smaller generator with trees, seed 0."""
+    name = "synth_sae_bench_2k"
+    model = known_features(name)
+    found = {
+        family: run_trial(family, Level(8.0), model, SETTINGS[name], Training(512, 1500, 512, 1e-3, 8192), seed=0)
+        for family in ("matryoshka", "batch_top_k", "l1_dictionary")
+    }
+    nested, selecting, penalized = found.values()
+    assert all(abs(trial.l0 - 8) < 0.8 for trial in found.values())
+    assert nested.f1 > selecting.f1 + 0.05
+    assert nested.mcc > selecting.mcc
+    for measure_ in ("f1", "mcc", "explained_variance"):
+        assert getattr(selecting, measure_) > getattr(penalized, measure_) + 0.01
 
 
 @pytest.mark.slow
