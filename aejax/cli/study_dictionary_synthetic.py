@@ -1,6 +1,8 @@
 """Families of dictionaries on sparse mixtures of known features, over strengths and seeds."""
 
+import itertools
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,12 +123,22 @@ def main(arguments: Sequence[str]) -> None:
         options.units or units,
         options.steps or steps,
         options.batch_size or batch_size,
-        options.learning_rate or rate,
+        rate if options.learning_rate is None else options.learning_rate,
         options.examples,
     )
+    if not 0 < training.learning_rate < math.inf:
+        raise UserError(f"--learning-rate: must be above 0 and finite, got {training.learning_rate:g}")
     weights = {"l1_dictionary": options.l1_weights, "jump_relu": options.jump_relu_weights}
     weights |= {"gated": options.gated_weights}
+    for weight in itertools.chain.from_iterable(weights.values()):
+        if not 0 <= weight < math.inf:
+            raise UserError(f"weights of penalties must be at least 0 and finite, got {weight:g}")
     by_number = [Level(number) for number in options.active_entries or active]
+    for level in by_number:
+        if level.active is not None and not 1 <= level.active <= training.units:
+            raise UserError(
+                f"--active-entries: must be between 1 and the {training.units:,} units, got {level.active:g}"
+            )
     planned = [
         (family, level, seed)
         for family in options.families

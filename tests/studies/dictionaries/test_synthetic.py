@@ -163,3 +163,20 @@ def test_the_command_writes_and_prints_its_trials(tmp_path, capsys, monkeypatch)
     assert json.loads((folder / "trials.json").read_text())[:2] == trials
     with pytest.raises(UserError, match="holds a study of dictionaries with steps 2; choose another --run-dir"):
         study_dictionary_synthetic.main([*options, *of_one, "--steps", "3"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--active-entries", "0"], "--active-entries: must be between 1 and the 1,024 units, got 0"),
+        (["--units", "8", "--active-entries", "9"], "--active-entries: must be between 1 and the 8 units, got 9"),
+        (["--active-entries", "nan"], "--active-entries: must be between 1 and the 1,024 units, got nan"),
+        (["--gated-weights", "-1"], "weights of penalties must be at least 0 and finite, got -1"),
+        (["--learning-rate", "0"], "--learning-rate: must be above 0 and finite, got 0"),
+        (["--steps", "0"], "--steps: must be at least 1, got 0"),
+    ],
+)
+def test_mistakes_are_one_line_and_write_nothing(tmp_path, words, message) -> None:
+    with pytest.raises(UserError, match=f"^{message}$"):
+        study_dictionary_synthetic.main([*words, "--run-dir", str(tmp_path / "study")])
+    assert not (tmp_path / "study").exists()
