@@ -237,17 +237,3 @@ def test_geometric_probabilities_stay_probabilities() -> None:
 def test_knobs_out_of_range_are_refused(change, message) -> None:
     with pytest.raises(ArgumentError, match=message):
         make_feature_model(jax.random.key(0), FLAT._replace(**change))
-
-
-def test_mixtures_are_the_same_on_other_platforms(monkeypatch) -> None:
-    """Where features are added all at once: the same examples, up to rounding."""
-    model = make_feature_model(jax.random.key(0), SETTINGS["small"])
-    keys = jax.random.split(jax.random.key(1), 50)
-
-    def draw():
-        return jax.vmap(lambda key: sample_x(model, key, SETTINGS["small"]))(keys)
-
-    on_a_cpu = draw()
-    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *operands, default, cpu: default(*operands))
-    np.testing.assert_allclose(draw(), on_a_cpu, atol=1e-5)
-    assert float(jnp.std(on_a_cpu)) > 0.01
