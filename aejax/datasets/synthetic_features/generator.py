@@ -286,7 +286,7 @@ def _magnitudes(model: FeatureModel, setting: FeatureSetting, lots: Array, featu
 
 
 def _add_mixture(x: Array, model: FeatureModel, active: _Active) -> Array:
-    """Returns x + Σ c_r g_r, a few features in one fused loop: on a GPU too, where all at once took a quarter longer."""
+    """Returns x + Σ c_r g_r, a few features in one fused loop; on a GPU, all at once took a quarter longer."""
     padding = -len(active.features) % _UNROLLED
     groups = tuple(jnp.pad(each, (0, padding)).reshape(-1, _UNROLLED) for each in active)
 
