@@ -44,14 +44,9 @@ def fit_linear_code(
     """
     if method == "FAMD":
         columns = [Categorical(c.name, c.classes, c.may_be_missing) if isinstance(c, Ordinal) else c for c in columns]
-    places = places_of(columns)
-    kept = np.setdiff1d(np.arange(places.input_size), places.indicator_inputs)
-    expand = jax.jit(jax.vmap(partial(encode_inputs, columns)))
+    places, kept = places_of(columns), _not_indicators(columns)
     contract = jax.jit(jax.vmap(partial(decode_inputs, columns)))
-
-    def features(x: np.ndarray) -> np.ndarray:
-        return np.asarray(expand(np.asarray(x, np.float32)), np.float64)[:, kept]
-
+    features = features_of_rows(columns)
     training = features(train_x)
     scale = np.ones(len(kept))
     if method == "FAMD":
@@ -67,3 +62,24 @@ def fit_linear_code(
         return np.asarray(contract(inputs))
 
     return LinearCode(lambda x: pca.transform(features(x) / scale), decode)
+
+
+def features_of_rows(columns: Sequence[Column]) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns the function of rows (N, D) that makes their inputs, without those that say what is missing, in float64.
+
+    Args:
+      columns: the declarations of the table's columns, with statistics of the training rows.
+
+    >>> from aejax.likelihoods.columns import Continuous
+    >>> columns = [Continuous("area", mean=80.0, standard_deviation=20.0, may_be_missing=True)]
+    >>> features_of_rows(columns)(np.array([[90.0], [np.nan]])).tolist()
+    [[0.5], [0.0]]
+    """
+    kept = _not_indicators(columns)
+    expand = jax.jit(jax.vmap(partial(encode_inputs, columns)))
+    return lambda x: np.asarray(expand(np.asarray(x, np.float32)), np.float64)[:, kept]
+
+
+def _not_indicators(columns: Sequence[Column]) -> np.ndarray:
+    places = places_of(columns)
+    return np.setdiff1d(np.arange(places.input_size), places.indicator_inputs)

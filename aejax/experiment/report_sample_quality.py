@@ -25,10 +25,25 @@ def sample_quality_section(run: TrainedRun) -> list[Section]:
     kind = "drawn from the likelihood" if result.drawn else "the decoder's means"
     text = (
         f"{result.samples:,} decoded samples from the prior, {kind}, against {result.test_examples:,} test examples. "
-        "Distances are those of the data: no pretrained network is used. The accuracy is that of a nearest-neighbor "
+        f"{_compared(run)} No pretrained network is used. The accuracy is that of a nearest-neighbor "
         "classifier of samples and test examples, on a held-out half. The nearest-neighbor ratio is the median "
         f"distance of samples to the nearest of {result.training_examples:,} training examples, divided by that of "
         "test examples; it is far below 1 for copies. Compare only numbers from the same numbers of examples."
     )
     heads: list[Cell] = ["", "samples", "mean if distributions are equal"]
     return [Section("Scores of samples", paragraph(text) + table(heads, rows))]
+
+
+def _compared(run: TrainedRun) -> str:
+    """Returns a sentence that says between what distances are."""
+    if run.facts.columns is not None:
+        return (
+            "Distances are those of standardized numbers and one-hot classes; what is missing in a test row is left "
+            "out of the sample beside it."
+        )
+    if run.facts.lengths is not None:
+        return (
+            "Distances are those of the data; each sample has the length of a test sequence, and steps that a sequence "
+            "does not have are at the mean."
+        )
+    return "Distances are those of the data."

@@ -1,6 +1,7 @@
 """Scores of a run's decoded samples from its prior, against its test and training examples."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from aejax.errors import UserError
 from aejax.evaluation.representation import map_over_examples
 from aejax.evaluation.samples import sample_scores
 from aejax.evaluation.samples.scores import LEAST_EXAMPLES
+from aejax.evaluation.table_baselines import features_of_rows
 from aejax.experiment.records import finite, read_record, record_to_json
+from aejax.experiment.table_results import table_columns
 from aejax.experiment.trained import TrainedRun
 from aejax.host.files import write_text
 from aejax.keys import named_key
@@ -53,19 +56,17 @@ class RunSamples:
 
 
 def can_score_samples(run: TrainedRun) -> bool:
-    """Returns whether a run has samples that can be compared with its data.
-
-    It needs a prior; rows of a table, padded sequences and examples given other numbers have no distances to score by.
-    """
-    facts = run.facts
-    return run.prior is not None and facts.columns is None and facts.lengths is None and facts.given is None
+    """Returns whether a run has samples that can be compared with its data: it needs a prior."""
+    return run.prior is not None
 
 
 def score_samples(run: TrainedRun, *, seed: int = 0) -> RunSamples:
     """Returns the scores of decoded samples from a run's prior, as many as test examples are used.
 
-    Samples are the decoder's means; where the likelihood is one of bits or counts and the test examples are such
-    numbers, they are drawn from it. A conditional run has the classes of the test examples.
+    Samples are the decoder's means; they are drawn from the likelihood if it is that of a table, or one of bits or
+    counts where the test examples are such numbers. Each sample has the condition, the length and the missing values of
+    one test example. Rows are compared as the inputs of a model, without those that say what is missing; steps that a
+    sequence does not have are at the mean of the training examples.
 
     Args:
       run: a run that `can_score_samples`.
@@ -78,11 +79,15 @@ def score_samples(run: TrainedRun, *, seed: int = 0) -> RunSamples:
     test, train = (_some(run, split, count, seed) for split in ("test", "train"))
     if (fewest := min(len(test.x), len(train.x))) < LEAST_EXAMPLES:
         raise UserError(f"they need at least {LEAST_EXAMPLES} test and training examples, got {fewest}")
-    labels = test.labels if run.experiment.model.conditional else None
-    codes = Dataset(run.sample_codes(len(test.x), seed=seed), labels)
-    drawn = _is_discrete(run, test.x)
+    codes = test._replace(x=run.sample_codes(len(test.x), seed=seed))
+    if not run.experiment.model.conditional:
+        codes = codes._replace(labels=None)
+    drawn = _is_drawn(run, test.x)
     decoded = _draw(run, codes, seed) if drawn else run.decode(codes)
-    found = sample_scores(decoded, np.asarray(test.x), np.asarray(train.x), seed=seed)
+    if run.facts.columns is not None or run.facts.lengths is not None:
+        decoded = np.where(np.isnan(test.x), np.nan, decoded)
+    as_points = _points_of(run, train.x)
+    found = sample_scores(as_points(decoded), as_points(test.x), as_points(train.x), seed=seed)
     scores = [
         RunScore(name, score.title, score.unit, finite(score.value), score.equal) for name, score in found.items()
     ]
@@ -131,12 +136,23 @@ def _some(run: TrainedRun, split: str, count: int, seed: int) -> Dataset:
     return examples._replace(x=np.asarray(examples.x))
 
 
-def _is_discrete(run: TrainedRun, x: np.ndarray) -> bool:
-    """Returns whether examples and likelihood are of bits or counts, of which a mean is no example."""
+def _is_drawn(run: TrainedRun, x: np.ndarray) -> bool:
+    """Returns whether examples and likelihood are of a table, of bits or of counts, of which a mean is no example."""
     distributions = run.autoencoder.variational
-    if distributions is None or not np.all(np.equal(x, np.round(x))):
+    if distributions is None:
         return False
-    return distributions.likelihood.name in ("bernoulli", "poisson")
+    is_discrete = distributions.likelihood.name in ("bernoulli", "poisson") and np.all(np.equal(x, np.round(x)))
+    return run.facts.columns is not None or bool(is_discrete)
+
+
+def _points_of(run: TrainedRun, train_x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns the function of examples that makes what distances compare, without NaN."""
+    if run.facts.columns is not None:
+        return features_of_rows(table_columns(run))
+    if run.facts.lengths is not None:
+        mean = np.nanmean(train_x)
+        return lambda x: np.where(np.isnan(x), mean, x)
+    return np.asarray
 
 
 def _draw(run: TrainedRun, codes: Dataset, seed: int) -> np.ndarray:

@@ -1,12 +1,14 @@
 """Scores of a run's samples: sizes, what is compared, the file in the run folder, the lines and the page."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from aejax.errors import UserError
 from aejax.evaluation.samples import sample_scores
+from aejax.experiment import sample_quality
 from aejax.experiment.configuration import Data, Experiment, Model, Training
 from aejax.experiment.report_sample_quality import sample_quality_section
 from aejax.experiment.sample_quality import (
@@ -96,6 +98,66 @@ def test_too_few_examples_are_a_line(make_initial_run, tmp_path):
 def test_only_runs_with_a_prior_have_samples(make_initial_run, tmp_path, run):
     assert can_score_samples(run)
     assert not can_score_samples(open_run(make_initial_run(small(tmp_path, family="undercomplete"))))
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The arrays that are scored."""
+    arrays = []
+
+    def scored(*points, seed):
+        arrays.extend(points)
+        return sample_scores(*points, seed=seed)
+
+    monkeypatch.setattr(sample_quality, "sample_scores", scored)
+    return arrays
+
+
+def test_rows_are_compared_as_inputs_and_with_the_same_missing_values(make_initial_run, tmp_path, seen):
+    """What is scored: no NaN, one input per number and class, and 0 where the test rows miss a value."""
+    pl = pytest.importorskip("polars")
+    area = [None if number % 3 == 0 else f"{size:.2f}" for number, size in enumerate(RNG.normal(80, 20, 150))]
+    pl.DataFrame({"area": area, "heating": RNG.choice(["gas", "oil", "wood"], 150)}).write_csv(tmp_path / "x.csv")
+    model = Model(likelihood="table", hidden=(), code_size=2)
+    run = open_run(make_initial_run(Experiment(data=Data(str(tmp_path / "x.csv")), model=model)))
+    result = score_samples(run)
+    assert result.drawn
+    assert all(score.value is not None for score in result.scores)
+    samples, test, train = seen
+    assert samples.shape == test.shape == (result.test_examples, 4)
+    assert train.shape == (result.training_examples, 4)
+    missing = np.isnan(run.splits.test.x[:, 0])
+    assert 0 < missing.sum() < len(test)
+    for points in (samples, test):
+        np.testing.assert_array_equal(points[:, 0] == 0, missing)
+        np.testing.assert_array_equal(points[:, 1:].sum(axis=1), 1)
+    (section,) = sample_quality_section(run)
+    assert "one-hot classes" in section.content
+
+
+def test_padded_sequences_are_compared_at_the_lengths_of_test_sequences(make_initial_run, tmp_path, seen):
+    x = RNG.normal(5, 1, size=(150, 6)).astype(np.float32)
+    x[::2, 4:] = np.nan
+    run = open_run(make_initial_run(small(tmp_path, name="padded.npz", x=x, likelihood="gaussian")))
+    result = score_samples(run)
+    assert not result.drawn
+    known = np.isfinite(run.splits.test.x)
+    assert 0 < known[:, 5].sum() < len(known)
+    mean = np.nanmean(run.splits.train.x)
+    for points in seen[:2]:
+        np.testing.assert_array_equal(points[~known], mean)
+        assert np.all(points[known] != mean)
+    (section,) = sample_quality_section(run)
+    assert "has the length of a test sequence" in section.content
+
+
+def test_halves_of_images_are_compared_given_the_other_halves(make_initial_run, tmp_path):
+    x = RNG.integers(0, 2, size=(150, 4, 4)).astype(np.float32)
+    experiment = small(tmp_path, name="halves.npz", x=x)
+    experiment = replace(experiment, data=replace(experiment.data, condition=("upper_half",)))
+    result = score_samples(open_run(make_initial_run(experiment)))
+    assert result.drawn
+    assert result.samples == 30
 
 
 @pytest.mark.slow
