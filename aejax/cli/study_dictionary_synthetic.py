@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from aejax.cli import command_line
-from aejax.datasets.synthetic_features.setting import SettingName
 from aejax.errors import UserError
+from aejax.experiment.data_knobs import FeatureSettingName
 from aejax.host.files import read_text, write_text
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
@@ -63,7 +63,7 @@ _SIZES = {  # setting: units, active units, steps, batch size, learning rate
 class Options:
     """What to train, how often, and where to write the results."""
 
-    features: SettingName = "small"
+    features: FeatureSettingName = "small"
     """The generator. small: 512 features in 256 dimensions, 5 active; synth_sae_bench_16k: 16,384 in 768, 34 active, in
     trees; synth_sae_bench_2k: 2,048 in 192, 11 active, an eighth of it."""
     families: tuple[Literal["l1_dictionary", "top_k", "batch_top_k", "matryoshka", "jump_relu", "gated"], ...] = (

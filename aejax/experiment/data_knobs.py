@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt
 
-from aejax.datasets.synthetic_features.setting import SettingName
 from aejax.errors import UserError
 from aejax.host.schema import Fraction, Positive, Seed
+
+FeatureSettingName = Literal["small", "synth_sae_bench_2k", "synth_sae_bench_16k"]
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Data:
     left out. Language models have huge activations at the first one."""
     max_norm: Positive | None = None
     """A folder of activations: rows with a larger norm are left out and counted."""
-    features: SettingName = "small"
+    features: FeatureSettingName = "small"
     """synthetic_features: the setting of the generator. small: 512 features in 256 dimensions, 5 active;
     synth_sae_bench_16k: 16,384 in 768, 34 active, in trees, as in SynthSAEBench; synth_sae_bench_2k: 2,048 in 192, 11
     active, an eighth of it."""

@@ -1,7 +1,7 @@
 """The knobs of the generator of sparse mixtures, and named settings. Imports no JAX."""
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from aejax.errors import ArgumentError
 
@@ -83,7 +83,6 @@ class FeatureSetting(NamedTuple):
     bias_norm: float = 0.0  # ‖b‖, in a random direction
 
 
-SettingName = Literal["small", "synth_sae_bench_2k", "synth_sae_bench_16k"]
 SETTINGS: dict[str, FeatureSetting] = {
     "small": FeatureSetting(
         512, 256, Geometric(), UniformMagnitudes(), correlation_rank=25, orthogonal_steps=0

@@ -1,5 +1,7 @@
 """Sparse mixtures of known features as a data set."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from aejax.datasets.sources import source_of
 from aejax.datasets.synthetic_features import drawn
 from aejax.datasets.synthetic_features.setting import SETTINGS, FeatureSetting
 from aejax.experiment.configuration import Data
+from aejax.experiment.data_knobs import FeatureSettingName
 from aejax.experiment.loading import load_splits
 
 
@@ -33,3 +36,7 @@ def test_the_data_set_is_drawn_from_the_known_features(monkeypatch) -> None:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_settings_are_choices_of_the_command_line(name) -> None:
     assert Data("synthetic_features", features=name).features == name
+
+
+def test_every_setting_has_a_name_in_the_knobs() -> None:
+    assert get_args(FeatureSettingName) == tuple(SETTINGS)
