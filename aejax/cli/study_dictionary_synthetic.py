@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from aejax.cli import command_line
 from aejax.errors import UserError
 from aejax.experiment.data_knobs import FeatureSettingName
+from aejax.host.commands import verb_command
 from aejax.host.files import read_text, write_text
 
 if TYPE_CHECKING:  # imported where they are used, so that --help answers at once
@@ -160,9 +161,14 @@ def main(arguments: Sequence[str]) -> None:
                 with working(console, "making the features"):
                     model = known_features(options.features, options.feature_seed)
             work = f"[{number}/{len(planned)}] {family}, {_shown(level)}, seed {seed}"
-            with StudyProgress(console, work, training.steps, "steps") as progress:
-                on_steps = partial(_show, progress)
-                same = [run_trial(family, level, model, setting, training, seed=seed, on_steps=on_steps)]
+            try:
+                with StudyProgress(console, work, training.steps, "steps") as progress:
+                    on_steps = partial(_show, progress)
+                    same = [run_trial(family, level, model, setting, training, seed=seed, on_steps=on_steps)]
+            except KeyboardInterrupt:
+                words = [*arguments] if options.run_dir else [*arguments, "--run-dir", str(folder.absolute())]
+                console.print(f"stopped; continue with: {verb_command('study', 'dictionary-synthetic', *words)}")
+                raise
             known += same
             write_text(path, json.dumps([trial._asdict() for trial in known], indent=2) + "\n")
         trials += same
