@@ -88,8 +88,10 @@ def score_samples(run: TrainedRun, *, seed: int = 0) -> RunSamples:
         decoded = np.where(np.isnan(test.x), np.nan, decoded)
     as_points = _points_of(run, train.x)
     found = sample_scores(as_points(decoded), as_points(test.x), as_points(train.x), seed=seed)
+    unit = "unit of data" if run.facts.columns is None else "standard deviation"
     scores = [
-        RunScore(name, score.title, score.unit, finite(score.value), score.equal) for name, score in found.items()
+        RunScore(name, score.title, score.unit.replace("unit of data", unit), finite(score.value), score.equal)
+        for name, score in found.items()
     ]
     return RunSamples(len(decoded), len(test.x), len(train.x), drawn, scores)
 

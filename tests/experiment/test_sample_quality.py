@@ -123,6 +123,8 @@ def test_rows_are_compared_as_inputs_and_with_the_same_missing_values(make_initi
     result = score_samples(run)
     assert result.drawn
     assert all(score.value is not None for score in result.scores)
+    units = {score.name: score.unit for score in result.scores}
+    assert (units["energy_distance"], units["frechet_distance"]) == ("standard deviation", "(standard deviation)²")
     samples, test, train = seen
     assert samples.shape == test.shape == (result.test_examples, 4)
     assert train.shape == (result.training_examples, 4)
