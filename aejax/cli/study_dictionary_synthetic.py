@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # imported where they are used, so that --help answers at onc
     from rich.table import Table
 
     from aejax.autoencoders.record import Metrics
-    from aejax.studies.dictionaries.synthetic import Level, Trial
+    from aejax.studies.dictionaries.synthetic import Level, Training, Trial
     from aejax.studies.progress import StudyProgress
 
 DESCRIPTION = """Train dictionaries on sparse mixtures of known features, and measure which features they find.
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str]) -> None:
     from aejax.datasets.synthetic_features.setting import SETTINGS
     from aejax.experiment.progress import working
     from aejax.host.terminal import PlainConsole
-    from aejax.studies.dictionaries.synthetic import PUBLISHED, Level, Training, Trial, level_of, run_trial
+    from aejax.studies.dictionaries.synthetic import PUBLISHED, Training, Trial, level_of, run_trial
     from aejax.studies.progress import StudyProgress
 
     units, active, steps, batch_size, rate = _SIZES[options.features]
@@ -127,25 +127,7 @@ def main(arguments: Sequence[str]) -> None:
         rate if options.learning_rate is None else options.learning_rate,
         options.examples,
     )
-    if not 0 < training.learning_rate < math.inf:
-        raise UserError(f"--learning-rate: must be above 0 and finite, got {training.learning_rate:g}")
-    weights = {"l1_dictionary": options.l1_weights, "jump_relu": options.jump_relu_weights}
-    weights |= {"gated": options.gated_weights}
-    for weight in itertools.chain.from_iterable(weights.values()):
-        if not 0 <= weight < math.inf:
-            raise UserError(f"weights of penalties must be at least 0 and finite, got {weight:g}")
-    by_number = [Level(number) for number in options.active_entries or active]
-    for level in by_number:
-        if level.active is not None and not 1 <= level.active <= training.units:
-            raise UserError(
-                f"--active-entries: must be between 1 and the {training.units:,} units, got {level.active:g}"
-            )
-    planned = [
-        (family, level, seed)
-        for family in options.families
-        for level in [Level(weight=weight) for weight in weights.get(family, ())] or by_number
-        for seed in range(options.seeds)
-    ]
+    planned = _planned(options, training, active)
     content = {"features": options.features, "feature_seed": options.feature_seed, **training._asdict()}
     command_line.open_folder(folder, content, kind="study of dictionaries")
     path = folder / "trials.json"
@@ -181,6 +163,31 @@ def main(arguments: Sequence[str]) -> None:
             shown = ["  ".join(f"{value:.3f}" for value in level) for level in levels]
             console.print(f"  {name:14} L0 25: {shown[0]}   L0 20: {shown[1]}")
     console.print(f"{time.perf_counter() - started:.1f} s in all; the study is in {folder}")
+
+
+def _planned(options: Options, training: "Training", active: tuple[float, ...]) -> "list[tuple[str, Level, int]]":
+    """Returns family, level and seed of every trial; UserError if a number is out of range."""
+    from aejax.studies.dictionaries.synthetic import Level
+
+    if not 0 < training.learning_rate < math.inf:
+        raise UserError(f"--learning-rate: must be above 0 and finite, got {training.learning_rate:g}")
+    weights = {"l1_dictionary": options.l1_weights, "jump_relu": options.jump_relu_weights}
+    weights |= {"gated": options.gated_weights}
+    for weight in itertools.chain.from_iterable(weights.values()):
+        if not 0 <= weight < math.inf:
+            raise UserError(f"weights of penalties must be at least 0 and finite, got {weight:g}")
+    by_number = [Level(number) for number in options.active_entries or active]
+    for level in by_number:
+        if level.active is not None and not 1 <= level.active <= training.units:
+            raise UserError(
+                f"--active-entries: must be between 1 and the {training.units:,} units, got {level.active:g}"
+            )
+    return [
+        (family, level, seed)
+        for family in options.families
+        for level in [Level(weight=weight) for weight in weights.get(family, ())] or by_number
+        for seed in range(options.seeds)
+    ]
 
 
 def _show(progress: "StudyProgress", done: int, metrics: "Metrics") -> None:

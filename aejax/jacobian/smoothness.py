@@ -11,13 +11,8 @@ from jaxtyping import Array, Float
 from aejax.jacobian.traces import Fact, Trace, is_floating, trace_of
 
 _KINKED = {"relu", "relu6", "leaky_relu", "hard_tanh", "hard_sigmoid", "hard_silu", "selu"}  # of jax.nn
-_WITHOUT_JUMP = {
-    "elu",
-    "celu",
-    "sinc",
-    "soft_sign",
-    "sparse_plus",
-}  # continuously differentiable, although they use `where`
+# continuously differentiable, although they use `where`
+_WITHOUT_JUMP = {"elu", "celu", "sinc", "soft_sign", "sparse_plus"}
 _CONTINUOUS = {  # continuous functions with kinks
     **dict.fromkeys(("max", "reduce_max", "reduce_window_max", "cummax", "pmax", "select_and_gather_add"), "max"),
     **dict.fromkeys(("min", "reduce_min", "reduce_window_min", "cummin", "pmin"), "min"),

@@ -92,14 +92,7 @@ def _by_bits(axis_name: AxisName, values: Array, limit: Array, weights: Array) -
         return _over(jnp.sum(counted, axis=1, dtype=jnp.int32, keepdims=True), [axis_name], lax.psum)
 
     smallest, above = _smallest_by_bits(bits, jnp.broadcast_to(limit, (len(values), 1)), of_rows)
-    equal = (bits == smallest) & (bits > 0)
-    room = limit - above
-
-    def first_of_equal() -> Bool[Array, "B F"]:
-        earlier = _before(jnp.sum(equal, axis=1, dtype=jnp.int32), axis_name)
-        return equal & (earlier[:, None] + jnp.cumsum(equal, axis=1, dtype=jnp.int32) <= room)
-
-    mask = (bits > smallest) | lax.cond(jnp.any(of_rows(equal) > room), first_of_equal, lambda: equal)
+    mask = _down_to(bits, smallest, limit - above, of_rows, lambda count: _before(count, axis_name))
     active = mask.astype(jnp.float32)
     return Kept(mask, jnp.sum(active, axis=1), jnp.sum(active * weights[:, None], axis=0))
 
@@ -135,17 +128,13 @@ def largest_of_batch(
         cpu=partial(_smallest_by_histograms, axes),
         default=lambda bits, number: _smallest_by_bits(bits, number, of_all),
     )
-    equal = (bits == smallest) & (bits > 0)
-    room = jnp.asarray(number, jnp.int32) - above
 
-    def first_of_equal() -> Bool[Array, "B F"]:
-        count = jnp.sum(equal, axis=1, dtype=jnp.int32)
+    def earlier(count: Int[Array, "B"]) -> Int[Array, "B"]:
         of_rows = _over(count, [units_axis], lax.psum)
         earlier_rows = _before(jnp.sum(of_rows), axis_name) + jnp.cumsum(of_rows) - of_rows
-        place = (earlier_rows + _before(count, units_axis))[:, None] + jnp.cumsum(equal, axis=1, dtype=jnp.int32)
-        return equal & (place <= room)
+        return earlier_rows + _before(count, units_axis)
 
-    return (bits > smallest) | lax.cond(of_all(equal) > room, first_of_equal, lambda: equal)
+    return _down_to(bits, smallest, jnp.asarray(number, jnp.int32) - above, of_all, earlier)
 
 
 def smallest_kept(codes: Float[Array, "B F"], axis_names: Sequence[AxisName]) -> Float[Array, ""]:
@@ -156,6 +145,31 @@ def smallest_kept(codes: Float[Array, "B F"], axis_names: Sequence[AxisName]) ->
 
 def _bits(values: Float[Array, "..."]) -> Int[Array, "..."]:
     return lax.bitcast_convert_type(values.astype(jnp.float32), jnp.int32)
+
+
+def _down_to(
+    bits: Int[Array, "B F"],
+    smallest: Int[Array, "..."],
+    room: Int[Array, "..."],
+    count: Callable[[Array], Array],
+    earlier: Callable[[Array], Array],
+) -> Bool[Array, "B F"]:
+    """Returns which positive numbers are above the smallest that is kept, and the first of those that are equal to it.
+
+    Args:
+      bits: of the numbers.
+      smallest: the bits of the smallest that is kept.
+      room: how many of the equal ones are kept.
+      count: (which are counted) -> their numbers, of the shape of `room`.
+      earlier: (the number of equal ones in each row (B,)) -> how many are before them, in other rows or devices.
+    """
+    equal = (bits == smallest) & (bits > 0)
+
+    def first_of_equal() -> Bool[Array, "B F"]:
+        before = earlier(jnp.sum(equal, axis=1, dtype=jnp.int32))
+        return equal & (before[:, None] + jnp.cumsum(equal, axis=1, dtype=jnp.int32) <= room)
+
+    return (bits > smallest) | lax.cond(jnp.any(count(equal) > room), first_of_equal, lambda: equal)
 
 
 def _smallest_by_bits(
